@@ -1,0 +1,246 @@
+"""The layers: who may import what, what the core may not do, how large a file may grow.
+
+The first table below is the only place that says so; the design and `docs/` point here.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "operator" / "codecourier"
+SOURCE_FILES = sorted(PACKAGE.rglob("*.py"))
+ALL_FILES = [
+    path for folder in ("operator", "tests", "tools", "bench", "examples") for path in (ROOT / folder).rglob("*.py")
+]
+MAX_LINES = 500
+
+BASE = frozenset({"errors", "metrics", "settings"})
+"""Modules without a framework that every part outside the core and the runner may use."""
+SHARED = frozenset({"layout", "task", "text", "wire"})
+"""What the operator and a sandbox pod have in common: the standard library and nothing else."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a part of the package may import beside itself and the standard library."""
+
+    own: frozenset[str] = frozenset()
+    """Other parts of this package."""
+    libraries: frozenset[str] = frozenset()
+    """Top-level modules of other distributions."""
+    anything: bool = False
+    """Whether the two sets above do not bound it."""
+
+
+LAYERS = {
+    "resources": Layer(libraries=frozenset({"pydantic"})),
+    "resources.crd": Layer(libraries=frozenset({"pydantic", "yaml"})),  # a command: writes crds/, nothing imports it
+    "core": Layer(own=SHARED | {"resources"}),
+    "layout": Layer(),
+    "task": Layer(own=frozenset({"layout", "wire"})),
+    "text": Layer(),
+    "wire": Layer(),
+    "runner": Layer(own=SHARED),
+    "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
+    "github": Layer(own=BASE, libraries=frozenset({"github", "requests", "urllib3"})),  # PyGithub and its transport
+    "controller": Layer(
+        own=BASE | SHARED | {"core", "github", "kube", "resources"},
+        libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
+    ),
+    "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
+    "metrics": Layer(own=BASE, libraries=frozenset({"prometheus_client"})),
+    "settings": Layer(own=BASE, libraries=frozenset({"pydantic"})),
+    "local": Layer(anything=True),
+    "cli": Layer(anything=True),
+}
+IMPORTERS = {"local": {"cli"}, "cli": set[str](), "runner": {"local"}}
+"""Parts that only these others may import, even those that may otherwise import anything."""
+
+PURE_MODULES = frozenset(
+    {
+        "__future__",
+        "abc",
+        "base64",
+        "bisect",
+        "calendar",
+        "collections",
+        "copy",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "enum",
+        "fnmatch",
+        "functools",
+        "hashlib",
+        "heapq",
+        "ipaddress",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "string",
+        "textwrap",
+        "types",
+        "typing",
+        "unicodedata",
+        "urllib.parse",
+        "zoneinfo",
+    }
+)
+"""What the core may import of the standard library: nothing here reads a clock, an environment, a file or a socket."""
+CLOCKS = frozenset({"now", "utcnow", "today"})
+IMPURE_BUILTINS = frozenset({"__import__", "breakpoint", "eval", "exec", "input", "open", "print"})
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module; `a.b` for `from a import b` too, since b may be a module."""
+
+    line: int
+    module: str
+
+
+def parse(path: Path) -> ast.Module:
+    """Return a file's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def find_imports(tree: ast.AST) -> Iterator[Import]:
+    """Yield every import, also those inside functions and for type checkers only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (
+                Import(node.lineno, "." * node.level + f"{node.module or ''}.{alias.name}") for alias in node.names
+            )
+
+
+def is_allowed(layer: str, module: str) -> bool:
+    """Tell whether a part may import a module, by the table."""
+    rules = LAYERS[layer]
+    top, _, rest = module.partition(".")
+    if top == "codecourier":
+        part = rest.partition(".")[0]
+        if part == layer.partition(".")[0]:
+            return True
+        return layer in IMPORTERS.get(part, {layer}) and (rules.anything or part in rules.own)
+    if top in sys.stdlib_module_names:
+        return layer != "core" or any(module == pure or module.startswith(f"{pure}.") for pure in PURE_MODULES)
+    return rules.anything or top in rules.libraries
+
+
+def find_wrong_imports(layer: str, tree: ast.AST) -> list[str]:
+    """Return a sentence for each import that the table does not allow."""
+    return [
+        f"line {item.line}: imports {item.module}" for item in find_imports(tree) if not is_allowed(layer, item.module)
+    ]
+
+
+def find_impurities(tree: ast.AST) -> list[str]:
+    """Return a sentence for each place that awaits, reads a clock or does input and output."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith | ast.Await):
+            found.append(f"line {node.lineno}: is asynchronous")
+        elif isinstance(node, ast.Attribute) and node.attr in CLOCKS:
+            found.append(f"line {node.lineno}: reads the clock by {node.attr}")
+        elif isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
+            found.append(f"line {node.lineno}: calls {node.id}")
+    return found
+
+
+def layer_of(path: Path) -> str:
+    """Return the row of the table for a file: the first parts of its module's name, most often one."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    module = ".".join(parts)
+    return module if module in LAYERS else parts[0]
+
+
+def name_of(path: Path) -> str:
+    """Return how a file is called in messages."""
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCE_FILES, ids=name_of)
+def test_imports_follow_the_table(path: Path) -> None:
+    layer = layer_of(path)
+    if layer == "__init__":
+        return
+    assert layer in LAYERS, f"{name_of(path)} belongs to no row of LAYERS"
+    assert find_wrong_imports(layer, parse(path)) == []
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCE_FILES if layer_of(path) == "core"], ids=name_of)
+def test_core_is_pure(path: Path) -> None:
+    assert find_impurities(parse(path)) == []
+
+
+def test_init_files_are_empty() -> None:
+    # The runner must not load what it does not need, and an import must have one meaning.
+    assert [name_of(path) for path in ALL_FILES if path.name == "__init__.py" and path.stat().st_size] == []
+
+
+def test_files_stay_small() -> None:
+    sizes = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL_FILES}
+    assert {name: lines for name, lines in sizes.items() if lines > MAX_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    ("layer", "statement"),
+    [
+        ("resources", "import kopf"),
+        ("resources", "from codecourier import task"),
+        ("core", "from codecourier.kube.client import Client"),
+        ("core", "import random"),
+        ("core", "import time"),
+        ("core", "import urllib.request"),
+        ("core", "from os import environ"),
+        ("core", "import logging"),
+        ("task", "from codecourier.resources.run import Run"),
+        ("task", "import pydantic"),
+        ("runner", "def late():\n    from codecourier.kube import client"),
+        ("runner", "import codecourier.errors"),
+        ("kube", "from codecourier.core.run import plan_run"),
+        ("kube", "from codecourier import github"),
+        ("github", "from codecourier.resources import run"),
+        ("controller", "from codecourier.runner import publish"),
+        ("controller", "from codecourier.local.cluster import Cluster"),
+        ("settings", "import kopf"),
+        ("local", "from codecourier import cli"),
+        ("cli", "from codecourier.runner import collect"),
+        ("task", "from . import errors"),
+    ],
+)
+def test_planted_import_is_found(layer: str, statement: str) -> None:
+    assert len(find_wrong_imports(layer, ast.parse(statement))) == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "statement"),
+    [
+        ("resources", "from pydantic import Field"),
+        ("core", "from codecourier.resources.run import Run"),
+        ("core", "from urllib.parse import quote"),
+        ("core", "from collections.abc import Mapping"),
+        ("runner", "from codecourier import task"),
+        ("cli", "from codecourier.local.cluster import up"),
+        ("local", "from codecourier.runner import checkout"),
+    ],
+)
+def test_allowed_import_passes(layer: str, statement: str) -> None:
+    assert find_wrong_imports(layer, ast.parse(statement)) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["async def plan(): ...", "datetime.now(UTC)", "read = datetime.utcnow", "date.today()", "print(1)", "open('x')"],
+)
+def test_planted_impurity_is_found(statement: str) -> None:
+    assert len(find_impurities(ast.parse(statement))) == 1
