@@ -1,0 +1,103 @@
+"""Notification: something that people should know."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from codecourier.resources.meta import (
+    Immutable,
+    KindInfo,
+    Message,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    Resource,
+    Time,
+    Uid,
+)
+
+__all__ = ["EntityKind", "Notification", "NotificationEntity", "NotificationSpec", "NotificationType"]
+
+
+class NotificationType(StrEnum):
+    """What a Notification tells of."""
+
+    RUN_COMPLETED = "RunCompleted"
+    RUN_FAILED = "RunFailed"
+    PR_CREATED = "PrCreated"
+    PR_FAILED = "PrFailed"
+    WORKFLOW_COMPLETED = "WorkflowCompleted"
+    SPRINT_COMPLETED = "SprintCompleted"
+    SPRINT_FAILED = "SprintFailed"
+    CREDENTIALS_FAILED = "CredentialsFailed"
+    CHAIN_CANCELLED = "ChainCancelled"
+
+
+class EntityKind(StrEnum):
+    """Kinds that Notifications are about."""
+
+    PROJECT = "Project"
+    RUN = "Run"
+    SPRINT_CHAIN = "SprintChain"
+
+
+class NotificationEntity(Model):
+    """The object that a Notification is about. It may be gone by the time that the Notification is read."""
+
+    kind: EntityKind
+    """Kind of the object."""
+
+    name: ObjectName
+    """Name of the object."""
+
+    uid: Uid
+    """UID of the object."""
+
+
+class NotificationSpec(Model):
+    """What happened; immutable."""
+
+    type: NotificationType
+    """What kind of event this is."""
+
+    title: Annotated[str, Field(min_length=1, max_length=256)]
+    """The event in a few words, 1 to 256 characters."""
+
+    message: Message
+    """The event in a sentence that says what, if anything, is to be done."""
+
+    event_time: Time
+    """When it happened, to the microsecond; the order of Notifications."""
+
+    entity: NotificationEntity
+    """The object that it is about."""
+
+    run: ObjectName | None = None
+    """Name of the Run that it is about; absent when it is about none."""
+
+    pr_url: Annotated[str, Field(max_length=1024)] | None = None
+    """Address of the pull request that it is about; absent when it is about none."""
+
+
+class Notification(Resource):
+    """Something that people should know: immutable, named by its event, so that one event makes exactly one."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="Notification",
+        plural="notifications",
+        short_names=("ccn",),
+        columns=(
+            PrinterColumn("Type", ".spec.type"),
+            PrinterColumn("Title", ".spec.title"),
+            PrinterColumn("PR", ".spec.prUrl", priority=1),
+            PrinterColumn("Message", ".spec.message", priority=1),
+            PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
+        ),
+        selectable_fields=(".spec.type",),
+    )
+
+    kind: str = "Notification"
+    spec: Annotated[NotificationSpec, Immutable()]

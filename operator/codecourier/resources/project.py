@@ -1,0 +1,157 @@
+"""Project: the settings of a namespace."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from codecourier.resources.meta import (
+    KindInfo,
+    ListMap,
+    ListSet,
+    LocalReference,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    RepositoryUrl,
+    Resource,
+    Rule,
+    Status,
+    Time,
+    Uid,
+)
+
+__all__ = ["AdmittedRun", "AppCredential", "CommitIdentity", "Limits", "Project", "ProjectSpec", "ProjectStatus"]
+
+
+class AppCredential(Model):
+    """Access by the GitHub App whose key the cluster administrator gave to the operator."""
+
+    installation_id: Annotated[int, Field(ge=1, le=2**53)]
+    """Number of the App's installation on the repository's owner, as its settings page on GitHub shows it."""
+
+
+class Repository(Model):
+    """A Git repository that Runs of this project may work on, and how to reach it."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.credentialRef) != has(self.app)",
+            "needs exactly one of credentialRef (a Secret with a token) and app (a GitHub App installation)",
+        ),
+    )
+
+    url: RepositoryUrl
+    """Address of the repository, for example `https://github.com/example/shop`. Without credentials."""
+
+    credential_ref: LocalReference | None = None
+    """Secret of this namespace whose key `token` holds a fine-grained personal access token with read and write
+    access to contents and pull requests. It cannot be narrowed for a single step: prefer `app`."""
+
+    app: AppCredential | None = None
+    """GitHub App installation to mint short-lived tokens from, each narrowed to one repository and one step."""
+
+    is_default: bool = False
+    """Whether Runs that name no repository use this one; at most one repository may be the default."""
+
+
+class Limits(Model):
+    """How much may happen at the same time."""
+
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=1000)] = 5
+    """How many Runs of the project may be Running at the same moment, 1 to 1,000; others wait as Queued."""
+
+
+class CommitIdentity(Model):
+    """Author and committer of the commits that Runs make."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^<>\x00-\x1f\x7f]+$")] = "CodeCourier"
+    """Name in the commits, 1 to 128 characters, without angle brackets and line breaks."""
+
+    email: Annotated[
+        str, Field(min_length=3, max_length=254, pattern=r"^[^<>@\x00-\x20\x7f]+@[^<>@\x00-\x20\x7f]+$")
+    ] = "codecourier@users.noreply.github.com"
+    """E-mail address in the commits, 3 to 254 characters."""
+
+
+class ProjectSpec(Model):
+    """The settings of a namespace."""
+
+    repositories: Annotated[
+        tuple[Repository, ...],
+        Field(min_length=1, max_length=50),
+        ListMap(("url",)),
+        Rule("self.filter(r, r.isDefault).size() <= 1", "at most one repository may have isDefault: true"),
+    ]
+    """Repositories that Runs may work on, 1 to 50, each address once. A Run that names another one is refused."""
+
+    limits: Limits = Field(default_factory=Limits)
+    """How much may happen at the same time."""
+
+    commit_identity: CommitIdentity = Field(default_factory=CommitIdentity)
+    """Author and committer of the commits that Runs make."""
+
+    suspend: bool = False
+    """Whether the whole project is paused: no further Run starts; those that are Running go on."""
+
+
+class AdmittedRun(Model):
+    """A Run that has a place to run."""
+
+    name: ObjectName
+    """Name of the Run."""
+
+    uid: Uid
+    """UID of the Run: a Run made again under the same name waits for a place of its own."""
+
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    """The Run's attempt that the place is for, 1 to 1,000."""
+
+    try_number: Annotated[int, Field(ge=1, le=100)]
+    """The try within the attempt that the place is for, 1 to 100. A place is for one try, so that an old copy of
+    this list never starts a second one."""
+
+    admission_time: Time
+    """When the place was given."""
+
+
+class ProjectStatus(Status):
+    """What the operator knows of the project."""
+
+    admitted: Annotated[tuple[AdmittedRun, ...], Field(max_length=1000), ListMap(("uid",))] = ()
+    """Runs that hold a place. This list is written before a Run starts, and nothing starts that is not in it."""
+
+    notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
+    """Names of Notifications that were made for the project's present problems, so that none is made twice."""
+
+
+class Project(Resource):
+    """Settings of a namespace: its repositories, their credentials, its limits.
+
+    A namespace is a project. It has exactly one Project object, which must be named `default`.
+    """
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="Project",
+        plural="projects",
+        short_names=("ccp",),
+        columns=(
+            PrinterColumn("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            PrinterColumn("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+            PrinterColumn("Limit", ".spec.limits.maxConcurrentRuns", type="integer"),
+            PrinterColumn("Suspended", ".spec.suspend", type="boolean"),
+            PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
+        ),
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name == 'default'",
+            "a namespace has one Project and its name must be 'default'",
+            field_path=".metadata.name",
+        ),
+    )
+
+    kind: str = "Project"
+    spec: ProjectSpec
+    status: ProjectStatus = Field(default_factory=ProjectStatus)

@@ -1,0 +1,17 @@
+"""All kinds, in the order in which people meet them."""
+
+from __future__ import annotations
+
+from codecourier.resources.meta import Resource
+from codecourier.resources.notification import Notification
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.usage_record import UsageRecord
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["KINDS"]
+
+KINDS: tuple[type[Resource], ...] = (Project, Workflow, Run, SprintChain, Sandbox, Notification, UsageRecord)
+"""Every kind of the API group; the CRD generator and the tests walk this table."""

@@ -1,0 +1,316 @@
+"""Run: one execution of a Workflow with a prompt on a repository."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from codecourier.resources.meta import (
+    BranchName,
+    CommitSha,
+    Immutable,
+    KindInfo,
+    ListMap,
+    ListSet,
+    LocalReference,
+    Message,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    Prompt,
+    Reason,
+    RepositoryUrl,
+    Resource,
+    Rule,
+    Status,
+    Time,
+    Uid,
+)
+from codecourier.resources.sandbox import SandboxPhase
+from codecourier.resources.workflow import WorkflowSpec
+
+__all__ = [
+    "Change",
+    "Origin",
+    "OriginKind",
+    "PullRequest",
+    "PullRequestPhase",
+    "Run",
+    "RunPhase",
+    "RunSpec",
+    "RunStatus",
+    "Sprint",
+    "Try",
+]
+
+CONTEXT_MAX_BYTES = 32_768
+"""Longest text in UTF-8 bytes that a sprint is told about the sprints before it."""
+
+
+class OriginKind(StrEnum):
+    """Kinds that make Runs."""
+
+    SPRINT_CHAIN = "SprintChain"
+
+
+class Origin(Model):
+    """The object that made a Run.
+
+    It is no ownerReference: foreground deletion, the default of Argo CD, would take an active sprint away at once.
+    """
+
+    kind: OriginKind
+    """Kind of the object."""
+
+    name: ObjectName
+    """Name of the object."""
+
+    uid: Uid
+    """UID of the object: one made again under the same name does not adopt this Run."""
+
+    index: Annotated[int, Field(ge=0, le=99)]
+    """Which of the object's Runs this is: the zero-based index of the sprint."""
+
+
+class Sprint(Model):
+    """What a Run knows of its place in a SprintChain."""
+
+    number: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Number of the sprint, from the chain's range."""
+
+    index: Annotated[int, Field(ge=0, le=99)]
+    """Zero-based position of the sprint in the range."""
+
+    count: Annotated[int, Field(ge=1, le=100)]
+    """How many sprints the range has."""
+
+
+class RunSpec(Model):
+    """What is to be done; everything but `attempt` and `cancelled` is immutable."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!self.cancelled || self.attempt == oldSelf.attempt",
+            "attempt of a cancelled Run cannot grow: create a new Run",
+            field_path=".attempt",
+        ),
+        Rule(
+            "!has(self.origin) || self.attempt == oldSelf.attempt",
+            "attempt of a SprintChain's Run cannot grow: raise the attempt of the SprintChain",
+            field_path=".attempt",
+        ),
+    )
+
+    workflow_ref: Annotated[LocalReference, Immutable()]
+    """Workflow of this namespace to run. Its settings are recorded when the Run starts."""
+
+    prompt: Annotated[Prompt, Immutable()]
+    """What the agent is asked to do."""
+
+    repository_url: Annotated[RepositoryUrl, Immutable()] | None = None
+    """Repository to work on, one of the Project's; absent: the Project's default one."""
+
+    base_branch: Annotated[BranchName, Immutable()] | None = None
+    """Branch to start from and to open the pull request against; absent: the repository's default branch."""
+
+    base_commit: Annotated[CommitSha, Immutable()] | None = None
+    """Commit to start from; absent: the head of the base branch when the Run starts."""
+
+    pull_request_base: Annotated[BranchName, Immutable()] | None = None
+    """Branch to open the pull request against where it is not the base branch, as in a stack; absent: baseBranch."""
+
+    context: (
+        Annotated[
+            str,
+            Field(max_length=CONTEXT_MAX_BYTES),
+            Rule(f"size(bytes(self)) <= {CONTEXT_MAX_BYTES}", f"must be at most {CONTEXT_MAX_BYTES} bytes of UTF-8"),
+            Immutable(),
+        ]
+        | None
+    ) = None
+    """What the agent is told before the prompt, up to 32,768 bytes: in a chain the sprints before this one."""
+
+    sprint: Annotated[Sprint, Immutable()] | None = None
+    """Place in a SprintChain; absent outside chains. The agent is told it."""
+
+    origin: Annotated[Origin, Immutable()] | None = None
+    """The object that made the Run; absent for one that a person made."""
+
+    attempt: Annotated[int, Field(ge=1, le=1000), Rule("self >= oldSelf", "attempt can only grow")] = 1
+    """Raise it by one to have a finished Run tried again from the start, 1 to 1,000."""
+
+    cancelled: Annotated[bool, Rule("self || !oldSelf", "cancelled cannot be taken back")] = False
+    """Set it to stop the Run for good."""
+
+
+class RunPhase(StrEnum):
+    """Where a Run is; the last three are final for an attempt."""
+
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the attempt is over."""
+        return self in {RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED}
+
+
+class PullRequestPhase(StrEnum):
+    """What became of the pull request of a Run."""
+
+    CREATING = "Creating"
+    CREATED = "Created"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+
+
+class PullRequest(Model):
+    """The pull request of a Run."""
+
+    phase: PullRequestPhase
+    """Creating until it exists; Created; Failed when it was refused; Skipped when there was nothing to change."""
+
+    number: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """Its number in the repository; absent before it exists."""
+
+    url: Annotated[str, Field(max_length=1024)] | None = None
+    """Its address for people; absent before it exists."""
+
+    is_draft: bool = False
+    """Whether it was opened as a draft, as for failed work."""
+
+    message: Message | None = None
+    """Why it was refused or is still waiting; absent otherwise."""
+
+
+class Change(Model):
+    """What a Run changed."""
+
+    files: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Number of files added, changed or deleted."""
+
+    insertions: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Number of lines added."""
+
+    deletions: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Number of lines deleted."""
+
+
+class Try(Model):
+    """One sandbox within an attempt."""
+
+    number: Annotated[int, Field(ge=1, le=100)]
+    """Number of the try within the attempt, from 1."""
+
+    sandbox: ObjectName
+    """Name of its Sandbox."""
+
+    phase: SandboxPhase = SandboxPhase.PENDING
+    """How it went, in the words of a Sandbox's phase."""
+
+    reason: Reason | None = None
+    """Why it ended as it did; absent before it ended."""
+
+    message: Message | None = None
+    """Why it ended as it did, as a sentence; absent before it ended."""
+
+    start_time: Time | None = None
+    """When its pod began to run; absent before."""
+
+    finish_time: Time | None = None
+    """When it ended; absent before."""
+
+    is_recorded: bool = False
+    """Whether its UsageRecord was made."""
+
+
+class RunStatus(Status):
+    """What became of the Run so far."""
+
+    phase: RunPhase = RunPhase.PENDING
+    """Pending, Queued (the condition Succeeded says what it waits for), Running, Completed, Failed or Cancelled."""
+
+    attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The attempt that this status tells about; 0 before the first one."""
+
+    workflow: WorkflowSpec | None = None
+    """The Workflow as it was when the Run first started; later attempts use the same."""
+
+    repository_url: RepositoryUrl | None = None
+    """The repository that the Run works on."""
+
+    base_branch: BranchName | None = None
+    """The branch that the Run started from."""
+
+    base_commit: CommitSha | None = None
+    """The commit that this attempt started from."""
+
+    branch: BranchName | None = None
+    """The branch that this attempt pushes to. It is the Run's own."""
+
+    tries: Annotated[tuple[Try, ...], Field(max_length=100), ListMap(("number",))] = ()
+    """The sandboxes of this attempt, oldest first."""
+
+    retry_time: Time | None = None
+    """The next try does not start before this time; absent when nothing has to be waited for."""
+
+    start_time: Time | None = None
+    """When this attempt first ran; absent before."""
+
+    finish_time: Time | None = None
+    """When this attempt ended; absent before."""
+
+    head_commit: CommitSha | None = None
+    """The commit that was pushed, or the base commit where there was nothing to change; absent before."""
+
+    title: Annotated[str, Field(max_length=256)] | None = None
+    """The agent's title for its work, up to 256 characters."""
+
+    summary: Annotated[str, Field(max_length=8192)] | None = None
+    """The agent's summary of its work, up to 8,192 characters."""
+
+    change: Change | None = None
+    """What was changed; absent before the work was pushed."""
+
+    pull_request: PullRequest | None = None
+    """The pull request of this attempt; absent before there is anything to say."""
+
+    unnotified: Annotated[tuple[ObjectName, ...], Field(max_length=16), ListSet()] = ()
+    """Names of Notifications that this status calls for and that are not made yet."""
+
+    message: Message = ""
+    """What happens now or has happened, as a sentence."""
+
+
+class Run(Resource):
+    """One execution of a Workflow with a prompt on a repository.
+
+    It ends with a pull request, or with nothing to change, or with a sentence that says why not.
+    """
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="Run",
+        plural="runs",
+        short_names=("ccr",),
+        columns=(
+            PrinterColumn("Phase", ".status.phase"),
+            PrinterColumn("PR", ".status.pullRequest.phase"),
+            PrinterColumn("Reason", ".status.conditions[?(@.type=='Succeeded')].reason"),
+            PrinterColumn("Workflow", ".spec.workflowRef.name"),
+            PrinterColumn("URL", ".status.pullRequest.url", priority=1),
+            PrinterColumn("Message", ".status.message", priority=1),
+            PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
+        ),
+        selectable_fields=(".status.phase", ".spec.workflowRef.name"),
+        name_max_length=120,
+    )
+
+    kind: str = "Run"
+    spec: RunSpec
+    status: RunStatus = Field(default_factory=RunStatus)

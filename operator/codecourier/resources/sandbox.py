@@ -1,0 +1,191 @@
+"""Sandbox: one try of a Run in one pod."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from codecourier.resources.meta import (
+    CommitSha,
+    Immutable,
+    KindInfo,
+    ListMap,
+    Message,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    Reason,
+    Resource,
+    Status,
+    Time,
+    Uid,
+)
+from codecourier.resources.usage_record import UsageItem
+
+__all__ = [
+    "PublishState",
+    "Sandbox",
+    "SandboxPhase",
+    "SandboxResult",
+    "SandboxRun",
+    "SandboxSpec",
+    "SandboxStatus",
+    "Step",
+]
+
+
+class SandboxRun(Model):
+    """The Run that a Sandbox works for."""
+
+    name: ObjectName
+    """Name of the Run."""
+
+    uid: Uid
+    """UID of the Run."""
+
+
+class SandboxSpec(Model):
+    """Which try this is; what it does stands in the Run and its recorded Workflow."""
+
+    run_ref: SandboxRun
+    """The Run that it works for."""
+
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    """The Run's attempt, 1 to 1,000."""
+
+    try_number: Annotated[int, Field(ge=1, le=100)]
+    """Number of the try within the attempt, 1 to 100."""
+
+
+class SandboxPhase(StrEnum):
+    """Where a Sandbox is; the last four are final."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    EXPIRED = "Expired"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the Sandbox is over."""
+        return self not in {SandboxPhase.PENDING, SandboxPhase.RUNNING}
+
+
+class Step(Model):
+    """One container of the pod that has ended."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z]+$")]
+    """Name of the container: checkout, agent, verify, collect or publish."""
+
+    exit_code: Annotated[int, Field(ge=-1, le=255)]
+    """Exit code of the container. The agent's own stands in `message`: its container always ends with 0."""
+
+    reason: Reason | None = None
+    """Why the step failed, or Kubernetes' own reason; absent when it succeeded."""
+
+    message: Message | None = None
+    """What the step says of its end; absent when it has nothing to say."""
+
+    start_time: Time | None = None
+    """When the container started."""
+
+    finish_time: Time | None = None
+    """When the container ended."""
+
+
+class PublishState(StrEnum):
+    """What publishing the work came to."""
+
+    PUSHED = "Pushed"
+    NO_CHANGE = "NoChange"
+    FAILED = "Failed"
+
+
+class SandboxResult(Model):
+    """What came of the work."""
+
+    state: PublishState
+    """Pushed, NoChange or Failed."""
+
+    commit: CommitSha | None = None
+    """The pushed commit; absent when nothing was pushed."""
+
+    title: Annotated[str, Field(max_length=256)] | None = None
+    """The agent's title for its work, up to 256 characters."""
+
+    summary: Annotated[str, Field(max_length=8192)] | None = None
+    """The agent's summary, up to 8,192 characters."""
+
+    files: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Number of files added, changed or deleted."""
+
+    insertions: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Number of lines added."""
+
+    deletions: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Number of lines deleted."""
+
+    usage: Annotated[tuple[UsageItem, ...], Field(max_length=8)] = ()
+    """What the agent reported to have used, up to eight items."""
+
+
+class SandboxStatus(Status):
+    """What became of the Sandbox so far."""
+
+    phase: SandboxPhase = SandboxPhase.PENDING
+    """Pending, Running, Completed, Failed, Cancelled or Expired."""
+
+    pod_name: ObjectName | None = None
+    """Name of the pod; absent before it was made."""
+
+    pod_uid: Uid | None = None
+    """UID of the pod; absent before it was seen."""
+
+    start_time: Time | None = None
+    """When the pod's first container ran; absent before."""
+
+    finish_time: Time | None = None
+    """When the Sandbox ended; absent before."""
+
+    steps: Annotated[tuple[Step, ...], Field(max_length=8), ListMap(("name",))] = ()
+    """The pod's containers that have ended, in their order."""
+
+    result: SandboxResult | None = None
+    """What came of the work; absent before the last step has ended, or when it never ran."""
+
+    retry_time: Time | None = None
+    """When the agent's provider or the repository's host asked to be called again; absent when neither did."""
+
+    reason: Reason | None = None
+    """Why it ended as it did; absent before it ended."""
+
+    message: Message = ""
+    """What happens now or has happened, as a sentence."""
+
+
+class Sandbox(Resource):
+    """One try of a Run in one pod. The operator makes it; people only look at it."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="Sandbox",
+        plural="sandboxes",
+        short_names=("ccsb",),
+        columns=(
+            PrinterColumn("Phase", ".status.phase"),
+            PrinterColumn("Run", ".spec.runRef.name"),
+            PrinterColumn("Try", ".spec.tryNumber", type="integer"),
+            PrinterColumn("Reason", ".status.reason"),
+            PrinterColumn("Message", ".status.message", priority=1),
+            PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
+        ),
+        selectable_fields=(".status.phase", ".spec.runRef.name"),
+        name_max_length=140,
+    )
+
+    kind: str = "Sandbox"
+    spec: Annotated[SandboxSpec, Immutable()]
+    status: SandboxStatus = Field(default_factory=SandboxStatus)

@@ -1,0 +1,287 @@
+"""From models to structural schemas: the part of a CRD that says what an object may hold.
+
+pydantic writes the JSON schema of a model; this module turns it into what the API server takes (nothing referred to,
+nothing nullable, every keyword known) and refuses what would be a hole: a field without a text, a string, list, map
+or number without a bound, a pattern that Go and pydantic read differently, an immutability that an update can go
+around.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from codecourier.resources.meta import IMMUTABLE_KEY, LIST_TYPE_KEY, RULES_KEY, Resource, Rule
+
+__all__ = ["Schema", "SchemaError", "structural_schema"]
+
+Schema = dict[str, Any]
+
+_KEYWORDS = {
+    "object": ("properties", "required", "additionalProperties", "maxProperties", "minProperties"),
+    "array": ("items", "minItems", "maxItems", LIST_TYPE_KEY, "x-kubernetes-list-map-keys"),
+    "string": ("minLength", "maxLength", "pattern", "enum", "format"),
+    "integer": ("minimum", "maximum"),
+    "boolean": (),
+}
+"""What a schema of each type may say beside its description, default and rules."""
+
+_NAME_PATH = ".metadata.name"
+_INT32_MAX = 2**31 - 1
+_DIALECT = re.compile(r"\\[sSdDwWbBpP]|\(\?")
+"""Parts of a pattern that are ASCII in Go and Unicode in pydantic's engine, or that not both know."""
+
+
+class SchemaError(ValueError):
+    """A model says something that a CRD cannot say, or leaves out what ours must say."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in an object a schema stands."""
+
+    path: str
+    in_status: bool = False
+    is_pinned: bool = True
+    """Whether the place is there in every valid object, so that a transition rule on it always runs."""
+
+    def below(self, step: str, *, is_pinned: bool) -> _Place:
+        """Return the place of a part of this one."""
+        return replace(self, path=self.path + step, is_pinned=self.is_pinned and is_pinned)
+
+    def error(self, text: str) -> SchemaError:
+        """Return an error that names this place."""
+        return SchemaError(f"{self.path}: {text}")
+
+
+def structural_schema(kind: type[Resource]) -> Schema:
+    """Return the `openAPIV3Schema` of a kind.
+
+    Transition rules are left out below `status`: they guard what people declare, and a recorded copy of a spec is
+    replaced as a whole.
+
+    Raises
+    ------
+    SchemaError
+        If a field has no docstring or no bound, or says what a CRD cannot say.
+    """
+    raw = kind.model_json_schema(by_alias=True)
+    defs: Mapping[str, Schema] = raw.get("$defs", {})
+    place = _Place(kind.info.kind)
+    properties: Schema = {
+        "apiVersion": {"type": "string", "description": Resource.model_fields["api_version"].description},
+        "kind": {"type": "string", "description": Resource.model_fields["kind"].description},
+        "metadata": {"type": "object"},
+    }
+    required = [name for name in raw.get("required", ()) if name in {"spec", "status"}]
+    for name in ("spec", "status"):
+        if name in raw["properties"]:
+            part = replace(place.below(f".{name}", is_pinned=name in required), in_status=name == "status")
+            _check_docstrings(kind.model_fields[name].annotation, part)
+            node = _resolved(raw["properties"][name], defs, part)
+            properties[name] = _schema(node, defs, part)
+            _add_rules(properties[name], _own_immutability(node, name, part))
+    if "status" in properties:
+        properties["status"]["default"] = {"observedGeneration": -1}
+    schema: Schema = {"type": "object", "description": _text(raw, place), "properties": properties}
+    if required:
+        schema["required"] = required
+    rules = [*raw.get(RULES_KEY, ()), *(rule.to_schema() for rule in _name_rules(kind))]
+    if any(rule.get("fieldPath") == _NAME_PATH for rule in rules):
+        # A rule may point only to what the schema names.
+        properties["metadata"]["properties"] = {"name": {"type": "string"}}
+    _add_rules(schema, rules)
+    return schema
+
+
+def _name_rules(kind: type[Resource]) -> Iterable[Rule]:
+    """Names end at 253 characters anyway; a shorter limit leaves room for what is appended to them."""
+    limit = kind.info.name_max_length
+    if limit < 253:  # noqa: PLR2004  what Kubernetes itself allows
+        yield Rule(
+            f"size(self.metadata.name) <= {limit}", f"must be at most {limit} characters", field_path=".metadata.name"
+        )
+
+
+def _check_docstrings(annotation: Any, place: _Place) -> None:
+    """Refuse fields without a text of their own; in a schema that of their type would stand in for it."""
+    for argument in get_args(annotation):
+        _check_docstrings(argument, place)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            part = place.below(f".{field.alias or name}", is_pinned=True)
+            if not field.description:
+                raise part.error("has no docstring; `kubectl explain` shows it, so say meaning, unit and range")
+            _check_docstrings(field.annotation, part)
+
+
+def _schema(node: Schema, defs: Mapping[str, Schema], place: _Place) -> Schema:
+    type_ = node.get("type")
+    if type_ not in _KEYWORDS:
+        raise place.error(f"a CRD of ours has no type {type_!r}; use one of {', '.join(_KEYWORDS)}")
+    known = {"type", "title", "description", "default", "const", RULES_KEY, IMMUTABLE_KEY, *_KEYWORDS[type_]}
+    if unknown := sorted(set(node) - known):
+        raise place.error(f"{', '.join(unknown)} cannot be said of a {type_} in a CRD")
+    schema: Schema = {"type": type_}
+    if "description" in node:
+        schema["description"] = _text(node, place)
+    _CONVERTERS[type_](node, schema, defs, place)
+    rules = [rule for rule in node.get(RULES_KEY, ()) if not (place.in_status and _is_transition(rule))]
+    _add_rules(schema, rules)
+    if node.get("default") not in (None, "", [], {}):
+        schema["default"] = node["default"]
+    return schema
+
+
+def _object(node: Schema, schema: Schema, defs: Mapping[str, Schema], place: _Place) -> None:
+    if "additionalProperties" in node and "properties" not in node:
+        _map(node, schema, defs, place)
+        return
+    required = list(node.get("required", ()))
+    properties: dict[str, Schema] = {}
+    parent_rules: list[Schema] = []
+    for name, raw in node.get("properties", {}).items():
+        always = name in required or raw.get("default") is not None or _is_default_object(raw, defs)
+        part = place.below(f".{name}", is_pinned=always)
+        child = _resolved(raw, defs, part)
+        properties[name] = _schema(child, defs, part)
+        if name not in required and child["type"] == "object" and "default" not in raw:
+            properties[name]["default"] = {}
+        _guard_transitions(child, name, part, parent=place)
+        _add_rules(properties[name], _own_immutability(child, name, part))
+        if not always and child.get(IMMUTABLE_KEY) and not place.in_status:
+            parent_rules.append(_presence_rule(name))
+    schema["properties"] = properties
+    if required:
+        schema["required"] = required
+    _add_rules(schema, parent_rules)
+
+
+def _map(node: Schema, schema: Schema, defs: Mapping[str, Schema], place: _Place) -> None:
+    _need(node, "maxProperties", place)
+    part = place.below(".*", is_pinned=False)
+    schema["additionalProperties"] = _schema(_resolved(node["additionalProperties"], defs, part), defs, part)
+    _take(node, schema, "minProperties", "maxProperties")
+
+
+def _array(node: Schema, schema: Schema, defs: Mapping[str, Schema], place: _Place) -> None:
+    _need(node, "maxItems", place)
+    part = place.below("[]", is_pinned=False)
+    schema["items"] = _schema(_resolved(node["items"], defs, part), defs, part)
+    _take(node, schema, "minItems", "maxItems")
+    schema[LIST_TYPE_KEY] = node.get(LIST_TYPE_KEY, "atomic")
+    _take(node, schema, "x-kubernetes-list-map-keys")
+
+
+def _string(node: Schema, schema: Schema, _: Mapping[str, Schema], place: _Place) -> None:
+    if "enum" not in node and "format" not in node:
+        _need(node, "maxLength", place)
+    if "pattern" in node:
+        _check_pattern(node["pattern"], place)
+    _take(node, schema, *_KEYWORDS["string"])
+
+
+def _integer(node: Schema, schema: Schema, _: Mapping[str, Schema], place: _Place) -> None:
+    _need(node, "minimum", place)
+    _need(node, "maximum", place)
+    schema["format"] = "int64" if node["maximum"] > _INT32_MAX else "int32"
+    _take(node, schema, *_KEYWORDS["integer"])
+
+
+def _boolean(_node: Schema, _schema: Schema, _defs: Mapping[str, Schema], _place: _Place) -> None:
+    """Take nothing: a boolean has no bounds."""
+
+
+_CONVERTERS = {"object": _object, "array": _array, "string": _string, "integer": _integer, "boolean": _boolean}
+
+
+def _resolved(node: Schema, defs: Mapping[str, Schema], place: _Place) -> Schema:
+    """Put in place what the node refers to; an optional value becomes a plain one that is not required."""
+    if "anyOf" in node:
+        choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
+        if len(choices) != 1:
+            raise place.error("is a union; a CRD field has one type")
+        return _merged(_resolved(choices[0], defs, place), {k: v for k, v in node.items() if k != "anyOf"})
+    if "$ref" in node:
+        target = _resolved(defs[node["$ref"].rpartition("/")[2]], defs, place)
+        return _merged(target, {k: v for k, v in node.items() if k != "$ref"})
+    return node
+
+
+def _merged(inner: Schema, outer: Schema) -> Schema:
+    rules = [*inner.get(RULES_KEY, ()), *outer.get(RULES_KEY, ())]
+    return inner | outer | ({RULES_KEY: rules} if rules else {})
+
+
+def _is_default_object(node: Schema, defs: Mapping[str, Schema]) -> bool:
+    """Whether the API server fills the field in with an empty object, whose own defaults then follow."""
+    return "$ref" in node and "default" not in node and defs[node["$ref"].rpartition("/")[2]].get("type") == "object"
+
+
+def _own_immutability(node: Schema, name: str, place: _Place) -> list[Schema]:
+    if not node.get(IMMUTABLE_KEY) or place.in_status:
+        return []
+    return [Rule("self == oldSelf", f"{name} is immutable").to_schema()]
+
+
+def _presence_rule(name: str) -> Schema:
+    """Close the way around `self == oldSelf`, which does not run where either side is absent."""
+    rule = Rule(f"has(self.{name}) == has(oldSelf.{name})", f"{name} is immutable", field_path=f".{name}")
+    return rule.to_schema()
+
+
+def _guard_transitions(node: Schema, name: str, place: _Place, *, parent: _Place) -> None:
+    if place.in_status:
+        return
+    if node.get(IMMUTABLE_KEY) and not parent.is_pinned:
+        raise place.error(
+            f"cannot be immutable: {parent.path} can be taken away and given back with another {name};"
+            " make that one immutable"
+        )
+    if not place.is_pinned and any(_is_transition(rule) for rule in node.get(RULES_KEY, ())):
+        raise place.error(
+            "has a transition rule, which an update goes around by leaving the field away first;"
+            " give it a default, use Immutable(), or put the rule on the object that holds it"
+        )
+
+
+def _is_transition(rule: Mapping[str, Any]) -> bool:
+    return "oldSelf" in rule["rule"]
+
+
+def _check_pattern(pattern: str, place: _Place) -> None:
+    if not (pattern.startswith("^") and pattern.endswith("$")):
+        raise place.error(f"pattern {pattern!r} must start with ^ and end with $, or it matches any part of a text")
+    if found := _DIALECT.search(pattern):
+        raise place.error(f"{found[0]} in pattern {pattern!r} means different things here and in Kubernetes")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise place.error(f"pattern {pattern!r} is no regular expression: {error}") from error
+
+
+def _need(node: Schema, keyword: str, place: _Place) -> None:
+    if keyword not in node:
+        raise place.error(f"has no {keyword}; everything that is stored is bounded")
+
+
+def _take(node: Schema, schema: Schema, *keywords: str) -> None:
+    schema.update({keyword: node[keyword] for keyword in keywords if keyword in node})
+
+
+def _add_rules(schema: Schema, rules: Iterable[Mapping[str, Any]]) -> None:
+    for rule in rules:
+        entry = {key: rule[key] for key in ("rule", "message", "fieldPath") if key in rule}
+        schema.setdefault(RULES_KEY, []).append(entry)
+
+
+def _text(node: Schema, place: _Place) -> str:
+    """Return the docstring with a line for each paragraph, as `kubectl explain` breaks lines by itself."""
+    if not node.get("description"):
+        raise place.error("has no docstring")
+    paragraphs = re.split(r"\n\s*\n", node["description"].strip())
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -1,0 +1,285 @@
+"""SprintChain: Runs in sequence over numbered sprints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from codecourier.resources.meta import (
+    BranchName,
+    CommitSha,
+    Immutable,
+    KindInfo,
+    ListMap,
+    ListSet,
+    LocalReference,
+    Message,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    Prompt,
+    Reason,
+    RepositoryUrl,
+    Resource,
+    Rule,
+    Status,
+    Time,
+    Uid,
+)
+from codecourier.resources.run import PullRequestPhase
+
+__all__ = [
+    "ChainAttempt",
+    "SprintChain",
+    "SprintChainPhase",
+    "SprintChainSpec",
+    "SprintChainStatus",
+    "SprintPhase",
+    "SprintRange",
+    "SprintStatus",
+]
+
+MAX_SPRINTS = 100
+"""How many sprints a chain may have."""
+
+
+class SprintRange(Model):
+    """The numbers of the first and the last sprint, both included."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.first <= self.last", "first must not be greater than last"),
+        Rule(f"self.last - self.first < {MAX_SPRINTS}", f"a chain has at most {MAX_SPRINTS} sprints"),
+    )
+
+    first: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Number of the first sprint, 0 to 1,000,000."""
+
+    last: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Number of the last sprint, 0 to 1,000,000, at most 99 above the first."""
+
+
+class SprintChainSpec(Model):
+    """What is to be done; everything but `suspend`, `attempt` and `resumeFromSprint` is immutable."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.resumeFromSprint) || self.resumeFromSprint <= self.sprintRange.last - self.sprintRange.first",
+            "resumeFromSprint is a zero-based index and must lie within sprintRange",
+            field_path=".resumeFromSprint",
+        ),
+        Rule(
+            "self.attempt > oldSelf.attempt || (has(self.resumeFromSprint) == has(oldSelf.resumeFromSprint)"
+            " && (!has(self.resumeFromSprint) || self.resumeFromSprint == oldSelf.resumeFromSprint))",
+            "resumeFromSprint can only change together with a greater attempt",
+            field_path=".resumeFromSprint",
+        ),
+    )
+
+    workflow_ref: Annotated[LocalReference, Immutable()]
+    """Workflow of this namespace that each sprint runs."""
+
+    sprint_range: Annotated[SprintRange, Immutable()]
+    """Numbers of the first and the last sprint."""
+
+    prompt: Annotated[Prompt, Immutable()]
+    """What all sprints together are to do. Each sprint is told its own number and what came before it."""
+
+    repository_url: Annotated[RepositoryUrl, Immutable()] | None = None
+    """Repository to work on, one of the Project's; absent: the Project's default one."""
+
+    base_branch: Annotated[BranchName, Immutable()] | None = None
+    """Branch that the first sprint starts from; absent: the repository's default branch."""
+
+    suspend: bool = False
+    """Whether the chain is paused: the active sprint goes on, no further one starts."""
+
+    attempt: Annotated[int, Field(ge=1, le=1000), Rule("self >= oldSelf", "attempt can only grow")] = 1
+    """Raise it by one to resume a finished chain, 1 to 1,000."""
+
+    resume_from_sprint: Annotated[int, Field(ge=0, le=99)] | None = None
+    """Zero-based index of the sprint that this attempt starts with. Absent: the first one that is not finished.
+    In a new chain the sprints before it are Omitted; in a resumed one their work is used as it is."""
+
+
+class SprintChainPhase(StrEnum):
+    """Where a chain is; the last three are final for an attempt."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the attempt is over."""
+        return self not in {SprintChainPhase.PENDING, SprintChainPhase.RUNNING}
+
+
+class SprintPhase(StrEnum):
+    """Where a sprint is."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    OMITTED = "Omitted"
+
+
+class SprintStatus(Model):
+    """The ledger's entry of one sprint."""
+
+    index: Annotated[int, Field(ge=0, le=99)]
+    """Zero-based position in the range."""
+
+    number: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Number of the sprint."""
+
+    phase: SprintPhase = SprintPhase.PENDING
+    """Pending, Running, Completed, Failed, Cancelled or Omitted (before the index that a new chain started with)."""
+
+    attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The chain's attempt in which the sprint last ran; 0 before it ran."""
+
+    run: ObjectName | None = None
+    """Name of its Run; absent before it was asked for."""
+
+    base_commit: CommitSha | None = None
+    """The commit that the sprint starts from."""
+
+    pull_request_base: BranchName | None = None
+    """The branch that its pull request is opened against, where it is not the base branch."""
+
+    head_commit: CommitSha | None = None
+    """The commit that the next sprint starts from; absent before the sprint is finished."""
+
+    branch: BranchName | None = None
+    """The branch that the sprint pushed; absent when it changed nothing."""
+
+    pull_request: PullRequestPhase | None = None
+    """What became of its pull request."""
+
+    pull_request_number: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """Number of its pull request; absent when it has none."""
+
+    pull_request_url: Annotated[str, Field(max_length=1024)] | None = None
+    """Address of its pull request; absent when it has none."""
+
+    summary: Annotated[str, Field(max_length=1024)] | None = None
+    """The beginning of the agent's summary, up to 1,024 characters; the next sprints are told it."""
+
+    start_time: Time | None = None
+    """When the sprint began; absent before."""
+
+    finish_time: Time | None = None
+    """When the sprint ended; absent before."""
+
+    message: Message | None = None
+    """What became of it, as a sentence; absent before it ended."""
+
+
+class ChainAttempt(Model):
+    """An earlier attempt of the chain."""
+
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    """Number of the attempt."""
+
+    phase: SprintChainPhase
+    """How it ended."""
+
+    from_sprint: Annotated[int, Field(ge=0, le=99)]
+    """Zero-based index of the sprint that it started with."""
+
+    start_time: Time | None = None
+    """When it began."""
+
+    finish_time: Time | None = None
+    """When it ended."""
+
+    reason: Reason
+    """Why it ended as it did."""
+
+    message: Message
+    """Why it ended as it did, as a sentence."""
+
+    superseded_pull_requests: Annotated[
+        tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=100), ListSet()
+    ] = ()
+    """Pull requests of sprints that the next attempt ran again; they are left to people."""
+
+
+class SprintChainStatus(Status):
+    """What became of the chain so far."""
+
+    phase: SprintChainPhase = SprintChainPhase.PENDING
+    """Pending, Running, Completed, Failed or Cancelled."""
+
+    attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The attempt that this status tells about; 0 before the first one."""
+
+    from_sprint: Annotated[int, Field(ge=0, le=99)] = 0
+    """Zero-based index of the sprint that this attempt started with."""
+
+    current_sprint_index: Annotated[int, Field(ge=0, le=99)] = 0
+    """Zero-based index of the active sprint; the last one when completed, the failed one when failed."""
+
+    completed_sprints: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many sprints are Completed."""
+
+    repository_url: RepositoryUrl | None = None
+    """The repository that the chain works on."""
+
+    base_branch: BranchName | None = None
+    """The branch that the chain started from."""
+
+    base_commit: CommitSha | None = None
+    """The head of the base branch that was recorded when the chain first started."""
+
+    sprints: Annotated[tuple[SprintStatus, ...], Field(max_length=100), ListMap(("index",))] = ()
+    """The ledger of the sprints, by index."""
+
+    attempts: Annotated[tuple[ChainAttempt, ...], Field(max_length=50), ListMap(("attempt",))] = ()
+    """The last 50 earlier attempts, oldest first."""
+
+    stopping: Annotated[tuple[Uid, ...], Field(max_length=8), ListSet()] = ()
+    """UIDs of Runs that have to stop now because the chain was deleted with the annotation that asks for it."""
+
+    start_time: Time | None = None
+    """When this attempt began; absent before."""
+
+    finish_time: Time | None = None
+    """When this attempt ended; absent before."""
+
+    unnotified: Annotated[tuple[ObjectName, ...], Field(max_length=16), ListSet()] = ()
+    """Names of Notifications that this status calls for and that are not made yet."""
+
+    message: Message = ""
+    """What happens now or has happened, as a sentence."""
+
+
+class SprintChain(Resource):
+    """Runs in sequence over numbered sprints, each on top of the commit of the last."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="SprintChain",
+        plural="sprintchains",
+        short_names=("ccsc",),
+        columns=(
+            PrinterColumn("Phase", ".status.phase"),
+            PrinterColumn("Current", ".status.currentSprintIndex", type="integer"),
+            PrinterColumn("Completed", ".status.completedSprints", type="integer"),
+            PrinterColumn("Suspended", ".spec.suspend", type="boolean"),
+            PrinterColumn("Reason", ".status.conditions[?(@.type=='Succeeded')].reason"),
+            PrinterColumn("Message", ".status.message", priority=1),
+            PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
+        ),
+        selectable_fields=(".status.phase", ".spec.workflowRef.name"),
+        name_max_length=40,
+    )
+
+    kind: str = "SprintChain"
+    spec: SprintChainSpec
+    status: SprintChainStatus = Field(default_factory=SprintChainStatus)

@@ -1,0 +1,171 @@
+"""What each CEL rule accepts and refuses, written by hand.
+
+Immutability and lengths of names follow from the rule itself, so `cel_cases` makes those. For the others there are two
+tables: rules on a value, by message, tried wherever the value occurs; rules on an object, by kind, place and message.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.resources.samples import ABSENT
+
+Changes = Mapping[str, Any]
+"""Values by place, with dots; `ABSENT` takes a field away."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values for the place that the rule stands at."""
+
+    accepted: Sequence[Any]
+    refused: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Update:
+    """Changes of a full manifest: what is there before (None: the object is created) and what is asked for."""
+
+    new: Changes
+    old: Changes | None = None
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects that a rule is tried with."""
+
+    accepted: Sequence[Update]
+    refused: Sequence[Update]
+    field_path: str = field(default="")
+    """Where the rule's `fieldPath` points to, behind the place."""
+
+
+_CONTROLS = [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F]
+
+VALUES: Mapping[str, Values] = {
+    "must be a branch name that git accepts (see git check-ref-format), without refs/heads/": Values(
+        accepted=["main", "feature/x.y-z", "a@b", "refs", "ünï/☃", "a.locked", "{a}"],
+        refused=["-a", "/a", "a/", "a.", "a..b", "a//b", "a@{b", "a.lock", "a/.b", ".a", "refs/heads/a", "@"],
+    ),
+    "must be at most 65536 bytes of UTF-8": Values(
+        accepted=["é" * 32_768, "😀" * 16_384], refused=["é" * 32_768 + "a", "😀" * 16_385]
+    ),
+    "must be at most 32768 bytes of UTF-8": Values(accepted=["é" * 16_384], refused=["é" * 16_384 + "a"]),
+    "must not contain control characters other than tab, newline and carriage return": Values(
+        accepted=["a\tb\nc\rd", "\u0080\u200b\u2028\ufeff", "{{ x }} ${y} $(z) `'\"\\"],
+        refused=[f"a{chr(code)}b" for code in _CONTROLS],
+    ),
+    "names that start with CODECOURIER_ are reserved": Values(
+        accepted=["CODECOURIER", "codecourier_x", "MY_CODECOURIER_X"],
+        refused=["CODECOURIER_", "CODECOURIER_PROMPT_FILE"],
+    ),
+}
+
+
+def _repository(number: int, *, default: bool) -> dict[str, Any]:
+    url = f"https://example.com/a/{number}"
+    return {"url": url, "credentialRef": {"name": "token"}, "isDefault": default}
+
+
+_BY_PERSON: Changes = {"spec.origin": ABSENT}
+
+OBJECTS: Mapping[tuple[str, str, str], Objects] = {
+    ("Project", "", "a namespace has one Project and its name must be 'default'"): Objects(
+        accepted=[Update({})], refused=[Update({"metadata.name": "other"})], field_path=".metadata.name"
+    ),
+    ("Project", "spec.repositories", "at most one repository may have isDefault: true"): Objects(
+        accepted=[
+            Update({"spec.repositories": [_repository(0, default=True), _repository(1, default=False)]}),
+            Update({"spec.repositories": [_repository(0, default=False)]}),
+        ],
+        refused=[Update({"spec.repositories": [_repository(0, default=True), _repository(1, default=True)]})],
+    ),
+    (
+        "Project",
+        "spec.repositories.[]",
+        "needs exactly one of credentialRef (a Secret with a token) and app (a GitHub App installation)",
+    ): Objects(
+        accepted=[Update({})],
+        refused=[
+            Update({"spec.repositories": [_repository(0, default=True) | {"app": {"installationId": 1}}]}),
+            Update({"spec.repositories": [{"url": "https://example.com/a/b"}]}),
+        ],
+    ),
+    ("Run", "spec.attempt", "attempt can only grow"): Objects(
+        accepted=[Update({"spec.attempt": 7}, old=_BY_PERSON), Update({"spec.attempt": 1}, old=_BY_PERSON)],
+        refused=[
+            Update({"spec.attempt": 1}, old={"spec.attempt": 2}),
+            Update({"spec.attempt": ABSENT}, old={"spec.attempt": 2}),
+        ],
+    ),
+    (
+        "Run",
+        "spec",
+        "attempt of a SprintChain's Run cannot grow: raise the attempt of the SprintChain",
+    ): Objects(
+        accepted=[Update({"spec.attempt": 2}, old=_BY_PERSON), Update({"spec.cancelled": True}, old={})],
+        refused=[Update({"spec.attempt": 2}, old={})],
+        field_path=".attempt",
+    ),
+    ("Run", "spec.cancelled", "cancelled cannot be taken back"): Objects(
+        accepted=[
+            Update({"spec.cancelled": True}, old={}),
+            Update({"spec.cancelled": True}, old={"spec.cancelled": True}),
+        ],
+        refused=[
+            Update({"spec.cancelled": False}, old={"spec.cancelled": True}),
+            Update({"spec.cancelled": ABSENT}, old={"spec.cancelled": True}),
+        ],
+    ),
+    ("Run", "spec", "attempt of a cancelled Run cannot grow: create a new Run"): Objects(
+        accepted=[Update({"spec.cancelled": True, "metadata.labels": {"a": "b"}}, old={"spec.cancelled": True})],
+        refused=[
+            Update({"spec.cancelled": True, "spec.attempt": 2}, old={"spec.cancelled": True}),
+            Update({"spec.cancelled": True, "spec.attempt": 2}, old=_BY_PERSON),
+        ],
+        field_path=".attempt",
+    ),
+    ("SprintChain", "spec.attempt", "attempt can only grow"): Objects(
+        accepted=[Update({"spec.attempt": 2}, old={})],
+        refused=[
+            Update({"spec.attempt": 1}, old={"spec.attempt": 2}),
+            Update({"spec.attempt": ABSENT}, old={"spec.attempt": 2}),
+        ],
+    ),
+    ("SprintChain", "spec.sprintRange", "first must not be greater than last"): Objects(
+        accepted=[Update({"spec.sprintRange": {"first": 3, "last": 3}})],
+        refused=[Update({"spec.sprintRange": {"first": 4, "last": 3}, "spec.resumeFromSprint": ABSENT})],
+    ),
+    ("SprintChain", "spec.sprintRange", "a chain has at most 100 sprints"): Objects(
+        accepted=[Update({"spec.sprintRange": {"first": 7, "last": 106}})],
+        refused=[Update({"spec.sprintRange": {"first": 7, "last": 107}})],
+    ),
+    (
+        "SprintChain",
+        "spec",
+        "resumeFromSprint is a zero-based index and must lie within sprintRange",
+    ): Objects(
+        accepted=[
+            Update({"spec.sprintRange": {"first": 5, "last": 9}, "spec.resumeFromSprint": 4}),
+            Update({"spec.resumeFromSprint": ABSENT}),
+        ],
+        refused=[Update({"spec.sprintRange": {"first": 5, "last": 9}, "spec.resumeFromSprint": 5})],
+        field_path=".resumeFromSprint",
+    ),
+    ("SprintChain", "spec", "resumeFromSprint can only change together with a greater attempt"): Objects(
+        accepted=[
+            Update({"spec.attempt": 2, "spec.resumeFromSprint": ABSENT}, old={}),
+            Update({"spec.attempt": 2, "spec.resumeFromSprint": 0}, old={"spec.resumeFromSprint": ABSENT}),
+            Update({"spec.suspend": True}, old={}),
+        ],
+        refused=[
+            Update({"spec.resumeFromSprint": ABSENT}, old={}),
+            Update({"spec.resumeFromSprint": 0}, old={"spec.resumeFromSprint": ABSENT}),
+            Update(
+                {"spec.sprintRange.last": 1, "spec.resumeFromSprint": 1},
+                old={"spec.sprintRange": {"first": 0, "last": 1}},
+            ),
+        ],
+        field_path=".resumeFromSprint",
+    ),
+}
