@@ -1,0 +1,333 @@
+"""Keys that wait for work: each once, each worked on by one worker at a time, failing ones ever later.
+
+A key has a life of four states; `add` and `fail` are its only ways in, a finished run its only way out:
+
+| state | `add` | its time comes | its run ends |
+|---|---|---|---|
+| absent | → waiting | | |
+| delayed | → waiting | → waiting | |
+| waiting | stays | stays | |
+| running | → again | → again | → absent, or delayed after an exception |
+| again | stays | stays | → waiting, or delayed after an exception |
+
+A run is level-triggered: it sees the world as it is, and says itself when it wants to look again. So the start of a
+run forgets when the key was to be looked at, and of several later moments the earliest counts.
+
+Time is the event loop's own and randomness is handed in, so a simulation can hold both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from random import Random
+from typing import Generic, Protocol, TypeVar
+
+__all__ = ["Backoff", "KeyQueue", "QueueObserver"]
+
+K = TypeVar("K", bound=Hashable)
+K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long a failing key waits: doubling from `base_seconds` up to `max_seconds`, less up to half by chance."""
+
+    base_seconds: float = 0.1
+    max_seconds: float = 60.0
+
+    def delay(self, failures: int, random: Random) -> float:
+        """Return the seconds to wait after this many failures in a row (1 or more)."""
+        # 2.0**64 is far above any maximum; an exponent without bound would overflow.
+        full = min(self.max_seconds, self.base_seconds * 2.0 ** min(failures - 1, 64))
+        return full * (1 - random.random() / 2)
+
+
+class QueueObserver(Protocol[K_contra]):
+    """Is told what happens, for metrics and logs."""
+
+    def started(self, key: K_contra, waited_seconds: float) -> None:
+        """Note that a worker takes a key that waited this long."""
+        ...
+
+    def finished(self, key: K_contra, took_seconds: float, error: Exception | None) -> None:
+        """Note that a worker is done with a key; an error leads to a retry."""
+        ...
+
+
+class KeyQueue(Generic[K]):
+    """The queue and its workers.
+
+    It starts on hold: nothing runs before `release`. Use it from one event loop only.
+
+    Parameters
+    ----------
+    handler
+        Works on a key. Returning forgets the key's failures, an exception counts one and leads to a retry.
+    workers
+        How many keys are worked on at once, 1 or more.
+    random
+        Source of the jitter.
+    backoff
+        How long a failing key waits.
+    least_delay
+        Tells for an exception the seconds that its retry has to wait at least, such as a server's `Retry-After`.
+    observer
+        Is told of starts and ends.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[K], Awaitable[None]],
+        *,
+        workers: int,
+        random: Random,
+        backoff: Backoff | None = None,
+        least_delay: Callable[[Exception], float] | None = None,
+        observer: QueueObserver[K] | None = None,
+    ) -> None:
+        self._handler = handler
+        self._workers = workers
+        self._random = random
+        self._backoff = backoff or Backoff()
+        self._least_delay = least_delay or (lambda _: 0.0)
+        self._observer = observer
+        self._waiting: deque[K] = deque()
+        self._since: dict[K, float] = {}
+        self._running: dict[K, asyncio.Task[None]] = {}
+        self._again: set[K] = set()
+        self._delayed = _Delayed[K]()
+        self._failures: dict[K, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._held = True
+        self._closed = False
+        self._idle: list[asyncio.Future[None]] = []
+
+    @property
+    def depth(self) -> int:
+        """How many keys wait for a worker; delayed ones do not count."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many keys are being worked on."""
+        return len(self._running)
+
+    @property
+    def delayed(self) -> int:
+        """How many keys have a later moment to be looked at."""
+        return len(self._delayed)
+
+    @property
+    def next_time(self) -> float | None:
+        """The loop's time at which the next delayed key is due, None where there is none."""
+        return self._delayed.first()
+
+    def add(self, key: K) -> None:
+        """Have a key worked on soon; while it is worked on, have it done once more."""
+        if self._closed:
+            return
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._since:
+            self._since[key] = asyncio.get_running_loop().time()
+            self._waiting.append(key)
+            self._pump()
+
+    def add_at(self, key: K, time: float) -> None:
+        """Have a key worked on at a time of the event loop, or earlier where an earlier time is known."""
+        if self._closed:
+            return
+        if time <= asyncio.get_running_loop().time():
+            self.add(key)
+        elif self._delayed.put(key, time):
+            self._arm()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Have a key worked on in some seconds, or earlier where an earlier time is known."""
+        self.add_at(key, asyncio.get_running_loop().time() + seconds)
+
+    def fail(self, key: K, at_least_seconds: float = 0.0) -> float:
+        """Count a failure and have the key worked on again after its backoff.
+
+        Parameters
+        ----------
+        key
+            The key.
+        at_least_seconds
+            How long to wait at least.
+
+        Returns
+        -------
+        float
+            The seconds until then.
+        """
+        failures = self._failures.get(key, 0) + 1
+        self._failures[key] = failures
+        delay = max(self._backoff.delay(failures, self._random), at_least_seconds)
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
+
+    def failures(self, key: K) -> int:
+        """Return how often a key failed in a row."""
+        return self._failures.get(key, 0)
+
+    def hold(self) -> None:
+        """Start no further work; keys gather."""
+        self._held = True
+
+    def release(self) -> None:
+        """Work."""
+        self._held = False
+        self._pump()
+
+    async def wait_idle(self) -> None:
+        """Wait until no key waits and none is worked on; delayed keys may remain."""
+        while self._waiting or self._running:
+            future = asyncio.get_running_loop().create_future()
+            self._idle.append(future)
+            await future
+
+    async def drain(self, timeout_seconds: float) -> bool:
+        """Take and start nothing more, let what runs come to its end, and cancel what takes too long.
+
+        Returns
+        -------
+        bool
+            False where something had to be cancelled.
+        """
+        self._closed = True
+        self._waiting.clear()
+        self._since.clear()
+        self._delayed.clear()
+        self._arm()
+        tasks = list(self._running.values())
+        if not tasks:
+            return True
+        _, late = await asyncio.wait(tasks, timeout=timeout_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+        return not late
+
+    def _pump(self) -> None:
+        while self._waiting and not self._held and len(self._running) < self._workers:
+            key = self._waiting.popleft()
+            loop = asyncio.get_running_loop()
+            waited = loop.time() - self._since.pop(key)
+            self._delayed.drop(key)
+            if self._observer is not None:
+                self._observer.started(key, waited)
+            task = loop.create_task(self._work(key))
+            self._running[key] = task
+
+    async def _work(self, key: K) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        error: Exception | None = None
+        try:
+            await self._handler(key)
+        except Exception as exc:  # noqa: BLE001
+            # Whatever went wrong with one key, the others go on and this one is tried again; the observer tells.
+            error = exc
+        finally:
+            del self._running[key]
+            self._settle(key, error, loop.time() - start)
+
+    def _settle(self, key: K, error: Exception | None, took: float) -> None:
+        if self._observer is not None:
+            self._observer.finished(key, took, error)
+        again = key in self._again
+        self._again.discard(key)
+        if error is not None:
+            # What asked for one more run meanwhile is served by the retry: a key that fails at each event must not
+            # escape its backoff.
+            self.fail(key, self._least_delay(error))
+        else:
+            self.forget(key)
+            if again:
+                self.add(key)
+        self._pump()
+        if not self._waiting and not self._running:
+            self._wake_idle()
+
+    def _wake_idle(self) -> None:
+        waiters, self._idle = self._idle, []
+        for future in waiters:
+            if not future.done():
+                future.set_result(None)
+
+    def _arm(self) -> None:
+        due = self._delayed.first()
+        if self._timer is not None:
+            if due == self._timer.when():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for key in self._delayed.take_until(now):
+            self.add(key)
+        self._arm()
+
+
+class _Delayed(Generic[K]):
+    """Keys with the moment at which each is due: a heap in which replaced entries stay until they come up."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, K]] = []
+        self._due: dict[K, tuple[float, int]] = {}
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def put(self, key: K, time: float) -> bool:
+        known = self._due.get(key)
+        if known is not None and known[0] <= time:
+            return False
+        # The number keeps equal moments in their order and keys, which need not have an order, out of comparisons.
+        self._sequence += 1
+        self._due[key] = (time, self._sequence)
+        heappush(self._heap, (time, self._sequence, key))
+        self._compact()
+        return True
+
+    def drop(self, key: K) -> None:
+        self._due.pop(key, None)
+        self._compact()
+
+    def first(self) -> float | None:
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][:2]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take_until(self, now: float) -> list[K]:
+        keys: list[K] = []
+        while (time := self.first()) is not None and time <= now:
+            key = heappop(self._heap)[2]
+            del self._due[key]
+            keys.append(key)
+        return keys
+
+    def clear(self) -> None:
+        self._heap.clear()
+        self._due.clear()
+
+    def _compact(self) -> None:
+        # Replaced entries may not outnumber the others for long, or a busy key with a far moment would fill memory.
+        if len(self._heap) > 2 * len(self._due) + 64:
+            self._heap = [(time, number, key) for key, (time, number) in self._due.items()]
+            self._heap.sort()

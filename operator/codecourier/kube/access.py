@@ -1,0 +1,101 @@
+"""Where the API server is and how to prove who we are: from a kubeconfig file or from a pod's service account.
+
+The `kubernetes` package's loader reads both. It reads a service account's token again every minute, and runs an exec
+plugin again when its token expires.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from kubernetes.client import Configuration
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+__all__ = ["Access", "AccessError", "load_access"]
+
+
+class AccessError(Exception):
+    """There is no usable way to the API server; the message says what was tried."""
+
+
+class Access:
+    """The address of an API server and the credentials for it.
+
+    Parameters
+    ----------
+    configuration
+        What the `kubernetes` package's loader yields.
+    """
+
+    def __init__(self, configuration: Any) -> None:
+        self._configuration = configuration
+        self.address: str = configuration.host.rstrip("/")
+        """Scheme, host and port."""
+        self.server_name: str | None = getattr(configuration, "tls_server_name", None)
+        """The name that the server's certificate has to be good for, None for the address's host."""
+        self.proxy: str | None = configuration.proxy
+        """Address of an HTTP proxy."""
+
+    def authorization(self) -> str | None:
+        """Return the `Authorization` header as it is now; None where a client certificate says who we are."""
+        header: str | None = self._configuration.get_api_key_with_prefix("authorization")
+        if header is None and self._configuration.username:
+            return str(self._configuration.get_basic_auth_token())
+        return header
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Return how the server is verified and which certificate we show; None for plain HTTP."""
+        configuration = self._configuration
+        if not self.address.startswith("https:"):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+            if configuration.cert_file:
+                context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        except OSError as error:
+            files = configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file
+            raise AccessError(f"a certificate or key for {self.address} cannot be read, of {files}: {error}") from error
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def load_access(kubeconfig: Path | None = None, context: str | None = None) -> Access:
+    """Load how to reach the API server.
+
+    Parameters
+    ----------
+    kubeconfig
+        The file to use. None: the service account in a pod, else the files that `KUBECONFIG` names, else
+        `~/.kube/config`.
+    context
+        The context in the file; None for its current one.
+
+    Raises
+    ------
+    AccessError
+        No way was found, or the file does not hold one.
+    """
+    configuration = Configuration()
+    tried = []
+    if kubeconfig is None:
+        try:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except ConfigException as error:
+            tried.append(f"service account: {error}")
+        else:
+            return Access(configuration)
+    try:
+        load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=str(kubeconfig) if kubeconfig else None,
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except (ConfigException, OSError) as error:
+        tried.append(f"kubeconfig {kubeconfig or 'from KUBECONFIG or ~/.kube/config'}: {error}")
+        raise AccessError("no way to an API server: " + "; ".join(tried)) from error
+    return Access(configuration)

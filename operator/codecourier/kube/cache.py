@@ -1,0 +1,202 @@
+"""What is known of the objects of one kind: the newest version of each, never an older one over a newer one.
+
+ResourceVersions are compared as integers: Kubernetes promises since 1.35 that those of one kind can be, and every
+version that CodeCourier supports keeps that promise.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+from codecourier.kube.api import Json, Resource
+
+__all__ = ["Cache", "ChangeCallback", "IndexFunction", "Key", "by_label", "by_owner_uid", "key_of", "version_of"]
+
+Key = tuple[str, str]
+"""Namespace (empty outside of namespaces) and name."""
+
+IndexFunction = Callable[[Json], Iterable[Hashable]]
+"""Tells under which keys an object is to be found."""
+
+ChangeCallback = Callable[[Resource, Json | None, Json | None], None]
+"""Told of a change with the object before (None: created) and after (None: gone)."""
+
+_TOMBSTONES = 10_000
+"""Deleted UIDs that are remembered: far more than are deleted within the few seconds in which a late answer to an
+own write or an event from before the deletion can arrive."""
+
+
+def key_of(obj: Json) -> Key:
+    """Return namespace and name of an object."""
+    metadata = obj["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
+
+
+def version_of(obj: Json) -> int:
+    """Return the resourceVersion of an object as the integer that it is."""
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def by_owner_uid(obj: Json) -> list[str]:
+    """Index objects by the UIDs of their owners."""
+    return [owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()]
+
+
+def by_label(label: str) -> IndexFunction:
+    """Return a function that indexes objects by the value of a label."""
+
+    def index(obj: Json) -> list[str]:
+        value = (obj["metadata"].get("labels") or {}).get(label)
+        return [value] if value else []
+
+    return index
+
+
+class Cache:
+    """The objects of one kind, fed by an informer and by the answers to own writes.
+
+    Invariants: for each name the highest resourceVersion that was ever seen wins; an object whose UID was seen deleted
+    never comes back. So the order in which events, lists and answers to own writes arrive does not matter.
+
+    Objects handed out are shared: whoever wants to change one copies it first.
+
+    Parameters
+    ----------
+    resource
+        The kind.
+    indexes
+        For each index its name and the function that gives an object's keys in it.
+    """
+
+    def __init__(self, resource: Resource, indexes: Mapping[str, IndexFunction] | None = None) -> None:
+        self.resource = resource
+        self._functions = dict(indexes or {})
+        self._namespaces: dict[str, dict[str, Json]] = {}
+        self._indexes: dict[str, dict[Hashable, dict[Key, Json]]] = {name: {} for name in self._functions}
+        self._tombstones: OrderedDict[str, None] = OrderedDict()
+        self._callbacks: list[ChangeCallback] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Json]:
+        for objects in list(self._namespaces.values()):
+            yield from list(objects.values())
+
+    def subscribe(self, callback: ChangeCallback) -> None:
+        """Call a function at once for every change from now on."""
+        self._callbacks.append(callback)
+
+    def get(self, namespace: str | None, name: str) -> Json | None:
+        """Return an object, or None where none is known."""
+        objects = self._namespaces.get(namespace or "")
+        return objects.get(name) if objects else None
+
+    def list(self, namespace: str | None = None) -> Sequence[Json]:
+        """Return the objects of a namespace, of all where it is None."""
+        return list(self) if namespace is None else list(self._namespaces.get(namespace, {}).values())
+
+    def by_index(self, index: str, key: Hashable) -> Sequence[Json]:
+        """Return the objects that an index has under a key, in the order in which they came."""
+        return list(self._indexes[index].get(key, {}).values())
+
+    def apply(self, obj: Json) -> bool:
+        """Take an object as it was seen, and own it from now on.
+
+        Returns
+        -------
+        bool
+            False where a newer version is known, or its deletion.
+        """
+        metadata = obj["metadata"]
+        metadata.pop("managedFields", None)
+        key = key_of(obj)
+        old = self.get(*key)
+        if old is not None and version_of(old) >= version_of(obj):
+            return False
+        if metadata.get("uid") in self._tombstones:
+            return False
+        if old is not None and old["metadata"].get("uid") != metadata.get("uid"):
+            self._bury(old)
+        self._set(key, old, obj)
+        return True
+
+    note_write = apply
+    """Take the answer to an own write, so that what is decided next knows of it before the watch tells."""
+
+    def remove(self, obj: Json) -> bool:
+        """Forget an object that was seen deleted.
+
+        Returns
+        -------
+        bool
+            False where it was not known, or the name belongs to an object made again.
+        """
+        self._bury(obj)
+        key = key_of(obj)
+        old = self.get(*key)
+        if old is None or old["metadata"].get("uid") != obj["metadata"].get("uid"):
+            return False
+        self._set(key, old, None)
+        return True
+
+    def note_delete(self, namespace: str | None, name: str, uid: str) -> bool:
+        """Forget an object that an own deletion removed at once."""
+        return self.remove({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}})
+
+    def replace_all(self, items: Iterable[Json], resource_version: str) -> None:
+        """Take a whole list: what is not in it and not newer than it is gone.
+
+        Parameters
+        ----------
+        items
+            All objects, owned by the cache from now on.
+        resource_version
+            The moment of the list.
+        """
+        moment = int(resource_version)
+        listed: set[Key] = set()
+        for obj in items:
+            listed.add(key_of(obj))
+            self.apply(obj)
+        for obj in self:
+            if key_of(obj) not in listed and version_of(obj) <= moment:
+                self.remove(obj)
+
+    def _bury(self, obj: Json) -> None:
+        uid = obj["metadata"].get("uid")
+        if uid:
+            self._tombstones[uid] = None
+            if len(self._tombstones) > _TOMBSTONES:
+                self._tombstones.popitem(last=False)
+
+    def _set(self, key: Key, old: Json | None, new: Json | None) -> None:
+        namespace, name = key
+        if new is not None:
+            self._namespaces.setdefault(namespace, {})[name] = new
+            self._count += old is None
+        else:
+            objects = self._namespaces[namespace]
+            del objects[name]
+            self._count -= 1
+            if not objects:
+                del self._namespaces[namespace]
+        self._reindex(key, old, new)
+        for callback in self._callbacks:
+            callback(self.resource, old, new)
+
+    def _reindex(self, key: Key, old: Json | None, new: Json | None) -> None:
+        for name, function in self._functions.items():
+            index = self._indexes[name]
+            before = set(function(old)) if old is not None else set()
+            after = list(function(new)) if new is not None else []
+            for value in before.difference(after):
+                entries = index[value]
+                del entries[key]
+                if not entries:
+                    del index[value]
+            if new is not None:
+                for value in after:
+                    index.setdefault(value, {})[key] = new

@@ -1,0 +1,338 @@
+"""The API server over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from codecourier.kube.access import Access
+from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent
+from codecourier.kube.errors import ServerError, Unanswered, error_from_status
+
+__all__ = ["AiohttpKube", "ClientTiming"]
+
+_MERGE_PATCH = "application/merge-patch+json"
+_MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""Far above the largest object that an API server stores (etcd's limit is 1.5 MiB by default)."""
+
+
+@dataclass(frozen=True)
+class ClientTiming:
+    """Bounds in seconds.
+
+    Parameters
+    ----------
+    call
+        For a call on one object, all in all.
+    page
+        For one page of a list.
+    log
+        For reading a log.
+    watch_margin
+        How long after its server-side end a watch is given up.
+    silence
+        How long a watch may be silent: the API server sends a bookmark about once a minute, so a link that
+        says nothing for longer is dead.
+    """
+
+    call: float = 5.0
+    page: float = 30.0
+    log: float = 30.0
+    watch_margin: float = 10.0
+    silence: float = 100.0
+
+
+class AiohttpKube:
+    """An API server, reached over a pool of connections; use it as an async context manager.
+
+    Calls are tried once. `Retry-After` is handed on in the error.
+
+    Parameters
+    ----------
+    access
+        Address and credentials.
+    user_agent
+        By which audit logs tell clients apart.
+    page_size
+        Objects in a page of a list.
+    timing
+        Bounds.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        user_agent: str = "codecourier-operator",
+        page_size: int = 500,
+        timing: ClientTiming | None = None,
+    ) -> None:
+        self._access = access
+        self._user_agent = user_agent
+        self._page_size = page_size
+        self._timing = timing or ClientTiming()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        context = self._access.ssl_context()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=128, ssl=context if context is not None else True),
+            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
+            json_serialize=lambda value: orjson.dumps(value).decode(),
+            # Watches are lines of unknown length; the reader's buffer is the only bound on one.
+            read_bufsize=2**20,
+            trust_env=False,
+            auto_decompress=True,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
+        """See `KubeApi.get`."""
+        return await self._call("GET", resource.path(namespace, name))
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        resource_version: str | None = None,
+    ) -> ListResult:
+        """See `KubeApi.list`; the list is taken in pages of one and the same moment."""
+        items: list[Json] = []
+        query = {"limit": str(self._page_size)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        if resource_version is not None:
+            query["resourceVersion"] = resource_version
+        while True:
+            page = await self._call("GET", resource.path(namespace), query=query, seconds=self._timing.page)
+            # The items of a list come without the two fields that say what they are.
+            items += [
+                {"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"] or ()
+            ]
+            token = page["metadata"].get("continue")
+            if not token:
+                return ListResult(items, page["metadata"]["resourceVersion"])
+            query = {key: value for key, value in query.items() if key != "resourceVersion"} | {"continue": token}
+
+    async def create(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.create`."""
+        return await self._call("POST", resource.path(obj["metadata"].get("namespace")), body=obj)
+
+    async def replace(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.replace`."""
+        metadata = obj["metadata"]
+        return await self._call("PUT", resource.path(metadata.get("namespace"), metadata["name"]), body=obj)
+
+    async def replace_status(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.replace_status`."""
+        metadata = obj["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"], "status")
+        return await self._call("PUT", path, body=obj)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Json,
+        *,
+        content_type: str = _MERGE_PATCH,
+        subresource: str | None = None,
+    ) -> Json:
+        """See `KubeApi.patch`."""
+        path = resource.path(namespace, name, subresource)
+        return await self._call("PATCH", path, body=body, content_type=content_type)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        grace_seconds: int | None = None,
+        propagation: Propagation | None = None,
+    ) -> Json | None:
+        """See `KubeApi.delete`."""
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        options = {
+            "gracePeriodSeconds": grace_seconds,
+            "propagationPolicy": propagation,
+            "preconditions": {key: value for key, value in preconditions.items() if value is not None} or None,
+        }
+        body: Json = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        body |= {key: value for key, value in options.items() if value is not None}
+        answer = await self._call("DELETE", resource.path(namespace, name), body=body)
+        return None if _is_gone(answer) else answer
+
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        resource_version: str,
+        timeout_seconds: int,
+        bookmarks: bool = True,
+        label_selector: str | None = None,
+    ) -> AsyncGenerator[WatchEvent]:
+        """See `KubeApi.watch`."""
+        query = {
+            "watch": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(timeout_seconds),
+            "allowWatchBookmarks": "true" if bookmarks else "false",
+        }
+        if label_selector:
+            query["labelSelector"] = label_selector
+        timeout = aiohttp.ClientTimeout(
+            total=timeout_seconds + self._timing.watch_margin,
+            sock_connect=self._timing.call,
+            sock_read=self._timing.silence,
+        )
+        async with self._request("GET", resource.path(namespace), query=query, timeout=timeout) as response:
+            async for line in _lines(response):
+                yield _event(line)
+
+    async def read_log(
+        self, namespace: str, pod: str, container: str, *, limit_bytes: int, tail_lines: int | None = None
+    ) -> str:
+        """See `KubeApi.read_log`; bytes that are no UTF-8 are replaced."""
+        query = {"container": container, "limitBytes": str(limit_bytes)}
+        if tail_lines is not None:
+            query["tailLines"] = str(tail_lines)
+        timeout = aiohttp.ClientTimeout(total=self._timing.log)
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        async with self._request("GET", path, query=query, timeout=timeout) as response:
+            try:
+                body = await response.content.readexactly(limit_bytes)
+            except asyncio.IncompleteReadError as error:
+                body = error.partial
+            return body.decode(errors="replace")
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+        seconds: float | None = None,
+    ) -> Json:
+        timeout = aiohttp.ClientTimeout(total=seconds or self._timing.call)
+        data = None if body is None else orjson.dumps(body)
+        async with self._request(
+            method, path, query=query, data=data, content_type=content_type, timeout=timeout
+        ) as response:
+            return _parsed(await response.read(), f"{method} {path}")
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
+        query: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        content_type: str | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("AiohttpKube is used outside of its context manager")
+        headers = {"Content-Type": content_type} if data is not None and content_type else {}
+        authorization = self._access.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
+        try:
+            async with self._session.request(
+                method,
+                self._access.address + path,
+                params=query,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                proxy=self._access.proxy,
+                server_hostname=self._access.server_name,
+            ) as response:
+                if response.status >= 300:  # noqa: PLR2004
+                    raise error_from_status(
+                        response.status, _status_of(await response.read()), _retry_after(response.headers)
+                    )
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unanswered(f"{method} {path}: {str(error) or type(error).__name__}") from error
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    # aiohttp's own line reader refuses lines longer than its buffer, and an event may be larger.
+    rest = bytearray()
+    async for chunk in response.content.iter_any():
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            rest += chunk[start:end]
+            yield bytes(rest)
+            rest.clear()
+            start = end + 1
+        rest += chunk[start:]
+        if len(rest) > _MAX_EVENT_BYTES:
+            raise Unanswered(f"an event of a watch is longer than {_MAX_EVENT_BYTES} bytes")
+
+
+def _event(line: bytes) -> WatchEvent:
+    body = _parsed(line, "an event of a watch")
+    if body["type"] == "ERROR":
+        status = body["object"]
+        raise error_from_status(int(status.get("code") or 500), status)
+    return WatchEvent(body["type"], body["object"])
+
+
+def _parsed(body: bytes, what: str) -> Json:
+    try:
+        value: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Unanswered(f"{what}: the answer is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ServerError(200, "InternalError", f"{what}: the answer is no JSON object")
+    return value
+
+
+def _status_of(body: bytes) -> Json:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    # A proxy in between answers in prose or HTML.
+    return {"message": body[:200].decode(errors="replace")}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _is_gone(answer: Json) -> bool:
+    if answer.get("kind") == "Status":
+        return True
+    # Kinds such as Pod answer with their last state when they are removed at once.
+    metadata = answer["metadata"]
+    return not metadata.get("finalizers") and metadata.get("deletionGracePeriodSeconds", 0) == 0

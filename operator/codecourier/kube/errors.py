@@ -1,0 +1,139 @@
+"""The API server's answers that are errors, and the lack of an answer."""
+
+# The names are Kubernetes' own words for its reasons, which end in no suffix.
+# ruff: noqa: N818
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "AlreadyExists",
+    "ApiError",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "Invalid",
+    "KubeError",
+    "NotFound",
+    "ServerError",
+    "TooManyRequests",
+    "Unanswered",
+    "Unauthorized",
+    "error_from_status",
+]
+
+
+class KubeError(Exception):
+    """A call to the API server did not do what was asked, as far as is known."""
+
+
+class Unanswered(KubeError):
+    """No answer came in time or the link broke: the work may have been done, so look before trying again."""
+
+
+class ApiError(KubeError):
+    """The API server refused.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    reason
+        Kubernetes' word for programs, which may be empty.
+    message
+        Kubernetes' sentence for people.
+    details
+        Kubernetes' details: the object that it is about and the causes.
+    retry_after
+        Seconds to wait before trying again, where the server said so.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details: Mapping[str, Any] = details or {}
+        self.retry_after = retry_after
+
+    def has_cause(self, reason: str) -> bool:
+        """Tell whether the details give this cause, such as `NamespaceTerminating` for a refused creation."""
+        return any(cause.get("reason") == reason for cause in self.details.get("causes") or ())
+
+
+class NotFound(ApiError):
+    """There is no such object, or the kind is not served."""
+
+
+class AlreadyExists(ApiError):
+    """The name is taken."""
+
+
+class Conflict(ApiError):
+    """Somebody wrote in between, or a precondition of a deletion does not hold."""
+
+
+class Gone(ApiError):
+    """The resourceVersion is too old to list or watch from."""
+
+
+class Forbidden(ApiError):
+    """Not allowed: by authorization, quota, admission or because the namespace is going away (see `has_cause`)."""
+
+
+class Unauthorized(ApiError):
+    """The credentials are missing, wrong or expired."""
+
+
+class Invalid(ApiError):
+    """The object breaks its schema or a rule."""
+
+
+class TooManyRequests(ApiError):
+    """The server is busy; nothing was done."""
+
+
+class ServerError(ApiError):
+    """The server failed (5xx). A write may have been done all the same: a timeout behind it looks like this."""
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+
+def error_from_status(code: int, body: Mapping[str, Any], retry_after: float | None = None) -> ApiError:
+    """Translate an HTTP status and, where there is one, the `Status` object that came with it.
+
+    Parameters
+    ----------
+    code
+        HTTP status, or for an `ERROR` event of a watch the `code` of its object.
+    body
+        The `Status` object; may be empty.
+    retry_after
+        The `Retry-After` header in seconds.
+    """
+    reason = str(body.get("reason") or "")
+    details = body.get("details") or {}
+    kind = ServerError if code >= 500 else _BY_STATUS.get(code, ApiError)  # noqa: PLR2004
+    if reason == "AlreadyExists":
+        kind = AlreadyExists
+    if retry_after is None and "retryAfterSeconds" in details:
+        retry_after = float(details["retryAfterSeconds"])
+    return kind(code, reason, str(body.get("message") or "no message"), details, retry_after)

@@ -1,0 +1,184 @@
+"""List and watch: keeps a cache equal to the API server, whatever breaks in between.
+
+| state | what it does | goes to |
+|---|---|---|
+| listing | takes the whole list; what is gone from it is removed from the cache | watching, or waits and lists again |
+| watching | applies each event; the server ends the watch after a while | watching from the last event |
+| watching, link broken or silent | | waits and watches from the last event |
+| watching, 410 or an answer it cannot use | | waits and lists again |
+
+It never ends by itself: each failure waits longer, up to a bound, and whatever succeeds resets that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from codecourier.kube.api import KubeApi, Resource, WatchEvent
+from codecourier.kube.cache import Cache
+from codecourier.kube.errors import Gone, KubeError, TooManyRequests, Unanswered
+
+__all__ = ["Informer", "InformerObserver", "InformerTiming"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_SHORT_WATCH_SECONDS = 1.0
+"""A watch that ends sooner and told nothing counts as failed."""
+
+
+@dataclass(frozen=True)
+class InformerTiming:
+    """How long a watch lasts and how long to wait after failures, in seconds.
+
+    Parameters
+    ----------
+    watch_seconds
+        The server ends a watch after this long; up to as much again is added by chance, so that watches of many
+        kinds do not all end at once.
+    first_retry_seconds
+        The wait after a first failure; it doubles with each further one, less up to half by chance.
+    max_retry_seconds
+        The longest wait.
+    """
+
+    watch_seconds: int = 240
+    first_retry_seconds: float = 0.2
+    max_retry_seconds: float = 10.0
+
+
+class InformerObserver(Protocol):
+    """Is told what happens, for metrics."""
+
+    def listed(self, resource: Resource, count: int) -> None:
+        """Take note of a list and its number of objects."""
+        ...
+
+    def received(self, resource: Resource, event: WatchEvent) -> None:
+        """Take note of an event."""
+        ...
+
+    def failed(self, resource: Resource, error: Exception) -> None:
+        """Take note of a list or watch that failed."""
+        ...
+
+
+class Informer:
+    """Keeps one cache equal to the API server.
+
+    Parameters
+    ----------
+    api
+        The API server.
+    cache
+        What is kept; its kind is the one that is listed and watched.
+    random
+        Source of the jitter.
+    namespace
+        The namespace; None for all.
+    label_selector
+        Restricts what is listed and watched.
+    timing
+        Durations.
+    observer
+        Is told of lists, events and failures.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        cache: Cache,
+        *,
+        random: Random,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        timing: InformerTiming | None = None,
+        observer: InformerObserver | None = None,
+    ) -> None:
+        self.cache = cache
+        self.synced = asyncio.Event()
+        """Set once everything was listed; it stays set while later lists fail."""
+        self._api = api
+        self._resource = cache.resource
+        self._random = random
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._timing = timing or InformerTiming()
+        self._observer = observer
+        self._version: str | None = None
+        self._failures = 0
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        while True:
+            try:
+                if self._version is None:
+                    await self._list()
+                else:
+                    await self._watch(self._version)
+                self._failures = 0
+            except Exception as error:  # noqa: BLE001
+                # An answer that breaks our expectations must not end the cache's only source of truth either.
+                await self._recover(error)
+
+    async def _list(self) -> None:
+        result = await self._api.list(self._resource, self._namespace, label_selector=self._label_selector)
+        self.cache.replace_all(result.items, result.resource_version)
+        self._version = result.resource_version
+        if self._observer is not None:
+            self._observer.listed(self._resource, len(result.items))
+        self.synced.set()
+
+    async def _watch(self, version: str) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        seconds = self._timing.watch_seconds
+        events = self._api.watch(
+            self._resource,
+            namespace=self._namespace,
+            resource_version=version,
+            timeout_seconds=seconds + self._random.randrange(seconds + 1),
+            label_selector=self._label_selector,
+        )
+        async with aclosing(events):
+            async for event in events:
+                self._take(event)
+        if self._version == version and loop.time() - start < _SHORT_WATCH_SECONDS:
+            # Without this a server or proxy that ends every watch at once would be asked without a pause.
+            raise Unanswered("the watch was ended at once")
+
+    def _take(self, event: WatchEvent) -> None:
+        # The version is read first: the cache owns the object afterwards.
+        version: str = event.object["metadata"]["resourceVersion"]
+        if event.type == "DELETED":
+            self.cache.remove(event.object)
+        elif event.type != "BOOKMARK":
+            self.cache.apply(event.object)
+        self._version = version
+        self._failures = 0
+        if self._observer is not None:
+            self._observer.received(self._resource, event)
+
+    async def _recover(self, error: Exception) -> None:
+        self._failures += 1
+        if self._observer is not None:
+            self._observer.failed(self._resource, error)
+        if not isinstance(error, Unanswered | TooManyRequests):
+            self._version = None
+        level = logging.INFO if isinstance(error, Gone | Unanswered) else logging.WARNING
+        unexpected = None if isinstance(error, KubeError) else error
+        _LOGGER.log(level, "list or watch of %s failed: %s", self._resource.plural, error, exc_info=unexpected)
+        await asyncio.sleep(self._delay(error))
+
+    def _delay(self, error: Exception) -> float:
+        if isinstance(error, Gone) and self._failures == 1:
+            return 0.0
+        timing = self._timing
+        # 2.0**32 is above any bound; an exponent without bound would overflow.
+        full = min(timing.max_retry_seconds, timing.first_retry_seconds * 2.0 ** min(self._failures - 1, 32))
+        least = getattr(error, "retry_after", None) or 0.0
+        return max(least, full * (1 - self._random.random() / 2))

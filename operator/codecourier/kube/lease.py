@@ -1,0 +1,288 @@
+"""Leader election on a Lease: at most one holder acts, as far as clocks run at the same speed.
+
+Times in the Lease are for people. Whether a holder is alive is judged by when *this* process last saw the Lease
+change, by its own clock that only goes forward, so wall clocks may disagree or jump.
+
+| role | sees | does |
+|---|---|---|
+| standby | no Lease | creates it → leader |
+| standby | own name, an empty one, or no change for the duration | takes it → leader |
+| standby | a holder that renewed | looks again |
+| leader | renewed, or the renewal was lost but the deadline is ahead | renews |
+| leader | the deadline passed, or another holder | lost: the process has to end |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from random import Random
+from typing import Any
+
+from codecourier.kube.api import LEASES, Json, KubeApi
+from codecourier.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+
+__all__ = ["Action", "LeaderElector", "LeaseIdentity", "LeaseTiming", "Observation", "decide"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LeaseTiming:
+    """Durations in seconds; the deadline leaves a lost leader half of the duration to end.
+
+    Parameters
+    ----------
+    duration
+        A holder that did not renew for this long is taken for dead.
+    renew_deadline
+        A leader that could not renew for this long is lost.
+    retry
+        Between two looks at the Lease, or two renewals.
+    """
+
+    duration: int = 12
+    renew_deadline: float = 6.0
+    retry: float = 1.5
+
+
+@dataclass(frozen=True)
+class LeaseIdentity:
+    """The Lease and who asks for it.
+
+    Parameters
+    ----------
+    namespace
+        Where the Lease is.
+    name
+        The name of the Lease.
+    holder
+        The name of this pod: a container that was restarted in it takes its own Lease back at once.
+    """
+
+    namespace: str
+    name: str
+    holder: str
+
+
+class Action(Enum):
+    """What a look at the Lease leads to."""
+
+    CREATE = "create"
+    """There is none: make it, which makes us the leader."""
+
+    TAKE = "take"
+    """It is free, expired or our own: write our name."""
+
+    RENEW = "renew"
+    """We lead: say that we are alive."""
+
+    WAIT = "wait"
+    """Somebody else leads: look again later."""
+
+    LOST = "lost"
+    """We led and do no longer: the process has to end."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What this process knows of the Lease.
+
+    Parameters
+    ----------
+    holder
+        Whom the Lease names: None where there is no Lease, empty where it was released.
+    seen
+        When the Lease was last seen to change, by the event loop's clock.
+    renewed
+        When this process last wrote it, None while it does not lead.
+    """
+
+    holder: str | None
+    seen: float
+    renewed: float | None = None
+
+
+def decide(observation: Observation, identity: str, now: float, timing: LeaseTiming) -> Action:
+    """Decide what to do about the Lease.
+
+    Parameters
+    ----------
+    observation
+        What is known.
+    identity
+        Our own name.
+    now
+        The event loop's clock, in seconds.
+    timing
+        Durations.
+    """
+    if observation.renewed is not None:
+        if observation.holder != identity or now - observation.renewed >= timing.renew_deadline:
+            return Action.LOST
+        return Action.RENEW
+    if observation.holder is None:
+        return Action.CREATE
+    if observation.holder in ("", identity) or now - observation.seen >= timing.duration:
+        return Action.TAKE
+    return Action.WAIT
+
+
+class LeaderElector:
+    """Waits for the Lease, keeps it, and tells when it is lost.
+
+    Parameters
+    ----------
+    api
+        The API server.
+    identity
+        The Lease and our name.
+    now
+        The wall clock, in UTC, for the times that the Lease shows to people.
+    random
+        Source of the jitter between looks.
+    timing
+        Durations.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        identity: LeaseIdentity,
+        *,
+        now: Callable[[], datetime],
+        random: Random,
+        timing: LeaseTiming | None = None,
+    ) -> None:
+        self.leading = asyncio.Event()
+        """Set while this process may act."""
+        self._api = api
+        self._identity = identity
+        self._now = now
+        self._random = random
+        self._timing = timing or LeaseTiming()
+        self._lease: Json | None = None
+        self._seen_version: str | None = None
+        self._observation = Observation(holder=None, seen=0.0)
+
+    async def run(self, on_lost: Callable[[], Any]) -> None:
+        """Wait for the Lease and keep it until it is lost or the caller cancels.
+
+        Parameters
+        ----------
+        on_lost
+            Called once when a leader is no longer one; it has to end the process, or at least all that writes.
+        """
+        while True:
+            await self._step()
+            if decide(self._observation, self._identity.holder, self._time(), self._timing) is Action.LOST:
+                self.leading.clear()
+                _LOGGER.error("lost the Lease %s/%s", self._identity.namespace, self._identity.name)
+                on_lost()
+                return
+            await asyncio.sleep(self._pause())
+
+    async def release(self) -> None:
+        """Give the Lease back, so that a standby need not wait for it to expire; for a graceful end only."""
+        lease, self._lease = self._lease, None
+        if not self.leading.is_set() or lease is None:
+            return
+        self.leading.clear()
+        lease = deepcopy(lease)
+        # One second is the least that the API server takes; a standby goes by the empty name.
+        lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}
+        try:
+            async with asyncio.timeout(self._timing.retry):
+                await self._api.replace(LEASES, lease)
+        except (KubeError, TimeoutError) as error:
+            _LOGGER.info("the Lease was not given back and will expire: %s", error)
+
+    async def _step(self) -> None:
+        try:
+            # A call may not outlive the moment at which a leader has to know that it is lost.
+            async with asyncio.timeout(self._left()):
+                await self._act()
+        except (KubeError, TimeoutError) as error:
+            _LOGGER.info("the Lease could not be read or written: %s", str(error) or "no answer in time")
+            # The renewal may have been done: what the Lease says now has to be read before the next try.
+            self._lease = None
+
+    async def _act(self) -> None:
+        if self._lease is None or self._observation.renewed is None:
+            await self._look()
+        action = decide(self._observation, self._identity.holder, self._time(), self._timing)
+        if action is Action.CREATE:
+            await self._write(None)
+        elif action in (Action.TAKE, Action.RENEW):
+            await self._write(self._lease)
+
+    async def _look(self) -> None:
+        known = self._observation
+        try:
+            lease = await self._api.get(LEASES, self._identity.namespace, self._identity.name)
+        except NotFound:
+            self._lease = self._seen_version = None
+            self._observation = Observation(None, self._time(), known.renewed)
+            return
+        version: str = lease["metadata"]["resourceVersion"]
+        holder = (lease.get("spec") or {}).get("holderIdentity") or ""
+        # Counted from after the answer: too late is safe, too early would make two leaders.
+        seen = known.seen if version == self._seen_version else self._time()
+        self._lease, self._seen_version = lease, version
+        self._observation = Observation(holder, seen, known.renewed)
+
+    async def _write(self, old: Json | None) -> None:
+        # The clock is read before the call: others may have seen the write long before its answer came.
+        asked = self._time()
+        lease = self._claimed(old)
+        try:
+            lease = await (self._api.create(LEASES, lease) if old is None else self._api.replace(LEASES, lease))
+        except (AlreadyExists, Conflict, NotFound):
+            self._lease = None
+            return
+        self._lease = lease
+        self._observation = Observation(self._identity.holder, asked, asked)
+        if not self.leading.is_set():
+            _LOGGER.info("leading by the Lease %s/%s", self._identity.namespace, self._identity.name)
+            self.leading.set()
+
+    def _claimed(self, old: Json | None) -> Json:
+        now = self._timestamp()
+        identity = self._identity
+        if old is None:
+            lease: Json = {
+                "apiVersion": LEASES.api_version,
+                "kind": LEASES.kind,
+                "metadata": {"namespace": identity.namespace, "name": identity.name},
+                "spec": {"acquireTime": now, "leaseTransitions": 0},
+            }
+        else:
+            lease = deepcopy(old)
+            spec = lease.setdefault("spec", {})
+            if spec.get("holderIdentity") != identity.holder:
+                spec |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
+        lease["spec"] |= {
+            "holderIdentity": identity.holder,
+            "leaseDurationSeconds": self._timing.duration,
+            "renewTime": now,
+        }
+        return lease
+
+    def _left(self) -> float:
+        deadline = self._timing.renew_deadline
+        renewed = self._observation.renewed
+        return deadline if renewed is None else max(0.0, renewed + deadline - self._time())
+
+    def _pause(self) -> float:
+        return min(self._timing.retry * (1 + self._random.random() / 5), self._left())
+
+    def _timestamp(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
