@@ -1,0 +1,327 @@
+"""An API server in memory, on a virtual clock: the store behind a network that delays, loses and cuts.
+
+The contract suite holds it to what the real API server does. What it does not do: CEL rules, authorization, admission
+beyond namespaces, server-side apply, field selectors, and most defaults of Kubernetes' own kinds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from random import Random
+from typing import Any, TypeVar
+
+import orjson
+
+from codecourier.kube.api import PODS, Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
+from codecourier.kube.errors import ApiError, NotFound, ServerError, Unanswered
+from tests.simulation.controllers import GarbageCollector, NamespaceController
+from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
+from tests.simulation.schema import Definition
+from tests.simulation.selectors import Matches, selector
+from tests.simulation.store import Change, Store, Stored
+from tests.simulation.watches import History, Watcher
+
+__all__ = ["ApiServer", "SimulatedKube"]
+
+T = TypeVar("T")
+
+
+class ApiServer:
+    """The server: store, history and the controllers that every cluster runs. Make it inside the running loop.
+
+    Parameters
+    ----------
+    now
+        The wall clock.
+    random
+        Source of UIDs and of the controllers' delays.
+    definitions
+        The custom resources.
+    bookmark_seconds
+        A silent watch gets a bookmark after this long.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        random: Random,
+        definitions: Sequence[Definition] = (),
+        bookmark_seconds: float = 60.0,
+    ) -> None:
+        self.bookmark_seconds = bookmark_seconds
+        self.logs: dict[tuple[str, str, str], str] = {}
+        """What containers wrote, by namespace, pod and container."""
+        self._histories: dict[Resource, History] = {}
+        self._watchers: dict[Watcher, None] = {}
+        self.store = Store(now=now, random=random, definitions=definitions)
+        self.store.listeners.append(self._remember)
+        self.garbage_collector = GarbageCollector(self.store, random)
+        self.namespace_controller = NamespaceController(self.store, random)
+
+    def client(self, identity: str, network: Network) -> SimulatedKube:
+        """Return a connection for a client of this name."""
+        return SimulatedKube(self, identity, network)
+
+    def edit(self, resource: Resource, namespace: str | None, name: str, change: Callable[[Json], Any]) -> Json:
+        """Change an object at once, status and all, as the nodes, people and mishaps of a simulation do.
+
+        Parameters
+        ----------
+        resource
+            The kind.
+        namespace
+            The namespace.
+        name
+            The name.
+        change
+            Changes a copy of the object in place.
+        """
+        obj = self.store.get(resource, namespace, name).copy()
+        change(obj)
+        status = obj.get("status")
+        stored = self.store.update(resource, obj)
+        if status is not None and status != stored.obj.get("status"):
+            obj = stored.copy() | {"status": status}
+            stored = self.store.update(resource, obj, "status")
+        return stored.copy()
+
+    def compact(self, resource: Resource | None = None) -> None:
+        """Forget the history of a kind, of all where None: watches from before get a 410."""
+        for known, history in self._histories.items():
+            if resource in (None, known):
+                history.compact(self.store.version)
+                self._wake(known)
+
+    def cut_watches(self, client: str | None = None, resource: Resource | None = None) -> None:
+        """Break the links of watches, of all clients or kinds where None."""
+        for watcher in list(self._watchers):
+            if client in (None, watcher.client) and resource in (None, watcher.resource):
+                watcher.is_cut = True
+                watcher.wake()
+
+    def history(self, resource: Resource) -> History:
+        """Return the history of a kind."""
+        history = self._histories.get(resource)
+        if history is None:
+            history = self._histories[resource] = History()
+        return history
+
+    def watcher(self, client: str, resource: Resource, version: int, timeout_seconds: float) -> Watcher:
+        """Return a watch from a moment on; it is woken until `leave`."""
+        if resource not in self.store.resources:
+            raise NotFound(404, "NotFound", "the server could not find the requested resource")
+        if version > self.store.version:
+            raise ServerError(504, "Timeout", f"Too large resource version: {version}, current: {self.store.version}")
+        watcher = Watcher(
+            client,
+            resource,
+            self.history(resource),
+            version,
+            timeout_seconds=timeout_seconds,
+            bookmark_seconds=self.bookmark_seconds,
+        )
+        self._watchers[watcher] = None
+        return watcher
+
+    def leave(self, watcher: Watcher) -> None:
+        """Wake a watcher no more."""
+        self._watchers.pop(watcher, None)
+
+    def _remember(self, change: Change) -> None:
+        resource = change.identity[0]
+        self.history(resource).append(change, asyncio.get_running_loop().time())
+        self._wake(resource)
+
+    def _wake(self, resource: Resource) -> None:
+        for watcher in self._watchers:
+            if watcher.resource == resource:
+                watcher.wake()
+
+
+class SimulatedKube:
+    """A client of the simulated server; see `KubeApi` for what its methods do.
+
+    Parameters
+    ----------
+    server
+        The server.
+    identity
+        The name by which faults tell clients apart.
+    network
+        What lies in between.
+    """
+
+    def __init__(self, server: ApiServer, identity: str, network: Network) -> None:
+        self.writes = 0
+        """How many writes this client has begun."""
+        self._server = server
+        self._store = server.store
+        self._identity = identity
+        self._network = network
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
+        """See `KubeApi.get`."""
+        call = Call(self._identity, "get", resource, namespace, name)
+        return (await self._carry(call, lambda: self._store.get(resource, namespace, name))).copy()
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        resource_version: str | None = None,
+    ) -> ListResult:
+        """See `KubeApi.list`; it is always as it is now."""
+
+        def work() -> tuple[Sequence[Stored], int]:
+            return self._store.list(resource, namespace, label_selector), self._store.version
+
+        items, version = await self._carry(Call(self._identity, "list", resource, namespace, ""), work)
+        return ListResult([item.copy() for item in items], str(version))
+
+    async def create(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.create`."""
+        data = orjson.dumps(obj)
+        call = self._write("create", resource, obj["metadata"])
+        return (await self._carry(call, lambda: self._store.create(resource, orjson.loads(data)))).copy()
+
+    async def replace(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.replace`."""
+        data = orjson.dumps(obj)
+        call = self._write("replace", resource, obj["metadata"])
+        return (await self._carry(call, lambda: self._store.update(resource, orjson.loads(data)))).copy()
+
+    async def replace_status(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.replace_status`."""
+        data = orjson.dumps(obj)
+        call = self._write("replace_status", resource, obj["metadata"])
+        return (await self._carry(call, lambda: self._store.update(resource, orjson.loads(data), "status"))).copy()
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Json,
+        *,
+        content_type: str = "application/merge-patch+json",
+        subresource: str | None = None,
+    ) -> Json:
+        """See `KubeApi.patch`; merge patches only."""
+        if content_type != "application/merge-patch+json":
+            raise NotImplementedError(f"the simulation knows merge patches only, not {content_type}")
+        data = orjson.dumps(body)
+        call = self._write("patch", resource, {"namespace": namespace, "name": name})
+        stored = await self._carry(
+            call, lambda: self._store.patch(resource, namespace, name, orjson.loads(data), subresource)
+        )
+        return stored.copy()
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        grace_seconds: int | None = None,
+        propagation: Propagation | None = None,
+    ) -> Json | None:
+        """See `KubeApi.delete`."""
+        work = partial(
+            self._store.delete,
+            resource,
+            namespace,
+            name,
+            uid=uid,
+            version=resource_version,
+            grace_seconds=grace_seconds,
+            propagation=propagation,
+        )
+        stored = await self._carry(self._write("delete", resource, {"namespace": namespace, "name": name}), work)
+        return stored.copy() if stored is not None else None
+
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        resource_version: str,
+        timeout_seconds: int,
+        bookmarks: bool = True,
+        label_selector: str | None = None,
+    ) -> AsyncGenerator[WatchEvent]:
+        """See `KubeApi.watch`."""
+        await self._network.before(Call(self._identity, "watch", resource, namespace, ""))
+        matches = selector(label_selector or "")
+        watcher = self._server.watcher(self._identity, resource, int(resource_version), timeout_seconds)
+        try:
+            while (change := await watcher.next(self._network)) is not None:
+                if isinstance(change, Change):
+                    event = _event(change, matches) if namespace in (None, change.identity[1]) else None
+                else:
+                    event = _bookmark(resource, self._store.version) if bookmarks else None
+                if event is not None:
+                    yield event
+        finally:
+            self._server.leave(watcher)
+
+    async def read_log(
+        self, namespace: str, pod: str, container: str, *, limit_bytes: int, tail_lines: int | None = None
+    ) -> str:
+        """See `KubeApi.read_log`."""
+
+        def work() -> str:
+            self._store.get(PODS, namespace, pod)
+            text = self._server.logs.get((namespace, pod, container), "")
+            if tail_lines is not None:
+                text = "".join(text.splitlines(keepends=True)[-tail_lines:]) if tail_lines else ""
+            return text.encode()[:limit_bytes].decode(errors="replace")
+
+        return await self._carry(Call(self._identity, "read_log", PODS, namespace, pod), work)
+
+    def _write(self, verb: Verb, resource: Resource, metadata: Json) -> Call:
+        self.writes += 1
+        return Call(self._identity, verb, resource, metadata.get("namespace"), metadata.get("name", ""), self.writes)
+
+    async def _carry(self, call: Call, work: Callable[[], T]) -> T:
+        try:
+            await self._network.before(call)
+        except Late as late:
+            asyncio.get_running_loop().call_later(late.seconds, _quietly, work)
+            await asyncio.sleep(min(late.seconds, CALL_SECONDS))
+            raise Unanswered(f"{call.verb} {call.resource.plural} {call.name}: no answer in time") from None
+        try:
+            result = work()
+        except ApiError as error:
+            await self._network.after(call, error)
+            raise
+        await self._network.after(call, None)
+        return result
+
+
+def _event(change: Change, matches: Matches) -> WatchEvent | None:
+    was = change.old is not None and matches(change.old.labels)
+    is_now = change.type != "DELETED" and matches(change.new.labels)
+    if not was and not is_now:
+        return None
+    type_: WatchEventType = "DELETED" if not is_now else "MODIFIED" if was else "ADDED"
+    return WatchEvent(type_, change.new.copy())
+
+
+def _bookmark(resource: Resource, version: int) -> WatchEvent:
+    metadata = {"resourceVersion": str(version)}
+    return WatchEvent("BOOKMARK", {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata})
+
+
+def _quietly(work: Callable[[], Any]) -> None:
+    # Nobody is there any more to be told of a refusal.
+    with suppress(ApiError):
+        work()

@@ -1,0 +1,477 @@
+"""What the API server does with objects, as a state machine without time, network or controllers.
+
+Objects are kept as JSON text beside a parsed copy that never leaves this module: parsing text again is several times
+faster than copying dictionaries, and no caller can change what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+
+from codecourier.kube import api
+from codecourier.kube.api import Json, Propagation, Resource
+from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
+from tests.simulation.schema import Definition, definition_of
+from tests.simulation.selectors import Matches, selector
+
+__all__ = ["BUILT_IN", "FOREGROUND", "ORPHAN", "Change", "Identity", "Store", "Stored", "merge"]
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+
+_DEFAULT_GRACE_SECONDS = 30
+_POD_SPEC_MUTABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName")
+_SERVER_FIELDS = (
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "resourceVersion",
+)
+
+BUILT_IN = (
+    Definition(api.PODS, has_status=True, has_generation=True),
+    Definition(api.SECRETS),
+    Definition(api.CONFIG_MAPS),
+    Definition(api.NAMESPACES, has_status=True),
+    Definition(api.NODES, has_status=True),
+    Definition(api.EVENTS),
+    Definition(api.LEASES, needs_version=True),
+    Definition(api.CUSTOM_RESOURCE_DEFINITIONS, has_status=True, has_generation=True, needs_version=True),
+)
+"""Kinds of Kubernetes itself, as far as CodeCourier uses them."""
+
+Identity = tuple[Resource, str, str]
+"""Kind, namespace (empty outside of namespaces) and name."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One version of an object: parsed, to be read only, and as text, to be handed out."""
+
+    obj: Json
+    data: bytes
+
+    @property
+    def metadata(self) -> Json:
+        """The object's metadata."""
+        found: Json = self.obj["metadata"]
+        return found
+
+    def copy(self) -> Json:
+        """Return a copy that may be changed."""
+        copied: Json = orjson.loads(self.data)
+        return copied
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The object's labels."""
+        return self.metadata.get("labels") or {}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step of the history of a kind."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    version: int
+    identity: Identity
+    old: Stored | None
+    new: Stored
+
+
+class Store:
+    """The objects of a cluster and their history.
+
+    Parameters
+    ----------
+    now
+        The wall clock.
+    random
+        Source of UIDs.
+    definitions
+        Custom resources; others can be installed by creating their CustomResourceDefinition.
+    """
+
+    def __init__(self, *, now: Callable[[], datetime], random: Random, definitions: Sequence[Definition] = ()) -> None:
+        self.version = 1
+        """The newest resourceVersion."""
+        self.listeners: list[Callable[[Change], None]] = []
+        """Called at once for every change."""
+        self._now = now
+        self._random = random
+        self._definitions: dict[Resource, Definition] = {}
+        self._objects: dict[Resource, dict[tuple[str, str], Stored]] = {}
+        self._by_uid: dict[str, Identity] = {}
+        self._dependents: dict[str, dict[Identity, None]] = {}
+        for definition in (*BUILT_IN, *definitions):
+            self._install(definition)
+        for name in ("default", "kube-system"):
+            self.create(api.NAMESPACES, {"metadata": {"name": name}})
+
+    @property
+    def resources(self) -> Sequence[Resource]:
+        """The kinds that are served."""
+        return list(self._definitions)
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Stored:
+        """Return an object, or raise `NotFound`."""
+        objects = self._served(resource)
+        stored = objects.get((namespace or "", name))
+        if stored is None:
+            raise _not_found(resource, name)
+        return stored
+
+    def find(self, identity: Identity) -> Stored | None:
+        """Return an object, or None."""
+        return self._objects.get(identity[0], {}).get(identity[1:])
+
+    def find_uid(self, uid: str) -> Identity | None:
+        """Return where the object with this UID is, None where it is gone."""
+        return self._by_uid.get(uid)
+
+    def dependents(self, uid: str) -> list[Identity]:
+        """Return the objects that name this UID as an owner."""
+        return list(self._dependents.get(uid, ()))
+
+    def list(self, resource: Resource, namespace: str | None = None, labels: str | None = None) -> Sequence[Stored]:
+        """Return objects by namespace and name, as the API server does."""
+        objects = self._served(resource)
+        matches: Matches | None = selector(labels) if labels else None
+        return [
+            stored
+            for key, stored in sorted(objects.items())
+            if (namespace is None or key[0] == namespace) and (matches is None or matches(stored.labels))
+        ]
+
+    def create(self, resource: Resource, obj: Json) -> Stored:
+        """Create an object out of `obj`, which belongs to the store from now on."""
+        definition, objects = self._definition(resource), self._served(resource)
+        new = obj
+        metadata = new["metadata"]
+        if metadata.get("resourceVersion"):
+            raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
+        namespace = self._namespace_for(resource, metadata)
+        if "generateName" in metadata and not metadata.get("name"):
+            metadata["name"] = f"{metadata['generateName']}{self._random.getrandbits(25):05x}"[:63]
+        key = namespace, metadata["name"]
+        if key in objects:
+            raise AlreadyExists(409, "AlreadyExists", f'{_plural(resource)} "{key[1]}" already exists')
+        for name in _SERVER_FIELDS[1:]:
+            metadata.pop(name, None)
+        metadata["uid"] = str(UUID(int=self._random.getrandbits(128), version=4))
+        metadata["creationTimestamp"] = _timestamp(self._now())
+        if definition.has_generation:
+            metadata["generation"] = 1
+        if definition.has_status:
+            new.pop("status", None)
+        self._complete(definition, new)
+        self._prepare(resource, new)
+        stored = self._put("ADDED", (resource, *key), None, new)
+        if resource == api.CUSTOM_RESOURCE_DEFINITIONS:
+            self._install(definition_of(stored.obj))
+        return stored
+
+    def update(self, resource: Resource, obj: Json, subresource: str | None = None) -> Stored:
+        """Replace all but the status, or only the status; `obj` belongs to the store from now on."""
+        metadata = obj["metadata"]
+        definition = self._definition(resource)
+        old = self.get(resource, metadata.get("namespace"), metadata["name"])
+        _check_version(definition, metadata, old)
+        new = old.copy() if subresource else obj
+        if subresource:
+            _take(new, obj, subresource)
+        else:
+            for name in _SERVER_FIELDS:
+                _take(new["metadata"], old.metadata, name)
+            if definition.has_status:
+                _take(new, old.obj, "status")
+        return self._replace(definition, old, new)
+
+    def patch(
+        self, resource: Resource, namespace: str | None, name: str, body: Json, subresource: str | None = None
+    ) -> Stored:
+        """Merge into an object; a resourceVersion in the patch has to be the current one."""
+        old = self.get(resource, namespace, name)
+        return self.update(resource, merge(old.copy(), body), subresource)
+
+    def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        version: str | None = None,
+        grace_seconds: int | None = None,
+        propagation: Propagation | None = None,
+    ) -> Stored | None:
+        """Remove an object, or mark it as to be removed and return it."""
+        old = self.get(resource, namespace, name)
+        for word, wanted in (("uid", uid), ("resourceVersion", version)):
+            if wanted is not None and wanted != old.metadata[word]:
+                message = f"Precondition failed: {word} in precondition: {wanted}, in object meta: {old.metadata[word]}"
+                raise Conflict(
+                    409, "Conflict", f'Operation cannot be fulfilled on {resource.plural} "{name}": {message}'
+                )
+        new = old.copy()
+        metadata = new["metadata"]
+        finalizers = _deletion_finalizers(metadata.get("finalizers") or [], propagation)
+        _set_or_drop(metadata, "finalizers", finalizers)
+        grace = _grace_seconds(resource, new, grace_seconds)
+        if not finalizers and not grace and resource != api.NAMESPACES:
+            self._remove((resource, *_key(new)), old)
+            return None
+        if "deletionTimestamp" not in metadata:
+            metadata["deletionTimestamp"] = _timestamp(self._now() + timedelta(seconds=grace))
+            metadata["deletionGracePeriodSeconds"] = grace
+            if "generation" in metadata:
+                metadata["generation"] += 1
+        elif grace < metadata["deletionGracePeriodSeconds"]:
+            metadata["deletionTimestamp"] = _timestamp(self._now() + timedelta(seconds=grace))
+            metadata["deletionGracePeriodSeconds"] = grace
+        if resource == api.NAMESPACES:
+            new["status"] = {"phase": "Terminating"}
+        return self._put_changed((resource, *_key(new)), old, new)
+
+    def _replace(self, definition: Definition, old: Stored, new: Json) -> Stored:
+        metadata = new["metadata"]
+        added = set(metadata.get("finalizers") or ()) - set(old.metadata.get("finalizers") or ())
+        if "deletionTimestamp" in metadata and added:
+            raise _invalid(
+                definition.resource,
+                metadata["name"],
+                ["metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted"],
+            )
+        self._complete(definition, new)
+        _check_immutable(definition.resource, old.obj, new)
+        if definition.has_generation and _content(new) != _content(old.obj):
+            metadata["generation"] = old.metadata["generation"] + 1
+        identity = (definition.resource, *_key(new))
+        stored = self._put_changed(identity, old, new)
+        is_namespace = definition.resource == api.NAMESPACES
+        waits = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or is_namespace
+        if "deletionTimestamp" in metadata and not waits:
+            self._remove(identity, stored)
+        return stored
+
+    def remove_namespace(self, name: str) -> None:
+        """Finish the deletion of an empty namespace."""
+        identity = (api.NAMESPACES, "", name)
+        stored = self.find(identity)
+        if stored is not None:
+            self._remove(identity, stored)
+
+    def contents(self, namespace: str) -> Iterator[Identity]:
+        """Yield what is in a namespace."""
+        for resource, objects in list(self._objects.items()):
+            if resource.namespaced:
+                yield from [(resource, *key) for key in objects if key[0] == namespace]
+
+    def _install(self, definition: Definition) -> None:
+        self._definitions[definition.resource] = definition
+        self._objects.setdefault(definition.resource, {})
+
+    def _definition(self, resource: Resource) -> Definition:
+        self._served(resource)
+        return self._definitions[resource]
+
+    def _served(self, resource: Resource) -> dict[tuple[str, str], Stored]:
+        objects = self._objects.get(resource)
+        if objects is None:
+            raise NotFound(404, "NotFound", "the server could not find the requested resource")
+        return objects
+
+    def _namespace_for(self, resource: Resource, metadata: Json) -> str:
+        if not resource.namespaced:
+            metadata.pop("namespace", None)
+            return ""
+        namespace: str = metadata["namespace"]
+        stored = self._objects[api.NAMESPACES].get(("", namespace))
+        if stored is None:
+            raise _not_found(api.NAMESPACES, namespace)
+        if "deletionTimestamp" in stored.metadata:
+            raise Forbidden(
+                403,
+                "Forbidden",
+                f'{_plural(resource)} "{metadata.get("name")}" is forbidden: unable to create new content in namespace '
+                f"{namespace} because it is being terminated",
+                {"causes": [{"reason": "NamespaceTerminating"}]},
+            )
+        return namespace
+
+    def _complete(self, definition: Definition, new: Json) -> None:
+        new["apiVersion"], new["kind"] = definition.resource.api_version, definition.resource.kind
+        new["metadata"].pop("managedFields", None)
+        for name in ("finalizers", "ownerReferences", "labels", "annotations"):
+            _set_or_drop(new["metadata"], name, new["metadata"].get(name))
+        if definition.schema is not None:
+            metadata = new.pop("metadata")
+            body = {"apiVersion": new["apiVersion"], "kind": new["kind"]}
+            definition.schema.complete(new)
+            errors = definition.schema.errors(new, "")
+            # Metadata is not the schema's; the order of fields is kept for readers of traces.
+            rest = {name: value for name, value in new.items() if name not in body}
+            new.clear()
+            new.update(body | {"metadata": metadata} | rest)
+            if errors:
+                raise _invalid(definition.resource, metadata["name"], [error.lstrip(".") for error in errors])
+
+    def _prepare(self, resource: Resource, new: Json) -> None:
+        if resource == api.PODS:
+            new["spec"].setdefault("restartPolicy", "Always")
+            new["spec"].setdefault("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
+            new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        elif resource == api.NAMESPACES:
+            new["spec"] = {"finalizers": ["kubernetes"]}
+            new["status"] = {"phase": "Active"}
+
+    def _put_changed(self, identity: Identity, old: Stored, new: Json) -> Stored:
+        if new == old.obj:
+            return old
+        return self._put("MODIFIED", identity, old, new)
+
+    def _put(self, type_: Literal["ADDED", "MODIFIED"], identity: Identity, old: Stored | None, new: Json) -> Stored:
+        stored = self._next(new)
+        self._objects[identity[0]][identity[1:]] = stored
+        self._by_uid[stored.metadata["uid"]] = identity
+        self._link(identity, old, stored)
+        self._tell(Change(type_, self.version, identity, old, stored))
+        return stored
+
+    def _remove(self, identity: Identity, old: Stored) -> None:
+        last = self._next(old.copy())
+        del self._objects[identity[0]][identity[1:]]
+        del self._by_uid[old.metadata["uid"]]
+        self._link(identity, old, None)
+        self._tell(Change("DELETED", self.version, identity, old, last))
+
+    def _next(self, obj: Json) -> Stored:
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        return Stored(obj, orjson.dumps(obj))
+
+    def _link(self, identity: Identity, old: Stored | None, new: Stored | None) -> None:
+        before = _owners(old)
+        after = _owners(new)
+        if before == after:
+            return
+        for uid in before:
+            links = self._dependents[uid]
+            del links[identity]
+            if not links:
+                del self._dependents[uid]
+        for uid in after:
+            self._dependents.setdefault(uid, {})[identity] = None
+
+    def _tell(self, change: Change) -> None:
+        for listener in self.listeners:
+            listener(change)
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7386) in place and return the result."""
+    if not isinstance(patch, dict):
+        return patch
+    if not isinstance(target, dict):
+        target = {}
+    for name, value in patch.items():
+        if value is None:
+            target.pop(name, None)
+        else:
+            target[name] = merge(target.get(name), value)
+    return target
+
+
+def _key(obj: Json) -> tuple[str, str]:
+    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
+
+
+def _owners(stored: Stored | None) -> list[str]:
+    owners = stored.metadata.get("ownerReferences") or () if stored is not None else ()
+    return list(dict.fromkeys(owner["uid"] for owner in owners))
+
+
+def _plural(resource: Resource) -> str:
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _take(target: Json, source: Json, name: str) -> None:
+    if name in source:
+        target[name] = source[name]
+    else:
+        target.pop(name, None)
+
+
+def _set_or_drop(target: Json, name: str, value: Any) -> None:
+    if value:
+        target[name] = value
+    else:
+        target.pop(name, None)
+
+
+def _content(obj: Json) -> Json:
+    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
+
+
+def _deletion_finalizers(finalizers: Sequence[str], propagation: Propagation | None) -> Sequence[str]:
+    if propagation is None:
+        return finalizers
+    kept = [name for name in finalizers if name not in (FOREGROUND, ORPHAN)]
+    added = {"Foreground": [FOREGROUND], "Orphan": [ORPHAN], "Background": []}[propagation]
+    return kept + added
+
+
+def _grace_seconds(resource: Resource, obj: Json, asked: int | None) -> int:
+    if resource != api.PODS:
+        return 0
+    if not obj["spec"].get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    default = obj["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
+    return int(default if asked is None else asked)
+
+
+def _check_version(definition: Definition, metadata: Json, old: Stored) -> None:
+    resource, name = definition.resource, metadata["name"]
+    prefix = f'Operation cannot be fulfilled on {_plural(resource)} "{name}": '
+    if metadata.get("uid") not in (None, "", old.metadata["uid"]):
+        message = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
+        raise Conflict(409, "Conflict", prefix + message + old.metadata["uid"])
+    version = metadata.get("resourceVersion")
+    if not version and definition.needs_version:
+        raise _invalid(resource, name, ["metadata.resourceVersion: Invalid value: 0: must be specified for an update"])
+    if version and version != old.metadata["resourceVersion"]:
+        message = "the object has been modified; please apply your changes to the latest version and try again"
+        raise Conflict(409, "Conflict", prefix + message)
+
+
+def _check_immutable(resource: Resource, old: Json, new: Json) -> None:
+    if resource == api.PODS:
+        before, after = ({k: v for k, v in obj["spec"].items() if k not in _POD_SPEC_MUTABLE} for obj in (old, new))
+        if before != after:
+            message = "spec: Forbidden: pod updates may not change fields other than a few"
+            raise _invalid(resource, new["metadata"]["name"], [message])
+
+
+def _not_found(resource: Resource, name: str) -> NotFound:
+    return NotFound(404, "NotFound", f'{_plural(resource)} "{name}" not found')
+
+
+def _invalid(resource: Resource, name: str, errors: Sequence[str]) -> Invalid:
+    causes = [{"reason": "FieldValueInvalid", "message": error, "field": error.split(":")[0]} for error in errors]
+    sentence = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
+    message = f'{resource.kind}.{resource.group} "{name}" is invalid: {sentence}'
+    return Invalid(422, "Invalid", message, {"name": name, "group": resource.group, "causes": causes})
