@@ -1,0 +1,317 @@
+"""The embedded cluster as one thing: up, down, what it is made of and how that does."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from signal import Signals
+
+from codecourier.local.api import admin_of
+from codecourier.local.binaries import find_binaries
+from codecourier.local.components import API_SERVER, COMPONENTS, CONTROL_PLANE, FORGE, NODE, PORT_NAMES
+from codecourier.local.crds import apply_crds
+from codecourier.local.errors import LocalError, NoControlPlaneError, UnavailableError, UpInterruptedError
+from codecourier.local.kind import check_kind, create_kind
+from codecourier.local.layout import Layout
+from codecourier.local.material import prepare_folders, prepare_root, write_material
+from codecourier.local.options import ClusterOptions, default_crds
+from codecourier.local.ports import choose_ports
+from codecourier.local.processes import is_running
+from codecourier.local.state import ClusterState, StateStore, file_lock
+from codecourier.local.supervisor import Supervisor
+from codecourier.local.teardown import end_cluster, remove_data, remove_root
+
+__all__ = ["ComponentStatus", "Condition", "LocalCluster", "UpOutcome"]
+
+_OTHER_UP_SECONDS = 1800
+"""How long to wait for another `up`, which may be building the control plane."""
+
+_UP_ENDS_SECONDS = 2
+"""How long an `up` takes at most to notice that it was interrupted."""
+
+_ENDED = ""
+"""The session of a cluster that is being taken down."""
+
+
+class UpOutcome(Enum):
+    """What an `up` found."""
+
+    CREATED = "created"
+    ATTACHED = "attached"
+    REPAIRED = "repaired"
+
+
+class Condition(Enum):
+    """How a component does."""
+
+    READY = "ready"
+    NOT_ANSWERING = "running, but not ready"
+    DEAD = "dead"
+    NOT_STARTED = "not started"
+
+
+@dataclass(frozen=True)
+class ComponentStatus:
+    """How one component does.
+
+    Parameters
+    ----------
+    name
+        The component.
+    condition
+        How it does.
+    pid
+        Its process id, also of a dead one; None if it was never started.
+    ports
+        Its ports on loopback.
+    """
+
+    name: str
+    condition: Condition
+    pid: int | None
+    ports: tuple[int, ...]
+
+
+class LocalCluster:
+    """An embedded cluster in a state folder.
+
+    Parameters
+    ----------
+    state_dir
+        The state folder.
+    options
+        What `up` and `start` bring up.
+    report
+        Is told what happens, a line each.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        options: ClusterOptions | None = None,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.layout = Layout(state_dir.resolve())
+        self._options = options or ClusterOptions()
+        self._report = report
+        self._store = StateStore(self.layout)
+
+    @property
+    def kubeconfig_path(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.layout.kubeconfig
+
+    @property
+    def forge_url(self) -> str:
+        """The forge's address.
+
+        Raises
+        ------
+        LocalError
+            If there is no cluster.
+        """
+        return f"https://localhost:{self._supervisor().state().ports[FORGE]}"
+
+    def up(self) -> UpOutcome:
+        """Bring the cluster up, or what is missing of it.
+
+        Returns
+        -------
+        UpOutcome
+            What was there before.
+
+        Raises
+        ------
+        LocalError
+            If that is not possible. What a failed first `up` started is ended again.
+        """
+        with self._only_up():
+            prepare_root(self.layout)
+            state = self._store.read()
+            if state is not None and state.ready and state.session != _ENDED and _has_running(state):
+                return self._attach(state)
+            if state is not None:
+                self._report("the state folder is of a cluster that no longer runs: starting anew")
+                end_cluster(state, self.layout)
+            self._create()
+            return UpOutcome.CREATED
+
+    def down(self) -> bool:
+        """End all that `up` started, also in the middle of an `up`, and remove the state.
+
+        Returns
+        -------
+        bool
+            Whether there was a cluster.
+
+        Raises
+        ------
+        LocalError
+            If the state cannot be understood.
+        """
+        if not self.layout.root.exists():
+            return False
+        with self._store.locked():
+            state = self._store.read()
+            if state is not None:
+                # From here on an `up` of this life starts nothing more.
+                self._store.write(state.model_copy(update={"session": _ENDED}))
+        if state is not None:
+            end_cluster(state, self.layout)
+        with file_lock(self.layout.up_lock, timeout_seconds=_UP_ENDS_SECONDS) as is_held:
+            current = self._store.read()
+            if is_held and (current is None or current.session == _ENDED):
+                remove_root(self.layout)
+        return state is not None
+
+    def status(self) -> list[ComponentStatus]:
+        """Return how each component does; nothing if there is no cluster."""
+        state = self._store.read()
+        if state is None:
+            return []
+        names = [FORGE] if state.kind else list(COMPONENTS)
+        return [self._status_of(name, state) for name in names]
+
+    def start(self, component: str) -> None:
+        """Start a component that does not run, and wait until it is ready."""
+        supervisor = self._supervisor()
+        supervisor.start(component)
+        supervisor.wait_ready([component])
+
+    def stop(self, component: str) -> None:
+        """End a component and wait until it has ended."""
+        self._supervisor().stop(component)
+
+    def kill(self, component: str) -> None:
+        """End a component as a crash would."""
+        self._supervisor().kill(component)
+
+    def signal(self, component: str, number: Signals) -> None:
+        """Send a signal to a component; nothing happens if it does not run."""
+        self._supervisor().signal(component, number)
+
+    def restart(self, component: str) -> None:
+        """End a component, start it again and wait until it is ready."""
+        self.stop(component)
+        self.start(component)
+
+    def _attach(self, state: ClusterState) -> UpOutcome:
+        supervisor = Supervisor(self.layout, self._options, state.session)
+        wanted = self._wanted(state)
+        missing = [name for name in wanted if not supervisor.is_running(name)]
+        for name in missing:
+            self._report(f"starting {name}")
+            supervisor.start(name)
+        supervisor.wait_ready(wanted)
+        self._apply_crds(supervisor)
+        return UpOutcome.REPAIRED if missing else UpOutcome.ATTACHED
+
+    def _create(self) -> None:
+        remove_data(self.layout)
+        state = ClusterState(session=secrets.token_hex(8), ports=choose_ports(PORT_NAMES))
+        with self._store.locked():
+            self._store.write(state)
+        supervisor = Supervisor(self.layout, self._options, state.session)
+        try:
+            self._bring_up(supervisor)
+        except BaseException as error:
+            # Whoever ended this life also ends what runs, and is why anything failed here.
+            if not self._give_up(state.session) and isinstance(error, Exception):
+                raise UpInterruptedError from error
+            raise
+
+    def _bring_up(self, supervisor: Supervisor) -> None:
+        if self._options.kind:
+            self._bring_up_kind(supervisor)
+        else:
+            self._bring_up_control_plane(supervisor)
+        wanted = self._wanted(supervisor.state())
+        self._start_all(supervisor, [name for name in wanted if not supervisor.is_running(name)])
+        supervisor.update(lambda state: state.model_copy(update={"ready": True}))
+
+    def _bring_up_control_plane(self, supervisor: Supervisor) -> None:
+        binaries = find_binaries(self._report, checkpoint=supervisor.state)
+        supervisor.update(lambda state: state.model_copy(update={"binaries": str(binaries)}))
+        write_material(self.layout, supervisor.state().ports)
+        self._start_all(supervisor, ["etcd", API_SERVER])
+        # The garbage collector learns of kinds that come later only half a minute after.
+        self._apply_crds(supervisor)
+
+    def _bring_up_kind(self, supervisor: Supervisor) -> None:
+        try:
+            check_kind()
+        except UnavailableError as error:
+            raise NoControlPlaneError({"a kind cluster, as --kind asks": str(error)}) from error
+        prepare_folders(self.layout)
+        name = f"codecourier-{supervisor.state().session}"
+        # Written down first, so that whoever ends this life also ends what kind has begun.
+        supervisor.update(lambda state: state.model_copy(update={"kind": name}))
+        self._report(f"creating the kind cluster {name}")
+        port = create_kind(name, self.layout, supervisor.state)
+        supervisor.update(lambda state: state.model_copy(update={"ports": {**state.ports, API_SERVER: port}}))
+        self._apply_crds(supervisor)
+
+    def _start_all(self, supervisor: Supervisor, components: Sequence[str]) -> None:
+        if components:
+            self._report(f"starting {', '.join(components)}")
+        for name in components:
+            supervisor.start(name)
+        supervisor.wait_ready(components)
+
+    def _apply_crds(self, supervisor: Supervisor) -> None:
+        api = admin_of(self.layout, supervisor.state().ports[API_SERVER])
+        names = apply_crds(api, self._options.crds or default_crds(), supervisor.wait_for)
+        if names:
+            self._report(f"applied {len(names)} CRDs")
+
+    def _give_up(self, session: str) -> bool:
+        with self._store.locked():
+            state = self._store.read()
+            if state is None or state.session != session:
+                return False
+            end_cluster(state, self.layout)
+            self._store.remove()
+        return True
+
+    def _wanted(self, state: ClusterState) -> list[str]:
+        absent = {NODE: not self._options.with_node, FORGE: not self._options.with_forge}
+        if state.kind:
+            absent.update(dict.fromkeys((*CONTROL_PLANE, NODE), True))
+        return [name for name in COMPONENTS if not absent.get(name)]
+
+    def _status_of(self, name: str, state: ClusterState) -> ComponentStatus:
+        ports = tuple(state.ports[port] for port in COMPONENTS[name].ports)
+        record = state.processes.get(name)
+        if record is None:
+            return ComponentStatus(name, Condition.NOT_STARTED, None, ports)
+        if not is_running(record):
+            return ComponentStatus(name, Condition.DEAD, record.pid, ports)
+        supervisor = Supervisor(self.layout, self._options, state.session)
+        condition = Condition.READY if supervisor.is_ready(name) else Condition.NOT_ANSWERING
+        return ComponentStatus(name, condition, record.pid, ports)
+
+    def _supervisor(self) -> Supervisor:
+        state = self._store.read()
+        if state is None or state.session == _ENDED:
+            raise LocalError(f"there is no cluster in {self.layout.root}: run `codecourier local up`")
+        return Supervisor(self.layout, self._options, state.session)
+
+    @contextmanager
+    def _only_up(self) -> Iterator[None]:
+        with file_lock(self.layout.up_lock, timeout_seconds=0) as is_held:
+            if is_held:
+                yield
+                return
+        self._report("another `up` of this cluster is at work: waiting for it")
+        with file_lock(self.layout.up_lock, timeout_seconds=_OTHER_UP_SECONDS) as is_held:
+            if not is_held:
+                raise LocalError(f"another `up` of this cluster has been at work for {_OTHER_UP_SECONDS} s: run `down`")
+            yield
+
+
+def _has_running(state: ClusterState) -> bool:
+    return bool(state.kind) or any(is_running(record) for record in state.processes.values())

@@ -1,0 +1,161 @@
+"""The programs that an embedded cluster consists of: how each starts and when it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from codecourier.local import controlplane_flags as flags
+from codecourier.local.api import LoopbackServer, admin_of
+from codecourier.local.layout import Layout
+from codecourier.local.material import NODE_NAME
+from codecourier.local.options import ClusterOptions
+from codecourier.local.processes import Launch
+
+__all__ = ["API_SERVER", "COMPONENTS", "CONTROL_PLANE", "FORGE", "NODE", "PORT_NAMES", "Component", "Setting"]
+
+API_SERVER = "kube-apiserver"
+NODE = "node"
+FORGE = "forge"
+
+_PYTHON_VARIABLES = ("HOME", "LANG", "PATH", "TMPDIR")
+"""All that our own programs are told of the caller's environment: no tokens, no proxies."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the command lines of one cluster are built from."""
+
+    layout: Layout
+    ports: Mapping[str, int]
+    options: ClusterOptions
+    binaries: Path
+
+
+@dataclass(frozen=True)
+class Component:
+    """A program of the cluster.
+
+    Parameters
+    ----------
+    ports
+        The names of the ports that it listens on, the most telling first.
+    launch
+        Builds what to start.
+    is_ready
+        Asks the program whether it is ready to be used.
+    """
+
+    ports: tuple[str, ...]
+    launch: Callable[[Setting], Launch]
+    is_ready: Callable[[Setting], bool]
+
+
+def _launch_etcd(setting: Setting) -> Launch:
+    argv = flags.etcd(setting.binaries / "etcd", setting.layout, setting.ports)
+    return Launch(argv, {}, setting.layout.log("etcd"))
+
+
+def _launch_api_server(setting: Setting) -> Launch:
+    program = setting.binaries / API_SERVER
+    argv = flags.api_server(program, setting.layout, setting.ports, setting.options)
+    return Launch(argv, {}, setting.layout.log(API_SERVER))
+
+
+def _launch_controller_manager(setting: Setting) -> Launch:
+    program = setting.binaries / "kube-controller-manager"
+    argv = flags.controller_manager(program, setting.layout, setting.ports, setting.options)
+    return Launch(argv, {}, setting.layout.log("kube-controller-manager"))
+
+
+def _launch_node(setting: Setting) -> Launch:
+    layout, options = setting.layout, setting.options
+    argv = [
+        *_python("codecourier.local.processnode"),
+        f"--kubeconfig={layout.node_kubeconfig}",
+        f"--state-dir={layout.node}",
+        f"--node-name={NODE_NAME}",
+        f"--port={setting.ports[NODE]}",
+        f"--tls-cert={layout.certificate('node-serving')}",
+        f"--tls-key={layout.key('node-serving')}",
+        f"--client-ca={layout.certificate('ca')}",
+        f"--hide={layout.root}",
+        *(f"--path={folder}" for folder in options.program_folders),
+        *(f"--show={folder}" for folder in options.shown_folders),
+    ]
+    # The folders of pods are also for users of their own, who get theirs from the node.
+    return Launch(argv, _python_environment(), layout.log(NODE), umask=0o022)
+
+
+def _launch_forge(setting: Setting) -> Launch:
+    layout = setting.layout
+    argv = [*_python("codecourier.local.forge"), f"--state-dir={layout.forge}", f"--port={setting.ports[FORGE]}"]
+    return Launch(argv, _python_environment(), layout.log(FORGE))
+
+
+def _python(module: str) -> list[str]:
+    # Without -P a file of the working folder could stand in for any module.
+    return [sys.executable, "-P", "-m", module]
+
+
+def _python_environment() -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _PYTHON_VARIABLES if name in os.environ}
+    # This package may be on the path of this process only.
+    source_root = str(Path(__file__).resolve().parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [source_root, os.environ.get("PYTHONPATH")]))
+    return environment
+
+
+def _is_etcd_ready(setting: Setting) -> bool:
+    layout = setting.layout
+    etcd_files = layout.certificate("etcd-ca"), layout.certificate("etcd"), layout.key("etcd")
+    return LoopbackServer(setting.ports["etcd"], *etcd_files).is_answering("/health")
+
+
+def _is_api_server_ready(setting: Setting) -> bool:
+    return LoopbackServer(setting.ports[API_SERVER], setting.layout.certificate("ca")).is_answering("/readyz")
+
+
+def _is_controller_manager_ready(setting: Setting) -> bool:
+    port = setting.ports["kube-controller-manager"]
+    return LoopbackServer(port, setting.layout.certificate("ca")).is_answering("/healthz")
+
+
+def _is_node_ready(setting: Setting) -> bool:
+    api = admin_of(setting.layout, setting.ports[API_SERVER])
+    try:
+        answer = api.request("GET", f"/api/v1/nodes/{NODE_NAME}")
+    except OSError:
+        return False
+    if answer.status != HTTPStatus.OK:
+        return False
+    conditions = answer.json.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def _is_forge_ready(setting: Setting) -> bool:
+    authority = setting.layout.forge / "ca.crt"
+    # Below this path the forge neither counts requests nor loses answers on demand.
+    return authority.exists() and LoopbackServer(setting.ports[FORGE], authority).is_serving("/_control/ready")
+
+
+COMPONENTS: Mapping[str, Component] = {
+    "etcd": Component(("etcd", "etcd-peer"), _launch_etcd, _is_etcd_ready),
+    API_SERVER: Component((API_SERVER,), _launch_api_server, _is_api_server_ready),
+    "kube-controller-manager": Component(
+        ("kube-controller-manager",), _launch_controller_manager, _is_controller_manager_ready
+    ),
+    NODE: Component((NODE,), _launch_node, _is_node_ready),
+    FORGE: Component((FORGE,), _launch_forge, _is_forge_ready),
+}
+"""All components in the order in which they start."""
+
+CONTROL_PLANE = ("etcd", API_SERVER, "kube-controller-manager")
+"""The components without which there is no cluster."""
+
+PORT_NAMES = tuple(port for component in COMPONENTS.values() for port in component.ports)
+"""The names of all ports."""

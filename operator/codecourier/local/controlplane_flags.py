@@ -1,0 +1,192 @@
+"""The command lines of the control plane, and the configuration files that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from codecourier.local.layout import Layout
+from codecourier.local.options import ClusterOptions
+
+__all__ = ["API_SERVER_ADDRESSES", "AUDIT_POLICY", "AUTHENTICATION", "api_server", "controller_manager", "etcd"]
+
+_SERVICE_RANGE = "10.96.0.0/24"
+
+API_SERVER_ADDRESSES = (
+    "127.0.0.1",
+    "localhost",
+    "10.96.0.1",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+"""The names that the API server's certificate is good for."""
+
+AUDIT_POLICY: Mapping[str, Any] = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "verbs": ["get", "list", "watch"]},
+        {
+            "level": "None",
+            "resources": [
+                {"group": "", "resources": ["events"]},
+                {"group": "events.k8s.io", "resources": ["events"]},
+                {"group": "coordination.k8s.io", "resources": ["leases"]},
+            ],
+        },
+        {"level": "Metadata"},
+    ],
+}
+"""Writes only, without bodies: enough to count who writes how often, and nothing secret."""
+
+AUTHENTICATION: Mapping[str, Any] = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AuthenticationConfiguration",
+    "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ("/livez", "/readyz", "/healthz")]},
+}
+"""Nobody without a name but for the health checks."""
+
+_CONTROLLERS = (
+    "clusterrole-aggregation-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "node-lifecycle-controller",
+    "pod-garbage-collector-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "taint-eviction-controller",
+)
+"""What a namespace, its service accounts, owned objects and the pods of a lost node need; nothing makes pods."""
+
+_DATABASE_QUOTA_BYTES = 2 * 1024**3
+
+
+def etcd(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
+    """Build the command line of etcd."""
+    client_url = f"https://127.0.0.1:{ports['etcd']}"
+    peer_url = f"https://127.0.0.1:{ports['etcd-peer']}"
+    return [
+        str(program),
+        "--name=local",
+        f"--data-dir={layout.etcd}",
+        f"--listen-client-urls={client_url}",
+        f"--advertise-client-urls={client_url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster=local={peer_url}",
+        # Any program of this machine reaches the port, an agent too; only certificates keep it out.
+        "--client-cert-auth",
+        f"--trusted-ca-file={layout.certificate('etcd-ca')}",
+        f"--cert-file={layout.certificate('etcd')}",
+        f"--key-file={layout.key('etcd')}",
+        "--peer-client-cert-auth",
+        f"--peer-trusted-ca-file={layout.certificate('etcd-ca')}",
+        f"--peer-cert-file={layout.certificate('etcd')}",
+        f"--peer-key-file={layout.key('etcd')}",
+        # Only a crash of the whole machine can now lose writes (a killed process cannot), and
+        # such a cluster is made anew; in return each write is several times faster.
+        "--unsafe-no-fsync",
+        f"--quota-backend-bytes={_DATABASE_QUOTA_BYTES}",
+        "--log-level=warn",
+    ]
+
+
+def api_server(program: Path, layout: Layout, ports: Mapping[str, int], options: ClusterOptions) -> list[str]:
+    """Build the command line of kube-apiserver."""
+    return [
+        str(program),
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={ports['kube-apiserver']}",
+        # A loopback address is not allowed in the endpoints of the Service `kubernetes`.
+        "--endpoint-reconciler-type=none",
+        f"--service-cluster-ip-range={_SERVICE_RANGE}",
+        f"--tls-cert-file={layout.certificate('kube-apiserver')}",
+        f"--tls-private-key-file={layout.key('kube-apiserver')}",
+        f"--client-ca-file={layout.certificate('ca')}",
+        f"--authentication-config={layout.config / 'authentication.json'}",
+        "--authorization-mode=RBAC",
+        f"--default-not-ready-toleration-seconds={options.eviction_seconds}",
+        f"--default-unreachable-toleration-seconds={options.eviction_seconds}",
+        "--profiling=false",
+        *_api_server_storage(layout, ports),
+        *_api_server_service_accounts(layout, ports),
+        *_api_server_aggregation(layout),
+        *_api_server_kubelet(layout),
+        *_api_server_audit(layout),
+    ]
+
+
+def controller_manager(program: Path, layout: Layout, ports: Mapping[str, int], options: ClusterOptions) -> list[str]:
+    """Build the command line of kube-controller-manager."""
+    return [
+        str(program),
+        "--bind-address=127.0.0.1",
+        f"--secure-port={ports['kube-controller-manager']}",
+        f"--tls-cert-file={layout.certificate('kube-controller-manager')}",
+        f"--tls-private-key-file={layout.key('kube-controller-manager')}",
+        f"--kubeconfig={layout.controller_manager_kubeconfig}",
+        f"--controllers={','.join(_CONTROLLERS)}",
+        "--leader-elect=false",
+        "--use-service-account-credentials=false",
+        f"--service-account-private-key-file={layout.key('service-account')}",
+        f"--root-ca-file={layout.certificate('ca')}",
+        "--kube-api-qps=300",
+        "--kube-api-burst=600",
+        f"--node-monitor-grace-period={options.node_grace_seconds}s",
+        "--node-monitor-period=2s",
+        "--profiling=false",
+    ]
+
+
+def _api_server_storage(layout: Layout, ports: Mapping[str, int]) -> list[str]:
+    return [
+        f"--etcd-servers=https://127.0.0.1:{ports['etcd']}",
+        f"--etcd-cafile={layout.certificate('etcd-ca')}",
+        f"--etcd-certfile={layout.certificate('etcd')}",
+        f"--etcd-keyfile={layout.key('etcd')}",
+    ]
+
+
+def _api_server_service_accounts(layout: Layout, ports: Mapping[str, int]) -> list[str]:
+    return [
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-jwks-uri=https://127.0.0.1:{ports['kube-apiserver']}/openid/v1/jwks",
+        f"--service-account-key-file={layout.certificate('service-account')}",
+        f"--service-account-signing-key-file={layout.key('service-account')}",
+    ]
+
+
+def _api_server_aggregation(layout: Layout) -> list[str]:
+    return [
+        f"--requestheader-client-ca-file={layout.certificate('front-proxy-ca')}",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={layout.certificate('front-proxy-client')}",
+        f"--proxy-client-key-file={layout.key('front-proxy-client')}",
+    ]
+
+
+def _api_server_kubelet(layout: Layout) -> list[str]:
+    return [
+        f"--kubelet-certificate-authority={layout.certificate('ca')}",
+        f"--kubelet-client-certificate={layout.certificate('kubelet-client')}",
+        f"--kubelet-client-key={layout.key('kubelet-client')}",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]
+
+
+def _api_server_audit(layout: Layout) -> list[str]:
+    return [
+        f"--audit-policy-file={layout.config / 'audit.json'}",
+        f"--audit-log-path={layout.audit_log}",
+        "--audit-log-maxsize=500",
+        "--audit-log-maxbackup=1",
+    ]

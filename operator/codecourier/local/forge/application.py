@@ -1,0 +1,91 @@
+"""The ASGI application: faults first, then the control API, the REST API and Git."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codecourier.local.forge.control_routes import CONTROL_PREFIX, control_routes
+from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.records import Fault
+from codecourier.local.forge.rest import rest_routes
+from codecourier.local.forge.smart_http import PUSH_REFUSAL_STATE, git_routes
+
+__all__ = ["CONNECTION_STATE", "build_application"]
+
+CONNECTION_STATE = "connection"
+"""Key in a request's state: the connection's transport."""
+
+
+class _Connection(Protocol):
+    def abort(self) -> None: ...
+
+
+def build_application(forge: Forge) -> ASGIApp:
+    """Return the forge as an ASGI application; its server must put the transport into the request's state."""
+    application = Starlette(
+        routes=[*control_routes(forge), *rest_routes(forge), *git_routes(forge)],
+        exception_handlers={HTTPException: _no_route},
+    )
+    return _Faults(application, forge)
+
+
+async def _no_route(_: Request, error: Exception) -> Response:
+    # GitHub has no 405 for a path without such a method.
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    status = HTTPStatus.NOT_FOUND if status == HTTPStatus.METHOD_NOT_ALLOWED else HTTPStatus(status)
+    return JSONResponse(ForgeError(status, status.phrase).body(), status)
+
+
+class _Faults:
+    """Carries out the faults that were asked for.
+
+    Parameters
+    ----------
+    application
+        What answers without faults.
+    forge
+        Knows the faults.
+    """
+
+    def __init__(self, application: ASGIApp, forge: Forge) -> None:
+        self._application = application
+        self._forge = forge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and not scope["path"].startswith(CONTROL_PREFIX)
+        fault = self._forge.faults.take(scope["method"], scope["path"]) if is_ours else None
+        if fault is None:
+            await self._application(scope, receive, send)
+            return
+        with self._forge.store.lock:
+            self._forge.store.write(counts=[("faults", f"{fault.action} {scope['method']} {scope['path']}")])
+        await asyncio.sleep(fault.delay_seconds)
+        await self._hit(fault, scope, receive, send)
+
+    async def _hit(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        connection: _Connection = scope["state"][CONNECTION_STATE]
+        if fault.action == "answer":
+            body = ForgeError(fault.status, fault.message).body()
+            await JSONResponse(body, fault.status, fault.headers)(scope, receive, send)
+        elif fault.action == "refuse-push":
+            scope["state"][PUSH_REFUSAL_STATE] = fault.message
+            await self._application(scope, receive, send)
+        elif fault.action == "delay":
+            await self._application(scope, receive, send)
+        else:
+            if fault.action == "lose-answer":
+                await self._application(scope, receive, _swallow)
+            connection.abort()
+
+
+async def _swallow(message: Message) -> None:
+    """Take an answer that nobody gets."""

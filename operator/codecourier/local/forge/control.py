@@ -1,0 +1,415 @@
+"""Client of the forge's control API, for the demo and the tests."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = [
+    "CreatedRepository",
+    "ForgeAddress",
+    "ForgeControl",
+    "ForgeControlError",
+    "ForgeCounters",
+    "ForgePush",
+    "NoForgeError",
+    "Permissions",
+]
+
+_TIMEOUT_SECONDS = 30
+"""Longer than anything the control API does."""
+
+Permissions = Mapping[str, Literal["read", "write"]]
+"""The level for each permission by its name in GitHub's API."""
+
+
+class ForgeControlError(Exception):
+    """The forge refused what was asked of its control API."""
+
+
+class NoForgeError(Exception):
+    """No forge has written where it is."""
+
+
+@dataclass(frozen=True)
+class ForgeAddress:
+    """Where a forge is, and the files that go with it."""
+
+    pid: int
+    port: int
+    base_url: str
+    api_url: str
+    """PyGithub's base URL."""
+
+    ca_path: Path
+    control_token_path: Path
+    app_id: int
+    app_client_id: str
+    app_private_key_path: Path
+
+    @classmethod
+    def read(cls, state_dir: Path) -> ForgeAddress:
+        """Read the ready file of a forge's state folder.
+
+        Raises
+        ------
+        NoForgeError
+            If there is none: the forge was never ready.
+        """
+        path = state_dir / "forge.json"
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise NoForgeError(f"{path} is missing: no forge was ready with this state folder") from error
+        paths = {name: Path(content[name]) for name in content if name.endswith("_path")}
+        return cls(**{**content, **paths})
+
+
+@dataclass(frozen=True)
+class CreatedRepository:
+    """A new repository."""
+
+    full_name: str
+    """`owner/name`."""
+
+    id: int
+    """As the API gives it; tokens are narrowed by it."""
+
+    sha: str
+    """The tip of its default branch."""
+
+    clone_url: str
+
+
+@dataclass(frozen=True)
+class ForgePush:
+    """A ref that was changed by a push."""
+
+    ref: str
+    old: str
+    """Forty zeros for a new ref."""
+
+    new: str
+    """Forty zeros for a deleted ref."""
+
+    login: str
+
+
+@dataclass(frozen=True)
+class ForgeCounters:
+    """What the forge did since its state folder was made.
+
+    Each counter is raised in the same transaction as what it counts; a request that was refused, or hit by a fault
+    before the work, appears in `requests` and `faults` only.
+    """
+
+    pushes: dict[str, int]
+    """Ref changes by a push, by `owner/name ref`."""
+
+    pulls_created: dict[str, int]
+    """Pull requests that were made, by `owner/name`."""
+
+    merges: dict[str, int]
+    """Merges through the API, by `owner/name#number`."""
+
+    merges_by_push: dict[str, int]
+    """Pull requests whose commits a push brought into the base branch, by `owner/name#number`."""
+
+    tokens_minted: dict[str, int]
+    """Tokens by installation id."""
+
+    tokens_revoked: dict[str, int]
+    """Tokens ended by their holder, by installation id."""
+
+    clones: dict[str, int]
+    """Fetches by somebody who had nothing, by `owner/name`."""
+
+    fetches: dict[str, int]
+    """Fetches by somebody who had something, by `owner/name`."""
+
+    ref_writes: dict[str, int]
+    """Refs changed through the API, by `owner/name create|update|delete ref`."""
+
+    statuses_created: dict[str, int]
+    check_runs_created: dict[str, int]
+    requests: dict[str, int] = field(repr=False)
+    """Requests that reached a route, by `METHOD route status`; git's name their service too."""
+
+    faults: dict[str, int]
+    """Faults that hit, by `action METHOD path`."""
+
+
+class ForgeControl:
+    """Asks a forge for what is not in GitHub's API.
+
+    Parameters
+    ----------
+    address
+        The forge.
+    """
+
+    def __init__(self, address: ForgeAddress) -> None:
+        self.address = address
+        self._tls = ssl.create_default_context(cafile=str(address.ca_path))
+        self._token = address.control_token_path.read_text(encoding="ascii").strip()
+
+    @classmethod
+    def open(cls, state_dir: Path) -> ForgeControl:
+        """Return the client of the forge with a state folder.
+
+        Raises
+        ------
+        NoForgeError
+            If it was never ready.
+        """
+        return cls(ForgeAddress.read(state_dir))
+
+    def create_repository(
+        self,
+        full_name: str,
+        files: Mapping[str, str | bytes] | Path,
+        *,
+        private: bool = True,
+        default_branch: str = "main",
+    ) -> CreatedRepository:
+        """Make a repository whose first commit has the given files, or those of a folder."""
+        contents = _read_folder(files) if isinstance(files, Path) else files
+        body = {
+            "repository": full_name,
+            "files": _encode(contents),
+            "private": private,
+            "default_branch": default_branch,
+        }
+        return CreatedRepository(full_name=full_name, **self._post("create-repository", body))
+
+    def commit(
+        self, full_name: str, branch: str, files: Mapping[str, str | bytes | None], *, message: str = "Change files"
+    ) -> str:
+        """Put a commit on a branch, new or not, and return its SHA; None deletes a file. It is no push."""
+        body = {"repository": full_name, "branch": branch, "files": _encode(files), "message": message}
+        return str(self._post("commit", body)["sha"])
+
+    def create_token(self, login: str, repositories: Sequence[str], permissions: Permissions) -> str:
+        """Make a fine-grained personal token for repositories of one account."""
+        body = {"login": login, "repositories": list(repositories), "permissions": dict(permissions)}
+        return str(self._post("create-token", body)["token"])
+
+    def install_app(self, account: str, permissions: Permissions, *, repositories: Sequence[str] | None = None) -> int:
+        """Install the App on an account, for all or some of its repositories; returns the installation's id."""
+        body = {
+            "account": account,
+            "permissions": dict(permissions),
+            "repositories": None if repositories is None else list(repositories),
+        }
+        return int(self._post("install-app", body)["id"])
+
+    def mint_token(
+        self,
+        installation_id: int,
+        *,
+        repository_ids: Sequence[int] | None = None,
+        permissions: Permissions | None = None,
+    ) -> str:
+        """Make a token of an installation without the App's key; it counts as any other."""
+        body = {
+            "installation_id": installation_id,
+            "repository_ids": None if repository_ids is None else list(repository_ids),
+            "permissions": None if permissions is None else dict(permissions),
+        }
+        return str(self._post("mint-token", body)["token"])
+
+    def revoke_token(self, token: str) -> None:
+        """End a token, as its owner would on the web."""
+        self._post("end-token", {"token": token})
+
+    def expire_token(self, token: str) -> None:
+        """Let a token's time be over."""
+        self._post("end-token", {"token": token, "how": "expire"})
+
+    def expire_installation(self, installation_id: int) -> int:
+        """Let the time of all tokens of an installation be over; returns how many there were."""
+        return int(self._post("end-token", {"installation_id": installation_id, "how": "expire"})["ended"])
+
+    def set_rate(self, token: str, *, limit: int, remaining: int, reset_seconds: int) -> None:
+        """Set what a token may still ask, and in how many seconds its hour is over."""
+        body = {"token": token, "limit": limit, "remaining": remaining, "reset_seconds": reset_seconds}
+        self._post("set-rate", body)
+
+    def protect(
+        self,
+        full_name: str,
+        branch: str,
+        *,
+        required_checks: Sequence[str] = (),
+        strict: bool = False,
+        allow_pushes: bool = False,
+        allow_force_pushes: bool = False,
+        allow_deletions: bool = False,
+    ) -> None:
+        """Protect a branch; without exceptions it changes by pull requests only.
+
+        Parameters
+        ----------
+        full_name
+            The repository.
+        branch
+            The branch.
+        required_checks
+            Contexts of statuses and names of check runs that must be green before a merge.
+        strict
+            Whether a head must contain the base's tip before a merge.
+        allow_pushes
+            Whether pushes are taken.
+        allow_force_pushes
+            Whether history may be rewritten.
+        allow_deletions
+            Whether it may be deleted.
+        """
+        body = {
+            "repository": full_name,
+            "branch": branch,
+            "required_checks": list(required_checks),
+            "strict": strict,
+            "allow_pushes": allow_pushes,
+            "allow_force_pushes": allow_force_pushes,
+            "allow_deletions": allow_deletions,
+        }
+        self._post("protect", body)
+
+    def unprotect(self, full_name: str, branch: str) -> None:
+        """Take a branch's protection away."""
+        self._post("unprotect", {"repository": full_name, "branch": branch})
+
+    def set_status(self, full_name: str, sha: str, state: str, *, context: str = "default") -> None:
+        """Set a commit status: error, failure, pending or success."""
+        self._post("set-status", {"repository": full_name, "sha": sha, "state": state, "context": context})
+
+    def set_check_run(
+        self, full_name: str, sha: str, name: str, *, status: str = "completed", conclusion: str | None = "success"
+    ) -> None:
+        """Set a check run; it is completed where it has a conclusion."""
+        body = {"repository": full_name, "sha": sha, "name": name, "status": status, "conclusion": conclusion}
+        self._post("set-check-run", body)
+
+    def answer_with(
+        self,
+        status: int,
+        *,
+        method: str,
+        path: str,
+        times: int = 1,
+        passes: int = 0,
+        message: str = "Server Error",
+        retry_after_seconds: int | None = None,
+    ) -> int:
+        """Answer requests with an error instead of doing what they ask.
+
+        Parameters
+        ----------
+        status
+            The HTTP status.
+        method
+            Regular expression for the whole method.
+        path
+            Regular expression to be found in the path; REST paths begin with `/api/v3/`, git's with the owner.
+        times
+            How many requests are hit.
+        passes
+            How many matching requests are let through before.
+        message
+            The answer's message.
+        retry_after_seconds
+            Value of the Retry-After header; None for no header.
+
+        Returns
+        -------
+        int
+            The fault's id.
+        """
+        headers = {} if retry_after_seconds is None else {"retry-after": str(retry_after_seconds)}
+        rest = {"status": status, "message": message, "headers": headers}
+        return self._fault("answer", method=method, path=path, times=times, passes=passes, **rest)
+
+    def limit_secondary(
+        self, *, method: str, path: str, times: int = 1, passes: int = 0, retry_after_seconds: int | None = 60
+    ) -> int:
+        """Answer requests with GitHub's secondary rate limit; parameters as `answer_with`."""
+        return self.answer_with(
+            403,
+            method=method,
+            path=path,
+            times=times,
+            passes=passes,
+            message="You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+            retry_after_seconds=retry_after_seconds,
+        )
+
+    def lose_answer(self, *, method: str, path: str, times: int = 1, passes: int = 0) -> int:
+        """Do what requests ask and cut their connection without an answer; parameters as `answer_with`."""
+        return self._fault("lose-answer", method=method, path=path, times=times, passes=passes)
+
+    def lose_request(self, *, method: str, path: str, times: int = 1, passes: int = 0) -> int:
+        """Cut the connection of requests without doing anything; parameters as `answer_with`."""
+        return self._fault("lose-request", method=method, path=path, times=times, passes=passes)
+
+    def delay(self, seconds: float, *, method: str, path: str, times: int = 1, passes: int = 0) -> int:
+        """Let requests wait before anything is done; parameters as `answer_with`."""
+        return self._fault("delay", method=method, path=path, times=times, passes=passes, delay_seconds=seconds)
+
+    def refuse_pushes(self, full_name: str, message: str, *, times: int = 1, passes: int = 0) -> int:
+        """Let a hook refuse pushes to a repository with a message."""
+        path = f"^/{full_name}(\\.git)?/git-receive-pack$"
+        return self._fault("refuse-push", method="POST", path=path, times=times, passes=passes, message=message)
+
+    def clear_faults(self, fault_id: int | None = None) -> int:
+        """Forget one fault, or all; returns how many were left."""
+        return int(self._post("clear-faults", {"id": fault_id})["cleared"])
+
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """Return the faults that have not hit as often as asked yet."""
+        return list(self._post("list-faults", {})["faults"])
+
+    def counters(self) -> ForgeCounters:
+        """Return what was done so far."""
+        return ForgeCounters(**self._post("counters", {}))
+
+    def pushes(self, full_name: str) -> list[ForgePush]:
+        """Return every ref change by a push to a repository, oldest first."""
+        return [ForgePush(**push) for push in self._post("pushes", {"repository": full_name})["pushes"]]
+
+    def _fault(self, action: str, **fields: Any) -> int:
+        return int(self._post("add-fault", {"action": action, **fields})["id"])
+
+    def _post(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.address.port, timeout=_TIMEOUT_SECONDS, context=self._tls
+        )
+        try:
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            connection.request("POST", f"/_control/{operation}", json.dumps(body), headers)
+            response = connection.getresponse()
+            content = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise ForgeControlError(f"the forge refused {operation}: {content.get('message')}")
+        return dict(content)
+
+
+def _encode(files: Mapping[str, str | bytes | None] | Mapping[str, str | bytes]) -> dict[str, str | None]:
+    return {path: None if content is None else _base64(content) for path, content in files.items()}
+
+
+def _base64(content: str | bytes) -> str:
+    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode("ascii")
+
+
+def _read_folder(folder: Path) -> dict[str, str | bytes]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

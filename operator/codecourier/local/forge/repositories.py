@@ -1,0 +1,180 @@
+"""Makes repositories, with their hooks and their settings for pushes and fetches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.git import BareRepository, Signature
+from codecourier.local.forge.records import Repository, User, now
+from codecourier.local.forge.settings import ForgeSettings
+from codecourier.local.forge.store import Store
+
+__all__ = ["Push", "RepositoryService"]
+
+_CONFIGURATION = {
+    "http.receivepack": "true",
+    "uploadpack.allowFilter": "true",
+    "uploadpack.allowAnySHA1InWant": "true",
+    "receive.hideRefs": "refs/pull",
+    "receive.fsckObjects": "true",
+    "receive.autogc": "false",
+    "receive.advertisePushOptions": "true",
+    "gc.auto": "0",
+}
+"""As GitHub: partial clones, fetches by SHA, refs of pull requests that nobody pushes to."""
+
+_DECIDE = """#!/bin/sh
+exec "$FORGE_PYTHON" -I -S "$FORGE_HOOK" {hook} "$@"
+"""
+"""The interpreter is given with each push: a repository may outlive the environment that it was made in."""
+
+_POST_RECEIVE = """#!/bin/sh
+while read -r old new ref; do
+    printf '%s %s %s %s\\n' "$old" "$new" "$ref" "$FORGE_LOGIN" >> pushes.log
+done
+"""
+"""One line for each ref that a push changed: the only place where pushes are counted.
+
+It is written by the process that moved the ref, and answers to pushes go to a file first, so neither a client that
+goes away nor the end of the forge can come between the two."""
+
+
+@dataclass(frozen=True)
+class Push:
+    """A ref that was changed by a push."""
+
+    ref: str
+    old: str
+    new: str
+    login: str
+
+
+class RepositoryService:
+    """Finds and makes repositories.
+
+    Parameters
+    ----------
+    store
+        Where their settings are.
+    settings
+        Where their folders are.
+    """
+
+    def __init__(self, store: Store, settings: ForgeSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def find(self, owner: str, name: str) -> Repository | None:
+        """Return a repository by its name, whatever the case, or None."""
+        wanted = f"{owner}/{name}".lower()
+        return next((found for found in self._store.all(Repository) if found.full_name.lower() == wanted), None)
+
+    def git(self, repository: Repository) -> BareRepository:
+        """Return a repository's Git side."""
+        return BareRepository(self._settings.repositories / repository.owner / f"{repository.name}.git")
+
+    def user(self, login: str) -> User:
+        """Return an account, making it when it is first named."""
+        found = next((user for user in self._store.all(User) if user.login == login), None)
+        if found is None:
+            found = User(id=self._store.next_id(), login=login, is_bot=login.endswith("[bot]"))
+            self._store.write(found)
+        return found
+
+    def create(
+        self, owner: str, name: str, *, files: Mapping[str, bytes], private: bool, default_branch: str
+    ) -> Repository:
+        """Make a repository with one commit of the given files.
+
+        Raises
+        ------
+        ForgeError
+            422 if the name is taken.
+        """
+        if self.find(owner, name):
+            raise ForgeError(422, f"name already exists on this account: {owner}/{name}")
+        self.user(owner)
+        repository = Repository(
+            id=self._store.next_id(),
+            owner=owner,
+            name=name,
+            private=private,
+            default_branch=default_branch,
+            description=None,
+            created_at=now(),
+        )
+        git = self.git(repository)
+        self._initialize(git, default_branch)
+        self.commit_files(git, default_branch, files, message="Initial commit", login=owner)
+        self._store.write(repository)
+        return repository
+
+    def commit_files(
+        self, git: BareRepository, branch: str, files: Mapping[str, bytes | None], *, message: str, login: str
+    ) -> str:
+        """Put a commit on a branch, which begins with it if it is new, and return its SHA.
+
+        Parameters
+        ----------
+        git
+            The repository.
+        branch
+            The branch's short name.
+        files
+            Contents by path; None deletes; what begins with `#!` is executable.
+        message
+            The commit's message.
+        login
+            Its author.
+        """
+        ref = f"refs/heads/{branch}"
+        tip = git.ref(ref)
+        tree = _write_tree(git, tip, files)
+        author = Signature(login, f"{login}@users.noreply.forge.example", "")
+        sha = git.commit_tree(tree, [tip] if tip else [], f"{message}\n", author, login)
+        git.update_ref(ref, sha, old=tip)
+        return sha
+
+    def pushes(self, repository: Repository) -> list[Push]:
+        """Return every ref change that a push made, oldest first."""
+        log = self.git(repository).path / "pushes.log"
+        if not log.exists():
+            return []
+        lines = [line.split(" ", 3) for line in log.read_text(encoding="utf-8").splitlines()]
+        return [Push(ref=ref, old=old, new=new, login=login) for old, new, ref, login in lines]
+
+    def _initialize(self, git: BareRepository, default_branch: str) -> None:
+        git.path.mkdir(parents=True, exist_ok=True)
+        git.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}", "--template=", str(git.path))
+        for key, value in _CONFIGURATION.items():
+            git.run("config", key, value)
+        hooks = git.path / "hooks"
+        hooks.mkdir(exist_ok=True)
+        scripts = {
+            "pre-receive": _DECIDE.format(hook="pre-receive"),
+            "update": _DECIDE.format(hook="update"),
+            "post-receive": _POST_RECEIVE,
+        }
+        for name, script in scripts.items():
+            (hooks / name).write_text(script, encoding="utf-8")
+            (hooks / name).chmod(0o755)
+
+
+def _write_tree(git: BareRepository, tip: str | None, files: Mapping[str, bytes | None]) -> str:
+    index = git.path / "forge-index"
+    variables = {"GIT_INDEX_FILE": str(index)}
+    try:
+        if tip:
+            git.run("read-tree", tip, variables=variables)
+        for path, content in files.items():
+            if content is None:
+                git.run("update-index", "--force-remove", "--", path, variables=variables)
+                continue
+            blob = git.text("hash-object", "-w", "--stdin", stdin=content)
+            mode = "100755" if content.startswith(b"#!") else "100644"
+            git.run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", variables=variables)
+        return git.text("write-tree", variables=variables)
+    finally:
+        index.unlink(missing_ok=True)

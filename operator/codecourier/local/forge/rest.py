@@ -1,0 +1,131 @@
+"""From a request to a handler and back: credentials, permissions, rate limit, ETags and counters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from codecourier.local.forge.accounts import Principal
+from codecourier.local.forge.call import Answer, Call, Endpoint
+from codecourier.local.forge.errors import ForgeError, not_accessible, not_found
+from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.git import GitError
+from codecourier.local.forge.records import Repository
+from codecourier.local.forge.routes import accounts, commits, pulls, repositories
+
+__all__ = ["API_PREFIX", "rest_routes"]
+
+API_PREFIX = "/api/v3"
+
+_LARGEST_BODY_BYTES = 1024 * 1024
+
+
+def rest_routes(forge: Forge) -> list[Route]:
+    """Return the routes of the REST API; the first that fits is taken."""
+    endpoints = (*accounts.ENDPOINTS, *repositories.ENDPOINTS, *commits.ENDPOINTS, *pulls.ENDPOINTS)
+    return [_route(forge, endpoint) for endpoint in endpoints]
+
+
+def _route(forge: Forge, endpoint: Endpoint) -> Route:
+    async def serve(request: Request) -> Response:
+        body = await request.body()
+        return await run_in_threadpool(_serve, forge, endpoint, request, body)
+
+    return Route(API_PREFIX + endpoint.path, serve, methods=[endpoint.method])
+
+
+def _serve(forge: Forge, endpoint: Endpoint, request: Request, body: bytes) -> Response:
+    with forge.store.lock:
+        budget_id = 0
+        try:
+            principal = forge.tokens.principal(request.headers.get("authorization"))
+            budget_id = principal.token.id if principal and principal.token else 0
+            if not endpoint.path.startswith("/rate_limit"):
+                forge.limits.spend(budget_id)
+            answer = endpoint.handler(_admitted(forge, endpoint, request, body, principal))
+        except ForgeError as error:
+            answer = Answer(error.body(), status=error.status, headers=error.headers)
+        except GitError as error:
+            answer = Answer({"message": f"Server Error: {error}"}, status=500)
+        response = _response(request, answer)
+        if response.status_code == 304:  # noqa: PLR2004 - not modified
+            forge.limits.give_back(budget_id)
+        response.headers.update(forge.limits.headers(budget_id))
+        forge.store.write(counts=[("requests", f"{endpoint.method} {endpoint.path} {response.status_code}")])
+        return response
+
+
+def _admitted(forge: Forge, endpoint: Endpoint, request: Request, body: bytes, principal: Principal | None) -> Call:
+    """Return the request as a call, if its sender may make it.
+
+    Raises
+    ------
+    ForgeError
+        404 for a repository that the sender may not see, 403 for a missing permission, 400 for a broken body.
+    """
+    repository = None
+    if endpoint.permission is not None:
+        repository = _visible_repository(forge, request.path_params, principal)
+        _check_permission(repository, principal, *endpoint.permission)
+        forge.pulls.follow(repository)
+    return Call(
+        forge=forge,
+        principal=principal,
+        found=repository,
+        path=request.url.path.removeprefix(API_PREFIX),
+        parameters=request.path_params,
+        query=dict(request.query_params),
+        body=_json(body),
+    )
+
+
+def _visible_repository(forge: Forge, parameters: Mapping[str, str], principal: Principal | None) -> Repository:
+    repository = forge.repositories.find(parameters["owner"], parameters["repo"])
+    is_seen = repository is not None and (principal.sees(repository) if principal else not repository.private)
+    if repository is None or not is_seen:
+        raise not_found()
+    return repository
+
+
+def _check_permission(repository: Repository, principal: Principal | None, permission: str, level: str) -> None:
+    if principal is None:
+        if level == "write":
+            raise ForgeError(401, "Requires authentication")
+        return
+    if not principal.may(repository, permission, level):
+        raise not_accessible(principal.holder)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    if len(body) > _LARGEST_BODY_BYTES:
+        raise ForgeError(413, "Payload too large")
+    try:
+        parsed = json.loads(body)
+    except ValueError as error:
+        raise ForgeError(400, "Problems parsing JSON") from error
+    if not isinstance(parsed, dict):
+        raise ForgeError(400, "Body should be a JSON object")
+    return parsed
+
+
+def _response(request: Request, answer: Answer) -> Response:
+    headers = {**answer.headers, "x-github-request-id": uuid.uuid4().hex.upper(), "x-github-media-type": "github.v3"}
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    content = json.dumps(answer.body).encode()
+    if request.method == "GET" and answer.status == 200:  # noqa: PLR2004 - only what was found has a tag
+        tag = f'W/"{hashlib.sha256(content).hexdigest()}"'
+        headers |= {"etag": tag, "cache-control": "private, max-age=60, s-maxage=60"}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+    return Response(content, answer.status, headers, "application/json; charset=utf-8")

@@ -1,0 +1,47 @@
+"""What can be chosen about an embedded cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ClusterOptions", "default_crds"]
+
+
+def default_crds() -> Path:
+    """Return the folder of the CRDs of this checkout, which may not exist."""
+    return Path(__file__).resolve().parents[3] / "crds"
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """The choices for one `up`.
+
+    Parameters
+    ----------
+    with_node
+        Whether the process node runs.
+    with_forge
+        Whether the forge runs.
+    kind
+        Whether a kind cluster takes the place of control plane and process node.
+    program_folders
+        Folders with further programs for the containers, an agent's for example.
+    shown_folders
+        Further folders that containers may read.
+    crds
+        The folder whose ``*.yaml`` are applied; None for the checkout's own.
+    node_grace_seconds
+        How long a node may be silent before its pods count as not ready.
+    eviction_seconds
+        How long the pods of a silent node are waited for before they are deleted.
+    """
+
+    with_node: bool = True
+    with_forge: bool = True
+    kind: bool = False
+    program_folders: tuple[Path, ...] = ()
+    shown_folders: tuple[Path, ...] = ()
+    crds: Path | None = None
+    node_grace_seconds: int = 40
+    eviction_seconds: int = 30

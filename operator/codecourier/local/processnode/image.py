@@ -1,0 +1,79 @@
+"""The stand-in for our own image: a Python environment that sees this one's packages and this source.
+
+A virtual environment of its own, because the package need not be installed where the node runs, and because
+`python3 -I` pays no heed to PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+from codecourier.local.processnode.settings import DEFAULT_PATH, SOURCE_ROOT, Settings
+
+__all__ = ["IMAGE_DIR", "OUR_IMAGE", "UNPULLABLE_IMAGE", "image_path", "is_ours", "needed_folders", "prepare_image"]
+
+OUR_IMAGE = "codecourier.dev/courier"
+"""Runs in this Python environment; every other image runs with the host's programs."""
+
+UNPULLABLE_IMAGE = "codecourier.dev/unpullable"
+"""Cannot be pulled, so that tests see what becomes of a pod with a wrong image."""
+
+IMAGE_DIR = "/opt/codecourier"
+"""Where a container of our image finds its environment."""
+
+
+def is_ours(image: str) -> bool:
+    """Whether a container's image is our own, whatever its tag or digest."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0] == "courier" and image.startswith(OUR_IMAGE)
+
+
+def prepare_image(settings: Settings) -> None:
+    """Make the environment's folder anew for the interpreter that runs this."""
+    folder = settings.image_dir
+    binaries = folder / "bin"
+    packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    for path in (binaries, packages):
+        path.mkdir(parents=True, exist_ok=True)
+    interpreter = _base_interpreter()
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {interpreter.parent}\ninclude-system-site-packages = false\n", encoding="utf-8"
+    )
+    for name in ("python", "python3", interpreter.name):
+        link = binaries / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(interpreter)
+    # `addsitedir` reads the .pth files of the other environment as well.
+    lines = [str(SOURCE_ROOT), *(f"import site; site.addsitedir({str(path)!r})" for path in _package_folders())]
+    (packages / "codecourier-image.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def needed_folders(settings: Settings) -> list[Path]:
+    """Return the folders that containers need to see for Python and the further programs, without symbolic links."""
+    prefixes = [Path(sys.prefix), Path(sys.base_prefix), _base_interpreter().parent]
+    needed = [path.resolve() for path in (*prefixes, SOURCE_ROOT, *_package_folders(), *settings.path)]
+    system = [Path(path) for path in ("/usr", "/bin", "/sbin", "/lib", "/opt/homebrew")]
+    return sorted({path for path in needed if not any(path.is_relative_to(prefix) for prefix in system)})
+
+
+def image_path(settings: Settings, image: str) -> str:
+    """Return the PATH that a container of this image has when the pod sets none."""
+    folders = [str(path) for path in settings.path]
+    if is_ours(image):
+        folders.insert(0, f"{IMAGE_DIR if settings.isolates else settings.image_dir}/bin")
+        folders.insert(1, str(Path(sys.executable).parent))
+    return os.pathsep.join((*folders, DEFAULT_PATH))
+
+
+def _base_interpreter() -> Path:
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def _package_folders() -> list[Path]:
+    paths = sysconfig.get_paths()
+    return list(dict.fromkeys(Path(paths[name]).resolve() for name in ("purelib", "platlib")))

@@ -1,0 +1,28 @@
+"""Wake whoever waits for something to change."""
+
+from __future__ import annotations
+
+import asyncio
+
+__all__ = ["Signal"]
+
+
+class Signal:
+    """Wakes all who wait at that moment; who looks before waiting, without awaiting in between, misses nothing."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Wake everybody."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, timeout_seconds: float | None) -> None:
+        """Wait until woken or until the time is over; None waits for ever."""
+        event = self._event
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await event.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,338 @@
+"""A pod's status as the kubelet writes it, from what is known of its containers. Pure.
+
+Phases: Pending → Running once every init container has ended well (or, as a sidecar, has started) and a main container
+has started → Succeeded or Failed. A final phase is written only when no process is left, so that whoever reads it may
+rely on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from codecourier.local.processnode.objects import Json, all_containers, format_time, is_sidecar
+
+__all__ = [
+    "UNKNOWN_EXIT_CODE",
+    "ContainerView",
+    "Ending",
+    "Running",
+    "Terminated",
+    "Waiting",
+    "build_status",
+    "container_from_status",
+    "is_different",
+    "waiting_reason",
+]
+
+UNKNOWN_EXIT_CODE = 137
+"""What the kubelet reports of a container whose end nobody saw."""
+
+_MESSAGE_BYTES = 4096
+_POD_MESSAGE_BYTES = 12 * 1024
+
+_LOOPBACK = "127.0.0.1"
+_FINAL = {"Succeeded", "Failed"}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A container that has not started."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container that runs."""
+
+    started: datetime
+
+
+@dataclass(frozen=True)
+class Terminated:
+    """A container that has ended."""
+
+    exit_code: int
+    reason: str
+    message: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    container_id: str = ""
+
+
+State = Waiting | Running | Terminated
+
+_LOST = Terminated(
+    UNKNOWN_EXIT_CODE,
+    "ContainerStatusUnknown",
+    "The container could not be located when the pod was terminated",
+)
+
+
+@dataclass(frozen=True)
+class ContainerView:
+    """What is known of one container."""
+
+    state: State
+    last: Terminated | None = None
+    """How the start before this one ended."""
+
+    restarts: int = 0
+    container_id: str = ""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why the node ended a pod, where that is the pod's own reason."""
+
+    reason: str
+    message: str
+    condition: Json | None = field(default=None, hash=False)
+    """A further condition of the pod."""
+
+
+def build_status(
+    pod: Json,
+    views: Mapping[str, ContainerView],
+    ending: Ending | None,
+    start_time: datetime,
+    now: datetime,
+    *,
+    is_settled: bool,
+) -> Json:
+    """Return the pod's status.
+
+    Parameters
+    ----------
+    pod
+        The pod; its conditions keep their transition times where nothing changed.
+    views
+        What is known of each container by name; one that is missing waits.
+    ending
+        Why the node ended the pod; with an empty reason, because it was deleted.
+    start_time
+        When the node first saw the pod.
+    now
+        The transition time of conditions that changed.
+    is_settled
+        Whether every process is gone; before that no final phase is written.
+    """
+    waiting = Waiting(waiting_reason(pod))
+    known = {item["name"]: views.get(item["name"], ContainerView(waiting)) for item in all_containers(pod)}
+    if ending and is_settled:
+        known = _located(pod, known)
+    phase = _phase(pod, known)
+    if not is_settled:
+        phase = _phase_before_end(pod, known, phase)
+    elif ending and (ending.reason or phase not in _FINAL):
+        phase = "Failed"
+    status: Json = {
+        "observedGeneration": pod["metadata"].get("generation", 1),
+        "phase": phase,
+        "hostIP": _LOOPBACK,
+        "hostIPs": [{"ip": _LOOPBACK}],
+        "startTime": format_time(start_time),
+        "conditions": _conditions(pod, known, phase, now, ending),
+        "containerStatuses": _container_statuses(pod["spec"]["containers"], known, phase, _limit(pod)),
+    }
+    if any(view.container_id for view in known.values()):
+        status["podIP"] = _LOOPBACK
+        status["podIPs"] = [{"ip": _LOOPBACK}]
+    if inits := pod["spec"].get("initContainers"):
+        status["initContainerStatuses"] = _container_statuses(inits, known, phase, _limit(pod))
+    if ending and ending.reason and is_settled:
+        status |= {"reason": ending.reason, "message": ending.message}
+    return status
+
+
+def waiting_reason(pod: Json) -> str:
+    """Return what a container of this pod waits for before its turn has come."""
+    return "PodInitializing" if pod["spec"].get("initContainers") else "ContainerCreating"
+
+
+def is_different(current: Json, wanted: Json) -> bool:
+    """Whether writing `wanted` would change anything in the pod's `current` status."""
+    conditions = {item["type"]: item for item in current.get("conditions", [])}
+    for name, value in wanted.items():
+        if name == "conditions":
+            if any(conditions.get(item["type"]) != item for item in value):
+                return True
+        elif current.get(name) != value:
+            return True
+    return False
+
+
+def container_from_status(item: Json) -> ContainerView:
+    """Read back what was written of a container whose processes this node has no trace of.
+
+    What had ended stays as it was; what had started is taken for lost, as the kubelet does.
+    """
+    terminated = item.get("state", {}).get("terminated")
+    container_id = str(item.get("containerID", ""))
+    restarts = int(item.get("restartCount", 0))
+    if terminated is not None:
+        state = Terminated(
+            int(terminated["exitCode"]),
+            str(terminated.get("reason", "")),
+            str(terminated.get("message", "")),
+            _time(terminated.get("startedAt")),
+            _time(terminated.get("finishedAt")),
+            str(terminated.get("containerID", "")),
+        )
+        return ContainerView(state, None, restarts, container_id)
+    return ContainerView(replace(_LOST, container_id=container_id), None, restarts, container_id)
+
+
+def _limit(pod: Json) -> int:
+    return min(_MESSAGE_BYTES, _POD_MESSAGE_BYTES // len(list(all_containers(pod))))
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _is_initialized(item: Json, view: ContainerView) -> bool:
+    if is_sidecar(item):
+        return isinstance(view.state, Running) or view.restarts > 0 or isinstance(view.state, Terminated)
+    return isinstance(view.state, Terminated) and view.state.exit_code == 0
+
+
+def _phase(pod: Json, known: Mapping[str, ContainerView]) -> str:
+    policy = pod["spec"].get("restartPolicy", "Always")
+    inits = pod["spec"].get("initContainers", [])
+    for item in inits:
+        view = known[item["name"]]
+        if not _is_initialized(item, view):
+            failed = isinstance(view.state, Terminated) and policy == "Never"
+            return "Failed" if failed else "Pending"
+    states = [known[item["name"]].state for item in pod["spec"]["containers"]]
+    ended = [state for state in states if isinstance(state, Terminated)]
+    if len(ended) == len(states):
+        return _final_phase(policy, ended)
+    if any(isinstance(state, Waiting) for state in states) and not any(
+        known[item["name"]].last for item in pod["spec"]["containers"]
+    ):
+        return "Pending"
+    return "Running"
+
+
+def _phase_before_end(pod: Json, known: Mapping[str, ContainerView], phase: str) -> str:
+    """Hold a final phase back while processes may be left."""
+    if phase not in _FINAL:
+        return phase
+    return "Running" if any(known[item["name"]].container_id for item in pod["spec"]["containers"]) else "Pending"
+
+
+def _located(pod: Json, known: Mapping[str, ContainerView]) -> dict[str, ContainerView]:
+    """Take the main containers of a pod that had begun for lost where nobody saw them end, as the kubelet does."""
+    result = dict(known)
+    if all(_is_initialized(item, known[item["name"]]) for item in pod["spec"].get("initContainers", [])):
+        for item in pod["spec"]["containers"]:
+            view = known[item["name"]]
+            if not isinstance(view.state, Terminated):
+                result[item["name"]] = replace(view, state=_LOST)
+    return result
+
+
+def _final_phase(policy: str, ended: Iterable[Terminated]) -> str:
+    is_good = all(state.exit_code == 0 for state in ended)
+    if policy == "Always" or (policy == "OnFailure" and not is_good):
+        return "Running"
+    return "Succeeded" if is_good else "Failed"
+
+
+def _container_statuses(items: list[Json], known: Mapping[str, ContainerView], phase: str, limit: int) -> list[Json]:
+    return [_container_status(item, known[item["name"]], phase, limit) for item in items]
+
+
+def _container_status(item: Json, view: ContainerView, phase: str, limit: int) -> Json:
+    is_running = isinstance(view.state, Running)
+    is_done = isinstance(view.state, Terminated) and view.state.exit_code == 0 and "restartPolicy" not in item
+    status: Json = {
+        "name": item["name"],
+        "image": item["image"],
+        "imageID": item["image"] if view.container_id else "",
+        "restartCount": view.restarts,
+        "ready": is_running and phase in {"Pending", "Running"},
+        "started": is_running,
+        "state": _state(view.state, limit),
+        "lastState": _state(view.last, limit) if view.last else {},
+    }
+    if is_done and phase in {"Pending", "Running"}:
+        # An init container that has done its work counts as ready.
+        status["ready"] = True
+    if view.container_id:
+        status["containerID"] = view.container_id
+    return status
+
+
+def _state(state: State, limit: int) -> Json:
+    if isinstance(state, Waiting):
+        return {"waiting": {"reason": state.reason} | ({"message": state.message} if state.message else {})}
+    if isinstance(state, Running):
+        return {"running": {"startedAt": format_time(state.started)}}
+    content: Json = {"exitCode": state.exit_code, "reason": state.reason}
+    message = state.message.encode()[:limit].decode(errors="ignore")
+    content |= {"message": message} if message else {}
+    content |= {"containerID": state.container_id} if state.container_id else {}
+    # The API server shows a missing time as null; the kubelet then writes none either.
+    content["startedAt"] = format_time(state.started) if state.started else None
+    content["finishedAt"] = format_time(state.finished) if state.finished else None
+    return {"terminated": content}
+
+
+def _conditions(
+    pod: Json, known: Mapping[str, ContainerView], phase: str, now: datetime, ending: Ending | None
+) -> list[Json]:
+    old = {item["type"]: item for item in pod.get("status", {}).get("conditions", [])}
+    started = any(view.container_id and isinstance(view.state, Running) for view in known.values())
+    pending = [
+        item["name"] for item in pod["spec"].get("initContainers", []) if not _is_initialized(item, known[item["name"]])
+    ]
+    unready = [item["name"] for item in pod["spec"]["containers"] if not isinstance(known[item["name"]].state, Running)]
+    conditions = [
+        _condition("PodReadyToStartContainers", status=started),
+        _initialized(phase, pending),
+        _readiness("Ready", phase, unready),
+        _readiness("ContainersReady", phase, unready),
+        _condition("PodScheduled", status=True),
+    ]
+    if ending and ending.condition and phase == "Failed":
+        conditions.append(dict(ending.condition))
+    for item in conditions:
+        before = old.get(item["type"], {})
+        same = before.get("status") == item["status"]
+        item["lastProbeTime"] = None
+        item["lastTransitionTime"] = before.get("lastTransitionTime") if same else format_time(now)
+        if "observedGeneration" in before:
+            item["observedGeneration"] = pod["metadata"].get("generation", 1)
+    return conditions
+
+
+def _condition(kind: str, *, status: bool, reason: str = "", message: str = "") -> Json:
+    result: Json = {"type": kind, "status": str(status)}
+    result |= {"reason": reason} if reason else {}
+    result |= {"message": message} if message else {}
+    return result
+
+
+def _initialized(phase: str, pending: list[str]) -> Json:
+    if phase == "Succeeded":
+        return _condition("Initialized", status=True, reason="PodCompleted")
+    if pending:
+        message = f"containers with incomplete status: [{' '.join(pending)}]"
+        return _condition("Initialized", status=False, reason="ContainersNotInitialized", message=message)
+    return _condition("Initialized", status=True)
+
+
+def _readiness(kind: str, phase: str, unready: list[str]) -> Json:
+    if phase in _FINAL:
+        reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
+        return _condition(kind, status=False, reason=reason)
+    if unready:
+        message = f"containers with unready status: [{' '.join(unready)}]"
+        return _condition(kind, status=False, reason="ContainersNotReady", message=message)
+    return _condition(kind, status=True)

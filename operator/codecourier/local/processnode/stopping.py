@@ -1,0 +1,65 @@
+"""Stop containers: SIGTERM to the first process, the grace period, then SIGKILL to all."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+from codecourier.local.processnode.container import Container
+from codecourier.local.processnode.signalling import Signal
+
+__all__ = ["Deadline", "stop"]
+
+_START_SECONDS = 2.0
+_POLL_SECONDS = 0.02
+_AGAIN_SECONDS = 0.2
+
+
+class Deadline:
+    """When a pod's grace is over; it comes nearer when the period is shortened meanwhile.
+
+    Parameters
+    ----------
+    seconds
+        Returns the present grace period.
+    changed
+        Wakes whoever waits when the period may have changed.
+    """
+
+    def __init__(self, seconds: Callable[[], float], changed: Signal) -> None:
+        self._seconds = seconds
+        self._begin = time.monotonic()
+        self.changed = changed
+
+    def left(self) -> float:
+        """Return what is left of the grace period in seconds, perhaps less than 0."""
+        return self._begin + self._seconds() - time.monotonic()
+
+
+async def stop(container: Container, deadline: Deadline) -> None:
+    """Stop one start of a container and return when its launcher has ended."""
+    if not container.is_running():
+        return
+    ended = asyncio.create_task(container.wait())
+    try:
+        await _wait_until_started(container, ended)
+        container.signal(signal.SIGTERM)
+        while not ended.done():
+            if (left := deadline.left()) <= 0:
+                container.kill()
+                await asyncio.wait({ended}, timeout=_AGAIN_SECONDS)
+            else:
+                changed = asyncio.create_task(deadline.changed.wait(left))
+                await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+    finally:
+        ended.cancel()
+
+
+async def _wait_until_started(container: Container, ended: asyncio.Task[object]) -> None:
+    # Before its command runs, the first process of a PID namespace would not hear the signal.
+    give_up = time.monotonic() + _START_SECONDS
+    while container.started is None and not ended.done() and time.monotonic() < give_up:
+        await asyncio.wait({ended}, timeout=_POLL_SECONDS)

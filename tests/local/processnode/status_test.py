@@ -1,0 +1,115 @@
+"""The status of a pod from what is known of its containers."""
+
+from datetime import UTC, datetime
+
+from codecourier.local.processnode.objects import Json
+from codecourier.local.processnode.status import (
+    ContainerView,
+    Ending,
+    Running,
+    State,
+    Terminated,
+    Waiting,
+    build_status,
+    container_from_status,
+    is_different,
+)
+
+NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+GOOD = Terminated(0, "Completed", started=NOW, finished=NOW, container_id="id")
+BAD = Terminated(2, "Error", started=NOW, finished=NOW, container_id="id")
+UP = Running(NOW)
+
+
+def pod(*, policy: str = "Never", sidecar: bool = False) -> Json:
+    inits: list[Json] = [{"name": "first", "image": "a"}]
+    inits += [{"name": "side", "image": "b", "restartPolicy": "Always"}] if sidecar else []
+    spec = {"restartPolicy": policy, "initContainers": inits, "containers": [{"name": "main", "image": "c"}]}
+    return {"metadata": {"name": "p", "uid": "u"}, "spec": spec, "status": {}}
+
+
+def status(item: Json, *, settled: bool = False, ending: Ending | None = None, **states: State) -> Json:
+    views = {name: ContainerView(state, container_id="id") for name, state in states.items()}
+    return build_status(item, views, ending, NOW, NOW, is_settled=settled)
+
+
+def test_the_phase_follows_the_containers() -> None:
+    assert status(pod())["phase"] == "Pending"
+    assert status(pod(), first=UP)["phase"] == "Pending"
+    assert status(pod(), first=GOOD)["phase"] == "Pending"
+    assert status(pod(), first=GOOD, main=UP)["phase"] == "Running"
+    assert status(pod(), settled=True, first=GOOD, main=GOOD)["phase"] == "Succeeded"
+    assert status(pod(), settled=True, first=GOOD, main=BAD)["phase"] == "Failed"
+    assert status(pod(), settled=True, first=BAD)["phase"] == "Failed"
+
+
+def test_a_final_phase_waits_until_every_process_is_gone() -> None:
+    assert status(pod(sidecar=True), first=GOOD, side=UP, main=GOOD)["phase"] == "Running"
+    assert status(pod(), first=BAD)["phase"] == "Pending"
+    assert status(pod(), first=GOOD, main=UP, ending=Ending("DeadlineExceeded", "late"))["phase"] == "Running"
+
+
+def test_a_sidecars_exit_code_does_not_matter() -> None:
+    assert status(pod(sidecar=True), settled=True, first=GOOD, side=BAD, main=GOOD)["phase"] == "Succeeded"
+
+
+def test_a_pod_with_another_restart_policy_goes_on() -> None:
+    assert status(pod(policy="OnFailure"), settled=True, first=GOOD, main=BAD)["phase"] == "Running"
+    assert status(pod(policy="OnFailure"), settled=True, first=GOOD, main=GOOD)["phase"] == "Succeeded"
+
+
+def test_why_the_node_ended_the_pod_is_written_with_the_final_phase() -> None:
+    ended = status(pod(), settled=True, first=GOOD, main=BAD, ending=Ending("DeadlineExceeded", "late"))
+    assert (ended["phase"], ended["reason"], ended["message"]) == ("Failed", "DeadlineExceeded", "late")
+
+
+def test_a_deleted_pod_keeps_its_success_and_otherwise_fails_with_lost_containers() -> None:
+    deleted = Ending("", "")
+    assert status(pod(), settled=True, first=GOOD, main=GOOD, ending=deleted)["phase"] == "Succeeded"
+    lost = status(pod(), settled=True, first=GOOD, ending=deleted)
+    assert lost["phase"] == "Failed"
+    assert "reason" not in lost
+    assert lost["containerStatuses"][0]["state"]["terminated"]["reason"] == "ContainerStatusUnknown"
+    unborn = status(pod(), settled=True, ending=deleted)
+    assert unborn["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
+
+
+def test_messages_share_twelve_kibibytes_and_are_cut_between_characters() -> None:
+    long = Terminated(0, "Completed", "ü" * 5000)
+    message = status(pod(), first=long)["initContainerStatuses"][0]["state"]["terminated"]["message"]
+    assert len(message.encode()) == 4096
+    many = pod()
+    many["spec"]["initContainers"] = [{"name": f"c{number}", "image": "i"} for number in range(8)]
+    message = status(many, c0=long)["initContainerStatuses"][0]["state"]["terminated"]["message"]
+    assert len(message.encode()) == 12 * 1024 // 9 - 1
+
+
+def test_conditions_keep_their_time_while_they_do_not_change() -> None:
+    item = pod()
+    item["status"] = status(item, first=UP)
+    later = build_status(item, {}, None, NOW, datetime(2031, 1, 1, tzinfo=UTC), is_settled=False)
+    times = {entry["type"]: entry["lastTransitionTime"] for entry in later["conditions"]}
+    assert times["Initialized"] == "2030-01-02T03:04:05Z"
+    assert times["PodReadyToStartContainers"] == "2031-01-01T00:00:00Z"
+
+
+def test_nothing_is_different_from_what_was_written() -> None:
+    written = status(pod(), first=GOOD, main=UP)
+    stored = {**written, "qosClass": "BestEffort", "conditions": [*written["conditions"], {"type": "Other"}]}
+    assert not is_different(stored, written)
+    assert is_different(stored, status(pod(), settled=True, first=GOOD, main=GOOD))
+
+
+def test_what_was_written_is_read_back_and_what_ran_is_lost() -> None:
+    written = status(pod(), first=GOOD, main=UP)
+    assert container_from_status(written["initContainerStatuses"][0]).state == GOOD
+    lost = container_from_status(written["containerStatuses"][0]).state
+    assert isinstance(lost, Terminated)
+    assert (lost.exit_code, lost.reason) == (137, "ContainerStatusUnknown")
+
+
+def test_a_waiting_container_says_why() -> None:
+    waiting = status(pod(), first=Waiting("CreateContainerConfigError", 'secret "x" not found'))
+    assert waiting["initContainerStatuses"][0]["state"] == {
+        "waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}
+    }
