@@ -1,0 +1,108 @@
+"""What all our steps share: how they start, how they fail, and what they say when they end."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Never
+
+from codecourier.task import LAYOUT, ROOT_ENV, Layout, StepReport, StepState, Task, TaskError
+
+__all__ = ["Context", "StepError", "describe", "load_context", "one_line", "run_step", "terminate"]
+
+
+class StepError(Exception):
+    """A step cannot go on.
+
+    Parameters
+    ----------
+    reason
+        PascalCase, for the operator's decision.
+    message
+        A sentence for people: what was wrong, where, what to do. Holds no secret.
+    retry_after_seconds
+        How long the forge wants us to wait, where it said so.
+    """
+
+    def __init__(self, reason: str, message: str, *, retry_after_seconds: int | None = None) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a step runs and what it was told."""
+
+    layout: Layout
+    task: Task
+
+
+def one_line(text: str, maximum: int) -> str:
+    """Make a bounded single line without control characters, for messages."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(line.split())
+    return line if len(line) <= maximum else line[: maximum - 1] + "…"
+
+
+def describe(error: OSError) -> str:
+    """Say what the system refused, and for which file."""
+    name = os.fsencode(error.filename or "").decode("utf-8", "backslashreplace")
+    return one_line(f"{error.strerror}: {name}", 500)
+
+
+def load_context(layout: Layout) -> Context:
+    """Read the task.
+
+    Raises
+    ------
+    StepError
+        If it is missing or not what it must be.
+    """
+    try:
+        return Context(layout, Task.from_json(Path(layout.task_file).read_bytes()))
+    except OSError as error:
+        raise StepError("TaskInvalid", f"{layout.task_file} cannot be read: {error.strerror}") from None
+    except TaskError as error:
+        raise StepError("TaskInvalid", str(error)) from None
+
+
+def terminate(_signal: int, _frame: FrameType | None) -> Never:
+    """Handle SIGTERM."""
+    raise StepError("Terminated", "The step was told to end before it was done.")
+
+
+def run_step(step: str, body: Callable[[Context], StepReport]) -> int:
+    """Run a step to its end and leave its termination message.
+
+    Parameters
+    ----------
+    step
+        Name of the container.
+    body
+        Does the work; its failures are StepError.
+
+    Returns
+    -------
+    int
+        Exit code: 0 only for a step that succeeded.
+    """
+    os.umask(0o002)
+    # As the first process of a container, Python would ignore SIGTERM.
+    signal.signal(signal.SIGTERM, terminate)
+    layout = Layout(os.environ.get(ROOT_ENV, LAYOUT.root))
+    try:
+        report = body(load_context(layout))
+    except StepError as error:
+        report = StepReport(
+            step, StepState.FAILED, error.reason, error.message, retry_after_seconds=error.retry_after_seconds
+        )
+    except OSError as error:
+        report = StepReport(step, StepState.FAILED, "SystemError", describe(error))
+    Path(layout.termination_log).write_text(report.to_json(), encoding="utf-8")
+    print(f"{step}: {report.reason}: {report.message}", file=sys.stderr, flush=True)  # noqa: T201 - the container's log
+    return 0 if report.state is StepState.SUCCEEDED else 1

@@ -1,0 +1,220 @@
+# The first process of the agent's and of verify's container: runs the commands, bounds their time, ends what they leave behind,
+# and says how it went. Always exits with 0, so that the pod goes on to its next step.
+#
+# POSIX sh (dash, busybox ash, bash). Needs from the image: sh, cat, mkdir, rm, sleep. Takes where it is there: mkfifo, tee,
+# tail and wc (the last lines of a failed command), setsid (a process group of its own).
+#
+#   sh supervisor.sh agent     setup steps, then the agent
+#   sh supervisor.sh verify    verify steps
+set -u
+umask 002
+
+phase=$1
+root=${CODECOURIER_ROOT:-/codecourier}
+control=$root/control
+steps=$root/reports/steps
+log=$steps/$phase.log
+why=
+child=
+
+. "$control/settings.sh"
+
+export CODECOURIER_WORKSPACE="$root/workspace"
+export CODECOURIER_PROMPT_FILE="$control/prompt.txt"
+export CODECOURIER_USAGE_FILE="$root/reports/usage.jsonl"
+export CODECOURIER_LEARNINGS_FILE="$root/reports/learnings.jsonl"
+export CODECOURIER_SUMMARY_FILE="$root/reports/summary.md"
+export CODECOURIER_RETRY_AFTER_FILE="$root/reports/retry-after"
+
+# The checkout belongs to another user of our group, which git refuses to work in unless told otherwise.
+git_settings=${GIT_CONFIG_COUNT:-0}
+export "GIT_CONFIG_KEY_$git_settings=safe.directory" "GIT_CONFIG_VALUE_$git_settings=*"
+export GIT_CONFIG_COUNT=$((git_settings + 1))
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Ends the step: state, reason, exit code or nothing, a sentence without quotes or backslashes, seconds to wait or nothing.
+finish() {
+    report="{\"step\":\"$phase\",\"state\":\"$1\",\"reason\":\"$2\",\"message\":\"$4\""
+    [ -z "$3" ] || report="$report,\"exitCode\":$3"
+    [ -z "${5:-}" ] || report="$report,\"retryAfterSeconds\":$5"
+    rm -rf "$steps/$phase.json"
+    printf '%s}\n' "$report" >"$steps/$phase.json"
+    printf '%s}\n' "$report" >"$root/termination-log"
+    exit 0
+}
+
+# Sets $now to seconds that no change of the clock touches, where the kernel tells them.
+tick() {
+    if [ -r /proc/uptime ]; then
+        read -r now rest </proc/uptime
+        now=${now%%.*}
+    else
+        now=$((${now:-0} + 1))
+    fi
+}
+
+# Signals everything that the command started. Minus one reaches every process there is, so only the first process of a
+# PID namespace of its own may use it.
+signal_all() {
+    if [ $$ -eq 1 ]; then
+        kill -s "$1" -- -1
+    elif [ -n "$grouped" ]; then
+        kill -s "$1" -- "-$child"
+    else
+        kill -s "$1" "$child"
+    fi 2>/dev/null
+}
+
+# Runs beside the command: its time, the stop file, and a bound on what is kept of its output.
+watch() {
+    tick
+    end=$((now + $1))
+    while [ "$now" -lt "$end" ]; do
+        sleep 1
+        tick
+        if [ -e "$control/stop" ]; then
+            kill -s USR2 $$
+            return
+        fi
+        if [ -n "$captured" ] && [ "$(wc -c <"$log")" -gt 1048576 ]; then
+            tail -c 8192 "$log" >"$log.old"
+            : >"$log"
+        fi
+    done
+    kill -s USR1 $$
+}
+
+# Waits until a process of ours is gone, at most the grace period.
+wait_gone() {
+    tick
+    end=$((now + grace_period))
+    while kill -0 "$1" 2>/dev/null && [ "$now" -lt "$end" ]; do
+        sleep 0.1 2>/dev/null || sleep 1
+        tick
+    done
+}
+
+# Starts a script in the background: script, standard input. Its output goes to descriptor 3.
+start() {
+    if [ -n "$grouped" ]; then
+        setsid sh "$1" <"$2" >&3 2>&3 3>&- &
+    else
+        sh "$1" <"$2" >&3 2>&3 3>&- &
+    fi
+    child=$!
+}
+
+# Runs one script to its end: script, standard input, seconds. Sets $code, and $why if it was made to end.
+run() {
+    code=
+    captured=
+    rm -rf "$log" "$log.old" "$log.pipe" "$steps/$phase.tail"
+    if has tee && has tail && has wc && has mkfifo && mkfifo "$log.pipe" && : >"$log"; then
+        captured=yes
+        # Outlives the signal to all, to hear the last words of what the signal ends.
+        (trap '' TERM && exec tee -a "$log") <"$log.pipe" &
+        listener=$!
+        start "$1" "$2" 3>"$log.pipe"
+    else
+        start "$1" "$2" 3>&1
+    fi
+    # Killed while it sleeps, it must not leave a sleep behind that keeps our output open.
+    watch "$3" </dev/null >/dev/null 2>&1 &
+    watcher=$!
+    # Without the error output bash would remark on every child that a signal ended.
+    wait "$child" 2>/dev/null
+    code=$?
+    # Not TERM: a subshell of dash that has only just begun loses it.
+    {
+        kill -s KILL "$watcher"
+        wait "$watcher"
+    } 2>/dev/null
+    if [ -n "$why" ]; then
+        signal_all TERM
+        wait_gone "$child"
+        signal_all KILL
+    fi
+    signal_all TERM
+    [ -z "$captured" ] || wait_gone "$listener"
+    signal_all KILL
+    [ -z "$captured" ] || keep_tail
+}
+
+keep_tail() {
+    cat "$log.old" "$log" 2>/dev/null | tail -c 8192 >"$steps/$phase.tail"
+    rm -rf "$log" "$log.old" "$log.pipe"
+}
+
+# Ends the step if the last command was made to end: what it was, its reason for running too long, its seconds.
+finish_if_ended() {
+    case $why in
+    '') ;;
+    Timeout) finish Failed "$2" '' "$1 was ended after $3 seconds." ;;
+    Stopped)
+        read -r reason rest <"$control/stop" || :
+        case $reason in
+        '' | *[!A-Za-z]*) reason=Stopped ;;
+        esac
+        finish Failed "$reason" '' "$1 was stopped."
+        ;;
+    *) finish Failed Terminated '' "$1 was ended because the pod was told to end." ;;
+    esac
+}
+
+# Runs numbered scripts: folder, how many, what they are, prefix of the reasons.
+run_steps() {
+    number=1
+    while [ "$number" -le "$2" ]; do
+        run "$control/$1/$number.sh" /dev/null "$step_timeout"
+        finish_if_ended "$3 step $number" "${4}Timeout" "$step_timeout"
+        [ "$code" -eq 0 ] || finish Failed "${4}Failed" "$code" "$3 step $number of $2 ended with exit code $code."
+        number=$((number + 1))
+    done
+}
+
+run_agent() {
+    run_steps setup "$setup_steps" Setup Setup
+    run "$control/agent.sh" "$control/prompt.txt" "$agent_timeout"
+    finish_if_ended 'The agent' AgentTimeout "$agent_timeout"
+    case $code in
+    0) finish Succeeded AgentSucceeded 0 'The agent ended.' ;;
+    75) finish_provider_limit ;;
+    *) finish Failed AgentFailed "$code" "The agent ended with exit code $code." ;;
+    esac
+}
+
+finish_provider_limit() {
+    seconds=
+    [ ! -f "$CODECOURIER_RETRY_AFTER_FILE" ] || read -r seconds rest <"$CODECOURIER_RETRY_AFTER_FILE" || :
+    case $seconds in
+    # Times, and numbers that would not fit, are read by collect.
+    '' | 0?* | *[!0-9]* | ???????*) seconds= ;;
+    esac
+    finish Failed ProviderLimit 75 'The provider of the agent wants it to wait.' "$seconds"
+}
+
+run_verify() {
+    # The agent could forge this file, to the only effect that nothing counts as verified.
+    case $(cat "$steps/agent.json" 2>/dev/null) in
+    *'"state":"Succeeded"'*) ;;
+    *) finish Failed NotVerified '' 'The agent did not succeed, so nothing was verified.' ;;
+    esac
+    run_steps verify "$verify_steps" Verify Verify
+    finish Succeeded Verified 0 'All verify steps passed.'
+}
+
+trap 'why=Terminated' TERM INT HUP
+trap 'why=${why:-Timeout}' USR1
+trap 'why=${why:-Stopped}' USR2
+
+grouped=
+! has setsid || grouped=yes
+
+mkdir -p "$steps"
+cd "$CODECOURIER_WORKSPACE" || finish Failed SystemError '' 'The workspace cannot be entered.'
+case $phase in
+agent) run_agent ;;
+verify) run_verify ;;
+*) finish Failed SystemError '' 'The supervisor knows agent and verify only.' ;;
+esac

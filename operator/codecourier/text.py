@@ -1,0 +1,245 @@
+"""Text written by agents, made harmless for pull requests, commit messages and titles.
+
+Whatever an agent writes may have been dictated by what it read. On a forge, text acts: it closes issues, calls people,
+commands bots, skips CI, loads images that tell somebody it was read, hides words from the reader. The functions here
+keep the words and take the effect away, almost always by one space at the right place: that stays readable in Markdown,
+in code and in plain text, survives every later rendering, and a second pass changes nothing.
+
+Used by the operator for pull requests and by the runner for commit messages: standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+__all__ = ["BODY_MAX_BYTES", "TITLE_MAX_CHARS", "defuse_body", "defuse_title", "has_marker", "marker"]
+
+BODY_MAX_BYTES = 60 * 1024
+"""Longest body or message in bytes of UTF-8. GitHub takes 65,536 characters; what is left is the operator's part."""
+
+TITLE_MAX_CHARS = 256
+"""Longest title in characters, which is also GitHub's limit."""
+
+_SHORTENED = "\n\n(shortened)\n"
+_LINE_CUT_CHARS = 2000
+"""How much is given up, in characters, to cut at the end of a line rather than within one."""
+
+# Letters that show nothing although Unicode calls them letters or marks: Hangul fillers, the combining grapheme joiner,
+# the blank Braille pattern, variation selectors beside the two that emoji need. All are used to smuggle text.
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff]")
+_LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+
+_CLOSING_WORDS = (
+    *("close", "closes", "closed", "closing"),
+    *("fix", "fixes", "fixed", "fixing"),
+    *("resolve", "resolves", "resolved", "resolving"),
+    *("implement", "implements", "implemented", "implementing"),
+)
+
+
+def _spelled(word: str) -> str:
+    """Give a pattern for a word whose letters may have Markdown between them, which a forge renders away."""
+    return r"[*_~`\\]{0,4}".join(word)
+
+
+_CLOSING_WORD = "|".join(_spelled(word) for word in sorted(_CLOSING_WORDS, key=len, reverse=True))
+_ISSUE_URL = r"https?://[^\s/]{1,255}/[^\s]{1,255}?/(?:issues|pull|pulls|merge_requests|work_items)/\d"
+_NAMED_ISSUE = r"(?:GH-\d|[A-Za-z0-9][\w.-]{0,99}(?:/[\w.-]{1,100})?\#\d)"
+_CLOSING = re.compile(
+    rf"""
+    (?<![A-Za-z0-9]) (?P<word>{_CLOSING_WORD})
+    (?= (?P<glue>[\W_]*) (?: \#\d | (?<![A-Za-z0-9]) (?:{_ISSUE_URL}|{_NAMED_ISSUE}) ) )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])")
+_HTML = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]*>)")
+_ENTITY = re.compile(r"&(?=\#?[A-Za-z0-9]{1,40};)(?!(?:amp|lt|gt|quot);)")
+_IMAGE = re.compile(r"!(?=\[)")
+# What such a line says is not shown: `[//]: # (a comment)`.
+_LINK_DEFINITION = re.compile(r"\](?=:)")
+_SKIP_CI = re.compile(r"\[(\s*(?:(?:skip|no)[\s_-]{1,9}[\w-]{1,30}|[\w-]{1,30}[\s_-]{1,9}skip)\s*)\]", re.IGNORECASE)
+_NO_CI = re.compile(r"(?<=\*)(?=NO_CI)|(?<=NO_CI)(?=\*)", re.IGNORECASE)
+_COMMAND = re.compile(r"^([ \t]*)/(?=[A-Za-z])", re.MULTILINE)
+_TRAILER = re.compile(
+    r"^([ \t]*(?:[a-z][a-z-]{0,40}-by|skip-checks|change-id|codecourier[\w-]{0,40}))[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FENCE = re.compile(r"^(?P<indent> {0,3})(?P<ticks>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+_LANGUAGE = re.compile(r"[ \t]*([A-Za-z0-9+\#._-]{1,30})(?![^\s])")
+_MARKER_UID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def defuse_body(text: str) -> str:
+    """Make an agent's text harmless as a pull request's body or a commit's message.
+
+    A second pass changes nothing. What is longer than the bound is cut and says so.
+
+    Parameters
+    ----------
+    text
+        Whatever the agent wrote, of any length.
+
+    Returns
+    -------
+    str
+        At most `BODY_MAX_BYTES` bytes in UTF-8, every code fence closed, lines ended by line feeds.
+    """
+    # Twice the bound in characters: what cannot be shown anyway costs no work.
+    visible = _visible(text[: 2 * BODY_MAX_BYTES])
+    defused = _inert(_without_hidden_info(visible))
+    return _bounded(defused)
+
+
+def defuse_title(text: str) -> str:
+    """Make an agent's text harmless as a title or a commit's first line.
+
+    Parameters
+    ----------
+    text
+        Whatever the agent wrote, of any length; line breaks become spaces.
+
+    Returns
+    -------
+    str
+        One line of at most `TITLE_MAX_CHARS` characters; empty if nothing in the text can be shown.
+    """
+    line = " ".join(_visible(text[: 8 * TITLE_MAX_CHARS]).split())
+    title = " ".join(_inert(line).split())
+    if len(title) <= TITLE_MAX_CHARS:
+        return title
+    return title[: TITLE_MAX_CHARS - 1].rstrip() + "…"
+
+
+def marker(run_uid: str, attempt: int) -> str:
+    """Give the line that marks a pull request as that of a Run's attempt; it is not shown to readers.
+
+    No defused text contains it, so that an agent cannot claim another Run's pull request.
+
+    Parameters
+    ----------
+    run_uid
+        UID of the Run.
+    attempt
+        Number of the attempt, from 1.
+
+    Raises
+    ------
+    ValueError
+        If the UID has other characters than letters, digits and hyphens, or the attempt is below 1.
+    """
+    if not _MARKER_UID.fullmatch(run_uid) or attempt < 1:
+        raise ValueError(f"no marker can be made for run {run_uid!r}, attempt {attempt}")
+    return f"<!-- codecourier run={run_uid} attempt={attempt} -->"
+
+
+def has_marker(body: str, run_uid: str, attempt: int) -> bool:
+    """Tell whether a pull request's body carries the marker of this Run's attempt."""
+    return marker(run_uid, attempt) in body
+
+
+def _visible(text: str) -> str:
+    """Drop every character that shows nothing (controls, bidirectional marks, zero widths, lone surrogates)."""
+    lines = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    return "".join(
+        character
+        for character in lines
+        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
+    )
+
+
+def _inert(text: str) -> str:
+    """Take the effect away from everything a forge, a bot or a CI system acts upon."""
+    text = _HTML.sub("< ", text)
+    text = _ENTITY.sub("& ", text)
+    text = _IMAGE.sub("! ", text)
+    text = _LINK_DEFINITION.sub("] ", text)
+    text = _MENTION.sub("@ ", text)
+    text = _SKIP_CI.sub(r"(\1)", text)
+    text = _NO_CI.sub(" ", text)
+    text = _TRAILER.sub(r"\1 -", text)
+    text = _COMMAND.sub(r"\1\\/", text)
+    return _CLOSING.sub(_separated, text)
+
+
+def _separated(match: re.Match[str]) -> str:
+    """Put a word between a closing keyword and the issue it names."""
+    glue = match["glue"]
+    # Without the space, `issue` would itself become part of a reference such as `issue#1`.
+    return f"{match['word']} issue" + ("" if glue and glue[0] not in "_.-" else " ")
+
+
+@dataclass(frozen=True)
+class _Fence:
+    """An open code fence."""
+
+    indent: str
+    ticks: str
+
+    def is_closed_by(self, match: re.Match[str]) -> bool:
+        """Tell whether a line that looks like a fence ends this one."""
+        return match["ticks"].startswith(self.ticks) and not match["info"].strip()
+
+    @property
+    def closing(self) -> str:
+        """The line that ends it, indented alike so that it ends one in a list, too."""
+        return self.indent + self.ticks
+
+
+def _fence_after(fence: _Fence | None, match: re.Match[str] | None) -> _Fence | None:
+    """Give the code fence that is open after a line, None if none is."""
+    if match is None:
+        return fence
+    if fence is None:
+        return _Fence(match["indent"], match["ticks"])
+    return None if fence.is_closed_by(match) else fence
+
+
+def _without_hidden_info(text: str) -> str:
+    """Keep only the language of each code fence: what else stands on that line is not shown."""
+    fence: _Fence | None = None
+    lines: list[str] = []
+    for line in text.split("\n"):
+        match = _FENCE.match(line)
+        if match and fence is None:
+            language = _LANGUAGE.match(match["info"])
+            word = language[1] if language and language[1].lower() not in _CLOSING_WORDS else ""
+            lines.append(match["indent"] + match["ticks"] + word)
+        else:
+            lines.append(line)
+        fence = _fence_after(fence, match)
+    return "\n".join(lines)
+
+
+def _open_fence(text: str) -> _Fence | None:
+    """Give the code fence that is still open at the end of a text, None if none is."""
+    fence: _Fence | None = None
+    for line in text.split("\n"):
+        fence = _fence_after(fence, _FENCE.match(line))
+    return fence
+
+
+def _closed(text: str) -> str:
+    """Close the code fence that is open at the end, so that it does not swallow what the operator adds."""
+    fence = _open_fence(text)
+    if fence is None:
+        return text
+    return text + ("" if text.endswith("\n") else "\n") + fence.closing + "\n"
+
+
+def _bounded(text: str) -> str:
+    """Cut a text to the bound in whole lines where there are any, close its fence and say that it was cut."""
+    closed = _closed(text)
+    if len(closed.encode()) <= BODY_MAX_BYTES:
+        return closed
+    room = BODY_MAX_BYTES - len(_SHORTENED)
+    excess = 1
+    while excess > 0:
+        cut = text.encode()[:room].decode(errors="ignore")
+        line_end = cut.rfind("\n", -_LINE_CUT_CHARS) + 1
+        shortened = _closed(cut[:line_end] if line_end else cut) + _SHORTENED
+        excess = len(shortened.encode()) - BODY_MAX_BYTES
+        room -= excess
+    return shortened

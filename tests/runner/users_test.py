@@ -1,0 +1,82 @@
+"""The users of the containers as the kernel sees them; as root, since only root may become them."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codecourier.task import AGENT_UID, COURIER_UID, SHARED_GID, Publication, StepState, Task
+from tests.runner.conftest import READ_TOKEN, WRITE_TOKEN
+from tests.support.git_https import GitServer, git
+from tests.support.sandbox import Ended, Pod
+
+_USERS = {"checkout": COURIER_UID, "agent": AGENT_UID, "collect": AGENT_UID, "publish": COURIER_UID}
+_AGENT = """
+set -e
+git log --oneline > /dev/null
+echo new > new
+echo changed >> README.md
+rm tracked.log
+git add --all
+git commit --quiet -m mine
+cat "$COURIER/config" && exit 9
+cat "$TOKEN" && exit 9
+exit 0
+"""
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the users of a pod")
+
+
+@pytest.fixture
+def pod(task: Task, server: GitServer) -> Iterator[Pod]:
+    # Not below the folder of pytest, which only its own user may enter.
+    folder = Path(tempfile.mkdtemp(prefix="codecourier-users-"))
+    folder.chmod(0o755)
+    pod = Pod(folder, dataclasses.replace(task, agent_command=("sh", "-c", _AGENT)), ca_file=server.ca_file)
+    for volume in pod.volumes.iterdir():
+        os.chown(volume, 0, SHARED_GID)
+        volume.chmod(0o2775)
+    for private, user in (("courier", COURIER_UID), ("token", COURIER_UID)):
+        # Stands for a mount that the agent's container does not have.
+        os.chown(pod.volumes / private, user, user)
+        (pod.volumes / private).chmod(0o700)
+    yield pod
+    shutil.rmtree(folder)
+
+
+def _run(pod: Pod, container: str) -> Ended:
+    user = _USERS[container]
+    environment = pod.environment(
+        container, {"COURIER": str(pod.volumes / "courier"), "TOKEN": str(pod.volumes / "token" / "token")}
+    )
+    os.chown(pod.layout(container).termination_log, user, user)
+    done = subprocess.run(
+        pod.command(container),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        user=user,
+        group=SHARED_GID,
+        extra_groups=[],
+        check=False,
+    )
+    return pod.ended(container, done.returncode, done.stdout.decode())
+
+
+def test_every_user_can_do_its_part_and_no_more(pod: Pod, bare: Path) -> None:
+    ended: dict[str, Ended] = {}
+    for container, token in (("checkout", READ_TOKEN), ("agent", ""), ("collect", ""), ("publish", WRITE_TOKEN)):
+        pod.set_token(token)
+        os.chown(pod.volumes / "token" / "token", COURIER_UID, COURIER_UID)
+        ended[container] = _run(pod, container)
+        assert ended[container].exit_code == 0, ended[container]
+    assert ended["agent"].report.state is StepState.SUCCEEDED, ended["agent"]
+    assert "Permission denied" in ended["agent"].log
+    assert ended["publish"].result.state is Publication.PUSHED
+    names = git(bare, "diff", "--name-status", pod.task.base_commit, pod.task.branch).split("\n")
+    assert names == ["M\tREADME.md", "A\tnew", "D\ttracked.log"]
