@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from codecourier.github.errors import Invalid
+
+__all__ = ["PUBLIC_HOST", "RepositoryAddress", "quote_branch"]
+
+PUBLIC_HOST = "github.com"
+
+_ADDRESS = re.compile(
+    r"https://(?P<host>[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?)/(?P<owner>[a-z0-9._-]+)/(?P<name>[a-z0-9._-]+?)(?:\.git)?/?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class RepositoryAddress:
+    """Where a repository is, taken apart."""
+
+    host: str
+    """In lower case, with the port unless it is 443."""
+
+    owner: str
+    name: str
+
+    @classmethod
+    def parse(cls, url: str) -> RepositoryAddress:
+        """Take an address apart.
+
+        Raises
+        ------
+        Invalid
+            If it is not `https://HOST/OWNER/NAME`.
+        """
+        match = _ADDRESS.fullmatch(url)
+        if match is None or {match["owner"], match["name"]} & {".", ".."}:
+            raise Invalid(f"the repository address {url!r} must have the form https://HOST/OWNER/NAME")
+        return cls(match["host"].lower().removesuffix(":443"), match["owner"], match["name"])
+
+    @property
+    def api_url(self) -> str:
+        """Where the host's API is: GitHub's own, or that of GitHub Enterprise, which the local forge takes after."""
+        return "https://api.github.com" if self.host == PUBLIC_HOST else f"https://{self.host}/api/v3"
+
+    @property
+    def api_origin(self) -> str:
+        """Scheme, host and port of the API."""
+        return self.api_url.removesuffix("/api/v3")
+
+    @property
+    def path(self) -> str:
+        """The repository within the API."""
+        return f"/repos/{self.owner}/{self.name}"
+
+    @property
+    def full_name(self) -> str:
+        """Owner and name."""
+        return f"{self.owner}/{self.name}"
+
+
+def quote_branch(branch: str) -> str:
+    """Give a branch as a part of a path.
+
+    Raises
+    ------
+    Invalid
+        If it would name something else than a branch.
+    """
+    if not branch or any(part in {"", ".", ".."} for part in branch.split("/")):
+        raise Invalid(f"{branch!r} is no name of a branch")
+    return quote(branch, safe="/")

@@ -1,0 +1,202 @@
+"""How often a credential may ask: decided from what the forge says in its answers.
+
+Nothing here waits. A request that should not be sent now is refused with the time at which it may be, and its sender
+comes back then. Writes take precedence: reads stop while a reserve is left for them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+__all__ = ["BudgetState", "Budgets", "Limit", "find_limit", "observe", "refused_until"]
+
+RESERVE_SHARE = 0.1
+"""Share of an hour's requests that is kept for writes."""
+
+RESERVE_MAX = 500
+"""Most requests that are kept for writes."""
+
+SECONDARY_WAIT_SECONDS = 60
+"""Wait after a secondary limit without Retry-After, in seconds; doubled each time, as GitHub asks."""
+
+LONGEST_WAIT_SECONDS = 3600
+"""Longest wait that is believed, in seconds; a window of GitHub's is an hour."""
+
+_MOST_CREDENTIALS = 4096
+"""How many budgets are remembered; the one that was not used for longest goes first."""
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """What is known of a credential's limits; times are seconds since the epoch."""
+
+    limit: int | None = None
+    """Requests in a window; None before the first answer."""
+
+    remaining: int = 0
+    """Requests left in the window."""
+
+    reset_time: float = 0
+    """When the next window starts."""
+
+    blocked_until: float = 0
+    """No request before this time, after the forge said stop."""
+
+    strikes: int = 0
+    """How often the forge said stop without a time, since it last did what was asked."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The forge refused a request because of a limit."""
+
+    is_secondary: bool
+    """Whether it is the limit on behaviour rather than the number of requests an hour."""
+
+    retry_time: float | None
+    """When to come back, in seconds since the epoch; None if the forge does not say."""
+
+
+def find_limit(status: int, headers: Mapping[str, str], message: str, now: float) -> Limit | None:
+    """Tell whether an answer means that a limit was hit, and which; None if it does not.
+
+    Parameters
+    ----------
+    status
+        HTTP status of the answer.
+    headers
+        Its headers, names in lower case.
+    message
+        The forge's own sentence.
+    now
+        The time, in seconds since the epoch.
+    """
+    lowered = message.lower()
+    says_so = "rate limit" in lowered or "abuse detection" in lowered
+    if status != 429 and not (status == 403 and (says_so or "retry-after" in headers)):  # noqa: PLR2004 - HTTP
+        return None
+    is_exhausted = headers.get("x-ratelimit-remaining") == "0" and "secondary" not in lowered
+    retry_time = _retry_after(headers.get("retry-after"), now)
+    if retry_time is None and is_exhausted:
+        retry_time = _number(headers.get("x-ratelimit-reset"))
+    return Limit(not is_exhausted, retry_time)
+
+
+def observe(
+    state: BudgetState, headers: Mapping[str, str], limit: Limit | None, now: float, *, is_ok: bool
+) -> BudgetState:
+    """Learn from an answer.
+
+    Parameters
+    ----------
+    state
+        What was known.
+    headers
+        The answer's headers, names in lower case.
+    limit
+        The limit that the answer tells of, None if none was hit.
+    now
+        The time, in seconds since the epoch.
+    is_ok
+        Whether the forge did what was asked.
+    """
+    state = _with_figures(state, headers, now)
+    if limit is None:
+        return replace(state, strikes=0) if is_ok else state
+    if limit.retry_time is not None:
+        return replace(state, blocked_until=max(state.blocked_until, _believed(limit.retry_time, now)))
+    wait = min(SECONDARY_WAIT_SECONDS * 2 ** min(state.strikes, 10), LONGEST_WAIT_SECONDS)
+    return replace(state, blocked_until=max(state.blocked_until, now + wait), strikes=state.strikes + 1)
+
+
+def refused_until(state: BudgetState, now: float, *, is_write: bool) -> float | None:
+    """Give the time before which a request must not be sent, in seconds since the epoch; None if it may go now."""
+    if now < state.blocked_until:
+        return state.blocked_until
+    if state.limit is None or now >= state.reset_time:
+        return None
+    reserve = 0 if is_write else min(RESERVE_MAX, math.ceil(state.limit * RESERVE_SHARE))
+    return state.reset_time if state.remaining <= reserve else None
+
+
+def _with_figures(state: BudgetState, headers: Mapping[str, str], now: float) -> BudgetState:
+    # Search and GraphQL have windows of their own, which say nothing about this one.
+    if headers.get("x-ratelimit-resource", "core") != "core":
+        return state
+    figures = [_number(headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining", "reset")]
+    limit, remaining, reset = figures
+    if limit is None or remaining is None or reset is None:
+        return state
+    reset = _believed(reset, now)
+    if reset < state.reset_time and now < state.reset_time:
+        return state
+    return replace(state, limit=int(limit), remaining=int(remaining), reset_time=reset)
+
+
+def _believed(time: float, now: float) -> float:
+    return min(max(time, now + 1), now + LONGEST_WAIT_SECONDS)
+
+
+def _number(text: str | None) -> float | None:
+    """Read what should be a whole number; some servers send floats."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < 2**53 else None
+
+
+def _retry_after(text: str | None, now: float) -> float | None:
+    """Read Retry-After, which is seconds or a date."""
+    seconds = _number(text)
+    if text is None or seconds is not None:
+        return None if seconds is None else now + seconds
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+
+
+class Budgets:
+    """The budgets of all credentials, for use from any thread.
+
+    Parameters
+    ----------
+    clock
+        Gives the time in UTC.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._states: OrderedDict[str, BudgetState] = OrderedDict()
+
+    def refused_until(self, key: str, *, is_write: bool) -> datetime | None:
+        """Give the time before which a credential must not send a request; None if it may now."""
+        time = refused_until(self._state(key), self._now(), is_write=is_write)
+        return None if time is None else datetime.fromtimestamp(time, UTC)
+
+    def observe(self, key: str, status: int, headers: Mapping[str, str], message: str) -> datetime | None:
+        """Learn from an answer; gives the time to come back if it was refused because of a limit, None if not."""
+        now = self._now()
+        limit = find_limit(status, headers, message, now)
+        with self._lock:
+            state = observe(self._states.get(key, BudgetState()), headers, limit, now, is_ok=status < 400)  # noqa: PLR2004
+            self._states[key] = state
+            self._states.move_to_end(key)
+            while len(self._states) > _MOST_CREDENTIALS:
+                self._states.popitem(last=False)
+        return None if limit is None else datetime.fromtimestamp(state.blocked_until, UTC)
+
+    def _state(self, key: str) -> BudgetState:
+        with self._lock:
+            return self._states.get(key, BudgetState())
+
+    def _now(self) -> float:
+        return self._clock().timestamp()

@@ -1,0 +1,121 @@
+"""What can go wrong with a forge, as sentences that a person can act on; none of them ever carries a credential."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+__all__ = [
+    "AlreadyExists",
+    "CredentialsRefused",
+    "ForgeError",
+    "Invalid",
+    "NotFound",
+    "RateLimited",
+    "Unavailable",
+    "scrub",
+]
+
+_SECRET_SHAPES = re.compile(
+    r"""
+    -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
+    | \b(?:gh[a-z]_|github_pat_)[A-Za-z0-9_.-]{8,}
+    | \beyJ[\w-]{8,}\.[\w-]+\.[\w-]+
+    | (?<=://)[^\s/@]+@
+    | (?i:\b(?:bearer|token|basic)[ ]+)[A-Za-z0-9+/=_.-]{20,}
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]+")
+_MESSAGE_MAX_CHARS = 1000
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Give a text of a stranger as it may be shown: one line, bounded, without credentials.
+
+    Parameters
+    ----------
+    text
+        What the forge or a library said.
+    secrets
+        Credentials that were in use; whatever looks like one is taken out as well.
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "(hidden)")
+    text = _CONTROLS.sub(" ", _SECRET_SHAPES.sub("(hidden)", text)).strip()
+    return text if len(text) <= _MESSAGE_MAX_CHARS else text[: _MESSAGE_MAX_CHARS - 1] + "…"
+
+
+class ForgeError(Exception):
+    """A call to a forge did not do what was asked.
+
+    Parameters
+    ----------
+    message
+        What was wrong, where, and what to do.
+    status
+        The HTTP status of the answer, None if there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(scrub(message))
+        self.status = status
+
+    @property
+    def message(self) -> str:
+        """What was wrong, where, and what to do."""
+        return str(self)
+
+
+class NotFound(ForgeError):  # noqa: N818 - states of the forge, not faults of the program; the base says Error
+    """There is no such thing, it moved, or the credential may not see it."""
+
+
+class CredentialsRefused(ForgeError):  # noqa: N818 - as NotFound
+    """The credential is wrong, expired, revoked, lacks a permission, or came with more than was asked."""
+
+
+class AlreadyExists(ForgeError):  # noqa: N818 - as NotFound
+    """What was to be made is there already."""
+
+
+class Invalid(ForgeError):  # noqa: N818 - as NotFound
+    """The forge refused the request for what it says; the same request will be refused again."""
+
+
+class RateLimited(ForgeError):  # noqa: N818 - as NotFound
+    """The forge, or our budget for it, wants no such request before a time; nothing was done.
+
+    Parameters
+    ----------
+    message
+        Which limit, and when the request may be tried again.
+    retry_at
+        The time, in UTC.
+    status
+        The HTTP status of the answer, None if the request was not sent.
+    """
+
+    def __init__(self, message: str, *, retry_at: datetime, status: int | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_at = retry_at
+
+
+class Unavailable(ForgeError):  # noqa: N818 - as NotFound
+    """The forge did not answer, or answered that it is broken.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    may_have_happened
+        Whether the work may have been done all the same: look before trying again.
+    status
+        The HTTP status of the answer, None if there was none.
+    """
+
+    def __init__(self, message: str, *, may_have_happened: bool, status: int | None = None) -> None:
+        super().__init__(message, status=status)
+        self.may_have_happened = may_have_happened

@@ -1,0 +1,177 @@
+"""Sends one request and turns what comes back into an answer or one of our errors."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from github.Auth import Auth
+from github.Requester import Requester
+
+from codecourier.github.address import PUBLIC_HOST, RepositoryAddress
+from codecourier.github.answers import Answer, Field, to_error, unreadable
+from codecourier.github.budget import Budgets
+from codecourier.github.errors import RateLimited
+from codecourier.github.transport import Connection, Transport, Wait
+
+__all__ = ["Gateway", "Login", "Request"]
+
+_API_VERSION = "2022-11-28"
+"""Asked of GitHub itself; GitHub Enterprise before 3.9 refuses to be asked for a version."""
+
+_USER_AGENT = "codecourier"
+_MOST_HOSTS = 64
+"""How many hosts keep their connections; the one that was not used for longest goes first."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a request is let in."""
+
+    auth: Auth = field(repr=False)
+    budget_key: str
+    """Requests with the same key share a rate limit."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a forge's API."""
+
+    method: str
+    path: str
+    """Below the API's root."""
+
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it asks for work."""
+        return self.method != "GET"
+
+
+class _Requester(Requester):
+    """PyGithub's requester, silent: at debug level it would log answers, and minted tokens with them."""
+
+
+_silent = logging.Logger(f"{__name__}.silent", level=logging.CRITICAL + 1)  # noqa: LOG001 - no configuration may find it
+_Requester.injectLogger(_silent)
+
+
+class Gateway:
+    """The way to every forge, for use from any thread.
+
+    Parameters
+    ----------
+    budgets
+        What the credentials may still ask.
+    ca_bundle
+        File with the certificates that are trusted for hosts other than github.com; None for those of the public.
+    wait
+        How long to wait.
+    """
+
+    def __init__(self, budgets: Budgets, *, ca_bundle: str | None, wait: Wait) -> None:
+        self._budgets = budgets
+        self._ca_bundle = ca_bundle
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._transports: OrderedDict[str, Transport] = OrderedDict()
+
+    def send(self, address: RepositoryAddress, login: Login, request: Request, deadline: float) -> Field:
+        """Send a request once.
+
+        Parameters
+        ----------
+        address
+            Whose host is asked.
+        login
+            How it is let in.
+        request
+            What is asked.
+        deadline
+            When the answer must be there, on the monotonic clock, in seconds.
+
+        Returns
+        -------
+        Field
+            The JSON of the answer; null if it has none.
+
+        Raises
+        ------
+        ForgeError
+            If the forge did not do it; each kind is an error of its own.
+        """
+        what = _what(address, request)
+        self._ask_budget(login, request, what)
+        answer = self._exchange(address, login, request, deadline)
+        message = answer.message if answer.is_error else ""
+        retry_at = self._budgets.observe(login.budget_key, answer.status, answer.headers, message)
+        _logger.debug("forge answered", extra={"request": what, "status": answer.status})
+        if answer.is_error:
+            raise to_error(answer, retry_at, is_write=request.is_write)
+        return Field(what, answer.json() if answer.body else None)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        with self._lock:
+            for transport in self._transports.values():
+                transport.close()
+            self._transports.clear()
+
+    def _exchange(self, address: RepositoryAddress, login: Login, request: Request, deadline: float) -> Answer:
+        connection = Connection(self._transport(address.host), address.api_origin, deadline)
+        requester, what = self._requester(address, login), _what(address, request)
+        try:
+            status, headers, body = requester.requestJson(
+                request.method, request.path, dict(request.query), {}, request.body, connection
+            )
+        except (ValueError, OverflowError):
+            pass  # PyGithub turns the rate limit's headers into numbers, whatever they are
+        else:
+            return Answer(what, status, headers, body)
+        raise unreadable(what, "its headers have no sense")
+
+    def _ask_budget(self, login: Login, request: Request, what: str) -> None:
+        retry_at = self._budgets.refused_until(login.budget_key, is_write=request.is_write)
+        if retry_at is not None:
+            raise RateLimited(
+                f"{what}: not sent, the credential's rate limit is used up; next try at {retry_at:%Y-%m-%dT%H:%M:%SZ}",
+                retry_at=retry_at,
+            )
+
+    def _requester(self, address: RepositoryAddress, login: Login) -> Requester:
+        return _Requester(
+            login.auth,
+            address.api_url,
+            timeout=int(self._wait.operation_seconds) + 1,
+            user_agent=_USER_AGENT,
+            per_page=100,
+            verify=True,
+            retry=None,
+            pool_size=1,
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+            api_version=_API_VERSION if address.host == PUBLIC_HOST else None,
+        )
+
+    def _transport(self, host: str) -> Transport:
+        with self._lock:
+            transport = self._transports.pop(host, None)
+            if transport is None:
+                transport = Transport(None if host == PUBLIC_HOST else self._ca_bundle, self._wait)
+            self._transports[host] = transport
+            if len(self._transports) > _MOST_HOSTS:
+                self._transports.popitem(last=False)[1].close()
+            return transport
+
+
+def _what(address: RepositoryAddress, request: Request) -> str:
+    """Name a request in messages."""
+    return f"{request.method} {address.api_url}{request.path}"

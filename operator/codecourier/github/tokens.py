@@ -1,0 +1,265 @@
+"""Tokens of a GitHub App: minted by the raw endpoint, narrowed, and believed only if they are what was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from github.Auth import AppAuth, AppAuthToken, Auth, Token
+
+from codecourier.github.address import RepositoryAddress
+from codecourier.github.answers import Field
+from codecourier.github.api import AppInstallation, Credential, PersonalToken, Revocation
+from codecourier.github.errors import CredentialsRefused, ForgeError, Invalid, NotFound
+from codecourier.github.gateway import Gateway, Login, Request
+from codecourier.github.secret import Secret
+
+__all__ = ["Logins", "Minted", "check_minted", "mint", "revoke"]
+
+_OPERATOR_PERMISSIONS = {"contents": "read", "pull_requests": "write"}
+"""What the operator itself needs: the tips of branches, and pull requests."""
+
+_IMPLIED_PERMISSIONS = {"metadata": "read"}
+"""GitHub adds this to every token, asked or not."""
+
+_RENEWAL_MARGIN = timedelta(minutes=5)
+_MOST_TOKENS = 1024
+"""How many of the operator's own tokens are kept; the one that was not used for longest goes first."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
+
+
+@dataclass(frozen=True)
+class Minted:
+    """A token of an installation for one repository."""
+
+    token: Secret
+    expires_at: datetime
+    repository_id: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a token is to be for."""
+
+    permissions: Mapping[str, str]
+    repository_id: int | None = None
+    """Number of the only repository; None while only its name is known."""
+
+
+def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
+    """Read a minted token and make sure that it can do exactly what was asked for.
+
+    Parameters
+    ----------
+    field
+        The answer.
+    wish
+        What was asked for.
+    full_name
+        Owner and name of the only repository.
+
+    Raises
+    ------
+    CredentialsRefused
+        If it has another permission, another repository, or does not say.
+    """
+    granted = field.at("permissions").data
+    if not isinstance(granted, dict) or {**granted, **_IMPLIED_PERMISSIONS} != {
+        **wish.permissions,
+        **_IMPLIED_PERMISSIONS,
+    }:
+        raise _too_wide(full_name, f"permissions {granted}, asked were {dict(wish.permissions)}")
+    repositories = field.at("repositories")
+    if not isinstance(repositories.data, list) or len(repositories.data) != 1:
+        raise _too_wide(full_name, "not exactly one repository")
+    (repository,) = repositories.items()
+    number, name = repository.at("id").number(), repository.at("full_name").text()
+    if name.lower() != full_name.lower() or wish.repository_id not in {None, number}:
+        raise _too_wide(full_name, f"the repository {name} with the number {number}")
+    return Minted(_read_token(field), field.at("expires_at").time(), number)
+
+
+def mint(
+    gateway: Gateway, address: RepositoryAddress, credential: AppInstallation, wish: Wish, deadline: float
+) -> Minted:
+    """Mint a token; one that can do anything else than what was asked for is revoked and refused.
+
+    Raises
+    ------
+    CredentialsRefused
+        If the App's key is refused, the installation lacks a permission, or the token is wider.
+    NotFound
+        If the installation does not include the repository.
+    """
+    narrowing = (
+        {"repositories": [address.name]} if wish.repository_id is None else {"repository_ids": [wish.repository_id]}
+    )
+    path = f"/app/installations/{credential.installation_id}/access_tokens"
+    request = Request("POST", path, body={**narrowing, "permissions": dict(wish.permissions)})
+    try:
+        field = gateway.send(address, _app_login(address, credential), request, deadline)
+    except (Invalid, NotFound) as error:
+        refusal = _explained(error, address, credential)
+    else:
+        try:
+            return check_minted(field, wish, address.full_name)
+        except ForgeError:
+            with contextlib.suppress(ForgeError):
+                revoke(gateway, address, _read_token(field), deadline)
+            raise
+    raise refusal
+
+
+def revoke(gateway: Gateway, address: RepositoryAddress, token: Secret, deadline: float) -> Revocation:
+    """End an installation's token."""
+    login = Login(Token(token.reveal()), f"{address.host}/token/{token.fingerprint}")
+    try:
+        gateway.send(address, login, Request("DELETE", "/installation/token"), deadline)
+    except NotFound:
+        return Revocation.ALREADY_INVALID
+    except CredentialsRefused as error:
+        if error.status != 401:  # noqa: PLR2004 - HTTP
+            raise
+        return Revocation.ALREADY_INVALID
+    return Revocation.REVOKED
+
+
+class Logins:
+    """How the operator's own requests are let in; tokens of Apps are kept until shortly before they end.
+
+    Parameters
+    ----------
+    gateway
+        The way to the forges.
+    clock
+        Gives the time in UTC.
+    """
+
+    def __init__(self, gateway: Gateway, clock: Callable[[], datetime]) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, ...], Minted] = OrderedDict()
+
+    def send(self, address: RepositoryAddress, credential: Credential, request: Request, deadline: float) -> Field:
+        """Send a request of the operator for one repository.
+
+        A kept token that the forge refuses with 401 (somebody revoked it) is replaced once: nothing was done with it.
+        """
+        if isinstance(credential, PersonalToken):
+            return self._gateway.send(address, _personal_login(address, credential), request, deadline)
+        minted, is_fresh = self.own_token(address, credential, deadline)
+        try:
+            return self._gateway.send(address, _installation_login(address, credential, minted), request, deadline)
+        except CredentialsRefused as error:
+            if error.status != 401 or is_fresh:  # noqa: PLR2004 - HTTP
+                raise
+        self.forget(address, credential)
+        minted, _ = self.own_token(address, credential, deadline)
+        return self._gateway.send(address, _installation_login(address, credential, minted), request, deadline)
+
+    def own_token(
+        self, address: RepositoryAddress, credential: AppInstallation, deadline: float
+    ) -> tuple[Minted, bool]:
+        """Give the operator's own token for a repository, and whether it was minted just now."""
+        key = _key(address, credential)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and kept.expires_at - _RENEWAL_MARGIN > self._clock():
+            return kept, False
+        minted = mint(self._gateway, address, credential, Wish(_OPERATOR_PERMISSIONS), deadline)
+        with self._lock:
+            self._kept[key] = minted
+            self._kept.move_to_end(key)
+            while len(self._kept) > _MOST_TOKENS:
+                self._kept.popitem(last=False)
+        return minted, True
+
+    def forget(self, address: RepositoryAddress, credential: AppInstallation) -> None:
+        """Drop the operator's own token for a repository."""
+        with self._lock:
+            self._kept.pop(_key(address, credential), None)
+
+
+def _key(address: RepositoryAddress, credential: AppInstallation) -> tuple[str, ...]:
+    return (
+        address.host,
+        address.full_name.lower(),
+        str(credential.app_id),
+        str(credential.installation_id),
+        credential.private_key.fingerprint,
+    )
+
+
+def _personal_login(address: RepositoryAddress, credential: PersonalToken) -> Login:
+    value = credential.secret.reveal()
+    if not _TOKEN.fullmatch(value):
+        raise CredentialsRefused(
+            f"the personal token for {address.full_name} is empty or has characters that no token has "
+            "(a line break at its end?); store it again"
+        )
+    return Login(Token(value), f"{address.host}/personal/{credential.secret.fingerprint}")
+
+
+def _installation_login(address: RepositoryAddress, credential: AppInstallation, minted: Minted) -> Login:
+    budget_key = f"{address.host}/installation/{credential.app_id}/{credential.installation_id}"
+    return Login(Token(minted.token.reveal()), budget_key)
+
+
+def _app_login(address: RepositoryAddress, credential: AppInstallation) -> Login:
+    if credential.host.lower() != address.host:
+        raise CredentialsRefused(
+            f"the GitHub App is registered at {credential.host} and its key signs for no other host; "
+            f"{address.host} needs a credential of its own"
+        )
+    return Login(_signed(credential), f"{address.host}/app/{credential.app_id}")
+
+
+def _signed(credential: AppInstallation) -> Auth:
+    auth = AppAuth(credential.app_id, private_key=credential.private_key.reveal() or "(empty)")
+    # Signing raises whatever the key's parser and the cryptography below it think of: none of it may quote the key.
+    with contextlib.suppress(Exception):
+        return AppAuthToken(auth.create_jwt())
+    raise CredentialsRefused(
+        f"the private key of the GitHub App {credential.app_id} cannot be used: "
+        "it must be the RSA key in PEM that GitHub gave, unencrypted and whole"
+    )
+
+
+def _read_token(field: Field) -> Secret:
+    value = field.at("token").text()
+    if not _TOKEN.fullmatch(value):
+        raise Invalid(f"{field.what}: the forge answered with a token that no header can carry")
+    return Secret(value)
+
+
+def _too_wide(full_name: str, what: str) -> CredentialsRefused:
+    return CredentialsRefused(
+        f"the forge answered with a token for {full_name} that is not what was asked for: {what}; it is not used"
+    )
+
+
+def _explained(error: Invalid | NotFound, address: RepositoryAddress, credential: AppInstallation) -> ForgeError:
+    """Say what it means that no token was minted."""
+    installation = f"installation {credential.installation_id} of the GitHub App {credential.app_id}"
+    if isinstance(error, NotFound):
+        return CredentialsRefused(f"there is no {installation}; check its number and that the App is installed")
+    if "permission" in error.message.lower():
+        wanted: Any = ", ".join(f"{name}: {level}" for name, level in _OPERATOR_PERMISSIONS.items())
+        return CredentialsRefused(
+            f"the {installation} lacks a permission; it needs contents: write and {wanted}: {error}",
+            status=error.status,
+        )
+    if "repositor" in error.message.lower():
+        return NotFound(
+            f"the {installation} does not include {address.full_name}; add it in the installation's settings: {error}",
+            status=error.status,
+        )
+    return error

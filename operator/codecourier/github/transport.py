@@ -1,0 +1,202 @@
+"""The HTTP under PyGithub, with every bound that PyGithub leaves open.
+
+PyGithub sleeps and asks again after a 202, follows a 301 with the credential as often as it is told to, reads an
+answer of any size, and its timeout starts anew with every byte. The connection here is handed to it for each call: no redirect,
+no retry, no cookie, one deadline, one bound on the size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+import urllib3
+from github.Requester import HTTPSRequestsConnectionClass, RequestsResponse
+from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest
+
+from codecourier.github.errors import NotFound, Unavailable
+
+__all__ = ["Connection", "Transport", "Wait"]
+
+_ANSWER_MAX_BYTES = 16 * 1024 * 1024
+"""Largest answer that is read, in bytes; a page of 100 pull requests with full bodies is below 8 MiB."""
+
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long a call waits for the forge, in seconds."""
+
+    connect_seconds: float = 5
+    """For the connection, and for TLS."""
+
+    read_seconds: float = 10
+    """For each next piece of the answer; GitHub itself gives up after ten seconds."""
+
+    operation_seconds: float = 30
+    """For an operation with all its requests, from the moment it was asked for."""
+
+
+class _NoCookies(requests.cookies.RequestsCookieJar):
+    """Keeps nothing: connections are shared by credentials that must know nothing of each other."""
+
+    def set_cookie(self, cookie: object, *_args: object, **_kwargs: object) -> None:
+        """Forget a cookie."""
+
+
+class Transport:
+    """Kept connections to one host, without any credential, for use from several threads.
+
+    Parameters
+    ----------
+    ca_bundle
+        File with the certificates that are trusted for the host; None for those of the public.
+    wait
+        How long to wait.
+    """
+
+    def __init__(self, ca_bundle: str | None, wait: Wait) -> None:
+        self.wait = wait
+        self.verify: bool | str = ca_bundle or True
+        self.session = requests.Session()
+        self.session.auth = _no_auth
+        self.session.cookies = _NoCookies()
+        self.session.headers.clear()
+        self.session.mount("https://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=4))
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self.session.close()
+
+
+def _no_auth(request: PreparedRequest) -> PreparedRequest:
+    """Keep requests from looking for a password in a .netrc file."""
+    return request
+
+
+class _Answer(RequestsResponse):
+    """An answer that was read already."""
+
+    def __init__(self, response: requests.Response, text: str) -> None:
+        super().__init__(response)
+        self._text = text
+
+    def read(self) -> str:
+        """Give the body."""
+        return self._text
+
+
+class Connection(HTTPSRequestsConnectionClass):
+    """One call's connection, in the form that PyGithub asks for.
+
+    Parameters
+    ----------
+    transport
+        The kept connections.
+    base_url
+        Scheme, host and port.
+    deadline
+        When the call must be over, on the monotonic clock, in seconds.
+    """
+
+    def __init__(self, transport: Transport, base_url: str, deadline: float) -> None:
+        self._transport = transport
+        self._base_url = base_url
+        self._deadline = deadline
+
+    def getresponse(self) -> RequestsResponse:
+        """Send what `request` was given and read the whole answer.
+
+        Raises
+        ------
+        Unavailable
+            If there is no answer in time, none that can be read, or one that says to ask again.
+        NotFound
+            If the forge says that what was asked for is somewhere else.
+        """
+        try:
+            return self._exchange()
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            problem = self._problem(error)
+        # Raised here, so that the library's error, which holds the request and its credential, is not carried along.
+        raise problem
+
+    def close(self) -> None:
+        """Keep the connection: it belongs to the transport."""
+
+    def _exchange(self) -> RequestsResponse:
+        wait, remaining = self._transport.wait, self._remaining(is_sent=False)
+        response = self._transport.session.request(
+            self.verb,
+            self._base_url + self.url,
+            headers={**self.headers, "Accept-Encoding": "identity"},
+            data=self.input,
+            timeout=(min(wait.connect_seconds, remaining), min(wait.read_seconds, remaining)),
+            verify=self._transport.verify,
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            body = self._body(response)
+        self._refuse_detours(response.status_code, response.headers)
+        return _Answer(response, body.decode(errors="replace"))
+
+    def _body(self, response: requests.Response) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while piece := response.raw.read1(_CHUNK_BYTES, decode_content=False):
+            size += len(piece)
+            if size > _ANSWER_MAX_BYTES:
+                raise self._unavailable(
+                    f"the forge's answer to {self._what} is larger than {_ANSWER_MAX_BYTES} bytes", is_sent=True
+                )
+            pieces.append(piece)
+            self._remaining(is_sent=True)
+        return b"".join(pieces)
+
+    def _refuse_detours(self, status: int, headers: Mapping[str, str]) -> None:
+        if status == requests.codes.accepted and self.verb == "GET":
+            raise Unavailable(
+                f"the forge is still preparing its answer to {self._what}", may_have_happened=False, status=status
+            )
+        if status in {301, 302, 303, 307, 308}:
+            target = headers.get("location", "another address")
+            raise NotFound(
+                f"{self._what} moved to {target}: the repository was renamed or moved; give its present address",
+                status=status,
+            )
+
+    def _remaining(self, *, is_sent: bool) -> float:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise self._unavailable(f"there was no time left for {self._what}", is_sent=is_sent)
+        return remaining
+
+    @property
+    def _what(self) -> str:
+        return f"{self.verb} {self._base_url}{self.url.partition('?')[0]}"
+
+    def _unavailable(self, message: str, *, is_sent: bool) -> Unavailable:
+        return Unavailable(message, may_have_happened=is_sent and self.verb != "GET")
+
+    def _problem(self, error: Exception) -> Unavailable:
+        """Say what a library's error means, and whether the request was sent."""
+        if isinstance(error, requests.exceptions.SSLError):
+            advice = "its certificate is not trusted or TLS failed; name its CA bundle in the settings"
+            return self._unavailable(f"no trusted connection to {self._base_url}: {advice}", is_sent=False)
+        if isinstance(error, requests.exceptions.ConnectTimeout) or _is_unconnected(error):
+            advice = "check the address, the network policy and that the forge runs"
+            return self._unavailable(f"no connection to {self._base_url}: {advice}", is_sent=False)
+        if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
+            return self._unavailable(f"the forge did not answer {self._what} in time", is_sent=True)
+        return self._unavailable(f"the connection was cut during {self._what}", is_sent=True)
+
+
+def _is_unconnected(error: Exception) -> bool:
+    """Tell whether there was never a connection (refused, no such host)."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
