@@ -1,0 +1,56 @@
+"""The command ``codecourier``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codecourier.controller.serve import serve
+from codecourier.errors import SettingsError
+from codecourier.kube.access import AccessError, load_access
+from codecourier.local import commands as local
+from codecourier.settings import load_settings
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(name="codecourier", no_args_is_help=True)
+app.add_typer(local.app)
+
+
+@app.callback()
+def main() -> None:
+    """Run coding agents against Git repositories, as Kubernetes resources."""
+
+
+@app.command()
+def operator(
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="The cluster; default: the service account, else $KUBECONFIG.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="Namespace of the operator's Lease.")] = None,
+    identity: Annotated[str | None, typer.Option(help="Name of this operator; in a cluster its pod's.")] = None,
+    listen_port: Annotated[int | None, typer.Option(help="Port of probes and metrics; 0 takes a free one.")] = None,
+) -> None:
+    """Run the operator. Everything else is set by CODECOURIER_… variables."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if kubeconfig is not None:
+        os.environ["KUBECONFIG"] = str(kubeconfig)  # Kopf reads it for itself
+    try:
+        settings = load_settings(os.environ, namespace=namespace, identity=identity, listen_port=listen_port)
+        access = load_access(kubeconfig)
+        is_graceful = asyncio.run(serve(settings, access))
+    except (SettingsError, AccessError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    if not is_graceful:
+        typer.echo("error: the Lease was lost to another operator; this one ends.", err=True)
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,74 @@
+"""Effects that did not work: what the next plan is told of them, and when they may be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from codecourier.controller.queue import Backoff
+from codecourier.core.facts import Problem
+
+__all__ = ["Backlog"]
+
+
+@dataclass
+class _Entry:
+    problem: Problem
+    failures: int
+    due: float
+
+
+class Backlog:
+    """Remembers failed effects by the object that they were for. It may be lost: they are then tried again.
+
+    Parameters
+    ----------
+    now
+        The wall clock, in UTC.
+    random
+        Source of the jitter.
+    backoff
+        How long a failed effect waits that has no time of its own.
+    """
+
+    def __init__(self, now: Callable[[], datetime], random: Random, backoff: Backoff | None = None) -> None:
+        self._now = now
+        self._random = random
+        self._backoff = backoff or Backoff(base_seconds=1.0, max_seconds=60.0)
+        self._entries: dict[Hashable, dict[Hashable, _Entry]] = {}
+
+    def problems(self, key: Hashable) -> dict[object, object]:
+        """Return the problem of each failed effect of an object."""
+        return {effect: entry.problem for effect, entry in self._entries.get(key, {}).items()}
+
+    def is_due(self, key: Hashable, effect: Hashable) -> bool:
+        """Tell whether an effect may be tried now."""
+        entry = self._entries.get(key, {}).get(effect)
+        return entry is None or asyncio.get_running_loop().time() >= entry.due
+
+    def note(self, key: Hashable, effect: Hashable, problem: Problem | None) -> None:
+        """Take note of how an effect went."""
+        entries = self._entries.setdefault(key, {})
+        old = entries.pop(effect, None)
+        if problem is not None:
+            failures = 1 if old is None else old.failures + 1
+            entries[effect] = _Entry(problem, failures, self._due(problem, failures))
+        if not entries:
+            del self._entries[key]
+
+    def next_time(self, key: Hashable) -> float | None:
+        """Return the loop's time at which the first failed effect of an object may be tried again, or None."""
+        return min((entry.due for entry in self._entries.get(key, {}).values()), default=None)
+
+    def forget(self, key: Hashable) -> None:
+        """Forget an object that is gone or has nothing left to do."""
+        self._entries.pop(key, None)
+
+    def _due(self, problem: Problem, failures: int) -> float:
+        delay = self._backoff.delay(failures, self._random)
+        if problem.retry_time is not None:
+            delay = max(delay, (problem.retry_time - self._now()).total_seconds())
+        return asyncio.get_running_loop().time() + delay

@@ -1,0 +1,182 @@
+"""What plans want done outside our own objects: tokens and pull requests.
+
+Each effect can be done twice without harm, and its result is never assumed: the next plan looks.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from codecourier.controller.credentials import Credentials, decode_key
+from codecourier.controller.problems import problem_of_forge
+from codecourier.controller.store import Store
+from codecourier.core.facts import Problem
+from codecourier.core.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
+from codecourier.core.naming import (
+    ANNOTATION_REPOSITORY,
+    ANNOTATION_TOKEN_EXPIRY,
+    LABEL_MANAGED,
+    LABEL_SANDBOX_UID,
+)
+from codecourier.github.api import Forge, PullRequestDraft, RepositoryRef, TokenPair
+from codecourier.github.errors import ForgeError
+from codecourier.github.secret import Secret
+from codecourier.kube.api import SECRETS, Json, KubeApi
+from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
+from codecourier.resources.meta import API_VERSION
+
+__all__ = ["Effects"]
+
+
+class Effects:
+    """Does what plans want done.
+
+    Parameters
+    ----------
+    api
+        The API server, for the Secrets that hold tokens.
+    store
+        Where own writes are noted.
+    forge
+        The repositories' host.
+    credentials
+        How a repository is reached.
+    ca_certificate
+        Certificate authority of the repositories' host, PEM; None for the public ones.
+    """
+
+    def __init__(
+        self, api: KubeApi, store: Store, forge: Forge, credentials: Credentials, ca_certificate: str | None
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._forge = forge
+        self._credentials = credentials
+        self._ca_certificate = ca_certificate
+        self._actions: dict[type, Callable[[Any], Awaitable[Problem | None]]] = {
+            MintTokens: self._mint,
+            RevokeTokens: self._revoke,
+            OpenPullRequest: self._open,
+        }
+
+    async def do(self, effect: Effect) -> Problem | None:
+        """Do an effect; return why it did not work, or None."""
+        return await self._actions[type(effect)](effect)
+
+    async def _mint(self, effect: MintTokens) -> Problem | None:
+        repository = await self._credentials.find(effect.namespace, effect.url)
+        if isinstance(repository, Problem):
+            return repository
+        old = await self._read(effect.namespace, effect.secret) if effect.replaces is not None else None
+        try:
+            tokens = await self._forge.mint_tokens(repository)
+        except ForgeError as error:
+            return problem_of_forge(error, effect.url)
+        try:
+            written = await self._write(effect, tokens)
+        except ApiError as error:
+            # Refused for certain, so nobody will ever use them. Where no answer came they may be in use.
+            await self._end_all(repository, (tokens.read, tokens.write))
+            if isinstance(error, AlreadyExists):
+                return None
+            raise
+        self._store.cache(SECRETS).note_write(written)
+        if old is not None:
+            await self._end_all(repository, _tokens(old))
+        return None
+
+    async def _write(self, effect: MintTokens, tokens: TokenPair) -> Json:
+        body = self._secret(effect, tokens)
+        if effect.replaces is None:
+            return await self._api.create(SECRETS, body)
+        body["metadata"]["resourceVersion"] = effect.replaces
+        return await self._api.replace(SECRETS, body)
+
+    def _secret(self, effect: MintTokens, tokens: TokenPair) -> Json:
+        annotations = {ANNOTATION_REPOSITORY: effect.url}
+        if tokens.expires_at is not None:
+            annotations[ANNOTATION_TOKEN_EXPIRY] = tokens.expires_at.isoformat()
+        data = {"read": tokens.read.reveal(), "write": tokens.write.reveal()}
+        if self._ca_certificate is not None:
+            data["ca.crt"] = self._ca_certificate
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "Opaque",
+            "metadata": {
+                "name": effect.secret,
+                "namespace": effect.namespace,
+                "labels": {LABEL_MANAGED: "true", LABEL_SANDBOX_UID: effect.sandbox_uid},
+                "annotations": annotations,
+                "ownerReferences": [
+                    {
+                        "apiVersion": API_VERSION,
+                        "kind": "Sandbox",
+                        "name": effect.sandbox,
+                        "uid": effect.sandbox_uid,
+                        "controller": True,
+                        "blockOwnerDeletion": True,
+                    }
+                ],
+            },
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+        }
+
+    async def _end_all(self, repository: RepositoryRef, tokens: tuple[Secret, ...]) -> Problem | None:
+        """Revoke tokens; return the first problem."""
+        problem: Problem | None = None
+        for token in tokens:
+            try:
+                await self._forge.revoke(repository, token)
+            except ForgeError as error:
+                problem = problem or problem_of_forge(error, repository.url)
+        return problem
+
+    async def _revoke(self, effect: RevokeTokens) -> Problem | None:
+        secret = await self._read(effect.namespace, effect.secret)
+        if secret is None:
+            return None
+        if not effect.is_forced:
+            problem = await self._revoke_all(effect, secret)
+            if problem is not None:
+                return problem
+        metadata = secret["metadata"]
+        try:
+            await self._api.delete(SECRETS, effect.namespace, effect.secret, uid=metadata["uid"])
+        except NotFound:
+            pass
+        self._store.cache(SECRETS).note_delete(effect.namespace, effect.secret, metadata["uid"])
+        return None
+
+    async def _revoke_all(self, effect: RevokeTokens, secret: Json) -> Problem | None:
+        annotations = secret["metadata"].get("annotations") or {}
+        if ANNOTATION_TOKEN_EXPIRY not in annotations:
+            return None  # a personal token, which only its owner can revoke
+        repository = await self._credentials.find(effect.namespace, annotations[ANNOTATION_REPOSITORY])
+        if isinstance(repository, Problem):
+            return repository
+        return await self._end_all(repository, _tokens(secret))
+
+    async def _read(self, namespace: str, name: str) -> Json | None:
+        try:
+            return await self._api.get(SECRETS, namespace, name)
+        except NotFound:
+            return None
+
+    async def _open(self, effect: OpenPullRequest) -> Problem | None:
+        repository = await self._credentials.find(effect.namespace, effect.url)
+        if isinstance(repository, Problem):
+            return repository
+        draft = PullRequestDraft(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
+        try:
+            await self._forge.open_pull_request(repository, draft)
+        except ForgeError as error:
+            return problem_of_forge(error, effect.url, effect.head)
+        return None
+
+
+def _tokens(secret: Json) -> tuple[Secret, ...]:
+    values = {decode_key(secret, key) for key in ("read", "write")} - {""}
+    return tuple(Secret(value) for value in sorted(values))

@@ -1,0 +1,89 @@
+"""Kopf: the framework's events of the kinds that people make. They only wake keys; truth comes from the caches.
+
+Kopf runs in a thread of its own with a stop flag, because on its way out it cancels every task that was born after it
+in its loop and takes SIGTERM for itself. Its watches never give up, and it writes nothing: no posting, no handlers of
+creation or update, whose progress would be annotations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, WORKFLOWS
+from codecourier.kube.api import Resource
+
+__all__ = ["KopfThread"]
+
+Wake = Callable[[Resource, str, str], None]
+
+_WAKING = (PROJECTS, WORKFLOWS, RUNS, CHAINS)
+_BACKOFFS = (0.5, 1, 2, 4, 8)
+
+
+class KopfThread:
+    """Kopf beside the operator's own loop.
+
+    Parameters
+    ----------
+    loop
+        The operator's loop.
+    wake
+        Called in that loop with the kind, namespace and name of what an event is about.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Wake) -> None:
+        self._loop = loop
+        self._wake = wake
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 5.0) -> None:
+        """Ask Kopf to end and wait for it."""
+        self._stop.set()
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+        registry = kopf.OperatorRegistry()
+        kopf.on.startup(registry=registry)(_configure)
+        kopf.on.login(registry=registry)(kopf.login_with_service_account)
+        kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
+        for resource in _WAKING:
+            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(self._waker(resource))
+        kopf.run(registry=registry, clusterwide=True, stop_flag=self._stop, standalone=True)
+
+    def _waker(self, resource: Resource) -> Callable[..., None]:
+        def waken(namespace: str | None, name: str | None, **_: Any) -> None:
+            self._loop.call_soon_threadsafe(self._wake, resource, namespace or "", name or "")
+
+        waken.__name__ = f"wake_{resource.plural}"
+        return waken
+
+
+def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.error_backoffs = _Endless(_BACKOFFS)
+    settings.batching.worker_limit = 4
+    settings.batching.idle_timeout = 1.0
+
+
+class _Endless:
+    """Backoffs whose last one repeats for ever: Kopf's own end, and a server that is away for longer ends Kopf."""
+
+    def __init__(self, first: tuple[float, ...]) -> None:
+        self._first = first
+
+    def __iter__(self) -> itertools.chain[float]:
+        return itertools.chain(self._first, itertools.repeat(self._first[-1]))

@@ -1,0 +1,159 @@
+"""Carries out a plan, in the order that `core.intents` gives, and stops at the first thing that does not work."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from codecourier.controller.backlog import Backlog
+from codecourier.controller.effects import Effects
+from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.controller.problems import problem_of_create
+from codecourier.controller.recorder import Recorder
+from codecourier.controller.store import Store
+from codecourier.controller.wakes import WorkKey
+from codecourier.core.intents import Create, CreatePod, Delete, Plan, ReleasePod
+from codecourier.core.naming import FINALIZER
+from codecourier.kube.api import PODS, Json, KubeApi, Resource
+from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
+from codecourier.resources.meta import Resource as Model
+from codecourier.resources.meta import Status
+
+__all__ = ["Executor", "ForeignObjectError"]
+
+_CREATED = {r.kind: r for r in (RUNS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)}
+_DELETED = {r.kind: r for r in (PODS, RUNS, SANDBOXES)}
+
+
+class ForeignObjectError(Exception):
+    """The name of what was to be made is taken by an object that is not ours."""
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Carries out plans."""
+
+    api: KubeApi
+    store: Store
+    effects: Effects
+    recorder: Recorder
+    backlog: Backlog
+
+    async def execute(self, key: WorkKey, obj: Json, model: Model, plan: Plan) -> None:
+        """Carry out what a plan wants for an object, given as it was planned from."""
+        if plan.add_finalizer:
+            await self._set_finalizers(key.resource, obj, [*_finalizers(obj), FINALIZER])
+            return
+        written = await self._claim(key.resource, obj, model, plan.status)
+        for create in plan.creates:
+            await self._create(key, create)
+        for delete in plan.deletes:
+            await self._delete(delete)
+        for effect in plan.effects:
+            if self.backlog.is_due(key, effect):
+                self.backlog.note(key, effect, await self.effects.do(effect))
+        if plan.release_finalizer and FINALIZER in _finalizers(written or obj):
+            kept = [f for f in _finalizers(written or obj) if f != FINALIZER]
+            await self._set_finalizers(key.resource, written or obj, kept)
+        if written is not None:
+            for event in plan.events:
+                await self.recorder.record(written, event)
+
+    async def _claim(self, resource: Resource, obj: Json, model: Model, status: Status | None) -> Json | None:
+        """Write the status if it differs from the present one; return the object as written, or None."""
+        if status is None or status == getattr(model, "status", None):
+            return None
+        body = {**obj, "status": status.to_json()}
+        written = await self.api.replace_status(resource, body)
+        self.store.cache(resource).note_write(written)
+        return copy.copy(written)
+
+    async def _create(self, key: WorkKey, create: Create | CreatePod) -> None:
+        if isinstance(create, CreatePod):
+            await self._create_pod(key, create)
+            return
+        body = create.resource.to_json()
+        body.pop("status", None)
+        await self._make(_CREATED[create.resource.kind], body)
+
+    async def _create_pod(self, key: WorkKey, create: CreatePod) -> None:
+        if not self.backlog.is_due(key, create):
+            return
+        try:
+            await self._make(PODS, create.manifest)
+        except ApiError as error:
+            problem = problem_of_create(error)
+            if problem is None:
+                raise
+            self.backlog.note(key, create, problem)
+        else:
+            self.backlog.note(key, create, None)
+
+    async def _make(self, resource: Resource, body: Json) -> None:
+        """Create an object, or accept the one that an unanswered call has made."""
+        try:
+            made = await self.api.create(resource, body)
+        except AlreadyExists:
+            made = await self.api.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
+            if not _is_ours(body, made):
+                name = f"{resource.kind} {body['metadata']['namespace']}/{body['metadata']['name']}"
+                raise ForeignObjectError(f"{name} is there already, made by somebody else: delete it.") from None
+        self.store.cache(resource).note_write(made)
+
+    async def _delete(self, intent: Delete | ReleasePod) -> None:
+        try:
+            if isinstance(intent, ReleasePod):
+                await self._release_pod(intent)
+                return
+            resource = _DELETED[intent.kind]
+            left = await self.api.delete(resource, intent.namespace, intent.name, uid=intent.uid)
+            cache = self.store.cache(resource)
+            if left is None:
+                cache.note_delete(intent.namespace, intent.name, intent.uid)
+            elif "resourceVersion" in left.get("metadata", {}):
+                cache.note_write(left)
+        except NotFound:
+            return
+
+    async def _release_pod(self, intent: ReleasePod) -> None:
+        pod = self.store.raw(PODS, intent.namespace, intent.name)
+        if pod is None or pod["metadata"]["uid"] != intent.uid:
+            return
+        await self._set_finalizers(PODS, pod, [f for f in _finalizers(pod) if f != FINALIZER])
+
+    async def _set_finalizers(self, resource: Resource, obj: Json, finalizers: list[str]) -> None:
+        metadata = obj["metadata"]
+        body = {
+            "metadata": {
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+                "finalizers": finalizers,
+            }
+        }
+        cache = self.store.cache(resource)
+        try:
+            written = await self.api.patch(resource, metadata["namespace"], metadata["name"], body)
+        except NotFound:
+            cache.note_delete(metadata["namespace"], metadata["name"], metadata["uid"])
+            return
+        if not finalizers and written["metadata"].get("deletionTimestamp"):
+            cache.note_delete(metadata["namespace"], metadata["name"], metadata["uid"])
+        else:
+            cache.note_write(written)
+
+
+def _finalizers(obj: Json) -> list[str]:
+    return list(obj["metadata"].get("finalizers") or ())
+
+
+def _is_ours(wanted: Json, found: Json) -> bool:
+    """Tell whether an object that is there is the one that was to be made: same owner, origin and content's origin."""
+    ours, theirs = wanted["metadata"], found["metadata"]
+    owners = {owner["uid"] for owner in ours.get("ownerReferences") or ()}
+    if owners and owners != {owner["uid"] for owner in theirs.get("ownerReferences") or ()}:
+        return False
+    labels, found_labels = ours.get("labels") or {}, theirs.get("labels") or {}
+    if any(found_labels.get(key) != value for key, value in labels.items()):
+        return False
+    spec, found_spec = wanted.get("spec") or {}, found.get("spec") or {}
+    return all(spec.get(field) == found_spec.get(field) for field in ("origin", "entity", "runUid") if field in spec)

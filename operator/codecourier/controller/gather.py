@@ -1,0 +1,143 @@
+"""Worlds from the caches: for each kind what its plan reads, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codecourier.controller.kinds import (
+    ACTIVE_BY_NAMESPACE,
+    BY_ENTITY_UID,
+    BY_ORIGIN_UID,
+    BY_RUN_UID,
+    CHAINS,
+    NOTIFICATIONS,
+    PROJECTS,
+    RUNS,
+    SANDBOXES,
+    USAGE_RECORDS,
+    WORKFLOWS,
+)
+from codecourier.controller.store import Store
+from codecourier.core.chain_status import ChainWorld
+from codecourier.core.facts import Facts
+from codecourier.core.naming import ANNOTATION_TOKEN_EXPIRY, token_secret_name
+from codecourier.core.pod_view import PodView, view_pod
+from codecourier.core.pods import PodSettings
+from codecourier.core.project import ProjectWorld
+from codecourier.core.run_status import RunWorld
+from codecourier.core.sandbox import SandboxWorld, TokenSecret
+from codecourier.core.workflow import WorkflowWorld
+from codecourier.kube.api import PODS, SECRETS
+from codecourier.resources.project import Project
+from codecourier.resources.run import Origin, Run
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import Workflow
+
+__all__ = [
+    "PROJECT_NAME",
+    "gather_chain",
+    "gather_project",
+    "gather_run",
+    "gather_sandbox",
+    "gather_workflow",
+]
+
+PROJECT_NAME = "default"
+"""Name of a namespace's Project."""
+
+
+def _project(store: Store, namespace: str) -> Project | None:
+    return store.get(PROJECTS, Project, namespace, PROJECT_NAME)
+
+
+def _origin(store: Store, namespace: str, origin: Origin | None) -> SprintChain | None:
+    if origin is None:
+        return None
+    chain = store.get(CHAINS, SprintChain, namespace, origin.name)
+    return chain if chain is not None and chain.uid == origin.uid else None
+
+
+def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld:
+    """Gather a Project with its Runs that are not finished."""
+    namespace = project.namespace
+    return ProjectWorld(
+        project=project,
+        runs=store.by_index(RUNS, Run, ACTIVE_BY_NAMESPACE, namespace),
+        notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, project.uid),
+        facts=facts,
+    )
+
+
+def gather_workflow(_store: Store, workflow: Workflow, _facts: Facts) -> WorkflowWorld:
+    """Gather a Workflow."""
+    return WorkflowWorld(workflow)
+
+
+def gather_run(store: Store, run: Run, facts: Facts) -> RunWorld:
+    """Gather a Run with its Sandboxes, records and what it refers to."""
+    namespace = run.namespace
+    return RunWorld(
+        run=run,
+        project=_project(store, namespace),
+        workflow=store.get(WORKFLOWS, Workflow, namespace, run.spec.workflow_ref.name),
+        origin=_origin(store, namespace, run.spec.origin),
+        sandboxes=store.by_index(SANDBOXES, Sandbox, BY_RUN_UID, run.uid),
+        records=store.names(USAGE_RECORDS, BY_RUN_UID, run.uid),
+        notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, run.uid),
+        is_namespace_ending=store.is_namespace_ending(namespace),
+        facts=facts,
+    )
+
+
+def gather_chain(store: Store, chain: SprintChain, facts: Facts) -> ChainWorld:
+    """Gather a SprintChain with its Runs and what it refers to."""
+    namespace = chain.namespace
+    return ChainWorld(
+        chain=chain,
+        project=_project(store, namespace),
+        workflow=store.get(WORKFLOWS, Workflow, namespace, chain.spec.workflow_ref.name),
+        runs=store.by_index(RUNS, Run, BY_ORIGIN_UID, chain.uid),
+        notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, chain.uid),
+        is_namespace_ending=store.is_namespace_ending(namespace),
+        facts=facts,
+    )
+
+
+def gather_sandbox(store: Store, sandbox: Sandbox, facts: Facts, settings: PodSettings) -> SandboxWorld:
+    """Gather a Sandbox with its pod, its token Secret, and the Run that it works for."""
+    namespace = sandbox.namespace
+    run = store.get(RUNS, Run, namespace, sandbox.spec.run_ref.name)
+    if run is not None and run.uid != sandbox.spec.run_ref.uid:
+        run = None
+    return SandboxWorld(
+        sandbox=sandbox,
+        run=run,
+        origin=_origin(store, namespace, run.spec.origin) if run is not None else None,
+        project=_project(store, namespace),
+        pod=_pod(store, sandbox),
+        secret=_secret(store, sandbox),
+        settings=settings,
+        facts=facts,
+    )
+
+
+def _pod(store: Store, sandbox: Sandbox) -> PodView | None:
+    pod = store.raw(PODS, sandbox.namespace, sandbox.name)
+    if pod is None or not _is_owned(pod["metadata"], sandbox):
+        return None
+    return view_pod(pod)
+
+
+def _secret(store: Store, sandbox: Sandbox) -> TokenSecret | None:
+    secret = store.raw(SECRETS, sandbox.namespace, token_secret_name(sandbox.name))
+    if secret is None or not _is_owned(secret["metadata"], sandbox):
+        return None
+    metadata = secret["metadata"]
+    expiry = (metadata.get("annotations") or {}).get(ANNOTATION_TOKEN_EXPIRY)
+    return TokenSecret(metadata["resourceVersion"], datetime.fromisoformat(expiry) if expiry else None)
+
+
+def _is_owned(metadata: dict[str, object], sandbox: Sandbox) -> bool:
+    owners = metadata.get("ownerReferences")
+    return isinstance(owners, list) and any(owner["uid"] == sandbox.uid for owner in owners)

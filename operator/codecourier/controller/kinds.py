@@ -1,0 +1,89 @@
+"""Which kinds the operator caches, and by what it finds their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from codecourier.core.naming import LABEL_MANAGED, LABEL_ORIGIN_UID, LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource, custom_resource
+from codecourier.kube.cache import IndexFunction, by_label
+from codecourier.resources.notification import Notification
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain, SprintChainPhase
+from codecourier.resources.usage_record import UsageRecord
+from codecourier.resources.workflow import Workflow
+
+__all__ = [
+    "ACTIVE_BY_NAMESPACE",
+    "BY_ENTITY_UID",
+    "BY_ORIGIN_UID",
+    "BY_RUN_UID",
+    "BY_SANDBOX_UID",
+    "CACHED",
+    "CHAINS",
+    "NOTIFICATIONS",
+    "PROJECTS",
+    "RUNS",
+    "SANDBOXES",
+    "USAGE_RECORDS",
+    "WORKFLOWS",
+    "CachedKind",
+]
+
+PROJECTS = custom_resource(Project.info)
+WORKFLOWS = custom_resource(Workflow.info)
+RUNS = custom_resource(Run.info)
+CHAINS = custom_resource(SprintChain.info)
+SANDBOXES = custom_resource(Sandbox.info)
+NOTIFICATIONS = custom_resource(Notification.info)
+USAGE_RECORDS = custom_resource(UsageRecord.info)
+
+ACTIVE_BY_NAMESPACE = "active"
+"""Index of Runs and SprintChains that are not finished, so that thousands of finished ones cost nothing."""
+
+BY_ORIGIN_UID = "origin"
+BY_RUN_UID = "run"
+BY_SANDBOX_UID = "sandbox"
+BY_ENTITY_UID = "entity"
+
+_FINISHED = frozenset(phase.value for phase in (*RunPhase, *SprintChainPhase) if phase.is_finished)
+
+
+def _active(obj: Json) -> list[str]:
+    status = obj.get("status") or {}
+    asked = (obj.get("spec") or {}).get("attempt", 1)
+    if status.get("phase") in _FINISHED and status.get("attempt", 0) >= asked:
+        return []
+    return [obj["metadata"]["namespace"]]
+
+
+def _entity(obj: Json) -> list[str]:
+    return [obj["spec"]["entity"]["uid"]]
+
+
+@dataclass(frozen=True)
+class CachedKind:
+    """A kind that the operator caches."""
+
+    resource: Resource
+    indexes: Mapping[str, IndexFunction] = field(default_factory=dict)
+    label_selector: str | None = None
+    """Which of its objects; None: all."""
+
+
+CACHED: tuple[CachedKind, ...] = (
+    CachedKind(NAMESPACES),
+    CachedKind(PROJECTS),
+    CachedKind(WORKFLOWS),
+    CachedKind(RUNS, {ACTIVE_BY_NAMESPACE: _active, BY_ORIGIN_UID: by_label(LABEL_ORIGIN_UID)}),
+    CachedKind(CHAINS, {ACTIVE_BY_NAMESPACE: _active}),
+    CachedKind(SANDBOXES, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),
+    CachedKind(NOTIFICATIONS, {BY_ENTITY_UID: _entity}),
+    CachedKind(USAGE_RECORDS, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),
+    CachedKind(PODS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true"),
+    CachedKind(SECRETS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true"),
+)
+"""Every kind that the operator lists and watches."""

@@ -1,0 +1,139 @@
+"""Answers to what plans ask of the world outside the caches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from codecourier.controller.credentials import Credentials, decode_key
+from codecourier.controller.problems import problem_of_forge
+from codecourier.core.facts import (
+    AgentSecretsAsk,
+    AgentSecretsFact,
+    BranchHeadAsk,
+    BranchHeadFact,
+    LogAsk,
+    LogFact,
+    Problem,
+    PullRequestFact,
+    PullRequestsAsk,
+    PullRequestsFact,
+    PullRequestState,
+    RepositoryAsk,
+    RepositoryFact,
+)
+from codecourier.core.naming import LABEL_AGENT_READABLE
+from codecourier.github.api import Forge, RepositoryRef
+from codecourier.github.errors import ForgeError
+from codecourier.kube.api import SECRETS, KubeApi
+from codecourier.kube.errors import ApiError
+from codecourier.kube.errors import NotFound as KubeNotFound
+from codecourier.text import marker
+
+__all__ = ["Observer"]
+
+REPOSITORY_SECONDS = 60.0
+"""How long a reached repository is taken for reachable: its facts hardly change, and each Run asks for them."""
+
+PROBLEM_SECONDS = 5.0
+"""How long a repository that was not reached is not tried again."""
+
+_LOG_LIMIT_BYTES = 1024 * 1024
+_LOG_TAIL_LINES = 200
+
+
+class Observer:
+    """Looks things up for plans.
+
+    Parameters
+    ----------
+    api
+        The API server, for logs and Secrets.
+    forge
+        The repositories' host.
+    credentials
+        How a repository is reached.
+    """
+
+    def __init__(self, api: KubeApi, forge: Forge, credentials: Credentials) -> None:
+        self._api = api
+        self._forge = forge
+        self._credentials = credentials
+        self._repositories: dict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = {}
+        self._lookups: dict[type, Callable[[Any], Awaitable[object]]] = {
+            RepositoryAsk: self._repository,
+            BranchHeadAsk: self._branch_head,
+            PullRequestsAsk: self._pull_requests,
+            LogAsk: self._log,
+            AgentSecretsAsk: self._agent_secrets,
+        }
+
+    async def answer(self, ask: object) -> object:
+        """Return the fact that answers, or the problem that stands in the way."""
+        return await self._lookups[type(ask)](ask)
+
+    def forget(self, namespace: str) -> None:
+        """Look at a namespace's repositories anew: its Project has changed."""
+        self._repositories = {ask: known for ask, known in self._repositories.items() if ask.namespace != namespace}
+
+    async def _repository(self, ask: RepositoryAsk) -> RepositoryFact | Problem:
+        time = asyncio.get_running_loop().time()
+        known = self._repositories.get(ask)
+        if known is not None and time < known[0]:
+            return known[1]
+        answer = await self._look(ask.namespace, ask.url, self._forge.repository)
+        fact = answer if isinstance(answer, Problem) else RepositoryFact(answer.default_branch)
+        seconds = PROBLEM_SECONDS if isinstance(fact, Problem) else REPOSITORY_SECONDS
+        self._repositories[ask] = (time + seconds, fact)
+        return fact
+
+    async def _branch_head(self, ask: BranchHeadAsk) -> BranchHeadFact | Problem:
+        async def look(repository: RepositoryRef) -> str | None:
+            return await self._forge.branch_head(repository, ask.branch)
+
+        answer = await self._look(ask.namespace, ask.url, look)
+        return answer if isinstance(answer, Problem) else BranchHeadFact(answer)
+
+    async def _pull_requests(self, ask: PullRequestsAsk) -> PullRequestsFact | Problem:
+        async def look(repository: RepositoryRef) -> tuple[PullRequestFact, ...]:
+            mark = marker(ask.run_uid, ask.attempt)
+            found = await self._forge.find_pull_requests(repository, ask.head_branch, mark)
+            return tuple(
+                PullRequestFact(p.number, p.url, PullRequestState(p.state.value), p.is_draft)
+                for p in sorted(found, key=lambda p: p.number)
+                if p.has_marker
+            )
+
+        answer = await self._look(ask.namespace, ask.url, look)
+        return answer if isinstance(answer, Problem) else PullRequestsFact(answer)
+
+    async def _look(self, namespace: str, url: str, look: Callable[[RepositoryRef], Awaitable[Any]]) -> Any:
+        repository = await self._credentials.find(namespace, url)
+        if isinstance(repository, Problem):
+            return repository
+        try:
+            return await look(repository)
+        except ForgeError as error:
+            return problem_of_forge(error, url)
+
+    async def _log(self, ask: LogAsk) -> LogFact:
+        try:
+            text = await self._api.read_log(
+                ask.namespace, ask.pod, ask.container, limit_bytes=_LOG_LIMIT_BYTES, tail_lines=_LOG_TAIL_LINES
+            )
+        except ApiError:
+            # The node is gone or has thrown the log away: the outcome stands without its details.
+            return LogFact(None)
+        return LogFact(text)
+
+    async def _agent_secrets(self, ask: AgentSecretsAsk) -> AgentSecretsFact:
+        return AgentSecretsFact(tuple([key for key in ask.keys if not await self._is_readable(ask.namespace, *key)]))
+
+    async def _is_readable(self, namespace: str, name: str, key: str) -> bool:
+        try:
+            secret = await self._api.get(SECRETS, namespace, name)
+        except KubeNotFound:
+            return False
+        labels = secret["metadata"].get("labels") or {}
+        return labels.get(LABEL_AGENT_READABLE) == "true" and bool(decode_key(secret, key))

@@ -1,0 +1,73 @@
+"""Logs and metrics of what queue and informers do."""
+
+from __future__ import annotations
+
+import logging
+
+from codecourier.controller.wakes import WorkKey
+from codecourier.kube.api import Resource, WatchEvent
+from codecourier.kube.errors import Conflict
+from codecourier.metrics import Metrics
+
+__all__ = ["InformerReporter", "QueueReporter"]
+
+_LOGGER = logging.getLogger("codecourier.controller")
+
+
+class QueueReporter:
+    """Is told how work goes.
+
+    Parameters
+    ----------
+    metrics
+        Where it is counted.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def started(self, _key: WorkKey, waited_seconds: float) -> None:
+        """Note that a worker takes a key."""
+        self._metrics.queue_wait_seconds.observe(waited_seconds)
+
+    def finished(self, key: WorkKey, took_seconds: float, error: Exception | None) -> None:
+        """Note that a worker is done with a key."""
+        kind = key.resource.kind
+        self._metrics.reconcile_seconds.labels(kind).observe(took_seconds)
+        self._metrics.reconciles.labels(kind, _outcome(error)).inc()
+        if error is not None and not isinstance(error, Conflict):
+            _LOGGER.warning(
+                "%s %s/%s is tried again: %s: %s", kind, key.namespace, key.name, type(error).__name__, error
+            )
+
+
+def _outcome(error: Exception | None) -> str:
+    if error is None:
+        return "done"
+    return "conflict" if isinstance(error, Conflict) else "error"
+
+
+class InformerReporter:
+    """Is told how lists and watches go.
+
+    Parameters
+    ----------
+    metrics
+        Where it is counted.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def listed(self, resource: Resource, count: int) -> None:
+        """Note a list."""
+        self._metrics.lists.labels(resource.kind).inc()
+        _LOGGER.debug("listed %d of %s", count, resource.plural)
+
+    def received(self, _resource: Resource, _event: WatchEvent) -> None:
+        """Take no note of single events: there are too many of them."""
+
+    def failed(self, resource: Resource, error: Exception) -> None:
+        """Note that a list or watch broke; it is made again by itself."""
+        self._metrics.watch_failures.labels(resource.kind).inc()
+        _LOGGER.info("the watch of %s broke and is made again: %s", resource.plural, error)

@@ -1,0 +1,192 @@
+"""The operator as a whole: caches, queue, Lease and reconciler, put together and run until they are told to stop.
+
+Everything it needs from outside is handed in (the API server, the forge, the clock, the randomness), so the very same
+class runs in a cluster and in the simulation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from codecourier.controller.backlog import Backlog
+from codecourier.controller.credentials import AppIdentity, Credentials
+from codecourier.controller.effects import Effects
+from codecourier.controller.execute import Executor
+from codecourier.controller.kinds import CACHED, PROJECTS
+from codecourier.controller.observe import Observer
+from codecourier.controller.observers import InformerReporter, QueueReporter
+from codecourier.controller.queue import KeyQueue
+from codecourier.controller.reconcile import Reconciler
+from codecourier.controller.recorder import Recorder
+from codecourier.controller.registry import build_registry
+from codecourier.controller.store import Store
+from codecourier.controller.wakes import WorkKey, wakes
+from codecourier.core.pods import PodSettings
+from codecourier.github.api import Forge
+from codecourier.kube.api import Json, KubeApi, Resource
+from codecourier.kube.errors import ApiError
+from codecourier.kube.informer import Informer
+from codecourier.kube.lease import LeaderElector, LeaseIdentity
+from codecourier.metrics import Metrics
+
+__all__ = ["Operator", "OperatorParts"]
+
+_LOGGER = logging.getLogger(__name__)
+
+LEASE_NAME = "codecourier-operator"
+"""Name of the Lease that the leader holds."""
+
+
+@dataclass(frozen=True)
+class OperatorParts:
+    """What an operator is put together from."""
+
+    api: KubeApi
+    forge: Forge
+    now: Callable[[], datetime]
+    random: Random
+    pods: PodSettings
+    namespace: str
+    """Namespace of the Lease."""
+
+    identity: str
+    """Name of this operator."""
+
+    app: AppIdentity | None = None
+    ca_certificate: str | None = None
+    """Certificate authority of the repositories' host, PEM; None for the public ones."""
+
+    workers: int = 16
+
+
+class Operator:
+    """One operator.
+
+    Parameters
+    ----------
+    parts
+        What it is put together from.
+    metrics
+        Where it counts.
+    """
+
+    def __init__(self, parts: OperatorParts, metrics: Metrics) -> None:
+        self.store = Store()
+        self._metrics = metrics
+        self._queue: KeyQueue[WorkKey] = KeyQueue(
+            self._work,
+            workers=parts.workers,
+            random=parts.random,
+            least_delay=_least_delay,
+            observer=QueueReporter(metrics),
+        )
+        credentials = Credentials(parts.api, self.store, parts.app)
+        self._observer = Observer(parts.api, parts.forge, credentials)
+        executor = Executor(
+            api=parts.api,
+            store=self.store,
+            effects=Effects(parts.api, self.store, parts.forge, credentials, parts.ca_certificate),
+            recorder=Recorder(parts.api, parts.identity, parts.now),
+            backlog=Backlog(parts.now, parts.random),
+        )
+        self._registry = build_registry(parts.pods)
+        self._reconciler = Reconciler(
+            self._registry,
+            self.store,
+            self._observer,
+            executor,
+            now=parts.now,
+            look_again=self._queue.add_at,
+        )
+        reporter = InformerReporter(metrics)
+        self._informers = [
+            Informer(
+                parts.api,
+                self.store.cache(kind.resource),
+                random=parts.random,
+                label_selector=kind.label_selector,
+                observer=reporter,
+            )
+            for kind in CACHED
+        ]
+        self._elector = LeaderElector(
+            parts.api,
+            LeaseIdentity(parts.namespace, LEASE_NAME, parts.identity),
+            now=parts.now,
+            random=parts.random,
+        )
+        self._lost = asyncio.Event()
+        self.store.subscribe(self._changed)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether every kind was listed once."""
+        return all(informer.synced.is_set() for informer in self._informers)
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this operator may act."""
+        return self._elector.leading.is_set()
+
+    def wake(self, resource: Resource, namespace: str, name: str) -> None:
+        """Have an object looked at."""
+        if resource in self._registry:
+            self._queue.add(WorkKey(resource, namespace, name))
+
+    async def run(self, stop: asyncio.Event, drain_seconds: float) -> bool:
+        """Run until `stop` is set or the Lease is lost.
+
+        Returns
+        -------
+        bool
+            False when the Lease was lost: the process has to end without another write.
+        """
+        tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
+        tasks.append(asyncio.create_task(self._elector.run(self._lost.set)))
+        tasks.append(asyncio.create_task(self._release_when_ready()))
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(self._lost.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._lost.is_set():
+                return False
+            await self._queue.drain(drain_seconds)
+            await self._elector.release()
+            return True
+        finally:
+            for task in (*tasks, *ends):
+                task.cancel()
+            await asyncio.gather(*tasks, *ends, return_exceptions=True)
+
+    async def _release_when_ready(self) -> None:
+        """Let work begin: the caches are complete and this operator leads."""
+        for informer in self._informers:
+            await informer.synced.wait()
+        await self._elector.leading.wait()
+        self._metrics.leading.set(1)
+        _LOGGER.info("leading, with all caches complete")
+        self._queue.release()
+
+    async def _work(self, key: WorkKey) -> None:
+        await self._reconciler.reconcile(key)
+
+    def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
+        if resource == PROJECTS and new is not None:
+            self._observer_forget(old, new)
+        for key in wakes(self.store, resource, old, new):
+            self.wake(*key)
+
+    def _observer_forget(self, old: Json | None, new: Json) -> None:
+        before = (old or {"metadata": {}})["metadata"].get("generation")
+        if before != new["metadata"].get("generation"):
+            self._observer.forget(new["metadata"]["namespace"])
+
+
+def _least_delay(error: Exception) -> float:
+    if isinstance(error, ApiError) and error.retry_after is not None:
+        return error.retry_after
+    return 0.0

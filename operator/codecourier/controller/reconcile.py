@@ -1,0 +1,105 @@
+"""One object at a time: gather, plan, execute, and say when to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from codecourier.controller.execute import Executor
+from codecourier.controller.observe import Observer
+from codecourier.controller.registry import Reconciled
+from codecourier.controller.store import Store
+from codecourier.controller.wakes import WorkKey
+from codecourier.core.intents import Plan
+from codecourier.kube.api import Resource
+from codecourier.kube.errors import Conflict
+from codecourier.resources.meta import Resource as Model
+
+__all__ = ["Reconciler"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_MOST_ROUNDS = 6
+"""How often one plan may ask before it has to decide."""
+
+
+class Reconciler:
+    """Works on keys.
+
+    Parameters
+    ----------
+    registry
+        How each kind is gathered and planned.
+    store
+        The caches.
+    observer
+        Who answers what plans ask.
+    executor
+        Who carries plans out.
+    now
+        The wall clock, in UTC.
+    look_again
+        Called with a key and the loop's time at which it is to be worked on again.
+    """
+
+    def __init__(
+        self,
+        registry: dict[Resource, Reconciled],
+        store: Store,
+        observer: Observer,
+        executor: Executor,
+        *,
+        now: Callable[[], datetime],
+        look_again: Callable[[WorkKey, float], None],
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._observer = observer
+        self._executor = executor
+        self._now = now
+        self._look_again = look_again
+
+    async def reconcile(self, key: WorkKey) -> None:
+        """Bring one object a step further; an exception asks for another try."""
+        row = self._registry[key.resource]
+        obj = self._store.raw(key.resource, key.namespace, key.name)
+        backlog = self._executor.backlog
+        if obj is None:
+            backlog.forget(key)
+            return
+        model = self._store.parse(row.model, obj)
+        plan = await self._decide(row, key, model)
+        try:
+            await self._executor.execute(key, obj, model, plan)
+        except Conflict as error:
+            # Somebody wrote since: the watch brings the newer object, which wakes this key by itself. Where the
+            # watch is what is late, the retry with backoff waits for it.
+            _LOGGER.debug("%s %s/%s was written by others: %s", key.resource.kind, key.namespace, key.name, error)
+            raise
+        self._schedule(key, plan)
+
+    async def _decide(self, row: Reconciled, key: WorkKey, model: Model) -> Plan:
+        """Plan, answering what the plan asks until it decides."""
+        facts: dict[Any, Any] = self._executor.backlog.problems(key)
+        for _ in range(_MOST_ROUNDS):
+            plan = row.plan(row.gather(self._store, model, facts), self._now())
+            if not plan.asks:
+                return plan
+            answers = await asyncio.gather(*(self._observer.answer(ask) for ask in plan.asks))
+            facts = {**facts, **dict(zip(plan.asks, answers, strict=True))}
+        raise RuntimeError(f"the plan of {key.resource.kind} {key.namespace}/{key.name} never stops asking")
+
+    def _schedule(self, key: WorkKey, plan: Plan) -> None:
+        loop_time = asyncio.get_running_loop().time()
+        if plan.look_again is not None:
+            seconds = max(0.0, (plan.look_again - self._now()).total_seconds())
+            self._look_again(key, loop_time + max(seconds, 0.05))
+        due = self._executor.backlog.next_time(key)
+        if due is not None:
+            self._look_again(key, max(due, loop_time + 0.05))
+        elif plan.effects:
+            # An effect worked: what it did is looked at, not assumed.
+            self._look_again(key, loop_time)

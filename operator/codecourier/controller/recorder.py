@@ -1,0 +1,69 @@
+"""Kubernetes Events: what a person sees in `kubectl describe`."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from codecourier.core.intents import Event
+from codecourier.kube.api import EVENTS, Json, KubeApi
+from codecourier.kube.errors import AlreadyExists, KubeError
+
+__all__ = ["Recorder"]
+
+_LOGGER = logging.getLogger(__name__)
+_NOTE_LENGTH = 1000
+_CONTROLLER = "codecourier.dev/operator"
+
+
+class Recorder:
+    """Posts Events. One that is lost costs nothing but the sight of it: truth is in the status.
+
+    Parameters
+    ----------
+    api
+        The API server.
+    instance
+        Name of this operator's pod.
+    now
+        The wall clock, in UTC.
+    """
+
+    def __init__(self, api: KubeApi, instance: str, now: Callable[[], datetime]) -> None:
+        self._api = api
+        self._instance = instance
+        self._now = now
+
+    async def record(self, obj: Json, event: Event) -> None:
+        """Post an Event about an object as it was just written; its name keeps the same one from coming twice."""
+        metadata = obj["metadata"]
+        identity = f"{metadata['uid']}/{metadata['resourceVersion']}/{event.reason}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        body: Json = {
+            "apiVersion": EVENTS.api_version,
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name'][:200]}.{digest}", "namespace": metadata["namespace"]},
+            "regarding": {
+                "apiVersion": obj["apiVersion"],
+                "kind": obj["kind"],
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+            },
+            "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "reportingController": _CONTROLLER,
+            "reportingInstance": self._instance,
+            "action": "Reconcile",
+            "reason": event.reason,
+            "note": event.message[:_NOTE_LENGTH],
+            "type": "Warning" if event.is_warning else "Normal",
+        }
+        try:
+            await self._api.create(EVENTS, body)
+        except AlreadyExists:
+            return
+        except KubeError as error:
+            _LOGGER.info("an Event about %s/%s was not posted: %s", metadata["namespace"], metadata["name"], error)

@@ -1,0 +1,89 @@
+"""The operator as a process: settings in, signals handled, everything closed at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+from codecourier.controller.credentials import AppIdentity
+from codecourier.controller.events import KopfThread
+from codecourier.controller.health import HealthServer
+from codecourier.controller.operator import Operator, OperatorParts
+from codecourier.core.pods import PodSettings
+from codecourier.errors import SettingsError
+from codecourier.github.client import GitHubForge
+from codecourier.github.secret import Secret
+from codecourier.kube.access import Access
+from codecourier.kube.client import AiohttpKube
+from codecourier.metrics import Metrics
+from codecourier.settings import Settings
+
+__all__ = ["serve"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def serve(settings: Settings, access: Access) -> bool:
+    """Run the operator until SIGTERM or SIGINT.
+
+    Returns
+    -------
+    bool
+        False when the Lease was lost, which has to end the process with an error.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    certificate = _read(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
+    async with AiohttpKube(access) as api, GitHubForge(ca_bundle=settings.forge_ca_file) as forge:
+        operator = Operator(
+            OperatorParts(
+                api=api,
+                forge=forge,
+                now=_now,
+                random=random.Random(),  # noqa: S311  jitter, nothing secret
+                pods=PodSettings(settings.courier_image, has_ca=certificate is not None),
+                namespace=settings.namespace,
+                identity=settings.identity,
+                app=_app(settings),
+                ca_certificate=certificate,
+                workers=settings.workers,
+            ),
+            metrics,
+        )
+        health = HealthServer(lambda: operator.is_synced, metrics.registry)
+        port = await health.start(settings.listen_host, settings.listen_port)
+        _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
+        kopf_thread = KopfThread(loop, operator.wake)
+        kopf_thread.start()
+        try:
+            return await operator.run(stop, settings.drain_seconds)
+        finally:
+            await asyncio.to_thread(kopf_thread.stop)
+            await health.stop()
+
+
+def _app(settings: Settings) -> AppIdentity | None:
+    key = _read(settings.app_private_key_file, "CODECOURIER_APP_PRIVATE_KEY_FILE")
+    if settings.app_id is None or key is None:
+        return None
+    return AppIdentity(settings.app_id, Secret(key), settings.app_host)
+
+
+def _read(path: Path | None, variable: str) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}: {path} cannot be read: {error}") from error

@@ -1,0 +1,110 @@
+"""How the status of a SprintChain is put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from codecourier.core.conditions import with_condition, without_condition
+from codecourier.core.facts import Facts
+from codecourier.core.reasons import ConditionType, Reason, sentence
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run
+from codecourier.resources.sprint_chain import SprintChain, SprintChainPhase, SprintChainStatus
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["ChainWorld", "accepted", "refused", "with_outcome"]
+
+
+@dataclass(frozen=True)
+class ChainWorld:
+    """A SprintChain, what belongs to it and what it refers to."""
+
+    chain: SprintChain
+    project: Project | None
+    workflow: Workflow | None
+    runs: tuple[Run, ...] = ()
+    """The Runs whose origin is this very chain."""
+
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications that are there."""
+
+    is_namespace_ending: bool = False
+    """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    facts: Facts = field(default_factory=dict)
+
+
+def accepted(chain: SprintChain, status: SprintChainStatus, now: datetime) -> SprintChainStatus:
+    """Return the status of a chain whose declaration is valid."""
+    generation = chain.metadata.generation
+    conditions = with_condition(
+        without_condition(status.conditions, ConditionType.STALLED),
+        ConditionType.READY,
+        ConditionStatus.TRUE,
+        Reason.ACCEPTED,
+        sentence(Reason.ACCEPTED),
+        now=now,
+        generation=generation,
+    )
+    return status.updated(observed_generation=generation, conditions=conditions)
+
+
+def refused(
+    chain: SprintChain,
+    status: SprintChainStatus,
+    reason: Reason,
+    message: str,
+    now: datetime,
+    *,
+    is_stalled: bool,
+) -> SprintChainStatus:
+    """Return the status of a chain that cannot start before its declaration, or what it names, is changed."""
+    generation = chain.metadata.generation
+    conditions = with_condition(
+        without_condition(status.conditions, ConditionType.STALLED),
+        ConditionType.READY,
+        ConditionStatus.FALSE,
+        reason,
+        message,
+        now=now,
+        generation=generation,
+    )
+    if is_stalled:
+        old = status.condition(ConditionType.STALLED)
+        conditions = with_condition(
+            conditions if old is None else (*conditions, old),
+            ConditionType.STALLED,
+            ConditionStatus.TRUE,
+            reason,
+            message,
+            now=now,
+            generation=generation,
+        )
+    return status.updated(observed_generation=generation, conditions=conditions, message=message)
+
+
+def with_outcome(
+    chain: SprintChain,
+    status: SprintChainStatus,
+    phase: SprintChainPhase,
+    reason: Reason,
+    message: str,
+    now: datetime,
+) -> SprintChainStatus:
+    """Return the status with a phase and what the Succeeded condition says of it."""
+    succeeded = ConditionStatus.UNKNOWN
+    if phase.is_finished:
+        succeeded = ConditionStatus.TRUE if phase is SprintChainPhase.COMPLETED else ConditionStatus.FALSE
+    generation = chain.metadata.generation
+    conditions = with_condition(
+        status.conditions, ConditionType.SUCCEEDED, succeeded, reason, message, now=now, generation=generation
+    )
+    return status.updated(
+        observed_generation=generation,
+        phase=phase,
+        conditions=conditions,
+        message=message,
+        finish_time=now if phase.is_finished else None,
+    )

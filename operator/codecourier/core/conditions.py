@@ -1,0 +1,41 @@
+"""How conditions change: the rules of the Kubernetes API conventions and of kstatus."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codecourier.core.reasons import ConditionType, Reason
+from codecourier.resources.meta import Condition, ConditionStatus
+
+__all__ = ["with_condition", "without_condition"]
+
+
+def with_condition(
+    conditions: tuple[Condition, ...],
+    type_: ConditionType,
+    status: ConditionStatus,
+    reason: Reason | str,
+    message: str,
+    *,
+    now: datetime,
+    generation: int,
+) -> tuple[Condition, ...]:
+    """Return the conditions with one set; its transition time moves only when its status does."""
+    old = next((c for c in conditions if c.type == type_), None)
+    changed = old is None or old.status != status
+    new = Condition(
+        type=str(type_),
+        status=status,
+        reason=str(reason),
+        message=message,
+        last_transition_time=now if changed or old is None else old.last_transition_time,
+        observed_generation=generation,
+    )
+    if old is None:
+        return (*conditions, new)
+    return tuple(new if c.type == type_ else c for c in conditions)
+
+
+def without_condition(conditions: tuple[Condition, ...], type_: ConditionType) -> tuple[Condition, ...]:
+    """Return the conditions without one. Stalled exists only while it is true, as kstatus expects."""
+    return tuple(c for c in conditions if c.type != type_)

@@ -1,0 +1,138 @@
+"""How a Project is looked after: its repositories are reached, and its Runs are admitted.
+
+Admission is the one decision over many Runs, so it has one writer (this plan) and one object that is claimed (the
+Project's status, with its resourceVersion): a second leader or an old copy conflicts instead of admitting too many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from codecourier.core.admission import admit
+from codecourier.core.conditions import with_condition, without_condition
+from codecourier.core.facts import Facts, Problem, RepositoryAsk
+from codecourier.core.intents import Create, Event, Plan
+from codecourier.core.notifications import build_notification
+from codecourier.core.reasons import ConditionType, Reason, sentence
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.notification import NotificationType
+from codecourier.resources.project import Project, ProjectStatus
+from codecourier.resources.run import Run, RunPhase
+
+__all__ = ["ProjectWorld", "plan_project"]
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""When a repository that could not be reached is tried again."""
+
+_CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
+_DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND}
+
+
+@dataclass(frozen=True)
+class ProjectWorld:
+    """A Project and the Runs of its namespace."""
+
+    project: Project
+    runs: tuple[Run, ...] = ()
+    """The Runs that are not finished, or that the Project still lists."""
+
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications that are there."""
+
+    facts: Facts = field(default_factory=dict)
+
+
+def plan_project(world: ProjectWorld, now: datetime) -> Plan:
+    """Return what is to be done for a Project now."""
+    project = world.project
+    asks = tuple(
+        ask
+        for repository in project.spec.repositories
+        if (ask := RepositoryAsk(project.namespace, repository.url)) not in world.facts
+    )
+    if asks:
+        return Plan(asks=asks)
+    problem = _first_problem(world)
+    status = _judged(project, problem, now).updated(admitted=admit(project, world.runs, now))
+    status, creates = _settle_notification(world, status)
+    return Plan(
+        status=status,
+        creates=creates,
+        events=_events(project, status),
+        look_again=_look_again(world, problem, now),
+    )
+
+
+def _first_problem(world: ProjectWorld) -> Problem | None:
+    answers = (world.facts[RepositoryAsk(world.project.namespace, r.url)] for r in world.project.spec.repositories)
+    return next((answer for answer in answers if isinstance(answer, Problem)), None)
+
+
+def _judged(project: Project, problem: Problem | None, now: datetime) -> ProjectStatus:
+    """Return the status with conditions that say whether the repositories can be reached."""
+    status, generation = project.status, project.metadata.generation
+    is_stalled = problem is not None and problem.reason in _DECLARATION_REASONS
+    reason = Reason.ACCEPTED if problem is None else problem.reason
+    text = sentence(Reason.ACCEPTED) if problem is None else problem.message
+    ready = ConditionStatus.TRUE
+    if problem is not None:
+        ready = ConditionStatus.FALSE if is_stalled else ConditionStatus.UNKNOWN
+    conditions = status.conditions
+    if is_stalled:
+        conditions = with_condition(
+            conditions,
+            ConditionType.STALLED,
+            ConditionStatus.TRUE,
+            reason,
+            text,
+            now=now,
+            generation=generation,
+        )
+    else:
+        conditions = without_condition(conditions, ConditionType.STALLED)
+    conditions = with_condition(conditions, ConditionType.READY, ready, reason, text, now=now, generation=generation)
+    return status.updated(observed_generation=generation, conditions=conditions)
+
+
+def _settle_notification(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:
+    """Tell people of a refused credential once for each time that it turns bad.
+
+    The Stalled condition that is already written is the claim: its time names the Notification. The ledger holds the
+    name once the Notification was seen, so that deleting it does not bring it back.
+    """
+    stalled = world.project.status.condition(ConditionType.STALLED)
+    if stalled is None or stalled.reason not in _CREDENTIAL_REASONS:
+        return status.updated(notified=()), ()
+    since = stalled.last_transition_time
+    notification = build_notification(
+        world.project,
+        NotificationType.CREDENTIALS_FAILED,
+        since.strftime("%Y%m%d%H%M%S"),
+        title="A repository's credential does not work",
+        message=stalled.message,
+        event_time=since,
+    )
+    if notification.name in status.notified:
+        return status, ()
+    if notification.name in world.notifications:
+        return status.updated(notified=(notification.name,)), ()
+    return status, (Create(notification),)
+
+
+def _events(project: Project, status: ProjectStatus) -> tuple[Event, ...]:
+    old, new = project.status.condition(ConditionType.READY), status.condition(ConditionType.READY)
+    if new is None or (old is not None and old.reason == new.reason):
+        return ()
+    return (Event(new.reason, new.message, is_warning=new.status != ConditionStatus.TRUE),)
+
+
+def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> datetime | None:
+    times = [
+        run.status.retry_time
+        for run in world.runs
+        if run.status.phase is RunPhase.QUEUED and run.status.retry_time is not None and run.status.retry_time > now
+    ]
+    if problem is not None:
+        times.append(problem.retry_time or now + LOOK_AGAIN)
+    return min(times, default=None)

@@ -1,0 +1,176 @@
+"""The one catalogue of condition types, reasons and the sentences that explain them.
+
+Whatever the status, an event or a notification says comes from here, so that one thing is called by one word and
+each sentence can be read, and checked, in one place. Placeholders in braces are filled by `sentence`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["RETRYABLE", "SENTENCES", "ConditionType", "Reason", "sentence"]
+
+SENTENCE_MAX_LENGTH = 2048
+"""Longest sentence in characters; what others said (git, a server, an agent) is cut to fit."""
+
+
+class ConditionType(StrEnum):
+    """Types of conditions."""
+
+    READY = "Ready"
+    SUCCEEDED = "Succeeded"
+    STALLED = "Stalled"
+    DETAILS_LOST = "DetailsLost"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions, events and outcomes."""
+
+    # accepted or not
+    ACCEPTED = "Accepted"
+    PROJECT_NOT_FOUND = "ProjectNotFound"
+    WORKFLOW_NOT_FOUND = "WorkflowNotFound"
+    WORKFLOW_NOT_READY = "WorkflowNotReady"
+    REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
+    NO_DEFAULT_REPOSITORY = "NoDefaultRepository"
+    TEMPLATE_INVALID = "TemplateInvalid"
+    TASK_TOO_LARGE = "TaskTooLarge"
+    # waiting
+    WAITING_FOR_PLACE = "WaitingForPlace"
+    PROJECT_SUSPENDED = "ProjectSuspended"
+    RETRYING = "Retrying"
+    PROVIDER_LIMIT = "ProviderLimit"
+    SUSPENDED = "Suspended"
+    # running
+    RUNNING = "Running"
+    STARTING = "Starting"
+    STOPPING = "Stopping"
+    OPENING_PULL_REQUEST = "OpeningPullRequest"
+    # finished well
+    COMPLETED = "Completed"
+    NOTHING_TO_CHANGE = "NothingToChange"
+    # stopped by people
+    CANCELLED = "Cancelled"
+    DELETED = "Deleted"
+    FINISHING = "Finishing"
+    PROCESS_UNCONFIRMED = "ProcessUnconfirmed"
+    # failed
+    SPRINT_FAILED = "SprintFailed"
+    SPRINT_CANCELLED = "SprintCancelled"
+    AGENT_FAILED = "AgentFailed"
+    AGENT_TIMEOUT = "AgentTimeout"
+    SETUP_FAILED = "SetupFailed"
+    VERIFY_FAILED = "VerifyFailed"
+    STEP_FAILED = "StepFailed"
+    OUT_OF_MEMORY = "OutOfMemory"
+    DISK_LIMIT = "DiskLimit"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    START_TIMEOUT = "StartTimeout"
+    POD_REFUSED = "PodRefused"
+    POD_DELETED = "PodDeleted"
+    POD_EVICTED = "PodEvicted"
+    NODE_LOST = "NodeLost"
+    SECRET_IN_OUTPUT = "SecretInOutput"  # noqa: S105  a reason, no credential
+    SECRET_NOT_READABLE = "SecretNotReadable"  # noqa: S105  a reason, no credential
+    BRANCH_NOT_FOUND = "BranchNotFound"
+    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CREDENTIALS_REFUSED = "CredentialsRefused"
+    FORGE_UNAVAILABLE = "ForgeUnavailable"
+    RATE_LIMITED = "RateLimited"
+    PULL_REQUEST_REFUSED = "PullRequestRefused"
+    REPORT_LOST = "ReportLost"
+
+
+SENTENCES: dict[Reason, str] = {
+    Reason.ACCEPTED: "The declaration is valid and everything that it names exists.",
+    Reason.PROJECT_NOT_FOUND: "The namespace has no Project. Create one named 'default' that lists the repository.",
+    Reason.WORKFLOW_NOT_FOUND: "The namespace has no Workflow '{workflow}'. Create it, or name another one.",
+    Reason.WORKFLOW_NOT_READY: "Workflow '{workflow}' cannot be used: {detail}",
+    Reason.REPOSITORY_NOT_ALLOWED: (
+        "Repository {repository} is not one of the Project's. Add it to spec.repositories of Project 'default', "
+        "or name one of those."
+    ),
+    Reason.NO_DEFAULT_REPOSITORY: (
+        "No repository is named and the Project has no default one. Set isDefault on one of the Project's "
+        "repositories, or name one in spec.repositoryUrl."
+    ),
+    Reason.TEMPLATE_INVALID: "The Workflow's promptTemplate cannot be used: {detail}",
+    Reason.TASK_TOO_LARGE: "Prompt, context and steps together are too large for a pod: {detail}",
+    Reason.WAITING_FOR_PLACE: "All {limit} places of the project are taken; the Run starts when one is free.",
+    Reason.PROJECT_SUSPENDED: "The Project is suspended; the Run starts once spec.suspend is false again.",
+    Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",
+    Reason.PROVIDER_LIMIT: "The agent's provider asked to wait: {detail} The work goes on from its branch at {time}.",
+    Reason.SUSPENDED: "The chain is suspended; sprint {number} starts once spec.suspend is false again.",
+    Reason.RUNNING: "{detail}",
+    Reason.STARTING: "{detail}",
+    Reason.STOPPING: "The sandbox is being stopped.",
+    Reason.OPENING_PULL_REQUEST: "The work is pushed to {branch}; its pull request is being opened.",
+    Reason.COMPLETED: "{detail}",
+    Reason.NOTHING_TO_CHANGE: "The agent ended well and changed nothing, so there is no pull request.",
+    Reason.CANCELLED: "Stopped because spec.cancelled was set.",
+    Reason.DELETED: "Stopped because it was deleted.",
+    Reason.FINISHING: "The chain was deleted; sprint {number} may finish, then the chain goes.",
+    Reason.PROCESS_UNCONFIRMED: (
+        "The node of pod {pod} does not answer, so nobody can tell whether its processes still run. {tokens}"
+    ),
+    Reason.SPRINT_FAILED: "Sprint {number} failed: {detail} Raise spec.attempt to resume from it.",
+    Reason.SPRINT_CANCELLED: "Sprint {number} was cancelled: {detail} Raise spec.attempt to resume from it.",
+    Reason.AGENT_FAILED: "The agent failed: {detail}",
+    Reason.AGENT_TIMEOUT: "The agent was stopped at its timeout: {detail}",
+    Reason.SETUP_FAILED: "A setup step failed: {detail}",
+    Reason.VERIFY_FAILED: "A verify step failed: {detail}",
+    Reason.STEP_FAILED: "Step {step} failed: {detail}",
+    Reason.OUT_OF_MEMORY: (
+        "Step {step} needed more memory than its limit and was killed; nothing was pushed. Raise resources.memory "
+        "of the Workflow."
+    ),
+    Reason.DISK_LIMIT: (
+        "The pod needed more disk than its limit and was evicted; nothing was pushed: {detail} Raise "
+        "resources.workspace of the Workflow."
+    ),
+    Reason.DEADLINE_EXCEEDED: "The pod was ended at its deadline of {seconds} seconds; nothing was pushed.",
+    Reason.START_TIMEOUT: "The pod did not start within {seconds} seconds: {detail}",
+    Reason.POD_REFUSED: "The cluster refuses the pod: {detail}",
+    Reason.POD_DELETED: "Pod {pod} was deleted before it had ended.",
+    Reason.POD_EVICTED: "Pod {pod} was evicted by the cluster: {detail}",
+    Reason.NODE_LOST: "The node of pod {pod} stopped answering. {tokens}",
+    Reason.SECRET_IN_OUTPUT: "A secret value was found in the agent's output; nothing was pushed: {detail}",
+    Reason.SECRET_NOT_READABLE: (
+        "Secret '{secret}' must exist, have the key '{key}' and carry the label "
+        'codecourier.dev/agent-readable: "true" before an agent may read it.'
+    ),
+    Reason.BRANCH_NOT_FOUND: "Repository {repository} has no branch '{branch}'.",
+    Reason.REPOSITORY_NOT_FOUND: "The Project's credential sees no repository {repository}: {detail}",
+    Reason.CREDENTIALS_MISSING: "No usable credential for {repository}: {detail}",
+    Reason.CREDENTIALS_REFUSED: "The credential for {repository} was refused: {detail}",
+    Reason.FORGE_UNAVAILABLE: "{repository} does not answer as it should: {detail}",
+    Reason.RATE_LIMITED: "The host of {repository} asks to wait: {detail}",
+    Reason.PULL_REQUEST_REFUSED: "The work is on branch {branch}, but its pull request was refused: {detail}",
+    Reason.REPORT_LOST: "Step {step} ended without a report that could be read: {detail}",
+}
+"""The sentence of each reason."""
+
+RETRYABLE = frozenset(
+    {
+        Reason.POD_DELETED,
+        Reason.POD_EVICTED,
+        Reason.NODE_LOST,
+        Reason.FORGE_UNAVAILABLE,
+        Reason.RATE_LIMITED,
+        Reason.CREDENTIALS_REFUSED,
+        Reason.CREDENTIALS_MISSING,
+        Reason.PROVIDER_LIMIT,
+        Reason.REPORT_LOST,
+        Reason.DELETED,
+    }
+)
+"""Reasons of a failed try that lie outside the agent and its task: another try may go better."""
+
+
+def sentence(reason: Reason, **values: object) -> str:
+    """Return the sentence of a reason with its placeholders filled, cut to 2,048 characters."""
+    text = SENTENCES[reason].format(**values).strip()
+    if len(text) <= SENTENCE_MAX_LENGTH:
+        return text
+    return text[: SENTENCE_MAX_LENGTH - 1] + "…"

@@ -1,0 +1,141 @@
+"""How a Run goes through its life.
+
+Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `spec.attempt` starts again at Pending.
+
+- Pending → Queued: everything that it names is there; its Workflow is recorded.
+- Queued → Running: the Project's list of admitted Runs has this try. The status names the Sandbox before it is made.
+- Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
+- Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
+- → Cancelled: only once no Sandbox of it is unfinished (invariant 5).
+
+Within an attempt a finished Run stays as it is (invariant 4); only its ledger of Notifications is still settled.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codecourier.core.intents import Create, Plan
+from codecourier.core.naming import FINALIZER
+from codecourier.core.reasons import Reason, sentence
+from codecourier.core.run_result import close_try, notify, plan_pull_request, plan_result, record_usage
+from codecourier.core.run_start import build_sandbox, plan_accept, plan_queued
+from codecourier.core.run_status import RunWorld, accepted, with_outcome
+from codecourier.core.stopping import is_stop_requested
+from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintPhase
+
+__all__ = ["RunWorld", "plan_run"]
+
+
+def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
+    """Return what is to be done for a Run now."""
+    run, status = world.run, world.run.status
+    if FINALIZER not in run.metadata.finalizers and not run.is_deleting:
+        return Plan(add_finalizer=True)
+    if status.phase.is_finished and (status.unnotified or not _starts_again(run)):
+        return _settle(world, now)
+    if status.phase.is_finished or status.attempt == 0:
+        status = _new_attempt(run)
+    claim = status.pull_request
+    if claim is not None and claim.phase is PullRequestPhase.CREATING:
+        return plan_pull_request(world, claim, now)
+    if is_stop_requested(run, world.origin):
+        return _plan_stop(world, status, now)
+    if status.phase is RunPhase.PENDING:
+        return plan_accept(world, status, now)
+    if status.phase is RunPhase.QUEUED:
+        return plan_queued(world, now)
+    return _plan_running(world, now)
+
+
+def _starts_again(run: Run) -> bool:
+    return run.spec.attempt > run.status.attempt and not run.spec.cancelled and not run.is_deleting
+
+
+def _new_attempt(run: Run) -> RunStatus:
+    """Return the status that a new attempt begins with: the recorded Workflow stays, everything else is new."""
+    old = run.status
+    return RunStatus(
+        observed_generation=old.observed_generation,
+        conditions=old.conditions,
+        attempt=run.spec.attempt,
+        workflow=old.workflow,
+    )
+
+
+def _current_sandbox(world: RunWorld, status: RunStatus) -> Sandbox | None:
+    if status.phase is not RunPhase.RUNNING or not status.tries:
+        return None
+    name = status.tries[-1].sandbox
+    return next((s for s in world.sandboxes if s.name == name), None)
+
+
+def _plan_running(world: RunWorld, now: datetime) -> Plan:
+    run, status = world.run, world.run.status
+    sandbox = _current_sandbox(world, status)
+    if sandbox is None:
+        # Claimed, and the creation was not answered or the operator stopped in between. The finalizer of a Sandbox
+        # that was made keeps it until this ledger has its end, so one that is absent was never made.
+        return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
+    if not sandbox.status.phase.is_finished:
+        return Plan()
+    return plan_result(world, sandbox, now)
+
+
+def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    run = world.run
+    if status.phase is RunPhase.RUNNING:
+        sandbox = _current_sandbox(world, status)
+        if sandbox is None and not world.is_namespace_ending:
+            # The claim may have a creation in flight: the Sandbox is made, and at once stopped, so that a creation
+            # that comes late cannot start an agent for a Run that says Cancelled.
+            return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
+        if sandbox is not None and not sandbox.status.phase.is_finished:
+            text = sentence(Reason.STOPPING)
+            return Plan(status=with_outcome(run, status, RunPhase.RUNNING, Reason.STOPPING, text, now))
+        if sandbox is not None:
+            if (recording := record_usage(world, sandbox)) is not None:
+                return recording
+            status = close_try(status, sandbox)
+    reason, text = _stop_words(world, status)
+    new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
+    return notify(run, new.updated(retry_time=None), reason, now)
+
+
+def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
+    last = status.tries[-1] if status.tries else None
+    if last is not None and last.reason == Reason.PROCESS_UNCONFIRMED:
+        return Reason.PROCESS_UNCONFIRMED, last.message or ""
+    if world.run.spec.cancelled:
+        return Reason.CANCELLED, sentence(Reason.CANCELLED)
+    if world.run.is_deleting:
+        return Reason.DELETED, sentence(Reason.DELETED)
+    return Reason.CANCELLED, "Stopped because its SprintChain was deleted with the wish to stop now."
+
+
+def _settle(world: RunWorld, now: datetime) -> Plan:
+    """Keep the ledger of a finished Run, and let one go that is being deleted."""
+    run, status = world.run, world.run.status
+    missing = tuple(name for name in status.unnotified if name not in world.notifications)
+    if missing and not world.is_namespace_ending:
+        remade = notify(run, status, Reason.RUNNING, status.finish_time or now)
+        wanted = tuple(c for c in remade.creates if isinstance(c, Create) and c.resource.metadata.name in missing)
+        return Plan(creates=wanted)
+    if status.unnotified and not world.is_namespace_ending:
+        generation = run.metadata.generation
+        return Plan(status=status.updated(unnotified=(), observed_generation=generation))
+    if run.is_deleting:
+        return Plan(release_finalizer=_is_recorded(world))
+    if status.observed_generation != run.metadata.generation:
+        return Plan(status=accepted(run, status, now))
+    return Plan()
+
+
+def _is_recorded(world: RunWorld) -> bool:
+    """Tell whether the ledger of the Run's origin, if there is one, holds the Run's end."""
+    if world.origin is None or world.is_namespace_ending:
+        return True
+    entry = next((s for s in world.origin.status.sprints if s.run == world.run.name), None)
+    return entry is None or entry.phase is not SprintPhase.RUNNING

@@ -1,0 +1,106 @@
+"""How the status of a Run is put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from codecourier.core.conditions import with_condition, without_condition
+from codecourier.core.facts import Facts
+from codecourier.core.reasons import ConditionType, Reason, sentence
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run, RunPhase, RunStatus
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["RunWorld", "accepted", "refused", "with_outcome"]
+
+
+@dataclass(frozen=True)
+class RunWorld:
+    """A Run, what belongs to it and what it refers to."""
+
+    run: Run
+    project: Project | None
+    workflow: Workflow | None
+    origin: SprintChain | None
+    """The Run's origin, if one with the right UID is there."""
+
+    sandboxes: tuple[Sandbox, ...] = ()
+    """The Sandboxes that carry the Run's UID."""
+
+    records: frozenset[str] = frozenset()
+    """Names of the UsageRecords that are there."""
+
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications that are there."""
+
+    is_namespace_ending: bool = False
+    """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    facts: Facts = field(default_factory=dict)
+
+
+def accepted(run: Run, status: RunStatus, now: datetime) -> RunStatus:
+    """Return the status of a Run whose declaration is valid."""
+    generation = run.metadata.generation
+    conditions = without_condition(status.conditions, ConditionType.STALLED)
+    conditions = with_condition(
+        conditions,
+        ConditionType.READY,
+        ConditionStatus.TRUE,
+        Reason.ACCEPTED,
+        sentence(Reason.ACCEPTED),
+        now=now,
+        generation=generation,
+    )
+    return status.updated(observed_generation=generation, conditions=conditions)
+
+
+def refused(run: Run, status: RunStatus, reason: Reason, message: str, now: datetime, *, is_stalled: bool) -> RunStatus:
+    """Return the status of a Run that cannot start before its declaration, or what it names, is changed."""
+    generation = run.metadata.generation
+    conditions = with_condition(
+        status.conditions,
+        ConditionType.READY,
+        ConditionStatus.FALSE,
+        reason,
+        message,
+        now=now,
+        generation=generation,
+    )
+    if is_stalled:
+        conditions = with_condition(
+            conditions,
+            ConditionType.STALLED,
+            ConditionStatus.TRUE,
+            reason,
+            message,
+            now=now,
+            generation=generation,
+        )
+    else:
+        conditions = without_condition(conditions, ConditionType.STALLED)
+    return status.updated(observed_generation=generation, conditions=conditions, message=message)
+
+
+def with_outcome(
+    run: Run, status: RunStatus, phase: RunPhase, reason: Reason, message: str, now: datetime
+) -> RunStatus:
+    """Return the status with a phase and what the Succeeded condition says of it."""
+    succeeded = {RunPhase.COMPLETED: ConditionStatus.TRUE}.get(
+        phase, ConditionStatus.FALSE if phase.is_finished else ConditionStatus.UNKNOWN
+    )
+    generation = run.metadata.generation
+    conditions = with_condition(
+        status.conditions, ConditionType.SUCCEEDED, succeeded, reason, message, now=now, generation=generation
+    )
+    return status.updated(
+        observed_generation=generation,
+        phase=phase,
+        conditions=conditions,
+        message=message,
+        finish_time=now if phase.is_finished else None,
+    )

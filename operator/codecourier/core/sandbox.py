@@ -1,0 +1,412 @@
+"""How a Sandbox goes through its life.
+
+Pending → Running → Completed | Failed | Cancelled | Expired. A final phase never changes.
+
+1. The tokens are minted into a Secret, then the pod is made. Both carry the Sandbox's UID; the pod holds a finalizer,
+   so that even one that is deleted at once cannot vanish before its end is recorded, and is never made twice.
+2. Once a container runs the Sandbox is Running.
+3. When the pod has ended its tokens are revoked and their Secret is deleted; only then a final phase is written, so
+   that no earlier try can push while a later one works (invariant 5 for Cancelled, and before every retry).
+4. Then the pod's finalizer is released. The pod itself stays for `kubectl logs` until the Sandbox goes.
+5. A Sandbox that is being deleted goes once its Run's ledger holds its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from codecourier import task as wire
+from codecourier.core.conditions import with_condition
+from codecourier.core.facts import AgentSecretsAsk, AgentSecretsFact, Facts, LogAsk, LogFact, Problem
+from codecourier.core.intents import (
+    CreatePod,
+    Delete,
+    Event,
+    MintTokens,
+    Plan,
+    ReleasePod,
+    RevokeTokens,
+)
+from codecourier.core.naming import token_secret_name
+from codecourier.core.pod_view import PodView
+from codecourier.core.pods import PodSettings, build_pod, pod_deadline_seconds
+from codecourier.core.prompts import TemplateError
+from codecourier.core.reasons import ConditionType, Reason, sentence
+from codecourier.core.sandbox_outcome import Outcome, read_outcome, read_publication
+from codecourier.core.stopping import is_stop_requested
+from codecourier.core.tasks import build_task
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.project import CommitIdentity, Project
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
+from codecourier.resources.sprint_chain import SprintChain
+
+__all__ = ["SandboxWorld", "TokenSecret", "plan_sandbox"]
+
+ROTATION_MARGIN = timedelta(minutes=15)
+"""Tokens that end sooner than this are replaced while the pod runs."""
+
+REVOCATION_LIMIT = timedelta(minutes=2)
+"""How long an unanswered revocation may hold up the end of a Sandbox; the tokens then end by themselves."""
+
+SILENCE_LIMIT = timedelta(seconds=60)
+"""How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSecret:
+    """What is known of the Secret with the tokens of a Sandbox."""
+
+    resource_version: str
+    expiry_time: datetime | None
+    """When the tokens end; None for a personal token."""
+
+
+@dataclass(frozen=True)
+class SandboxWorld:
+    """A Sandbox, what belongs to it and what it refers to."""
+
+    sandbox: Sandbox
+    run: Run | None
+    """Its Run, if one with the right UID is there."""
+
+    origin: SprintChain | None
+    """The Run's origin, if one with the right UID is there."""
+
+    project: Project | None
+    pod: PodView | None
+    secret: TokenSecret | None
+    settings: PodSettings
+    facts: Facts = field(default_factory=dict)
+
+
+def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
+    """Return what is to be done for a Sandbox now."""
+    status = world.sandbox.status
+    if status.phase.is_finished:
+        return _settle(world)
+    if _is_stopping(world):
+        return _stop(world, now)
+    if world.pod is not None:
+        return _follow(world, world.pod, now)
+    if status.pod_uid is not None:
+        pod_name = status.pod_name or world.sandbox.name
+        outcome = _failed(Reason.POD_DELETED, pod=pod_name)
+        return _finish(world, outcome, now)
+    return _start(world, now)
+
+
+def _is_stopping(world: SandboxWorld) -> bool:
+    run, spec = world.run, world.sandbox.spec
+    if run is None or world.sandbox.is_deleting:
+        return True
+    is_current = run.status.attempt == spec.attempt and not run.status.phase.is_finished
+    return not is_current or is_stop_requested(run, world.origin)
+
+
+def _settle(world: SandboxWorld) -> Plan:
+    pod = world.pod
+    if pod is not None and pod.has_finalizer:
+        return Plan(deletes=(ReleasePod(world.sandbox.namespace, pod.name, pod.uid),))
+    return Plan(release_finalizer=world.sandbox.is_deleting and _is_recorded(world))
+
+
+def _is_recorded(world: SandboxWorld) -> bool:
+    if world.run is None or world.run.status.attempt != world.sandbox.spec.attempt:
+        return True
+    entry = next((t for t in world.run.status.tries if t.sandbox == world.sandbox.name), None)
+    return entry is None or entry.phase.is_finished
+
+
+def _start(world: SandboxWorld, now: datetime) -> Plan:
+    run = world.run
+    workflow = run.status.workflow if run is not None else None
+    if run is None or workflow is None or world.project is None:
+        return _wait(world, Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND), now)
+    created = world.sandbox.metadata.creation_timestamp or now
+    deadline = created + timedelta(seconds=workflow.start_timeout_seconds)
+    ask = AgentSecretsAsk(
+        world.sandbox.namespace,
+        tuple((v.secret_key_ref.name, v.secret_key_ref.key) for v in workflow.secret_env),
+    )
+    readable = world.facts.get(ask) if ask.keys else AgentSecretsFact(())
+    if readable is None:
+        return Plan(asks=(ask,))
+    if problem := _secret_problem(readable):
+        if now >= deadline:
+            return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
+        return _wait(world, problem.reason, problem.message, now, until=deadline)
+    if world.secret is None:
+        return _mint(world, run, now)
+    return _create_pod(world, run, world.project.spec.commit_identity, deadline, now)
+
+
+def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:
+    if isinstance(answer, Problem):
+        return answer
+    if not answer.unreadable:
+        return None
+    secret, key = answer.unreadable[0]
+    return Problem(Reason.SECRET_NOT_READABLE, sentence(Reason.SECRET_NOT_READABLE, secret=secret, key=key))
+
+
+def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = None) -> Plan:
+    effect = MintTokens(
+        namespace=world.sandbox.namespace,
+        sandbox=world.sandbox.name,
+        sandbox_uid=world.sandbox.uid,
+        url=run.status.repository_url or "",
+        secret=token_secret_name(world.sandbox.name),
+        replaces=replaces,
+    )
+    problem = world.facts.get(effect)
+    if isinstance(problem, Problem):
+        waiting = _wait(world, problem.reason, problem.message, now, until=problem.retry_time)
+        return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
+    return Plan(effects=(effect,))
+
+
+def _create_pod(world: SandboxWorld, run: Run, identity: CommitIdentity, deadline: datetime, now: datetime) -> Plan:
+    sandbox, workflow = world.sandbox, run.status.workflow
+    if workflow is None:
+        raise ValueError(f"Run {run.name} was started without a recorded Workflow")
+    try:
+        task_json = build_task(run, workflow, identity, sandbox.spec.try_number).to_json()
+    except TemplateError as error:
+        return _finish(world, _failed(Reason.TEMPLATE_INVALID, detail=error), now)
+    except wire.TaskError as error:
+        return _finish(world, _failed(Reason.TASK_TOO_LARGE, detail=error), now)
+    secret = token_secret_name(sandbox.name)
+    create = CreatePod(build_pod(sandbox, workflow, task_json, secret, world.settings), sandbox.name, sandbox.namespace)
+    problem = world.facts.get(create)
+    if not isinstance(problem, Problem):
+        return Plan(creates=(create,), look_again=deadline)
+    if problem.is_final or now >= deadline:
+        return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
+    waiting = _wait(world, problem.reason, problem.message, now, until=deadline)
+    return Plan(status=waiting.status, creates=(create,), look_again=waiting.look_again)
+
+
+def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    if pod.is_ended:
+        return _collect(world, pod, now)
+    if pod.deletion_time is not None:
+        return _follow_deleted(world, pod, now)
+    run = world.run
+    if run is None or run.status.workflow is None:
+        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
+    if pod.start_time is None:
+        if _start_timeout(world, pod, now) is not None:
+            delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
+            return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
+        deadline = pod.creation_time + timedelta(seconds=run.status.workflow.start_timeout_seconds)
+        text = pod.waiting_for or "The pod was made and waits for a node."
+        return _wait(world, Reason.STARTING, text, now, until=deadline)
+    rotation = _rotate(world, run, now)
+    running = _running_status(world, pod, now)
+    is_new = world.sandbox.status.phase is SandboxPhase.PENDING
+    return Plan(
+        status=running,
+        effects=rotation.effects,
+        events=(Event("Started", f"Pod {pod.name} runs"),) if is_new else (),
+        look_again=rotation.look_again,
+    )
+
+
+def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
+    secret = world.secret
+    if secret is None or secret.expiry_time is None:
+        return Plan()
+    due = secret.expiry_time - ROTATION_MARGIN
+    if now < due:
+        return Plan(look_again=due)
+    minted = _mint(world, run, now, replaces=secret.resource_version)
+    return Plan(effects=minted.effects, look_again=minted.look_again)
+
+
+def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    """Wait for the end of a pod that others deleted, but not for ever."""
+    limit = _silence_limit(pod)
+    if now < limit:
+        status = _running_status(world, pod, now) if pod.start_time is not None else None
+        return Plan(status=status, look_again=limit)
+    if (late := _start_timeout(world, pod, now)) is not None:
+        return _finish(world, late, now)
+    return _finish(world, _failed(Reason.NODE_LOST, pod=pod.name, tokens=_token_words(world)), now)
+
+
+def _start_timeout(world: SandboxWorld, pod: PodView, now: datetime) -> Outcome | None:
+    """Return the end of a Sandbox whose pod did not start in time, or None when it has started or may yet."""
+    workflow = world.run.status.workflow if world.run is not None else None
+    if workflow is None or pod.start_time is not None:
+        return None
+    if now < pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds):
+        return None
+    detail = pod.waiting_for or "nobody says why."
+    return _failed(Reason.START_TIMEOUT, seconds=workflow.start_timeout_seconds, detail=detail)
+
+
+def _silence_limit(pod: PodView) -> datetime:
+    # deletionTimestamp already contains the grace period.
+    return (pod.deletion_time or pod.creation_time) + SILENCE_LIMIT
+
+
+def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    run = world.run
+    if run is None or run.status.workflow is None:
+        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
+    publication = read_publication(pod)
+    log: str | None = None
+    if publication is not None and publication.details_digest is not None:
+        ask = LogAsk(world.sandbox.namespace, pod.name, pod.uid, wire.CONTAINER_PUBLISH)
+        answer = world.facts.get(ask)
+        if answer is None:
+            return Plan(asks=(ask,))
+        log = answer.text if isinstance(answer, LogFact) else None
+    deadline = pod_deadline_seconds(run.status.workflow)
+    outcome = read_outcome(pod, log, deadline_seconds=deadline, now=now)
+    if pod.deletion_time is not None and outcome.reason is Reason.REPORT_LOST:
+        outcome = _start_timeout(world, pod, now) or _failed(Reason.POD_DELETED, pod=pod.name)
+    return _finish(world, outcome, now)
+
+
+def _stop(world: SandboxWorld, now: datetime) -> Plan:
+    pod = world.pod
+    if pod is None:
+        return _finish(world, _cancelled(world), now)
+    if pod.is_ended:
+        return _finish(world, _cancelled(world), now)
+    revocation = _revocation(world, now)
+    if pod.deletion_time is None:
+        # The tokens go first: what the agent's processes do from here on cannot reach the repository.
+        delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
+        status = _status(world, Reason.STOPPING, sentence(Reason.STOPPING), now)
+        return Plan(status=status, deletes=(delete,), effects=revocation.effects)
+    limit = _silence_limit(pod)
+    if now < limit:
+        return Plan(effects=revocation.effects, look_again=limit)
+    outcome = Outcome(
+        SandboxPhase.CANCELLED,
+        Reason.PROCESS_UNCONFIRMED,
+        sentence(Reason.PROCESS_UNCONFIRMED, pod=pod.name, tokens=_token_words(world)),
+    )
+    return _finish(world, outcome, now)
+
+
+def _cancelled(world: SandboxWorld) -> Outcome:
+    reason = Reason.DELETED if world.sandbox.is_deleting or world.run is None else Reason.CANCELLED
+    text = sentence(reason) if reason is Reason.DELETED else "Stopped because its Run was stopped."
+    return Outcome(SandboxPhase.CANCELLED, reason, text)
+
+
+def _token_words(world: SandboxWorld) -> str:
+    if world.project is None or world.run is None:
+        return "Its tokens were revoked where their kind allows it."
+    if world.secret is not None and world.secret.expiry_time is None:
+        return (
+            "It may still push with the Project's personal token, which only its owner can revoke; "
+            "pushes that come too late are refused because the branch has moved."
+        )
+    return "Its tokens were revoked, so it cannot push."
+
+
+def _revocation(world: SandboxWorld, now: datetime, ended: datetime | None = None) -> Plan:
+    """Return a plan with the effect that revokes the tokens, or an empty one when there are none left."""
+    if world.secret is None:
+        return Plan()
+    name = token_secret_name(world.sandbox.name)
+    effect = RevokeTokens(world.sandbox.namespace, name)
+    problem = world.facts.get(effect)
+    is_overdue = ended is not None and now >= ended + REVOCATION_LIMIT
+    if isinstance(problem, Problem) and (is_overdue or problem.is_final):
+        return Plan(effects=(RevokeTokens(world.sandbox.namespace, name, is_forced=True),))
+    return Plan(effects=(effect,), look_again=now + timedelta(seconds=10))
+
+
+def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
+    """Write the end of a Sandbox, once its tokens are gone."""
+    ended = (world.pod.finish_time if world.pod is not None else None) or now
+    revocation = _revocation(world, now, ended)
+    if revocation.effects:
+        return revocation
+    return Plan(
+        status=_final_status(world, outcome, now),
+        events=(Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED),),
+    )
+
+
+def _final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> SandboxStatus:
+    pod = world.pod
+    status = _status(world, outcome.reason, outcome.message, now)
+    generation = world.sandbox.metadata.generation
+    conditions = with_condition(
+        status.conditions,
+        ConditionType.SUCCEEDED,
+        ConditionStatus.TRUE if outcome.phase is SandboxPhase.COMPLETED else ConditionStatus.FALSE,
+        outcome.reason,
+        outcome.message,
+        now=now,
+        generation=generation,
+    )
+    if outcome.has_lost_details:
+        conditions = with_condition(
+            conditions,
+            ConditionType.DETAILS_LOST,
+            ConditionStatus.TRUE,
+            Reason.REPORT_LOST,
+            "The log of publish is gone: summary and usage of this try are not known.",
+            now=now,
+            generation=generation,
+        )
+    return status.updated(
+        phase=outcome.phase,
+        conditions=conditions,
+        pod_name=pod.name if pod is not None else status.pod_name,
+        pod_uid=pod.uid if pod is not None else status.pod_uid,
+        start_time=status.start_time or (pod.start_time if pod is not None else None),
+        finish_time=(pod.finish_time if pod is not None and pod.is_ended else None) or now,
+        steps=outcome.steps,
+        result=outcome.result,
+        retry_time=outcome.retry_time,
+        reason=outcome.reason.value,
+    )
+
+
+def _running_status(world: SandboxWorld, pod: PodView, now: datetime) -> SandboxStatus:
+    if world.sandbox.status.phase is SandboxPhase.RUNNING:
+        return world.sandbox.status
+    status = _status(world, Reason.RUNNING, f"Pod {pod.name} runs.", now)
+    return status.updated(phase=SandboxPhase.RUNNING, pod_name=pod.name, pod_uid=pod.uid, start_time=pod.start_time)
+
+
+def _wait(world: SandboxWorld, reason: Reason, message: str, now: datetime, *, until: datetime | None = None) -> Plan:
+    return Plan(status=_status(world, reason, message, now), look_again=until or now + timedelta(seconds=15))
+
+
+def _status(world: SandboxWorld, reason: Reason, message: str, now: datetime) -> SandboxStatus:
+    """Return the present status with a new message."""
+    old, generation = world.sandbox.status, world.sandbox.metadata.generation
+    conditions = with_condition(
+        old.conditions,
+        ConditionType.READY,
+        ConditionStatus.TRUE,
+        Reason.ACCEPTED,
+        sentence(Reason.ACCEPTED),
+        now=now,
+        generation=generation,
+    )
+    conditions = with_condition(
+        conditions,
+        ConditionType.SUCCEEDED,
+        ConditionStatus.UNKNOWN,
+        reason,
+        message,
+        now=now,
+        generation=generation,
+    )
+    return old.updated(observed_generation=generation, conditions=conditions, message=message)
+
+
+def _failed(reason: Reason, **values: object) -> Outcome:
+    return Outcome(SandboxPhase.FAILED, reason, sentence(reason, **values))

@@ -1,0 +1,212 @@
+"""What the end of a pod means: from containers' ends and their messages to one reason and one sentence.
+
+The operator believes the termination message of a container about that container alone: publish repeats what the
+agent's report files say, but those the agent could forge, so how the agent fared is read from its own container.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from codecourier import task as wire
+from codecourier.core.pod_view import ContainerView, PodView
+from codecourier.core.reasons import Reason, sentence
+from codecourier.core.usage import build_items
+from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxResult, Step
+
+__all__ = ["Outcome", "read_outcome", "read_publication"]
+
+_SUMMARY_LENGTH = 8192
+_AGENT_REASONS = {
+    "SetupFailed": Reason.SETUP_FAILED,
+    "SetupTimeout": Reason.SETUP_FAILED,
+    "AgentTimeout": Reason.AGENT_TIMEOUT,
+    "ProviderLimit": Reason.PROVIDER_LIMIT,
+}
+_STEP_REASONS = {
+    "CredentialsRefused": Reason.CREDENTIALS_REFUSED,
+    "ForgeUnavailable": Reason.FORGE_UNAVAILABLE,
+    "RateLimited": Reason.RATE_LIMITED,
+    "SecretInOutput": Reason.SECRET_IN_OUTPUT,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a Sandbox ended."""
+
+    phase: SandboxPhase
+    reason: Reason
+    message: str
+    steps: tuple[Step, ...] = ()
+    result: SandboxResult | None = None
+    retry_time: datetime | None = None
+    has_lost_details: bool = False
+
+
+@dataclass(frozen=True)
+class _Failure:
+    reason: Reason
+    message: str
+    retry_after_seconds: int | None = None
+
+
+def read_publication(pod: PodView) -> wire.PublishResult | None:
+    """Return what publish says in its termination message; None when it never ended or cannot be read."""
+    container = pod.container(wire.CONTAINER_PUBLISH)
+    if container is None or container.exit_code is None:
+        return None
+    try:
+        return wire.PublishResult.from_json(container.message)
+    except wire.TaskError:
+        return None
+
+
+def read_outcome(pod: PodView, log: str | None, *, deadline_seconds: int, now: datetime) -> Outcome:
+    """Return what became of a pod that has ended.
+
+    `log` is what publish printed; None when it is lost, which costs the details but not the outcome.
+    """
+    publication = read_publication(pod)
+    details = _read_details(publication, log)
+    has_lost_details = publication is not None and publication.details_digest is not None and details is None
+    failure = _pod_failure(pod, deadline_seconds) or _first_failure(pod) or _publish_failure(pod, publication)
+    result = None if publication is None else _result(publication, details)
+    steps = tuple(_step(c) for c in pod.containers if c.exit_code is not None)
+    finished = pod.finish_time or now
+    if failure is None:
+        return Outcome(SandboxPhase.COMPLETED, *_success(result), steps, result, has_lost_details=has_lost_details)
+    after = failure.retry_after_seconds
+    return Outcome(
+        SandboxPhase.EXPIRED if failure.reason is Reason.DEADLINE_EXCEEDED else SandboxPhase.FAILED,
+        failure.reason,
+        failure.message,
+        steps,
+        result,
+        retry_time=None if after is None else finished + timedelta(seconds=after),
+        has_lost_details=has_lost_details,
+    )
+
+
+def _success(result: SandboxResult | None) -> tuple[Reason, str]:
+    if result is not None and result.state is PublishState.PUSHED:
+        return Reason.COMPLETED, sentence(Reason.COMPLETED, detail=f"The work is pushed as {result.commit}.")
+    return Reason.NOTHING_TO_CHANGE, sentence(Reason.NOTHING_TO_CHANGE)
+
+
+def _pod_failure(pod: PodView, deadline_seconds: int) -> _Failure | None:
+    if pod.reason == "DeadlineExceeded":
+        return _Failure(Reason.DEADLINE_EXCEEDED, sentence(Reason.DEADLINE_EXCEEDED, seconds=deadline_seconds))
+    if pod.reason != "Evicted":
+        return None
+    # The kubelet names what exceeded its limit; pressure on the node is nobody's fault here.
+    if "exceeds" in pod.message or "exceeded" in pod.message:
+        return _Failure(Reason.DISK_LIMIT, sentence(Reason.DISK_LIMIT, detail=pod.message))
+    return _Failure(Reason.POD_EVICTED, sentence(Reason.POD_EVICTED, pod=pod.name, detail=pod.message))
+
+
+def _first_failure(pod: PodView) -> _Failure | None:
+    for container in pod.containers:
+        if container.name == wire.CONTAINER_PUBLISH or container.exit_code is None:
+            continue
+        if (failure := _container_failure(container)) is not None:
+            return failure
+    return None
+
+
+def _container_failure(container: ContainerView) -> _Failure | None:
+    if container.reason == "OOMKilled":
+        return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=container.name))
+    try:
+        report = wire.StepReport.from_json(container.message)
+    except wire.TaskError as error:
+        # Whoever kills the supervisor takes its report along; nothing tells whether the work was done.
+        return _Failure(
+            Reason.REPORT_LOST,
+            sentence(
+                Reason.REPORT_LOST,
+                step=container.name,
+                detail=f"exit code {container.exit_code}, {container.reason or 'no reason'}; {error}",
+            ),
+        )
+    if report.state is wire.StepState.SUCCEEDED:
+        return None
+    return _Failure(*_step_failure(container.name, report), report.retry_after_seconds)
+
+
+def _step_failure(step: str, report: wire.StepReport) -> tuple[Reason, str]:
+    detail = report.message or report.reason
+    if step == wire.CONTAINER_AGENT:
+        reason = _AGENT_REASONS.get(report.reason, Reason.AGENT_FAILED)
+        time = "the given time" if reason is Reason.PROVIDER_LIMIT else ""
+        return reason, sentence(reason, detail=detail, time=time)
+    if step == wire.CONTAINER_VERIFY:
+        return Reason.VERIFY_FAILED, sentence(Reason.VERIFY_FAILED, detail=detail)
+    return _own_step_failure(step, report.reason, detail)
+
+
+def _own_step_failure(step: str, reported: str, detail: str) -> tuple[Reason, str]:
+    reason = _STEP_REASONS.get(reported)
+    if reason is None:
+        return Reason.STEP_FAILED, sentence(Reason.STEP_FAILED, step=step, detail=f"{reported}: {detail}")
+    return reason, sentence(reason, repository="the repository", detail=f"{detail} (step {step})")
+
+
+def _publish_failure(pod: PodView, publication: wire.PublishResult | None) -> _Failure | None:
+    container = pod.container(wire.CONTAINER_PUBLISH)
+    if publication is None:
+        said = "it never ran" if container is None else f"exit code {container.exit_code}, {container.reason}"
+        if container is not None and container.reason == "OOMKilled":
+            return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=wire.CONTAINER_PUBLISH))
+        return _Failure(Reason.REPORT_LOST, sentence(Reason.REPORT_LOST, step=wire.CONTAINER_PUBLISH, detail=said))
+    if publication.state is not wire.Publication.FAILED:
+        return None
+    reason, message = _own_step_failure(
+        wire.CONTAINER_PUBLISH, publication.reason, publication.message or publication.reason
+    )
+    return _Failure(reason, message, publication.retry_after_seconds)
+
+
+def _read_details(publication: wire.PublishResult | None, log: str | None) -> wire.Details | None:
+    if publication is None or publication.details_digest is None or log is None:
+        return None
+    try:
+        return wire.parse_details(log, publication.details_digest)
+    except wire.TaskError:
+        return None
+
+
+def _result(publication: wire.PublishResult, details: wire.Details | None) -> SandboxResult:
+    return SandboxResult(
+        state=PublishState(publication.state.value),
+        commit=publication.commit,
+        title=publication.title[:256] if publication.title else None,
+        summary=details.summary[:_SUMMARY_LENGTH] if details is not None and details.summary else None,
+        files=publication.files,
+        insertions=publication.insertions,
+        deletions=publication.deletions,
+        usage=build_items(details.usage) if details is not None else (),
+    )
+
+
+def _step(container: ContainerView) -> Step:
+    exit_code = container.exit_code if container.exit_code is not None else -1
+    reason, message = container.reason or None, None
+    try:
+        if container.name == wire.CONTAINER_PUBLISH:
+            publication = wire.PublishResult.from_json(container.message)
+            reason, message = publication.reason, publication.message
+        else:
+            report = wire.StepReport.from_json(container.message)
+            reason, message = report.reason, report.message
+    except wire.TaskError:
+        message = None
+    return Step(
+        name=container.name,
+        exit_code=max(-1, min(exit_code, 255)),
+        reason=reason,
+        message=message or None,
+        start_time=container.start_time,
+        finish_time=container.finish_time,
+    )

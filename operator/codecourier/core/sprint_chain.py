@@ -1,0 +1,182 @@
+"""How a SprintChain goes through its life.
+
+Pending → Running → Completed | Failed | Cancelled; a greater `spec.attempt` of a finished chain resumes it.
+
+- Pending → Running: Project, Workflow and repository are there; the head of the base branch is recorded and the
+  ledger of sprints is written.
+- Running: at most one sprint is Running. It is claimed in the ledger, with the commit that it starts from, before its
+  Run is made; the Run keeps a finalizer until the ledger has its end (invariant 1).
+- The end of a sprint and the claim of the next one are one write.
+- Deletion: no further sprint starts, the active one may finish (or is stopped, with the annotation for it), then the
+  chain is Cancelled and goes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from codecourier.core.chain_start import plan_begin
+from codecourier.core.chain_status import ChainWorld, accepted, with_outcome
+from codecourier.core.intents import Create, Event, Plan
+from codecourier.core.naming import ANNOTATION_STOP_NOW, FINALIZER
+from codecourier.core.pods import pod_deadline_seconds
+from codecourier.core.reasons import Reason, sentence
+from codecourier.core.sprints import (
+    active_sprint,
+    build_chain_notifications,
+    build_sprint_run,
+    claim_sprint,
+    close_sprint,
+    next_sprint,
+)
+from codecourier.resources.run import Run
+from codecourier.resources.sprint_chain import (
+    SprintChain,
+    SprintChainPhase,
+    SprintChainStatus,
+    SprintPhase,
+    SprintStatus,
+)
+
+__all__ = ["ChainWorld", "plan_sprint_chain"]
+
+FINISH_LIMIT = timedelta(days=1)
+"""How long a deleted chain waits for its active sprint where the sprint's own deadline is not known."""
+
+
+def plan_sprint_chain(world: ChainWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
+    """Return what is to be done for a SprintChain now."""
+    chain, status = world.chain, world.chain.status
+    if chain.is_deleting and world.is_namespace_ending:
+        return Plan(release_finalizer=True)
+    if FINALIZER not in chain.metadata.finalizers and not chain.is_deleting:
+        return Plan(add_finalizer=True)
+    if status.unnotified and (settling := _settle_notifications(world)) is not None:
+        return settling
+    if status.phase.is_finished:
+        return _plan_finished(world, now)
+    if status.phase is SprintChainPhase.PENDING:
+        if chain.is_deleting:
+            return _cancel(world, status, now)
+        return plan_begin(world, status, now, _advance)
+    return _plan_running(world, now)
+
+
+def _settle_notifications(world: ChainWorld) -> Plan | None:
+    """Make the Notifications that the status calls for, then take them off the list."""
+    if world.is_namespace_ending:
+        return None
+    status = world.chain.status
+    missing = {name for name in status.unnotified if name not in world.notifications}
+    if missing:
+        built = build_chain_notifications(world.chain, status)
+        return Plan(creates=tuple(Create(n) for n in built if n.name in missing))
+    return Plan(status=status.updated(unnotified=()))
+
+
+def _plan_finished(world: ChainWorld, now: datetime) -> Plan:
+    chain, status = world.chain, world.chain.status
+    if chain.is_deleting:
+        return Plan(release_finalizer=True)
+    if chain.spec.attempt > status.attempt:
+        return plan_begin(world, status, now, _advance)
+    if status.observed_generation != chain.metadata.generation:
+        return Plan(status=accepted(chain, status, now))
+    return Plan()
+
+
+def _plan_running(world: ChainWorld, now: datetime) -> Plan:
+    status = world.chain.status
+    active = active_sprint(status)
+    if active is None:
+        return _cancel(world, status, now) if world.chain.is_deleting else _advance(world, status, now)
+    run = next((r for r in world.runs if r.name == active.run), None)
+    if run is None:
+        # Claimed, and the creation was not answered or the operator stopped in between. The finalizer of a Run that
+        # was made keeps it until this ledger has its end, so one that is absent was never made.
+        return Plan(creates=(Create(build_sprint_run(world.chain, status, active)),))
+    if not run.status.phase.is_finished:
+        return _plan_active(world, active, run, now)
+    return _plan_ended(world, close_sprint(status, active, run, now), active.index, now)
+
+
+def _plan_active(world: ChainWorld, active: SprintStatus, run: Run, now: datetime) -> Plan:
+    chain, status = world.chain, world.chain.status
+    if not chain.is_deleting:
+        if status.observed_generation == chain.metadata.generation:
+            return Plan()
+        return Plan(status=accepted(chain, status, now))
+    limit = _finish_limit(chain, run)
+    is_stopped = chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true" or now >= limit
+    text = sentence(Reason.STOPPING) if is_stopped else sentence(Reason.FINISHING, number=active.number)
+    reason = Reason.STOPPING if is_stopped else Reason.FINISHING
+    new = with_outcome(chain, status, SprintChainPhase.RUNNING, reason, text, now)
+    return Plan(
+        status=new.updated(stopping=(run.uid,) if is_stopped else ()),
+        look_again=None if is_stopped else limit,
+    )
+
+
+def _finish_limit(chain: SprintChain, run: Run) -> datetime:
+    deleted = chain.metadata.deletion_timestamp
+    if deleted is None:
+        raise ValueError(f"SprintChain {chain.name} is not being deleted")
+    workflow = run.status.workflow
+    limit = FINISH_LIMIT if workflow is None else timedelta(seconds=pod_deadline_seconds(workflow))
+    return deleted + limit
+
+
+def _plan_ended(world: ChainWorld, status: SprintChainStatus, index: int, now: datetime) -> Plan:
+    """Decide what follows from the end of a sprint, which `status` already tells."""
+    sprint = status.sprints[index]
+    if sprint.phase is SprintPhase.COMPLETED:
+        if world.chain.is_deleting and next_sprint(status) is not None:
+            return _cancel(world, status, now)
+        return _advance(world, status, now)
+    if world.chain.is_deleting:
+        return _cancel(world, status, now)
+    failed = sprint.phase is SprintPhase.FAILED
+    reason = Reason.SPRINT_FAILED if failed else Reason.SPRINT_CANCELLED
+    text = sentence(reason, number=sprint.number, detail=sprint.message or "")
+    return _claim(world, with_outcome(world.chain, status, SprintChainPhase.FAILED, reason, text, now))
+
+
+def _advance(world: ChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
+    """Start the next sprint, or end the chain when there is none."""
+    chain = world.chain
+    following = next_sprint(status)
+    if following is None:
+        text = sentence(Reason.COMPLETED, detail=f"All {len(status.sprints)} sprints are done.")
+        done = with_outcome(chain, status, SprintChainPhase.COMPLETED, Reason.COMPLETED, text, now)
+        return _claim(world, done.updated(current_sprint_index=len(status.sprints) - 1))
+    if chain.spec.suspend:
+        text = sentence(Reason.SUSPENDED, number=following.number)
+        held = accepted(chain, status, now)
+        return _claim(world, with_outcome(chain, held, SprintChainPhase.RUNNING, Reason.SUSPENDED, text, now))
+    claimed = claim_sprint(chain, accepted(chain, status, now), following.index, now)
+    text = f"Sprint {following.number} is number {following.index + 1} of {len(status.sprints)}."
+    running = with_outcome(
+        chain, claimed, SprintChainPhase.RUNNING, Reason.RUNNING, sentence(Reason.RUNNING, detail=text), now
+    )
+    run = build_sprint_run(chain, running, running.sprints[following.index])
+    return _claim(world, running, run)
+
+
+def _cancel(world: ChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
+    text = sentence(Reason.DELETED)
+    new = with_outcome(world.chain, status, SprintChainPhase.CANCELLED, Reason.DELETED, text, now)
+    return _claim(world, new.updated(stopping=()))
+
+
+def _claim(world: ChainWorld, status: SprintChainStatus, run: Run | None = None) -> Plan:
+    """Return the plan that writes a status, then makes what it calls for."""
+    before = {n.name for n in build_chain_notifications(world.chain, world.chain.status)}
+    made = tuple(n for n in build_chain_notifications(world.chain, status) if n.name not in before)
+    new = status.updated(unnotified=tuple(n.name for n in made))
+    events: tuple[Event, ...] = ()
+    if new.message != world.chain.status.message:
+        succeeded = new.condition("Succeeded")
+        reason = succeeded.reason if succeeded is not None else Reason.RUNNING.value
+        events = (Event(reason, new.message, is_warning=new.phase is SprintChainPhase.FAILED),)
+    creates = (*(Create(n) for n in made), *((Create(run),) if run is not None else ()))
+    return Plan(status=new, creates=creates, events=events)

@@ -1,0 +1,79 @@
+"""Settings of the operator: read once from the environment, checked as a whole, handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from codecourier.errors import SettingsError
+
+__all__ = ["PREFIX", "Settings", "load_settings"]
+
+PREFIX = "CODECOURIER_"
+"""What the names of the environment variables start with; the rest is a field's name in capitals."""
+
+
+class Settings(BaseModel):
+    """What the cluster's administrator decides; each field is read from its environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    courier_image: Annotated[str, Field(min_length=1)] = "codecourier.dev/courier:0.1.0"
+    """Image of the steps of a sandbox pod that are ours."""
+
+    namespace: Annotated[str, Field(min_length=1)] = "codecourier-system"
+    """Namespace of the operator's Lease."""
+
+    identity: Annotated[str, Field(min_length=1)] = "operator"
+    """Name of this operator, its pod's in a cluster: a restarted container takes its own Lease back at once."""
+
+    listen_host: str = "127.0.0.1"
+    """Address of the probes and metrics; in a pod 0.0.0.0."""
+
+    listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Port of the probes and metrics; 0 takes a free one."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    """How many objects are worked on at once."""
+
+    forge_ca_file: Path | None = None
+    """File with the certificate authority of the repositories' host, PEM; absent for the public ones."""
+
+    app_id: Annotated[int, Field(ge=1)] | None = None
+    """Number of the GitHub App; absent where Projects use personal tokens only."""
+
+    app_private_key_file: Path | None = None
+    """File with the GitHub App's RSA key, PEM."""
+
+    app_host: Annotated[str, Field(min_length=1)] = "github.com"
+    """The only host that the App's key signs for, with its port unless that is 443."""
+
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """How long work that has begun may take to end after SIGTERM."""
+
+
+def load_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
+    """Return the settings of an environment.
+
+    Raises
+    ------
+    SettingsError
+        If a value is wrong; the message names its variable.
+    """
+    known = Settings.model_fields
+    values: dict[str, object] = {
+        name: environment[f"{PREFIX}{name.upper()}"] for name in known if f"{PREFIX}{name.upper()}" in environment
+    }
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{PREFIX}{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise SettingsError(f"{name}: {first['msg']}.") from error
+    if (settings.app_id is None) != (settings.app_private_key_file is None):
+        raise SettingsError(f"{PREFIX}APP_ID and {PREFIX}APP_PRIVATE_KEY_FILE belong together: set both or neither.")
+    return settings
