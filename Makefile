@@ -17,7 +17,6 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 RUN := .venv/bin/python
 # Folders that hold Python; those that do not exist yet are left out.
 CODE := $(wildcard operator tests tools bench examples)
-SECONDS ?= 60
 export PYTEST_ARGS ?=
 export AGENT ?=
 
@@ -72,14 +71,6 @@ test: controlplane ## Every test (PYTEST_ARGS='-k name' for some)
 .PHONY: test-fast
 test-fast: init ## The tests that need no control plane
 	$(RUN) -m pytest -n 2 -m 'not cluster' $(PYTEST_ARGS)
-
-.PHONY: sim
-sim: init ## Simulate the operator with new seeds (SECONDS=60)
-	$(RUN) -m tests.simulation --seconds $(SECONDS)
-
-.PHONY: bench
-bench: controlplane ## Measure against the targets; prints a table
-	$(RUN) -m bench
 
 .PHONY: demo
 demo: init ## Run a chain of three sprints on a local cluster (AGENT='command' for your own agent)

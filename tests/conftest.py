@@ -6,6 +6,8 @@ import sys
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("tests.support.cluster", "tests.support.processnode")
+
 # The time that an example takes depends on the machine, so it decides nothing.
 settings.register_profile("codecourier", deadline=None, print_blob=True)
 settings.load_profile("codecourier")

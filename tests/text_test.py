@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from codecourier.text import BODY_MAX_BYTES, TITLE_MAX_CHARS, defuse_body, defuse_title, has_marker, marker
 
-# What GitHub, GitLab and common bots act upon, written down apart from the code under test. A detector reads the text as
+# What GitHub, GitLab and common bots act upon, written down apart from the code under test. A detector reads the
+# text as
 # a forge would after rendering: emphasis and backslashes gone, entities decoded.
 KEYWORD = r"(?:close[sd]?|closing|fix(?:es|ed|ing)?|resolve[sd]?|resolving|implement(?:s|ed|ing)?)"
 REFERENCE = (
@@ -38,16 +39,114 @@ def assert_harmless(text: str) -> None:
     assert all(c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} for c in text)
 
 
+# fmt: off: one line for many short fragments
 FRAGMENTS = st.sampled_from(
-    """Fixes|closes|F*i*xes|resolved:|fix|implementing| |\n|\n\n|  |\t|\r\n|\u2028|#1|#|1|GH-7|owner/repo#2|own#3|-|_|.|(|)|:
-[|]|<|>|https://github.com/o/r/issues/4|https://forge.test/g/p/-/merge_requests/5|@|@user|@org/team|user@example.com|\\|/merge
-/|/usr/bin|[skip ci]|[ci skip]|[no ci]|skip|ci|***NO_CI***|***|NO_CI|no_ci|skip-checks: true|Signed-off-by: A <a@b.c>|!|![|](|img
-![x](https://e.test/p.png)|<img src=x>|<!--|-->|<!-- codecourier run=u attempt=1 -->|[//]: # (hidden)|```|````|~~~|```py|``` py hidden
-    ```|  ```|> ```|- ```|`|*|_|~|&|&commat;|&#35;|&#x40;|&lt;|;|amp|\u200b|\u202e|\u2066|\u3164|\U000e0041|\ud800|\x00|\x1b
-<https://example.com>|é|漢字|👩\u200d💻|issue|codecourier-run: x|Change-Id: I1|<details>|</details>|http://x""".replace(
-        "\n", "|"
-    ).split("|")
+    [
+        "Fixes",
+        "closes",
+        "F*i*xes",
+        "resolved:",
+        "fix",
+        "implementing",
+        " ",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "  ",
+        "\t",
+        "\r",
+        "",
+        "\u2028",
+        "#1",
+        "#",
+        "1",
+        "GH-7",
+        "owner/repo#2",
+        "own#3",
+        "-",
+        "_",
+        ".",
+        "(",
+        ")",
+        ":",
+        "[",
+        "]",
+        "<",
+        ">",
+        "https://github.com/o/r/issues/4",
+        "https://forge.test/g/p/-/merge_requests/5",
+        "@",
+        "@user",
+        "@org/team",
+        "user@example.com",
+        "\\",
+        "/merge",
+        "/",
+        "/usr/bin",
+        "[skip ci]",
+        "[ci skip]",
+        "[no ci]",
+        "skip",
+        "ci",
+        "***NO_CI***",
+        "***",
+        "NO_CI",
+        "no_ci",
+        "skip-checks: true",
+        "Signed-off-by: A <a@b.c>",
+        "!",
+        "![",
+        "](",
+        "img",
+        "![x](https://e.test/p.png)",
+        "<img src=x>",
+        "<!--",
+        "-->",
+        "<!-- codecourier run=u attempt=1 -->",
+        "[//]: # (hidden)",
+        "```",
+        "````",
+        "~~~",
+        "```py",
+        "``` py hidden",
+        "    ```",
+        "  ```",
+        "> ```",
+        "- ```",
+        "`",
+        "*",
+        "_",
+        "~",
+        "&",
+        "&commat;",
+        "&#35;",
+        "&#x40;",
+        "&lt;",
+        ";",
+        "amp",
+        "\u200b",
+        "\u202e",
+        "\u2066",
+        "\u3164",
+        "\U000e0041",
+        "\ud800",
+        "\x00",
+        "\x1b",
+        "<https://example.com>",
+        "\xe9",
+        "\u6f22\u5b57",
+        "\U0001f469\u200d\U0001f4bb",
+        "issue",
+        "codecourier-run: x",
+        "Change-Id: I1",
+        "<details>",
+        "</details>",
+        "http://x",
+    ]
 )
+# fmt: on
 AGENT_TEXT = st.one_of(
     st.text(),
     st.lists(st.one_of(FRAGMENTS, st.just("\n"), st.just(" "), st.text(max_size=3)), max_size=30).map("".join),

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from codecourier.controller.serve import serve
 from codecourier.errors import SettingsError
 from codecourier.kube.access import AccessError, load_access
 from codecourier.local import commands as local
+from codecourier.local.demo.play import play
+from codecourier.local.errors import LocalError
 from codecourier.settings import load_settings
 
 __all__ = ["app", "main"]
@@ -49,6 +52,23 @@ def operator(
         raise typer.Exit(2) from error
     if not is_graceful:
         typer.echo("error: the Lease was lost to another operator; this one ends.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    agent: Annotated[
+        str | None, typer.Option(help="A shell command to use as the agent; default: the scripted one.")
+    ] = None,
+    state_dir: Annotated[Path, typer.Option(help="State folder of the cluster.")] = Path(".codecourier"),
+) -> None:
+    """Run a chain of three sprints on an embedded cluster, and show it live."""
+    try:
+        is_completed = play(state_dir, agent, Console())
+    except LocalError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    if not is_completed:
         raise typer.Exit(1)
 
 

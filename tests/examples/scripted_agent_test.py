@@ -173,16 +173,16 @@ def test_it_leaves_a_process_behind(place: Place) -> None:
     # Whoever stays behind holds the pipe open and lives in a session of its own, where that can be had.
     said = [process.stdout.readline() for _ in range(3)]
     assert "a process of mine stays behind\n" in said
-    left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if works_in(pid, place.workspace)]
+    left = [entry for entry in Path("/proc").glob("[0-9]*") if works_in(entry, place.workspace)]
     assert left
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    for entry in left:
+        os.kill(int(entry.name), signal.SIGKILL)
     process.stdout.close()
 
 
-def works_in(pid: int, folder: Path) -> bool:
+def works_in(process: Path, folder: Path) -> bool:
     """Tell whether a process has this working folder."""
     try:
-        return os.readlink(f"/proc/{pid}/cwd") == str(folder)
+        return (process / "cwd").readlink() == folder
     except OSError:
         return False

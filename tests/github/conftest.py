@@ -116,7 +116,7 @@ def forge(control: ForgeControl, clock: Clock) -> Iterator[GitHubForge]:
 def no_credential_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
     yield
-    records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]  # type: ignore[arg-type]
+    records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
     shown = [f"{record.getMessage()} {record.__dict__}" for record in records]
     assert not [line for line in shown if CREDENTIALS.search(line)]
 

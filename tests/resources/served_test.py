@@ -122,8 +122,8 @@ async def test_defaults_of_nested_parts_are_filled_in(api: Api) -> None:
 
 async def test_an_unknown_field_is_refused_by_name_where_validation_is_strict(api: Api) -> None:
     body = manifest(CRDS["Run"])
-    body["spec"]["promt"] = "x"
+    body["spec"]["promptt"] = "x"
     async with api.namespace() as namespace:
         answer = await api.ask("POST", resources_path(CRDS["Run"], namespace), body, fieldValidation="Strict")
     assert answer.code == 400
-    assert 'unknown field "spec.promt"' in answer.body["message"]
+    assert 'unknown field "spec.promptt"' in answer.body["message"]

@@ -1,7 +1,8 @@
 """What a hostile agent may leave in the workspace, against the real collect and publish.
 
-Each test prepares the workspace with checkout, plays the agent by hand, and runs the next steps as processes. The canary is
-a file that only stands for what the agent must not reach; it may be nowhere in what leaves the pod.
+Each test prepares the workspace with checkout, plays the agent by hand, and runs the next steps as processes. The
+canary
+is a file that stands for what the agent must not reach; it may be nowhere in what leaves the pod.
 """
 
 import base64

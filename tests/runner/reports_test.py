@@ -1,5 +1,6 @@
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,8 @@ def test_a_summary_is_cleaned_and_cut(tmp_path: Path) -> None:
 def test_links_fifos_and_folders_are_left_out(tmp_path: Path, name: str) -> None:
     canary = tmp_path / "canary"
     canary.write_text('{"text": "canary-token"}')
-    for number, make in enumerate((lambda path: path.symlink_to(canary), os.mkfifo, Path.mkdir)):
+    makers: tuple[Callable[[Path], object], ...] = (lambda path: path.symlink_to(canary), os.mkfifo, Path.mkdir)
+    for number, make in enumerate(makers):
         folder = tmp_path / str(number)
         folder.mkdir()
         make(folder / name)

@@ -1,4 +1,4 @@
-"""The supervisor as the first process of a container: of this machine's sh, and in a PID namespace where one can be had."""
+"""The supervisor, run by this machine's sh; also as PID 1 of a PID namespace, where one can be had."""
 
 import json
 import os

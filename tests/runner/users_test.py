@@ -1,15 +1,18 @@
 """The users of the containers as the kernel sees them; as root, since only root may become them."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import codecourier
 from codecourier.task import AGENT_UID, COURIER_UID, SHARED_GID, Publication, StepState, Task
 from tests.runner.conftest import READ_TOKEN, WRITE_TOKEN
 from tests.support.git_https import GitServer, git
@@ -29,7 +32,24 @@ cat "$TOKEN" && exit 9
 exit 0
 """
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the users of a pod")
+_READS_SOURCE = "import sys; sys.path.insert(0, sys.argv[1]); import codecourier.task"
+
+
+def _find_python() -> str | None:
+    """Find a Python that the users of a pod can run our code with; root's own folder may be closed to them."""
+    source = str(Path(codecourier.__file__).parents[1])
+    for python in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError):
+            command = [python, "-I", "-c", _READS_SOURCE, source]
+            done = subprocess.run(command, user=COURIER_UID, group=SHARED_GID, capture_output=True, check=False)
+            if done.returncode == 0:
+                return python
+    return None
+
+
+_PYTHON = _find_python() if os.geteuid() == 0 else None
+
+pytestmark = pytest.mark.skipif(_PYTHON is None, reason="needs root, and a Python that other users may run")
 
 
 @pytest.fixture
@@ -38,6 +58,8 @@ def pod(task: Task, server: GitServer) -> Iterator[Pod]:
     folder = Path(tempfile.mkdtemp(prefix="codecourier-users-"))
     folder.chmod(0o755)
     pod = Pod(folder, dataclasses.replace(task, agent_command=("sh", "-c", _AGENT)), ca_file=server.ca_file)
+    assert _PYTHON is not None
+    pod.python = _PYTHON
     for volume in pod.volumes.iterdir():
         os.chown(volume, 0, SHARED_GID)
         volume.chmod(0o2775)

@@ -27,6 +27,7 @@ from codecourier.local.cluster import LocalCluster
 from codecourier.local.processes import wait_until
 from codecourier.local.processnode.node import NODE_FILE
 from codecourier.local.processnode.orphans import stop_everything
+from codecourier.local.processnode.settings import SOURCE_ROOT
 
 __all__ = ["OwnNode", "Pods", "container", "is_root", "make_pod", "own_node", "pods", "running_node"]
 
@@ -74,11 +75,16 @@ class OwnNode:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def log_file(self) -> Path:
+        """What the node wrote."""
+        return self.state_dir.parent / f"{self.name}.log"
+
     def start(self) -> None:
         """Start it, and wait until it has written its file."""
         layout = self._cluster.layout
         (self.state_dir / NODE_FILE).unlink(missing_ok=True)
-        with (self.state_dir.parent / f"{self.name}.log").open("ab") as log:
+        with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "codecourier.local.processnode", "--no-bind"),
@@ -91,8 +97,14 @@ class OwnNode:
                     *self._options,
                 ],
                 stderr=log,
+                # The package need not be installed.
+                env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
             )
-        assert wait_until((self.state_dir / NODE_FILE).exists, timeout_seconds=_WAIT_SECONDS)
+        process = self._process
+        wait_until(
+            lambda: (self.state_dir / NODE_FILE).exists() or process.poll() is not None, timeout_seconds=_WAIT_SECONDS
+        )
+        assert process.poll() is None, self.log_file.read_text(encoding="utf-8")
 
     def kill(self) -> None:
         """Kill the node alone; its containers run on."""

@@ -90,6 +90,7 @@ class Pod:
         if ca_file is not None:
             (self.volumes / "ca" / "ca.crt").write_bytes(ca_file.read_bytes())
         self.logs = ""
+        self.python = sys.executable
 
     @property
     def workspace(self) -> Path:
@@ -118,7 +119,7 @@ class Pod:
     def command(self, container: str) -> list[str]:
         if container in {"agent", "verify"}:
             return ["sh", self.layout(container).supervisor, container]
-        return [sys.executable, "-I", "-c", _BOOT, str(_SOURCE), f"codecourier.runner.{container}"]
+        return [self.python, "-I", "-c", _BOOT, str(_SOURCE), f"codecourier.runner.{container}"]
 
     def environment(self, container: str, variables: dict[str, str]) -> dict[str, str]:
         layout = self.layout(container)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from codecourier.controller.credentials import Credentials, decode_key
@@ -143,10 +144,8 @@ class Effects:
             if problem is not None:
                 return problem
         metadata = secret["metadata"]
-        try:
+        with suppress(NotFound):
             await self._api.delete(SECRETS, effect.namespace, effect.secret, uid=metadata["uid"])
-        except NotFound:
-            pass
         self._store.cache(SECRETS).note_delete(effect.namespace, effect.secret, metadata["uid"])
         return None
 

@@ -1,7 +1,8 @@
 """The HTTP under PyGithub, with every bound that PyGithub leaves open.
 
 PyGithub sleeps and asks again after a 202, follows a 301 with the credential as often as it is told to, reads an
-answer of any size, and its timeout starts anew with every byte. The connection here is handed to it for each call: no redirect,
+answer of any size, and its timeout starts anew with every byte. The connection here is handed to it for each call:
+no redirect,
 no retry, no cookie, one deadline, one bound on the size.
 """
 

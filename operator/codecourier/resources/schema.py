@@ -102,9 +102,7 @@ def _name_rules(kind: type[Resource]) -> Iterable[Rule]:
     """Names end at 253 characters anyway; a shorter limit leaves room for what is appended to them."""
     limit = kind.info.name_max_length
     if limit < 253:  # noqa: PLR2004  what Kubernetes itself allows
-        yield Rule(
-            f"size(self.metadata.name) <= {limit}", f"must be at most {limit} characters", field_path=".metadata.name"
-        )
+        yield Rule(f"size(self.metadata.name) <= {limit}", f"must be at most {limit} characters", field_path=_NAME_PATH)
 
 
 def _check_docstrings(annotation: Any, place: _Place) -> None:

@@ -66,15 +66,25 @@ signal_all() {
     fi 2>/dev/null
 }
 
-# Runs beside the command: its time, the stop file, and a bound on what is kept of its output.
+# Runs beside the command: its time, the stop file, and a bound on what is kept of its output. Ends the command itself, for
+# not every shell can be trusted to wake from its wait.
 watch() {
+    signal=USR1
+    watch_on "$1"
+    kill -s "$signal" $$
+    signal_all TERM
+    sleep "$grace_period"
+    signal_all KILL
+}
+
+watch_on() {
     tick
     end=$((now + $1))
     while [ "$now" -lt "$end" ]; do
         sleep 1
         tick
         if [ -e "$control/stop" ]; then
-            kill -s USR2 $$
+            signal=USR2
             return
         fi
         if [ -n "$captured" ] && [ "$(wc -c <"$log")" -gt 1048576 ]; then
@@ -82,7 +92,6 @@ watch() {
             : >"$log"
         fi
     done
-    kill -s USR1 $$
 }
 
 # Waits until a process of ours is gone, at most the grace period.
@@ -122,8 +131,7 @@ run() {
     # Killed while it sleeps, it must not leave a sleep behind that keeps our output open.
     watch "$3" </dev/null >/dev/null 2>&1 &
     watcher=$!
-    # Without the error output bash would remark on every child that a signal ended.
-    wait "$child" 2>/dev/null
+    wait "$child"
     code=$?
     # Not TERM: a subshell of dash that has only just begun loses it.
     {

@@ -96,7 +96,7 @@ def test_token_for_another_repository_finds_nothing(repository: ForgeRepository)
 
 @pytest.mark.parametrize("token", [None, "github_pat_unknown"])
 def test_nobody_is_asked_for_a_credential(repository: ForgeRepository, token: str | None) -> None:
-    with pytest.raises(GitFailedError, match="(could not read Username|Authentication failed)"):
+    with pytest.raises(GitFailedError, match=r"(could not read Username|Authentication failed)"):
         repository.git("clone", repository.clone_url, "nothing", token=token)
 
 
@@ -244,7 +244,7 @@ def test_workflow_refusal_names_the_app(repository: ForgeRepository) -> None:
     token = repository.control.mint_token(installation)
     clone = repository.clone(token)
     repository.commit(clone, {WORKFLOW: "on: push\n"})
-    with pytest.raises(GitFailedError, match="refusing to allow a GitHub App .* without `workflows` permission"):
+    with pytest.raises(GitFailedError, match=r"refusing to allow a GitHub App .* without `workflows` permission"):
         repository.git("push", "origin", "HEAD:refs/heads/ci", token=token, folder=clone)
 
 

@@ -31,4 +31,4 @@ def test_a_pod_runs_and_what_is_not_isolated_is_said(pods: Pods) -> None:
     pod = pods.wait_phase("plain", "Succeeded")
     assert pods.log("plain", "main") == "hi"
     assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] == "told"
-    assert "NOT isolated" in (pods.node.state_dir.parent / f"{pods.node.name}.log").read_text()
+    assert "NOT isolated" in pods.node.log_file.read_text()

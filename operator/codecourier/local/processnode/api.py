@@ -75,6 +75,8 @@ class Api:
 
     async def disconnect(self) -> None:
         """Cut every connection, what is under way with it; further requests wait until `reconnect`."""
+        if not self.is_online:
+            return
         self._online.clear()
         for line in self._under_way:
             line.reschedule(asyncio.get_running_loop().time())

@@ -15,7 +15,7 @@ __all__ = ["Listener", "Reflector"]
 
 _LOG = logging.getLogger(__name__)
 _FIRST_RETRY_SECONDS = 0.1
-_LAST_RETRY_SECONDS = 5.0
+_LAST_RETRY_SECONDS = 2.0
 _GONE = 410
 
 

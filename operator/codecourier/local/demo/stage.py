@@ -1,0 +1,107 @@
+"""What the demonstration needs to stand before it begins: a repository, a namespace, a Project, a Workflow, a chain."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codecourier.controller.kinds import CHAINS, PROJECTS, WORKFLOWS
+from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
+from codecourier.kube.errors import AlreadyExists
+from codecourier.local.errors import LocalError
+from codecourier.local.forge.control import ForgeControl
+from codecourier.resources.meta import API_VERSION
+
+__all__ = ["Stage", "ensure_namespace", "example_workflow", "set_stage"]
+
+OPERATOR_NAMESPACE = "codecourier-system"
+"""Where the operator's Lease lies."""
+
+_EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
+_FILES = {
+    "README.md": "# shop\n\nA small shop.\n",
+    "shop.py": 'def total(prices):\n    """Return the sum of prices, in cents."""\n    return sum(prices)\n',
+    "shop_test.py": "from shop import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the demonstration plays."""
+
+    namespace: str
+    chain: str
+    repository: str
+    """Full name at the forge, `owner/name`."""
+
+
+def example_workflow(command: list[str] | None = None) -> Json:
+    """Return the scripted Workflow of `examples/`, with another agent's command where one is given.
+
+    Raises
+    ------
+    LocalError
+        If the examples are not there: they are part of a checkout, not of the installed package.
+    """
+    path = _EXAMPLES / "workflow-scripted.yaml"
+    try:
+        workflow: Json = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LocalError(f"{path} is missing: run the demonstration from a checkout") from error
+    if command is not None:
+        workflow["spec"]["agent"]["command"] = command
+        workflow["spec"].pop("verify", None)
+    return workflow
+
+
+async def ensure_namespace(api: KubeApi, name: str) -> None:
+    """Make a namespace unless it is there."""
+    await _create(api, NAMESPACES, {"metadata": {"name": name}})
+
+
+async def set_stage(
+    api: KubeApi, forge: ForgeControl, forge_url: str, stage: Stage, *, sprints: int, command: list[str] | None = None
+) -> None:
+    """Make all that the chain needs, then the chain itself."""
+    owner = stage.repository.partition("/")[0]
+    forge.create_repository(stage.repository, files=_FILES)
+    token = forge.create_token(
+        owner, [stage.repository], {"contents": "write", "pull_requests": "write", "metadata": "read"}
+    )
+    await ensure_namespace(api, stage.namespace)
+    secret = {"metadata": {"name": "repository-token"}, "data": {"token": base64.b64encode(token.encode()).decode()}}
+    await _create(api, SECRETS, secret, stage.namespace)
+    repository = {
+        "url": f"{forge_url}/{stage.repository}",
+        "isDefault": True,
+        "credentialRef": {"name": "repository-token"},
+    }
+    await _create(api, PROJECTS, _resource("Project", "default", {"repositories": [repository]}), stage.namespace)
+    await _create(api, WORKFLOWS, example_workflow(command), stage.namespace)
+    spec = {
+        "workflowRef": {"name": "scripted"},
+        "sprintRange": {"first": 1, "last": sprints},
+        "prompt": "Keep a changelog: in each sprint write the sprint's page and add a line to CHANGELOG.md.",
+    }
+    await api.create(CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
+
+
+def _resource(kind: str, name: str, spec: Json) -> Json:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def _placed(obj: Json, namespace: str) -> Json:
+    metadata: dict[str, Any] = {**obj["metadata"], "namespace": namespace}
+    return {**obj, "metadata": metadata}
+
+
+async def _create(api: KubeApi, resource: Resource, obj: Json, namespace: str | None = None) -> None:
+    body = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+    try:
+        await api.create(resource, body if namespace is None else _placed(body, namespace))
+    except AlreadyExists:
+        return

@@ -1,0 +1,84 @@
+"""The operator as a child process, for the demonstration and the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+__all__ = ["OperatorProcess"]
+
+_STOP_SECONDS = 30
+
+
+class OperatorProcess:
+    """One operator of an embedded cluster; use it as a context manager.
+
+    Parameters
+    ----------
+    kubeconfig
+        The cluster.
+    forge_ca
+        Certificate authority of the forge.
+    log
+        File that its output is appended to.
+    identity
+        Its name in the Lease.
+    environment
+        Further variables.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        forge_ca: Path,
+        log: Path,
+        *,
+        identity: str = "operator",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._log = log
+        self._identity = identity
+        self._environment = {"CODECOURIER_FORGE_CA_FILE": str(forge_ca), **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.terminate()
+
+    def start(self) -> None:
+        """Start it."""
+        command = [sys.executable, "-m", "codecourier.cli", "operator", "--kubeconfig", str(self._kubeconfig)]
+        command += ["--listen-port", "0", "--identity", self._identity]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env={**os.environ, **self._environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it as a crash would, without a chance to tidy up."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def terminate(self) -> int | None:
+        """Ask it to end and wait; return its exit code, or None when it was never started."""
+        if self._process is None:
+            return None
+        self._process.terminate()
+        try:
+            return self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
