@@ -16,7 +16,7 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 
 RUN := .venv/bin/python
 # Folders that hold Python; those that do not exist yet are left out.
-CODE := $(wildcard operator tests tools bench examples)
+CODE := $(wildcard operator tests tools bench)
 export PYTEST_ARGS ?=
 export AGENT ?=
 

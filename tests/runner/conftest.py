@@ -8,7 +8,7 @@ from tests.support.forge import forge, repository
 from tests.support.git_https import GitServer, git, serve_git
 from tests.support.sandbox import Pod, make_task
 
-__all__ = ["READ_TOKEN", "WRITE_TOKEN", "FILES", "bare", "forge", "make_pod", "repository", "server", "task"]
+__all__ = ["FILES", "READ_TOKEN", "WRITE_TOKEN", "bare", "forge", "make_pod", "repository", "server", "task"]
 
 READ_TOKEN = "canary-read-3f9a1c77d2"
 WRITE_TOKEN = "canary-write-8be04d51a6"
