@@ -80,6 +80,7 @@ class Reason(StrEnum):
     RATE_LIMITED = "RateLimited"
     PULL_REQUEST_REFUSED = "PullRequestRefused"
     REPORT_LOST = "ReportLost"
+    SANDBOX_RESTARTED = "SandboxRestarted"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -147,6 +148,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.FORGE_UNAVAILABLE: "{repository} does not answer as it should: {detail}",
     Reason.RATE_LIMITED: "The host of {repository} asks to wait: {detail}",
     Reason.PULL_REQUEST_REFUSED: "The work is on branch {branch}, but its pull request was refused: {detail}",
+    Reason.SANDBOX_RESTARTED: "The node made the pod's containers anew, so that what they had was lost: {detail}",
     Reason.REPORT_LOST: "Step {step} ended without a report that could be read: {detail}",
 }
 """The sentence of each reason."""
@@ -162,6 +164,7 @@ RETRYABLE = frozenset(
         Reason.CREDENTIALS_MISSING,
         Reason.PROVIDER_LIMIT,
         Reason.REPORT_LOST,
+        Reason.SANDBOX_RESTARTED,
         Reason.DELETED,
     }
 )

@@ -28,6 +28,7 @@ _STEP_REASONS = {
     "CredentialsRefused": Reason.CREDENTIALS_REFUSED,
     "ForgeUnavailable": Reason.FORGE_UNAVAILABLE,
     "RateLimited": Reason.RATE_LIMITED,
+    "SandboxRestarted": Reason.SANDBOX_RESTARTED,
     "SecretInOutput": Reason.SECRET_IN_OUTPUT,
 }
 
@@ -78,6 +79,9 @@ def read_outcome(pod: PodView, log: str | None, *, deadline_seconds: int, now: d
     if failure is None:
         return Outcome(SandboxPhase.COMPLETED, *_success(result), steps, result, has_lost_details=has_lost_details)
     after = failure.retry_after_seconds
+    if after is None and publication is not None and failure.reason is Reason.PROVIDER_LIMIT:
+        # The agent may have named a date, which the supervisor, a shell script, leaves to collect.
+        after = publication.retry_after_seconds
     return Outcome(
         SandboxPhase.EXPIRED if failure.reason is Reason.DEADLINE_EXCEEDED else SandboxPhase.FAILED,
         failure.reason,

@@ -1,0 +1,81 @@
+"""Objects for tests of the core: valid, small, and with every identity told apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from codecourier.core.naming import FINALIZER
+from codecourier.resources.meta import LocalReference, ObjectMeta
+from codecourier.resources.project import Limits, Project, ProjectSpec, Repository
+from codecourier.resources.run import Run, RunPhase, RunSpec, RunStatus
+from codecourier.resources.sprint_chain import SprintChain, SprintChainSpec, SprintRange
+from codecourier.resources.workflow import Agent, Workflow, WorkflowSpec
+
+__all__ = [
+    "BASE",
+    "NOW",
+    "URL",
+    "make_chain",
+    "make_project",
+    "make_run",
+    "make_workflow",
+    "queued",
+]
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+URL = "https://forge.test/example/shop"
+BASE = "a" * 40
+
+
+def _meta(name: str, **changes: Any) -> ObjectMeta:
+    fields: dict[str, Any] = {
+        "name": name,
+        "namespace": "shop",
+        "uid": f"uid-{name}",
+        "creation_timestamp": NOW,
+        "finalizers": (FINALIZER,),
+    }
+    return ObjectMeta(**{**fields, **changes})
+
+
+def make_project(*, limit: int = 5, suspend: bool = False) -> Project:
+    """Return a Project with one repository."""
+    repository = Repository(url=URL, credential_ref=LocalReference(name="token"), is_default=True)
+    spec = ProjectSpec(repositories=(repository,), limits=Limits(max_concurrent_runs=limit), suspend=suspend)
+    return Project(metadata=_meta("default"), spec=spec)
+
+
+def make_workflow(**changes: Any) -> Workflow:
+    """Return a Workflow."""
+    fields: dict[str, Any] = {"image": "busybox", "agent": Agent(command=("true",))}
+    return Workflow(metadata=_meta("scripted"), spec=WorkflowSpec(**{**fields, **changes}))
+
+
+def make_run(name: str = "fix", *, age_seconds: int = 0, metadata: dict[str, Any] | None = None, **spec: Any) -> Run:
+    """Return a Run that nobody has looked at."""
+    created = {"creation_timestamp": NOW - timedelta(seconds=age_seconds), **(metadata or {})}
+    fields: dict[str, Any] = {"workflow_ref": LocalReference(name="scripted"), "prompt": "Mend it."}
+    return Run(metadata=_meta(name, **created), spec=RunSpec(**{**fields, **spec}))
+
+
+def queued(run: Run, **changes: Any) -> Run:
+    """Return a Run that was accepted and waits for a place."""
+    fields: dict[str, Any] = {
+        "phase": RunPhase.QUEUED,
+        "attempt": run.spec.attempt,
+        "workflow": make_workflow().spec,
+        "repository_url": URL,
+    }
+    return run.updated(status=RunStatus(**{**fields, **changes}))
+
+
+def make_chain(*, last: int = 3, metadata: dict[str, Any] | None = None, **spec: Any) -> SprintChain:
+    """Return a SprintChain that nobody has looked at."""
+    fields: dict[str, Any] = {
+        "workflow_ref": LocalReference(name="scripted"),
+        "sprint_range": SprintRange(first=1, last=last),
+        "prompt": "Build it.",
+        "base_branch": "main",
+    }
+    return SprintChain(metadata=_meta("nightly", **(metadata or {})), spec=SprintChainSpec(**{**fields, **spec}))
