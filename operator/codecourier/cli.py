@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from codecourier.controller.serve import serve
 from codecourier.errors import SettingsError
@@ -64,7 +63,7 @@ def demo(
 ) -> None:
     """Run a chain of three sprints on an embedded cluster, and show it live."""
     try:
-        is_completed = play(state_dir, agent, Console())
+        is_completed = play(state_dir, agent)
     except LocalError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

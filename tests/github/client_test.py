@@ -102,6 +102,14 @@ async def test_pull_request_is_opened_and_found_by_its_marker(
 
 async def test_pull_requests_are_found_in_every_state(forge: GitHubForge, place: Place) -> None:
     repo = place.by_token(place.personal())
+    made = requests.post(  # noqa: ASYNC210  nothing else waits for this loop
+        f"{place.control.address.api_url}/repos/{place.name}/git/refs",
+        json={"ref": "refs/heads/feature/total", "sha": place.sha},
+        headers={"Authorization": f"Bearer {place.personal()}"},
+        verify=str(place.control.address.ca_path),
+        timeout=30,
+    )
+    assert made.ok, made.text
     for number, (body, state) in enumerate([({"state": "closed"}, "PATCH"), (None, "PUT")], start=1):
         place.control.commit(place.name, "feature/total", {f"{number}": "x"})
         opened = await forge.open_pull_request(repo, DRAFT)
@@ -113,7 +121,7 @@ async def test_pull_requests_are_found_in_every_state(forge: GitHubForge, place:
             verify=str(place.control.address.ca_path),
             timeout=30,
         )
-        assert answer.ok
+        assert answer.ok, answer.text
     found = await forge.find_pull_requests(repo, "feature/total", MARKER)
     assert [facts.state for facts in found] == [PullRequestState.MERGED, PullRequestState.CLOSED]
 
@@ -170,9 +178,6 @@ async def test_reads_are_not_repeated(forge: GitHubForge, place: Place) -> None:
 
 async def test_refused_pull_request_names_the_field(forge: GitHubForge, place: Place) -> None:
     with pytest.raises(Invalid, match=r"PullRequest\.head: invalid"):
-        await forge.open_pull_request(place.by_app, DRAFT)
-    place.control.commit(place.name, "feature/total", {})
-    with pytest.raises(ForgeError, match=r"No commits between|invalid"):
         await forge.open_pull_request(place.by_app, DRAFT)
 
 

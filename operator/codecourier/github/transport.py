@@ -121,7 +121,7 @@ class Connection(HTTPSRequestsConnectionClass):
         """
         try:
             return self._exchange()
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' own errors are OSErrors
             problem = self._problem(error)
         # Raised here, so that the library's error, which holds the request and its credential, is not carried along.
         raise problem
@@ -186,6 +186,8 @@ class Connection(HTTPSRequestsConnectionClass):
 
     def _problem(self, error: Exception) -> Unavailable:
         """Say what a library's error means, and whether the request was sent."""
+        if isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException):
+            return self._unavailable(f"no trusted connection to {self._base_url}: {error}", is_sent=False)
         if isinstance(error, requests.exceptions.SSLError):
             advice = "its certificate is not trusted or TLS failed; name its CA bundle in the settings"
             return self._unavailable(f"no trusted connection to {self._base_url}: {advice}", is_sent=False)

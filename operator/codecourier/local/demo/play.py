@@ -29,7 +29,7 @@ _LIMIT_SECONDS = 900
 """When the demonstration gives up on a chain that does not end."""
 
 
-def play(state_dir: Path, agent: str | None, console: Console) -> bool:
+def play(state_dir: Path, agent: str | None) -> bool:
     """Play the demonstration; return whether its chain completed.
 
     Parameters
@@ -38,9 +38,8 @@ def play(state_dir: Path, agent: str | None, console: Console) -> bool:
         State folder of the cluster.
     agent
         A shell command to use as the agent; None for the scripted one.
-    console
-        Where it is shown.
     """
+    console = Console()
     started = time.monotonic()
     cluster = LocalCluster(state_dir, report=console.print)
     cluster.up()
