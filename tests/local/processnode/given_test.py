@@ -149,8 +149,8 @@ def test_a_rotated_secret_reaches_a_running_container(pods: Pods) -> None:
     pods.wait_phase("reading", "Succeeded")
 
 
-def test_our_image_has_this_python_environment_and_any_other_the_hosts_programs(pods: Pods) -> None:
-    script = "import codecourier.task, aiohttp, sys; print(sys.flags.isolated, sys.prefix)"
+def test_our_image_has_the_steps_and_any_other_the_hosts_programs(pods: Pods) -> None:
+    script = "import codecourier.runner.publish, sys; print(sys.flags.isolated, sys.prefix)"
     ours = {
         "name": "ours",
         "image": "codecourier.dev/courier:0.1.0",
