@@ -1,0 +1,254 @@
+"""A Run's transitions, each from a world to a plan."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from codecourier.core.facts import (
+    BranchHeadAsk,
+    BranchHeadFact,
+    Problem,
+    PullRequestFact,
+    PullRequestsAsk,
+    PullRequestsFact,
+    PullRequestState,
+)
+from codecourier.core.intents import Create, OpenPullRequest, Plan
+from codecourier.core.reasons import Reason
+from codecourier.core.run import plan_run
+from codecourier.core.run_start import build_sandbox
+from codecourier.core.run_status import RunWorld
+from codecourier.resources.notification import Notification
+from codecourier.resources.project import AdmittedRun, Project
+from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus, Try
+from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase, SandboxResult, SandboxStatus
+from codecourier.resources.usage_record import UsageRecord
+from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
+
+HEAD = "b" * 40
+FACTS = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
+
+
+def admitting(run: Run, try_number: int = 1) -> Project:
+    """Return a Project that gives a Run a place for a try."""
+    entry = AdmittedRun(name=run.name, uid=run.uid, attempt=1, try_number=try_number, admission_time=NOW)
+    project = make_project()
+    return project.updated(status=project.status.updated(admitted=(entry,)))
+
+
+def running(**changes: object) -> Run:
+    """Return a Run whose first try is under way."""
+    run = make_run(base_branch="main")
+    fields = {"phase": RunPhase.RUNNING, "tries": (Try(number=1, sandbox=build_sandbox(run, 1, 1).name),)}
+    return queued(run, base_branch="main", base_commit=BASE, branch="codecourier/fix", **{**fields, **changes})
+
+
+def ended(run: Run, phase: SandboxPhase, reason: Reason, state: PublishState | None = None) -> Sandbox:
+    """Return the Sandbox of a Run's last try after its end."""
+    commit = HEAD if state is PublishState.PUSHED else None
+    result = SandboxResult(state=state, commit=commit) if state is not None else None
+    status = SandboxStatus(
+        phase=phase, reason=reason.value, message="So it was.", start_time=NOW, finish_time=NOW, result=result
+    )
+    return build_sandbox(run, 1, len(run.status.tries)).updated(status=status)
+
+
+def plan_end(run: Run, sandbox: Sandbox) -> Plan:
+    """Plan for a Run whose Sandbox has ended and whose UsageRecord was made."""
+    return plan_run(
+        RunWorld(run, admitting(run), make_workflow(), None, (sandbox,), records=frozenset({sandbox.name})), NOW
+    )
+
+
+def status_of(plan: Plan) -> RunStatus:
+    """Return the status that a plan writes."""
+    assert isinstance(plan.status, RunStatus)
+    return plan.status
+
+
+def test_a_run_that_names_what_is_there_is_queued_with_its_workflow_recorded() -> None:
+    plan = plan_run(RunWorld(make_run(), make_project(), make_workflow(), None), NOW)
+    status = status_of(plan)
+    assert (status.phase, status.workflow, status.repository_url) == (RunPhase.QUEUED, make_workflow().spec, URL)
+
+
+@pytest.mark.parametrize(
+    ("run", "has_workflow", "reason", "is_stalled"),
+    [
+        (make_run(), False, Reason.WORKFLOW_NOT_FOUND, False),
+        (make_run(age_seconds=301), False, Reason.WORKFLOW_NOT_FOUND, True),
+        (make_run(repository_url=f"{URL}-other"), True, Reason.REPOSITORY_NOT_ALLOWED, True),
+    ],
+)
+def test_a_run_that_names_what_is_not_there_waits_and_says_so(
+    run: Run, *, has_workflow: bool, reason: Reason, is_stalled: bool
+) -> None:
+    workflow = make_workflow() if has_workflow else None
+    status = status_of(plan_run(RunWorld(run, make_project(), workflow, None), NOW))
+    ready = status.condition("Ready")
+    assert ready is not None
+    assert (status.phase, ready.reason, status.condition("Stalled") is not None) == (
+        RunPhase.PENDING,
+        reason,
+        is_stalled,
+    )
+
+
+def test_nothing_starts_without_a_place() -> None:
+    run = queued(make_run(base_branch="main"))
+    plan = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=FACTS), NOW)
+    assert not plan.creates
+    assert status_of(plan).phase is RunPhase.QUEUED
+
+
+def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
+    run = queued(make_run(base_branch="main"))
+    plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=FACTS), NOW)
+    (create,) = plan.creates
+    assert isinstance(create, Create)
+    assert [t.sandbox for t in status_of(plan).tries] == [create.resource.metadata.name]
+    assert status_of(plan).base_commit == BASE
+
+
+def test_the_usage_record_is_made_before_the_end_is_told() -> None:
+    run = running()
+    sandbox = ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.NO_CHANGE)
+    plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW)
+    assert [type(c.resource) for c in plan.creates if isinstance(c, Create)] == [UsageRecord]
+    assert plan.status is None
+
+
+def test_nothing_to_change_is_a_success_without_a_pull_request() -> None:
+    run = running()
+    status = status_of(plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.NO_CHANGE)))
+    assert status.pull_request is not None
+    assert (status.phase, status.pull_request.phase, status.head_commit) == (
+        RunPhase.COMPLETED,
+        PullRequestPhase.SKIPPED,
+        BASE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        (Reason.NODE_LOST, RunPhase.QUEUED),
+        (Reason.FORGE_UNAVAILABLE, RunPhase.QUEUED),
+        (Reason.PROVIDER_LIMIT, RunPhase.QUEUED),
+        (Reason.AGENT_FAILED, RunPhase.FAILED),
+        (Reason.OUT_OF_MEMORY, RunPhase.FAILED),
+        (Reason.SECRET_IN_OUTPUT, RunPhase.FAILED),
+    ],
+)
+def test_only_what_lies_outside_the_agent_is_tried_again(reason: Reason, phase: RunPhase) -> None:
+    run = running()
+    status = status_of(plan_end(run, ended(run, SandboxPhase.FAILED, reason)))
+    assert (status.phase, status.retry_time is not None) == (phase, phase is RunPhase.QUEUED)
+
+
+def test_tries_end_and_waits_grow() -> None:
+    run, waits = running(), []
+    for number in (1, 2):
+        status = status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST)))
+        assert status.retry_time is not None
+        waits.append(status.retry_time - NOW)
+        next_try = Try(number=number + 1, sandbox=build_sandbox(run, 1, number + 1).name)
+        run = run.updated(status=status.updated(phase=RunPhase.RUNNING, tries=(*status.tries, next_try)))
+    assert waits == [timedelta(seconds=10), timedelta(seconds=20)]
+    assert status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST))).phase is RunPhase.FAILED
+
+
+def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
+    """Return the world of a Run that looks for its pull request."""
+    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    facts: dict[object, object] = {ask: PullRequestsFact(found)}
+    asking = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=facts), NOW)
+    if problem is not None:
+        facts[asking.effects[0]] = problem
+    return RunWorld(run, make_project(), make_workflow(), None, facts=facts)
+
+
+def claiming() -> Run:
+    """Return a Run whose work is pushed and whose pull request is claimed."""
+    run = running()
+    plan = plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.PUSHED))
+    assert not plan.effects
+    return run.updated(status=status_of(plan))
+
+
+def test_a_pull_request_is_looked_for_before_one_is_opened() -> None:
+    run = claiming()
+    assert plan_run(RunWorld(run, make_project(), make_workflow(), None), NOW).asks
+    assert [type(e) for e in plan_run(pull_request_world(run), NOW).effects] == [OpenPullRequest]
+
+
+def test_one_that_an_unanswered_call_made_is_taken() -> None:
+    found = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, is_draft=False)
+    plan = plan_run(pull_request_world(claiming(), found), NOW)
+    status = status_of(plan)
+    assert (plan.effects, status.phase) == ((), RunPhase.COMPLETED)
+    types = [
+        c.resource.spec.type for c in plan.creates if isinstance(c, Create) and isinstance(c.resource, Notification)
+    ]
+    assert types == ["PrCreated", "RunCompleted"]
+    assert len(status.unnotified) == len(types)
+
+
+def test_a_refused_pull_request_fails_the_run_and_says_where_the_work_is() -> None:
+    problem = Problem(Reason.PULL_REQUEST_REFUSED, "The work is on branch x.", is_final=True)
+    status = status_of(plan_run(pull_request_world(claiming(), problem=problem), NOW))
+    assert (status.phase, status.message) == (RunPhase.FAILED, problem.message)
+
+
+def test_an_unavailable_forge_is_waited_for() -> None:
+    problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", retry_time=NOW + timedelta(minutes=1))
+    plan = plan_run(pull_request_world(claiming(), problem=problem), NOW)
+    assert (status_of(plan).phase, plan.look_again) == (RunPhase.RUNNING, problem.retry_time)
+
+
+def test_invariant_5_cancelled_is_said_only_when_the_sandbox_is_over() -> None:
+    run = running()
+    run = run.updated(spec=run.spec.updated(cancelled=True))
+    going = build_sandbox(run, 1, 1)
+    world = RunWorld(run, make_project(), make_workflow(), None, (going,))
+    assert status_of(plan_run(world, NOW)).phase is RunPhase.RUNNING
+    assert status_of(plan_end(run, ended(run, SandboxPhase.CANCELLED, Reason.CANCELLED))).phase is RunPhase.CANCELLED
+
+
+def test_a_cancelled_run_whose_sandbox_may_be_in_flight_makes_it_to_stop_it() -> None:
+    run = running()
+    run = run.updated(spec=run.spec.updated(cancelled=True))
+    plan = plan_run(RunWorld(run, make_project(), make_workflow(), None), NOW)
+    assert [type(c.resource) for c in plan.creates if isinstance(c, Create)] == [Sandbox]
+    assert plan.status is None
+
+
+@pytest.mark.parametrize("phase", [RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED])
+def test_invariant_4_a_finished_run_stays_as_it_is(phase: RunPhase) -> None:
+    run = running(phase=phase)
+    run = run.updated(spec=run.spec.updated(cancelled=True))
+    plan = plan_run(RunWorld(run, make_project(), make_workflow(), None), NOW)
+    assert (plan.creates, plan.effects) == ((), ())
+    assert plan.status is None or status_of(plan).phase is phase
+
+
+def test_a_greater_attempt_starts_a_finished_run_again_with_its_recorded_workflow() -> None:
+    run = running(phase=RunPhase.FAILED)
+    run = run.updated(spec=run.spec.updated(attempt=2))
+    other = make_workflow(image="another")
+    status = status_of(plan_run(RunWorld(run, make_project(), other, None), NOW))
+    assert (status.phase, status.attempt, status.tries) == (RunPhase.QUEUED, 2, ())
+    assert status.workflow == make_workflow().spec
+
+
+def test_a_notification_that_was_not_made_is_made_and_one_that_was_is_not_made_again() -> None:
+    found = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, is_draft=False)
+    plan = plan_run(pull_request_world(claiming(), found), NOW)
+    run = claiming().updated(status=status_of(plan))
+    first, second = status_of(plan).unnotified
+    settling = RunWorld(run, make_project(), make_workflow(), None, notifications=frozenset({first}))
+    assert [c.resource.metadata.name for c in plan_run(settling, NOW).creates if isinstance(c, Create)] == [second]
+    settled = RunWorld(run, make_project(), make_workflow(), None, notifications=frozenset({first, second}))
+    assert status_of(plan_run(settled, NOW)).unnotified == ()
