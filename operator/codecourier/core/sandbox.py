@@ -41,6 +41,7 @@ from codecourier.resources.project import CommitIdentity, Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
 from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import WorkflowSpec
 
 __all__ = ["SandboxWorld", "TokenSecret", "plan_sandbox"]
 
@@ -137,9 +138,37 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
         if now >= deadline:
             return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
         return _wait(world, problem.reason, problem.message, now, until=deadline)
+    create = _pod(world, run, workflow, world.project.spec.commit_identity)
+    if isinstance(create, Outcome):
+        return _finish(world, create, now)
+    return _provide(world, run, create, deadline, now)
+
+
+def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetime, now: datetime) -> Plan:
+    """Mint the tokens, then make the pod, unless the cluster has refused it already."""
+    refusal = world.facts.get(create)
+    if isinstance(refusal, Problem) and (refusal.is_final or now >= deadline):
+        # Decided before any token is minted: the end revokes the tokens, after which this is planned once more.
+        return _finish(world, Outcome(SandboxPhase.FAILED, refusal.reason, refusal.message), now)
     if world.secret is None:
         return _mint(world, run, now)
-    return _create_pod(world, run, world.project.spec.commit_identity, deadline, now)
+    if isinstance(refusal, Problem):
+        waiting = _wait(world, refusal.reason, refusal.message, now, until=deadline)
+        return Plan(status=waiting.status, creates=(create,), look_again=waiting.look_again)
+    return Plan(creates=(create,), look_again=deadline)
+
+
+def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: CommitIdentity) -> CreatePod | Outcome:
+    """Return the creation of the pod, or the end of a Sandbox that can have none."""
+    sandbox = world.sandbox
+    try:
+        task_json = build_task(run, workflow, identity, sandbox.spec.try_number).to_json()
+    except TemplateError as error:
+        return _failed(Reason.TEMPLATE_INVALID, detail=error)
+    except wire.TaskError as error:
+        return _failed(Reason.TASK_TOO_LARGE, detail=error)
+    manifest = build_pod(sandbox, workflow, task_json, token_secret_name(sandbox.name), world.settings)
+    return CreatePod(manifest, sandbox.name, sandbox.namespace)
 
 
 def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:
@@ -165,27 +194,6 @@ def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = N
         waiting = _wait(world, problem.reason, problem.message, now, until=problem.retry_time)
         return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
     return Plan(effects=(effect,))
-
-
-def _create_pod(world: SandboxWorld, run: Run, identity: CommitIdentity, deadline: datetime, now: datetime) -> Plan:
-    sandbox, workflow = world.sandbox, run.status.workflow
-    if workflow is None:
-        raise ValueError(f"Run {run.name} was started without a recorded Workflow")
-    try:
-        task_json = build_task(run, workflow, identity, sandbox.spec.try_number).to_json()
-    except TemplateError as error:
-        return _finish(world, _failed(Reason.TEMPLATE_INVALID, detail=error), now)
-    except wire.TaskError as error:
-        return _finish(world, _failed(Reason.TASK_TOO_LARGE, detail=error), now)
-    secret = token_secret_name(sandbox.name)
-    create = CreatePod(build_pod(sandbox, workflow, task_json, secret, world.settings), sandbox.name, sandbox.namespace)
-    problem = world.facts.get(create)
-    if not isinstance(problem, Problem):
-        return Plan(creates=(create,), look_again=deadline)
-    if problem.is_final or now >= deadline:
-        return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
-    waiting = _wait(world, problem.reason, problem.message, now, until=deadline)
-    return Plan(status=waiting.status, creates=(create,), look_again=waiting.look_again)
 
 
 def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
