@@ -24,8 +24,11 @@ __all__ = ["CONNECTION_STATE", "build_application"]
 CONNECTION_STATE = "connection"
 """Key in a request's state: the connection's transport."""
 
+_INTERIM_ANSWER = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 class _Connection(Protocol):
+    def write(self, data: bytes) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -82,9 +85,16 @@ class _Faults:
         elif fault.action == "delay":
             await self._application(scope, receive, send)
         else:
-            if fault.action == "lose-answer":
-                await self._application(scope, receive, _swallow)
+            await (self._application(scope, receive, _swallow) if fault.action == "lose-answer" else _drain(receive))
+            # Without a byte of an answer, curl sends the request again by itself when the connection was used before.
+            connection.write(_INTERIM_ANSWER)
             connection.abort()
+
+
+async def _drain(receive: Receive) -> None:
+    """Read a request to its end: closing a socket with unread bytes would throw away what was sent last."""
+    while (await receive()).get("more_body", False):
+        pass
 
 
 async def _swallow(message: Message) -> None:

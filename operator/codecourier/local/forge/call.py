@@ -152,12 +152,11 @@ def paginate(
     size = min(_LARGEST_PAGE, _positive(call.query.get("per_page"), _PAGE_SIZE))
     page = _positive(call.query.get("page"), 1)
     last = max(1, math.ceil(len(items) / size))
-    neighbours = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
-    wanted = [name for name in neighbours if (name in {"prev", "first"} and page > 1) or (page < last)]
+    neighbours = {"prev": page - 1, "first": 1} if page > 1 else {}
+    neighbours |= {"next": page + 1, "last": last} if page < last else {}
     links = [
-        f'<{call.forge.api_url}{call.path}?{urlencode({**call.query, "page": neighbours[name]})}>; rel="{name}"'
-        for name in wanted
-        if 1 <= neighbours[name] <= last
+        f'<{call.forge.api_url}{call.path}?{urlencode({**call.query, "page": number})}>; rel="{name}"'
+        for name, number in neighbours.items()
     ]
     rendered = [render(item) for item in items[(page - 1) * size : page * size]]
     return Answer(wrap(rendered) if wrap else rendered, headers={"link": ", ".join(links)} if links else {})

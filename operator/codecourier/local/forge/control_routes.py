@@ -79,7 +79,7 @@ def _run(forge: Forge, operation: _Operation, body: _Body) -> Response:
             return JSONResponse(error.body(), error.status)
         except KeyError as error:
             return JSONResponse({"message": f"the field {error} is missing"}, 422)
-        except (ValidationError, GitError, ValueError) as error:
+        except (ValidationError, GitError, ValueError, re.error) as error:
             return JSONResponse({"message": str(error)}, 422)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from codecourier.local.forge.errors import ForgeError
-from codecourier.local.forge.git import BareRepository, Signature
+from codecourier.local.forge.git import NO_SHA, BareRepository, Signature
 from codecourier.local.forge.records import Repository, User, now
 from codecourier.local.forge.settings import ForgeSettings
 from codecourier.local.forge.store import Store
@@ -168,13 +168,15 @@ def _write_tree(git: BareRepository, tip: str | None, files: Mapping[str, bytes 
     try:
         if tip:
             git.run("read-tree", tip, variables=variables)
-        for path, content in files.items():
-            if content is None:
-                git.run("update-index", "--force-remove", "--", path, variables=variables)
-                continue
-            blob = git.text("hash-object", "-w", "--stdin", stdin=content)
-            mode = "100755" if content.startswith(b"#!") else "100644"
-            git.run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", variables=variables)
+        entries = "".join(_index_entry(git, path, content) for path, content in files.items())
+        git.run("update-index", "-z", "--index-info", stdin=entries.encode(), variables=variables)
         return git.text("write-tree", variables=variables)
     finally:
         index.unlink(missing_ok=True)
+
+
+def _index_entry(git: BareRepository, path: str, content: bytes | None) -> str:
+    if content is None:
+        return f"0 {NO_SHA}\t{path}\0"
+    mode = "100755" if content.startswith(b"#!") else "100644"
+    return f"{mode} {git.text('hash-object', '-w', '--stdin', stdin=content)}\t{path}\0"

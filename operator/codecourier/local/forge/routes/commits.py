@@ -238,6 +238,8 @@ ENDPOINTS = (
     Endpoint("GET", f"{_COMMIT}/check-runs", _list_check_runs, _READ_CHECKS),
     Endpoint("GET", f"{_COMMIT}/check-suites", _list_check_suites, _READ_CHECKS),
     Endpoint("GET", _COMMIT, _get_commit, ("contents", "read")),
+    # An older address of the list above, which PyGithub asks.
+    Endpoint("GET", "/repos/{owner}/{repo}/statuses/{revision:path}", _list_statuses, ("statuses", "read")),
     Endpoint("POST", "/repos/{owner}/{repo}/statuses/{sha}", _create_status, ("statuses", "write")),
     Endpoint("POST", "/repos/{owner}/{repo}/check-runs", _create_check_run, _WRITE_CHECKS),
     Endpoint("GET", "/repos/{owner}/{repo}/check-runs/{id}", _get_check_run, _READ_CHECKS),
