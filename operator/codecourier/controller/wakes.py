@@ -112,10 +112,16 @@ def _of_project(store: Store, old: Json | None, new: Json | None) -> Iterator[Wo
         yield from _keys(store, RUNS, ACTIVE_BY_NAMESPACE, namespace)
         yield from _keys(store, CHAINS, ACTIVE_BY_NAMESPACE, namespace)
         return
-    before = {entry["uid"] for entry in ((old or {}).get("status") or {}).get("admitted") or ()}
-    for entry in ((new or {}).get("status") or {}).get("admitted") or ():
-        if entry["uid"] not in before:
-            yield WorkKey(RUNS, namespace, entry["name"])
+    before = _admitted(old)
+    for place, name in _admitted(new).items():
+        if place not in before:
+            yield WorkKey(RUNS, namespace, name)
+
+
+def _admitted(project: Json | None) -> dict[tuple[str, int, int], str]:
+    """Return the names of the Runs that have a place, each by the place: one Run has another for each of its tries."""
+    entries = ((project or {}).get("status") or {}).get("admitted") or ()
+    return {(entry["uid"], entry["attempt"], entry["tryNumber"]): entry["name"] for entry in entries}
 
 
 def _declared(project: Json | None) -> tuple[object, ...]:
