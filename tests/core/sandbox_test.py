@@ -49,7 +49,7 @@ def step(name: str, state: wire.StepState = wire.StepState.SUCCEEDED, reason: st
 
 def publish(state: wire.Publication, **changes: Any) -> ContainerView:
     """Return the end of publish."""
-    message = wire.PublishResult(state, state.value, **changes).to_json()
+    message = wire.PublishResult(**{"state": state, "reason": state.value, **changes}).to_json()
     return ContainerView("publish", NOW, NOW, 0, "Completed", message)
 
 
@@ -236,6 +236,23 @@ def finished(**changes: Any) -> SandboxWorld:
 
 def test_the_pod_is_let_go_once_its_end_is_written() -> None:
     assert [type(d) for d in plan_sandbox(finished(pod=pod(phase="Succeeded")), NOW).deletes] == [ReleasePod]
+
+
+def test_what_arrives_after_the_end_is_taken_away() -> None:
+    """Creations that were not answered: tokens that work, and a pod that runs."""
+    assert [type(e) for e in plan_sandbox(finished(secret=SECRET), NOW).effects] == [RevokeTokens]
+    late = finished(pod=pod(ContainerView("checkout", NOW)), secret=SECRET)
+    assert [type(d) for d in plan_sandbox(late, NOW).deletes] == [Delete, ReleasePod]
+
+
+def test_work_that_was_lost_with_a_failed_agent_is_told() -> None:
+    agent = step("agent", wire.StepState.FAILED, "AgentFailed")
+    lost = publish(wire.Publication.FAILED, reason="ForgeUnavailable", message="No answer.")
+    over = pod(DONE[0], agent, DONE[2], lost, phase="Failed")
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert status.reason == Reason.AGENT_FAILED
+    assert "What it had done was not pushed: " in status.message
+    assert "No answer." in status.message
 
 
 def test_a_deleted_sandbox_goes_once_its_run_has_its_end() -> None:

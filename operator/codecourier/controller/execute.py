@@ -47,8 +47,7 @@ class Executor:
         written = await self._claim(key.resource, obj, model, plan.status)
         for create in plan.creates:
             await self._create(key, create)
-        for delete in plan.deletes:
-            await self._delete(delete)
+        await self.execute_deletes(plan)
         for effect in plan.effects:
             if self.backlog.is_due(key, effect):
                 self.backlog.note(key, effect, await self.effects.do(effect))
@@ -58,6 +57,11 @@ class Executor:
         if written is not None:
             for event in plan.events:
                 await self.recorder.record(written, event)
+
+    async def execute_deletes(self, plan: Plan) -> None:
+        """Carry out the deletions of a plan only, as for what belongs to an object that is not there."""
+        for delete in plan.deletes:
+            await self._delete(delete)
 
     async def _claim(self, resource: Resource, obj: Json, model: Model, status: Status | None) -> Json | None:
         """Write the status if it differs from the present one; return the object as written, or None."""

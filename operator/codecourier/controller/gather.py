@@ -26,6 +26,7 @@ from codecourier.core.pods import PodSettings
 from codecourier.core.project import ProjectWorld
 from codecourier.core.run_status import RunWorld
 from codecourier.core.sandbox import SandboxWorld, TokenSecret
+from codecourier.core.stray_pod import StrayPodWorld
 from codecourier.core.workflow import WorkflowWorld
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.resources.project import Project
@@ -40,6 +41,7 @@ __all__ = [
     "gather_project",
     "gather_run",
     "gather_sandbox",
+    "gather_stray_pod",
     "gather_workflow",
 ]
 
@@ -120,6 +122,17 @@ def gather_sandbox(store: Store, sandbox: Sandbox, facts: Facts, settings: PodSe
         settings=settings,
         facts=facts,
     )
+
+
+def gather_stray_pod(store: Store, namespace: str, name: str, sandbox_uid: str | None) -> StrayPodWorld | None:
+    """Gather the pod of this name where it belongs to another Sandbox than the one that is there."""
+    pod = store.raw(PODS, namespace, name)
+    if pod is None:
+        return None
+    owners = [o["uid"] for o in pod["metadata"].get("ownerReferences") or () if o["kind"] == SANDBOXES.kind]
+    if not owners or sandbox_uid in owners:
+        return None
+    return StrayPodWorld(namespace, view_pod(pod), owners[0])
 
 
 def _pod(store: Store, sandbox: Sandbox) -> PodView | None:

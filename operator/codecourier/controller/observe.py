@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codecourier.controller.credentials import Credentials, decode_key
+from codecourier.controller.kinds import SANDBOXES
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.facts import (
     AgentSecretsAsk,
@@ -22,6 +23,8 @@ from codecourier.core.facts import (
     PullRequestState,
     RepositoryAsk,
     RepositoryFact,
+    SandboxAsk,
+    SandboxFact,
 )
 from codecourier.core.naming import LABEL_AGENT_READABLE
 from codecourier.github.api import Forge, RepositoryRef
@@ -67,6 +70,7 @@ class Observer:
             PullRequestsAsk: self._pull_requests,
             LogAsk: self._log,
             AgentSecretsAsk: self._agent_secrets,
+            SandboxAsk: self._sandbox,
         }
 
     async def answer(self, ask: object) -> object:
@@ -126,6 +130,13 @@ class Observer:
             # The node is gone or has thrown the log away: the outcome stands without its details.
             return LogFact(None)
         return LogFact(text)
+
+    async def _sandbox(self, ask: SandboxAsk) -> SandboxFact:
+        try:
+            sandbox = await self._api.get(SANDBOXES, ask.namespace, ask.name)
+        except KubeNotFound:
+            return SandboxFact(None)
+        return SandboxFact(sandbox["metadata"]["uid"])
 
     async def _agent_secrets(self, ask: AgentSecretsAsk) -> AgentSecretsFact:
         return AgentSecretsFact(tuple([key for key in ask.keys if not await self._is_readable(ask.namespace, *key)]))

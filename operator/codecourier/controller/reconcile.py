@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from codecourier.controller.execute import Executor
+from codecourier.controller.gather import gather_stray_pod
+from codecourier.controller.kinds import SANDBOXES
 from codecourier.controller.observe import Observer
 from codecourier.controller.registry import Reconciled
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
+from codecourier.core.facts import Facts
 from codecourier.core.intents import Plan
+from codecourier.core.stray_pod import plan_stray_pod
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import Conflict
-from codecourier.resources.meta import Resource as Model
 
 __all__ = ["Reconciler"]
 
@@ -66,12 +70,13 @@ class Reconciler:
         """Bring one object a step further; an exception asks for another try."""
         row = self._registry[key.resource]
         obj = self._store.raw(key.resource, key.namespace, key.name)
-        backlog = self._executor.backlog
+        if key.resource == SANDBOXES:
+            await self._clear_stray_pod(key, None if obj is None else obj["metadata"]["uid"])
         if obj is None:
-            backlog.forget(key)
+            self._executor.backlog.forget(key)
             return
         model = self._store.parse(row.model, obj)
-        plan = await self._decide(row, key, model)
+        plan = await self._decide(key, lambda facts: row.plan(row.gather(self._store, model, facts), self._now()))
         try:
             await self._executor.execute(key, obj, model, plan)
         except Conflict as error:
@@ -81,11 +86,17 @@ class Reconciler:
             raise
         self._schedule(key, plan)
 
-    async def _decide(self, row: Reconciled, key: WorkKey, model: Model) -> Plan:
+    async def _clear_stray_pod(self, key: WorkKey, sandbox_uid: str | None) -> None:
+        world = gather_stray_pod(self._store, key.namespace, key.name, sandbox_uid)
+        if world is not None:
+            plan = await self._decide(key, lambda facts: plan_stray_pod(replace(world, facts=facts), self._now()))
+            await self._executor.execute_deletes(plan)
+
+    async def _decide(self, key: WorkKey, decide: Callable[[Facts], Plan]) -> Plan:
         """Plan, answering what the plan asks until it decides."""
         facts: dict[Any, Any] = self._executor.backlog.problems(key)
         for _ in range(_MOST_ROUNDS):
-            plan = row.plan(row.gather(self._store, model, facts), self._now())
+            plan = decide(facts)
             if not plan.asks:
                 return plan
             answers = await asyncio.gather(*(self._observer.answer(ask) for ask in plan.asks))

@@ -29,6 +29,8 @@ __all__ = [
     "PullRequestsFact",
     "RepositoryAsk",
     "RepositoryFact",
+    "SandboxAsk",
+    "SandboxFact",
 ]
 
 
@@ -146,6 +148,21 @@ class AgentSecretsFact:
     """The pairs that may not be read, or are not there."""
 
     unreadable: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxAsk:
+    """Ask the API server itself which Sandbox has a name now: a cache may not have heard of a new one yet."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxFact:
+    """The UID of a Sandbox; None: there is none of that name."""
+
+    uid: str | None
 
 
 Facts = Mapping[Any, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["RETRYABLE", "SENTENCES", "ConditionType", "Reason", "sentence"]
+__all__ = ["RETRYABLE", "SENTENCES", "ConditionType", "Reason", "cut", "sentence"]
 
 SENTENCE_MAX_LENGTH = 2048
 """Longest sentence in characters; what others said (git, a server, an agent) is cut to fit."""
@@ -173,7 +173,11 @@ RETRYABLE = frozenset(
 
 def sentence(reason: Reason, **values: object) -> str:
     """Return the sentence of a reason with its placeholders filled, cut to 2,048 characters."""
-    text = SENTENCES[reason].format(**values).strip()
+    return cut(SENTENCES[reason].format(**values).strip())
+
+
+def cut(text: str) -> str:
+    """Return a sentence cut to 2,048 characters."""
     if len(text) <= SENTENCE_MAX_LENGTH:
         return text
     return text[: SENTENCE_MAX_LENGTH - 1] + "…"

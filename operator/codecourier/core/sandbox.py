@@ -25,7 +25,6 @@ from codecourier.core.intents import (
     Event,
     MintTokens,
     Plan,
-    ReleasePod,
     RevokeTokens,
 )
 from codecourier.core.naming import token_secret_name
@@ -35,6 +34,7 @@ from codecourier.core.prompts import TemplateError
 from codecourier.core.reasons import ConditionType, Reason, sentence
 from codecourier.core.sandbox_outcome import Outcome, read_outcome, read_publication
 from codecourier.core.stopping import is_stop_requested
+from codecourier.core.stray_pod import remove_pod
 from codecourier.core.tasks import build_task
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import CommitIdentity, Project
@@ -86,7 +86,7 @@ def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
     """Return what is to be done for a Sandbox now."""
     status = world.sandbox.status
     if status.phase.is_finished:
-        return _settle(world)
+        return _settle(world, now)
     if _is_stopping(world):
         return _stop(world, now)
     if world.pod is not None:
@@ -106,10 +106,12 @@ def _is_stopping(world: SandboxWorld) -> bool:
     return not is_current or is_stop_requested(run, world.origin)
 
 
-def _settle(world: SandboxWorld) -> Plan:
-    pod = world.pod
-    if pod is not None and pod.has_finalizer:
-        return Plan(deletes=(ReleasePod(world.sandbox.namespace, pod.name, pod.uid),))
+def _settle(world: SandboxWorld, now: datetime) -> Plan:
+    # Creations that nobody answered can arrive after the end: a pod, or tokens that work.
+    if world.pod is not None and (removal := remove_pod(world.sandbox.namespace, world.pod)):
+        return Plan(deletes=removal)
+    if world.secret is not None:
+        return _revocation(world, now, world.sandbox.status.finish_time)
     return Plan(release_finalizer=world.sandbox.is_deleting and _is_recorded(world))
 
 

@@ -6,12 +6,12 @@ agent's report files say, but those the agent could forge, so how the agent fare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from codecourier import task as wire
 from codecourier.core.pod_view import ContainerView, PodView
-from codecourier.core.reasons import Reason, sentence
+from codecourier.core.reasons import Reason, cut, sentence
 from codecourier.core.usage import build_items
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxResult, Step
 
@@ -24,6 +24,9 @@ _AGENT_REASONS = {
     "AgentTimeout": Reason.AGENT_TIMEOUT,
     "ProviderLimit": Reason.PROVIDER_LIMIT,
 }
+_WORKED = frozenset({Reason.AGENT_FAILED, Reason.AGENT_TIMEOUT, Reason.VERIFY_FAILED, Reason.PROVIDER_LIMIT})
+"""Failures before which the agent may have changed something."""
+
 _STEP_REASONS = {
     "CredentialsRefused": Reason.CREDENTIALS_REFUSED,
     "ForgeUnavailable": Reason.FORGE_UNAVAILABLE,
@@ -72,7 +75,7 @@ def read_outcome(pod: PodView, log: str | None, *, deadline_seconds: int, now: d
     publication = read_publication(pod)
     details = _read_details(publication, log)
     has_lost_details = publication is not None and publication.details_digest is not None and details is None
-    failure = _pod_failure(pod, deadline_seconds) or _first_failure(pod) or _publish_failure(pod, publication)
+    failure = _failure(pod, publication, deadline_seconds)
     result = None if publication is None else _result(publication, details)
     steps = tuple(_step(c) for c in pod.containers if c.exit_code is not None)
     finished = pod.finish_time or now
@@ -97,6 +100,16 @@ def _success(result: SandboxResult | None) -> tuple[Reason, str]:
     if result is not None and result.state is PublishState.PUSHED:
         return Reason.COMPLETED, sentence(Reason.COMPLETED, detail=f"The work is pushed as {result.commit}.")
     return Reason.NOTHING_TO_CHANGE, sentence(Reason.NOTHING_TO_CHANGE)
+
+
+def _failure(pod: PodView, publication: wire.PublishResult | None, deadline_seconds: int) -> _Failure | None:
+    """Return what failed first, and whether what the agent had done by then was lost with it."""
+    if (failure := _pod_failure(pod, deadline_seconds)) is not None:
+        return failure
+    first, last = _first_failure(pod), _publish_failure(pod, publication)
+    if first is None or last is None or first.reason not in _WORKED:
+        return first or last
+    return replace(first, message=cut(f"{first.message} What it had done was not pushed: {last.message}"))
 
 
 def _pod_failure(pod: PodView, deadline_seconds: int) -> _Failure | None:
