@@ -174,3 +174,15 @@ def test_what_a_sprint_is_told_is_bounded_and_newest_first() -> None:
     assert len(text.encode()) <= CONTEXT_MAX_BYTES
     assert text.index("- Sprint 98") < text.index("- Sprint 97")
     assert text.endswith("(Earlier sprints are left out.)")
+
+
+def test_an_attempt_that_cannot_begin_leaves_the_sentence_of_the_last_one() -> None:
+    chain, run = played(make_chain(), 1)
+    chain, _, _ = step(chain, ended(run, RunPhase.FAILED))
+    resumed = chain.updated(spec=chain.spec.updated(attempt=2))
+    plan = plan_sprint_chain(ChainWorld(resumed, make_project(), None), NOW)
+    assert isinstance(plan.status, SprintChainStatus)
+    assert plan.status.message == chain.status.message
+    ready = plan.status.condition("Ready")
+    assert ready is not None
+    assert ready.reason == Reason.WORKFLOW_NOT_FOUND

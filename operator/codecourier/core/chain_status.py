@@ -60,7 +60,10 @@ def refused(
     *,
     is_stalled: bool,
 ) -> SprintChainStatus:
-    """Return the status of a chain that cannot start before its declaration, or what it names, is changed."""
+    """Return the status of a chain that cannot start before its declaration, or what it names, is changed.
+
+    An attempt that has ended keeps its sentence: why the next one does not begin is in the Ready condition.
+    """
     generation = chain.metadata.generation
     conditions = with_condition(
         without_condition(status.conditions, ConditionType.STALLED),
@@ -82,7 +85,8 @@ def refused(
             now=now,
             generation=generation,
         )
-    return status.updated(observed_generation=generation, conditions=conditions, message=message)
+    shown = status.message if status.phase.is_finished else message
+    return status.updated(observed_generation=generation, conditions=conditions, message=shown)
 
 
 def with_outcome(
