@@ -158,6 +158,8 @@ class Operator:
             await self._elector.release()
             return True
         finally:
+            # Whoever lost the Lease begins nothing more, not even while the rest of the process ends.
+            await self._queue.drain(0)
             for task in (*tasks, *ends):
                 task.cancel()
             await asyncio.gather(*tasks, *ends, return_exceptions=True)

@@ -123,7 +123,8 @@ def decide(observation: Observation, identity: str, now: float, timing: LeaseTim
         Durations.
     """
     if observation.renewed is not None:
-        if observation.holder != identity or now - observation.renewed >= timing.renew_deadline:
+        # Added as in `_left`: subtracted it could round to another side, and a leader would wait for no time at all.
+        if observation.holder != identity or now >= observation.renewed + timing.renew_deadline:
             return Action.LOST
         return Action.RENEW
     if observation.holder is None:
