@@ -19,6 +19,7 @@ RUN := .venv/bin/python
 CODE := $(wildcard operator tests tools bench)
 export PYTEST_ARGS ?=
 export AGENT ?=
+SECONDS ?= 60
 
 .PHONY: help
 help: ## This list
@@ -71,6 +72,10 @@ test: controlplane ## Every test (PYTEST_ARGS='-k name' for some)
 .PHONY: test-fast
 test-fast: init ## The tests that need no control plane
 	$(RUN) -m pytest -n 2 -m 'not cluster' $(PYTEST_ARGS)
+
+.PHONY: sim
+sim: init ## Simulate the whole operator with new seeds for SECONDS=60, or SEED=n alone with its trace
+	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED) --trace,--seconds $(SECONDS))
 
 .PHONY: demo
 demo: init ## Run a chain of three sprints on a local cluster (AGENT='command' for your own agent)

@@ -1,0 +1,264 @@
+"""The whole system on a virtual clock: real plans, reconciler, queue and caches over a simulated world."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from codecourier import task as wire
+from codecourier.controller.credentials import AppIdentity
+from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, WORKFLOWS
+from codecourier.controller.operator import Operator, OperatorParts
+from codecourier.core.pods import PodSettings
+from codecourier.github.secret import Secret
+from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
+from codecourier.kube.errors import NotFound
+from codecourier.metrics import Metrics
+from codecourier.resources.meta import API_VERSION
+from tests.simulation.apiserver import ApiServer
+from tests.simulation.clock import WallClock
+from tests.simulation.coverage import Coverage
+from tests.simulation.deeds import Deeds
+from tests.simulation.faults import CountingPlan, FaultPlan, FaultyNetwork, RandomFaults
+from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
+from tests.simulation.invariants import Monitor
+from tests.simulation.node import Nodes
+from tests.simulation.scenario import Scenario
+from tests.simulation.schema import load_definitions
+from tests.simulation.steps import Behaviour, PodTrouble
+from tests.simulation.store import Change
+
+__all__ = ["NAMESPACE", "OperatorLife", "SimulatedCluster"]
+
+NAMESPACE = "shop"
+_SYSTEM = "codecourier-system"
+_CREDENTIAL = "repository-token"
+_CRDS = Path(__file__).resolve().parents[2] / "crds"
+_TRACE_LENGTH = 400
+_DRAIN_SECONDS = 5.0
+
+
+class OperatorLife:
+    """One operator from its start to its end, by crash, order or loss of the Lease.
+
+    Parameters
+    ----------
+    cluster
+        Where it works.
+    identity
+        Its name.
+    plan
+        What goes wrong with its calls.
+    """
+
+    def __init__(self, cluster: SimulatedCluster, identity: str, plan: FaultPlan) -> None:
+        self.identity = identity
+        self._cluster = cluster
+        random = Random(cluster.random.getrandbits(64))
+        self.network = FaultyNetwork(random, plan, self.kill, cluster.note)
+        self._stop = asyncio.Event()
+        is_app = not cluster.scenario.is_personal
+        self._operator = Operator(
+            OperatorParts(
+                api=cluster.server.client(identity, self.network),
+                forge=ForgeClient(cluster.forge, identity, self.network),
+                now=cluster.clock.now,
+                random=random,
+                pods=PodSettings("courier:1", has_ca=False),
+                namespace=_SYSTEM,
+                identity=identity,
+                app=AppIdentity(1, Secret(f"{CANARY}key"), "forge.test") if is_app else None,
+            ),
+            Metrics(),
+        )
+        self._task = asyncio.get_running_loop().create_task(self._live())
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether it holds the Lease."""
+        return self._operator.is_leading
+
+    def kill(self) -> None:
+        """End it as SIGKILL would: nothing that it has begun leaves any more."""
+        if not self.network.is_dead:
+            self.network.is_dead = True
+            self._cluster.note(f"{self.identity}: killed")
+            asyncio.get_running_loop().call_soon(self._task.cancel)
+            self._cluster.ended(self)
+
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does."""
+        self._stop.set()
+
+    async def _live(self) -> None:
+        is_graceful = await self._operator.run(self._stop, _DRAIN_SECONDS)
+        self._cluster.note(f"{self.identity}: ended{'' if is_graceful else ', the Lease was lost'}")
+        self.kill()
+
+
+class SimulatedCluster:
+    """API server, forge, nodes and operators of one scenario. Make it inside the running loop.
+
+    Parameters
+    ----------
+    scenario
+        What is played.
+    plan
+        What goes wrong with operators' calls; None: as the scenario's rates say.
+    """
+
+    def __init__(self, scenario: Scenario, plan: FaultPlan | None = None) -> None:
+        self.scenario = scenario
+        self.namespace = NAMESPACE
+        self.random = Random(f"cluster {scenario.seed}")
+        self.trace: deque[str] = deque(maxlen=_TRACE_LENGTH)
+        self.quiet_since = 0.0
+        """When something last changed, the Lease and Kubernetes Events not counted; virtual seconds."""
+
+        self._loop = asyncio.get_running_loop()
+        self.clock = WallClock(self._loop)
+        self.server = ApiServer(now=self.clock.now, random=self._fork(), definitions=load_definitions(_CRDS))
+        self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
+        self.nodes = Nodes(
+            self.server, self.forge, random=self._fork(), now=self.clock.now, script=self._script, note=self.note
+        )
+        self.monitor = Monitor(self.server.store, self.forge, self.nodes)
+        self.coverage = Coverage()
+        self.server.store.listeners += [self.coverage.changed, self._changed]
+        chosen = plan or RandomFaults(self._fork(), scenario.rates, lambda: self._loop.time() > self.fault_end)
+        self._counter = CountingPlan(chosen)
+        self._waiting: dict[tuple[Resource, str], Callable[[], None]] = {}
+        self.operators: list[OperatorLife] = []
+        # What their tasks wait for never comes; kept, so that they are not collected before the simulation ends.
+        self._dead: list[OperatorLife] = []
+        self._declare()
+        for number in range(scenario.operators):
+            self._start(f"operator-{number}")
+        deeds = Deeds(self, self._fork())
+        for deed in scenario.deeds:
+            self._loop.call_at(deed.seconds, deeds.do, deed.what)
+
+    @property
+    def fault_end(self) -> float:
+        """When the last fault happens, in virtual seconds."""
+        return self.scenario.fault_seconds if self.scenario.rates or self.scenario.deeds else 0.0
+
+    @property
+    def writes(self) -> int:
+        """How many writes operators began, those for the Lease not counted."""
+        return self._counter.count
+
+    def note(self, text: str) -> None:
+        """Add a line to the trace."""
+        self.trace.append(f"{self._loop.time():9.3f} {text}")
+
+    def ended(self, life: OperatorLife) -> None:
+        """Start another operator in the place of one that has ended, as its Deployment does."""
+        self.operators.remove(life)
+        self._dead.append(life)
+        self._loop.call_later(self.random.random() * 3, self._start, life.identity)
+
+    def restart_some(self) -> None:
+        """Ask an operator to end."""
+        if self.operators:
+            self.random.choice(self.operators).stop()
+
+    def when_gone(self, resource: Resource, name: str, work: Callable[[], None]) -> None:
+        """Do something once an object is gone."""
+        try:
+            self.server.store.get(resource, NAMESPACE, name)
+        except NotFound:
+            work()
+        else:
+            self._waiting[resource, name] = work
+
+    def make_chain(self, name: str) -> None:
+        """Declare a SprintChain."""
+        spec: Json = {
+            "workflowRef": {"name": "scripted"},
+            "sprintRange": {"first": 1, "last": self.scenario.sprints},
+            "prompt": "Build it.",
+        }
+        if self.scenario.resume_from is not None:
+            spec["resumeFromSprint"] = self.scenario.resume_from
+        self._create(CHAINS, name, spec)
+
+    def make_workflow(self) -> None:
+        """Declare the Workflow."""
+        spec: Json = {
+            "image": "agent",
+            "agent": {"command": ["agent"]},
+            "retry": {"maxTries": 10, "backoffSeconds": 1},
+        }
+        if self.scenario.has_verify:
+            spec["verify"] = ["make test"]
+        if self.scenario.is_draft:
+            spec["pullRequest"] = {"onFailure": "Draft"}
+        self._create(WORKFLOWS, "scripted", spec)
+
+    def set_token(self, token: str = f"{CANARY}personal") -> None:
+        """Write the Secret with the Project's personal token."""
+        data = {"token": base64.b64encode(token.encode()).decode()}
+        try:
+            self.server.edit(SECRETS, NAMESPACE, _CREDENTIAL, lambda secret: secret.update(data=data))
+        except NotFound:
+            self.server.store.create(SECRETS, {"metadata": _named(_CREDENTIAL), "data": data})
+
+    def _declare(self) -> None:
+        for namespace in (_SYSTEM, NAMESPACE):
+            self.server.store.create(NAMESPACES, {"metadata": {"name": namespace}})
+        repository: Json = {"url": URL, "isDefault": True}
+        if self.scenario.is_personal:
+            self.set_token()
+            repository["credentialRef"] = {"name": _CREDENTIAL}
+        else:
+            repository["app"] = {"installationId": 7}
+        limits = {"maxConcurrentRuns": self.scenario.limit}
+        self._create(PROJECTS, "default", {"repositories": [repository], "limits": limits})
+        self.make_workflow()
+        for number in range(self.scenario.chains):
+            self.make_chain(f"chain-{number}")
+        for number in range(self.scenario.runs):
+            self._create(RUNS, f"run-{number}", {"workflowRef": {"name": "scripted"}, "prompt": f"Mend {number}."})
+
+    def _create(self, resource: Resource, name: str, spec: Json) -> None:
+        body: dict[str, Any] = {"apiVersion": API_VERSION, "kind": resource.kind, "metadata": _named(name)}
+        self.server.store.create(resource, {**body, "spec": spec})
+
+    def _start(self, identity: str) -> None:
+        self.note(f"{identity}: starts")
+        self.operators.append(OperatorLife(self, identity, self._counter))
+
+    def _fork(self) -> Random:
+        return Random(self.random.getrandbits(64))
+
+    def _script(self, task: wire.Task) -> tuple[Behaviour, PodTrouble | None]:
+        slot = task.run.name, 0
+        if (index := task.variables.get("CODECOURIER_SPRINT_INDEX")) is not None:
+            # chain-0-<hash>-s1-a1
+            slot = "-".join(task.run.name.split("-")[:2]), int(index)
+        behaviour = self.scenario.behaviours.get(slot, Behaviour.CHANGES)
+        is_first = task.try_number == 1
+        if behaviour is Behaviour.PROVIDER_LIMIT and not is_first:
+            behaviour = Behaviour.CHANGES
+        return behaviour, self.scenario.troubles.get(slot) if is_first else None
+
+    def _changed(self, change: Change) -> None:
+        resource, namespace, name = change.identity
+        if resource in (LEASES, EVENTS):
+            return
+        self.quiet_since = self._loop.time()
+        status = change.new.obj.get("status") or {}
+        words = " ".join(str(status[key]) for key in ("phase", "message") if status.get(key))
+        self.note(f"{change.type.lower()} {resource.kind} {namespace}/{name} {words}"[:200])
+        if change.type == "DELETED" and (resource, name) in self._waiting:
+            self._loop.call_soon(self._waiting.pop((resource, name)))
+
+
+def _named(name: str) -> Json:
+    return {"name": name, "namespace": NAMESPACE}

@@ -1,0 +1,202 @@
+"""What happens to a simulated cluster beside its controllers: people's doings and mishaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
+from codecourier.core.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
+from codecourier.kube.api import PODS, SECRETS, Json, Propagation, Resource
+from codecourier.kube.errors import ApiError
+from tests.simulation.forge import CANARY
+from tests.simulation.invariants import is_unfinished
+from tests.simulation.store import Stored
+
+if TYPE_CHECKING:
+    from tests.simulation.cluster import SimulatedCluster
+
+__all__ = ["Deeds"]
+
+_HOLD_SECONDS = 40.0
+
+
+class Deeds:
+    """Does what a scenario names; what makes no sense at the moment does nothing.
+
+    Parameters
+    ----------
+    cluster
+        The cluster.
+    random
+        Chooses among the objects that are there.
+    """
+
+    def __init__(self, cluster: SimulatedCluster, random: Random) -> None:
+        self._cluster = cluster
+        self._random = random
+        self._table: dict[str, Callable[[], Any]] = {
+            "cut watches": cluster.server.cut_watches,
+            "compact": cluster.server.compact,
+            "slow events": self._slow_events,
+            "partition leader": self._partition,
+            "restart operator": cluster.restart_some,
+            "pause collector": self._pause_collector,
+            "kill container": cluster.nodes.kill_container,
+            "evict pod": cluster.nodes.evict,
+            "expire pod": cluster.nodes.expire,
+            "cut node": lambda: cluster.nodes.cut(60 + random.random() * 240),
+            "jump clock": lambda: cluster.clock.jump(random.uniform(-20, 20)),
+            "cancel run": lambda: self._edit(RUNS, lambda run: run["spec"].update(cancelled=True), is_unfinished),
+            "delete run": lambda: self._delete(RUNS),
+            "delete run in foreground": lambda: self._delete(RUNS, "Foreground"),
+            "delete chain": lambda: self._delete(CHAINS),
+            "delete chain in foreground": lambda: self._delete(CHAINS, "Foreground"),
+            "stop chain now": self._stop_now,
+            "make chain again": self._make_again,
+            "suspend chain": lambda: self._suspend(CHAINS),
+            "suspend project": lambda: self._suspend(PROJECTS),
+            "raise attempt": lambda: self._raise_attempt(CHAINS),
+            "raise attempt of run": lambda: self._raise_attempt(RUNS),
+            "delete sandbox": lambda: self._delete(SANDBOXES),
+            "delete pod": lambda: self._delete(PODS),
+            "delete record": lambda: self._delete(USAGE_RECORDS),
+            "delete notification": lambda: self._delete(NOTIFICATIONS),
+            "delete token": lambda: self._delete(SECRETS, selector=f"{LABEL_MANAGED}=true"),
+            "change limit": self._change_limit,
+            "break credential": self._break_credential,
+            "delete workflow": self._delete_workflow,
+            "refuse pull request": self._refuse,
+        }
+
+    def do(self, what: str) -> None:
+        """Do it now."""
+        self._cluster.note(f"deed: {what}")
+        self._cluster.monitor.is_people = True
+        try:
+            self._table[what]()
+        finally:
+            self._cluster.monitor.is_people = False
+
+    def _later(self, seconds: float, work: Callable[[], object]) -> None:
+        def run() -> None:
+            self._cluster.monitor.is_people = True
+            with suppress(ApiError):
+                work()
+            self._cluster.monitor.is_people = False
+
+        asyncio.get_running_loop().call_later(seconds, run)
+
+    def _some(
+        self, resource: Resource, fits: Callable[[Json], bool] = lambda _: True, selector: str | None = None
+    ) -> Stored | None:
+        found = [
+            stored
+            for stored in self._cluster.server.store.list(resource, self._cluster.namespace, selector)
+            if "deletionTimestamp" not in stored.metadata and fits(stored.obj)
+        ]
+        return self._random.choice(found) if found else None
+
+    def _edit(
+        self, resource: Resource, change: Callable[[Json], Any], fits: Callable[[Json], bool] = lambda _: True
+    ) -> Stored | None:
+        stored = self._some(resource, fits)
+        if stored is not None:
+            self._cluster.note(f"  {resource.kind} {stored.metadata['name']}")
+            self._cluster.server.edit(resource, stored.metadata["namespace"], stored.metadata["name"], change)
+        return stored
+
+    def _delete(
+        self, resource: Resource, propagation: Propagation = "Background", selector: str | None = None
+    ) -> Stored | None:
+        stored = self._some(resource, selector=selector)
+        if stored is not None:
+            self._cluster.note(f"  {resource.kind} {stored.metadata['name']}")
+            namespace, name = stored.metadata["namespace"], stored.metadata["name"]
+            self._cluster.server.store.delete(resource, namespace, name, propagation=propagation)
+        return stored
+
+    def _slow_events(self) -> None:
+        resource = self._random.choice((RUNS, CHAINS, SANDBOXES, PODS, PROJECTS, SECRETS, NOTIFICATIONS))
+        networks = [operator.network for operator in self._cluster.operators]
+        for network in networks:
+            network.slow[resource] = 1 + self._random.random() * 15
+        self._later(_HOLD_SECONDS, lambda: [network.slow.pop(resource, None) for network in networks])
+
+    def _partition(self) -> None:
+        leader = next((operator for operator in self._cluster.operators if operator.is_leading), None)
+        if leader is not None:
+            network = leader.network
+            network.is_partitioned = True
+            self._cluster.server.cut_watches(leader.identity)
+            self._later(self._random.random() * _HOLD_SECONDS, lambda: setattr(network, "is_partitioned", False))
+
+    def _pause_collector(self) -> None:
+        collector = self._cluster.server.garbage_collector
+        collector.paused = True
+        self._later(_HOLD_SECONDS, lambda: setattr(collector, "paused", False))
+
+    def _stop_now(self) -> None:
+        stored = self._delete(CHAINS)
+        if stored is None:
+            return
+
+        def annotate(obj: Json) -> None:
+            obj["metadata"].setdefault("annotations", {})[ANNOTATION_STOP_NOW] = "true"
+
+        self._later(
+            self._random.random() * 10,
+            lambda: self._cluster.server.edit(CHAINS, self._cluster.namespace, stored.metadata["name"], annotate),
+        )
+
+    def _make_again(self) -> None:
+        stored = self._delete(CHAINS)
+        if stored is not None:
+            name = stored.metadata["name"]
+            self._cluster.when_gone(CHAINS, name, lambda: self._cluster.make_chain(name))
+
+    def _suspend(self, resource: Resource) -> None:
+        stored = self._edit(resource, lambda obj: obj["spec"].update(suspend=True))
+        if stored is None:
+            return
+        name = stored.metadata["name"]
+
+        def resume() -> None:
+            self._cluster.server.edit(
+                resource, self._cluster.namespace, name, lambda obj: obj["spec"].update(suspend=False)
+            )
+
+        self._later(self._random.random() * _HOLD_SECONDS, resume)
+
+    def _raise_attempt(self, resource: Resource) -> None:
+        def raise_(obj: Json) -> None:
+            spec = obj["spec"]
+            spec["attempt"] = spec.get("attempt", 1) + 1
+            if resource == CHAINS and self._random.random() < 0.3:
+                spec["resumeFromSprint"] = self._random.randrange(self._cluster.scenario.sprints)
+
+        def fits(obj: Json) -> bool:
+            # A sprint is repeated by its chain.
+            return not is_unfinished(obj) and "origin" not in obj["spec"] and not obj["spec"].get("cancelled")
+
+        self._edit(resource, raise_, fits)
+
+    def _change_limit(self) -> None:
+        limit = self._random.choice((1, 2, 3))
+        self._edit(PROJECTS, lambda project: project["spec"]["limits"].update(maxConcurrentRuns=limit))
+
+    def _break_credential(self) -> None:
+        if not self._cluster.scenario.is_personal:
+            return
+        self._cluster.set_token(f"{CANARY}wrong")
+        self._later(self._random.random() * _HOLD_SECONDS, self._cluster.set_token)
+
+    def _delete_workflow(self) -> None:
+        if self._delete(WORKFLOWS) is not None:
+            self._later(self._random.random() * _HOLD_SECONDS, self._cluster.make_workflow)
+
+    def _refuse(self) -> None:
+        self._cluster.forge.refusals += 1

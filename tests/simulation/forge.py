@@ -1,0 +1,321 @@
+"""A forge in memory: commits with trees, branches, pull requests and tokens, behind a network that may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from codecourier.github.api import (
+    AppInstallation,
+    PersonalToken,
+    PullRequestDraft,
+    PullRequestFacts,
+    PullRequestState,
+    RepositoryFacts,
+    RepositoryRef,
+    Revocation,
+    TokenPair,
+)
+from codecourier.github.errors import (
+    AlreadyExists,
+    CredentialsRefused,
+    ForgeError,
+    Invalid,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
+from codecourier.github.secret import Secret
+from codecourier.kube.api import Resource
+from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
+from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
+
+__all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "Pull", "Push"]
+
+T = TypeVar("T")
+
+FORGE = Resource("forge.test", "v1", "calls", "Forge")
+"""How calls of the forge appear in traces and fault plans."""
+
+URL = "https://forge.test/example/shop"
+"""The only repository."""
+
+MAIN = "main"
+CANARY = "cc-canary-"
+"""Every credential contains it, and nothing else does."""
+
+_TOKEN_LIFE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit; `run` and `attempt` are its trailers, empty and 0 for those of people."""
+
+    sha: str
+    parent: str
+    tree: Mapping[str, str]
+    run: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request."""
+
+    number: int
+    head: str
+    base: str
+    title: str
+    body: str
+    is_draft: bool
+    head_sha: str
+    state: PullRequestState = PullRequestState.OPEN
+
+
+@dataclass(frozen=True)
+class Push:
+    """A push that was accepted."""
+
+    branch: str
+    commit: Commit
+    sandbox: str
+
+
+@dataclass
+class _Token:
+    may_write: bool
+    ends: datetime | None
+    is_revoked: bool = False
+
+
+@dataclass
+class ForgeServer:
+    """The forge.
+
+    Parameters
+    ----------
+    now
+        The wall clock.
+    personal
+        The Project's personal token; empty where tokens are minted by an App.
+    """
+
+    now: Callable[[], datetime]
+    personal: str = ""
+    commits: dict[str, Commit] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    pulls: list[Pull] = field(default_factory=list)
+    pushes: list[Push] = field(default_factory=list)
+    refusals: int = 0
+    """How many of the next pull requests are refused for good."""
+
+    tokens: dict[str, _Token] = field(default_factory=dict)
+    unheard: set[str] = field(default_factory=set)
+    """Tokens whose minting was never answered: nobody knows them, so nobody can revoke them."""
+
+    def __post_init__(self) -> None:
+        self.branches[MAIN] = self.commit("", {"README.md": "shop"}).sha
+        if self.personal:
+            self.tokens[self.personal] = _Token(may_write=True, ends=None)
+
+    def commit(self, parent: str, tree: Mapping[str, str], run: str = "", attempt: int = 0) -> Commit:
+        """Make a commit; the same content gives the same one."""
+        text = repr((parent, sorted(tree.items()), run, attempt))
+        made = Commit(hashlib.sha1(text.encode()).hexdigest(), parent, dict(tree), run, attempt)  # noqa: S324 - a name
+        self.commits[made.sha] = made
+        return made
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Tell whether a commit is the other one or comes before it."""
+        while newer and newer != older:
+            newer = self.commits[newer].parent
+        return newer == older
+
+    def check(self, token: str, *, may_write: bool = False) -> None:
+        """Let a token in, or raise `CredentialsRefused`."""
+        known = self.tokens.get(token)
+        if known is None or known.is_revoked or (known.ends is not None and known.ends <= self.now()):
+            raise CredentialsRefused("the token is not valid (401)", status=401)
+        if may_write and not known.may_write:
+            raise CredentialsRefused("the token may not write (403)", status=403)
+
+    def push(self, token: str, branch: str, expected: str | None, commit: Commit, sandbox: str) -> bool:
+        """Move a branch if it is where the pusher thinks; tell whether it was."""
+        self.check(token, may_write=True)
+        if self.branches.get(branch) != expected:
+            return False
+        self.branches[branch] = commit.sha
+        self.pushes.append(Push(branch, commit, sandbox))
+        self.pulls = [replace(p, head_sha=commit.sha) if p.head == branch else p for p in self.pulls]
+        return True
+
+    def mint(self, *, may_write: bool) -> str:
+        """Return a new token of the App."""
+        value = f"{CANARY}{len(self.tokens)}-{'write' if may_write else 'read'}"
+        self.tokens[value] = _Token(may_write, self.now() + _TOKEN_LIFE)
+        self.unheard.add(value)
+        return value
+
+    def revoke(self, token: str) -> Revocation:
+        """End a token."""
+        known = self.tokens.get(token)
+        if known is None or known.ends is None:
+            return Revocation.NOT_POSSIBLE
+        if known.is_revoked or known.ends <= self.now():
+            return Revocation.ALREADY_INVALID
+        known.is_revoked = True
+        return Revocation.REVOKED
+
+    def open(self, draft: PullRequestDraft) -> Pull:
+        """Open a pull request."""
+        if self.refusals:
+            self.refusals -= 1
+            raise Invalid("Validation Failed: the repository takes no pull requests", status=422)
+        for branch in (draft.head, draft.base):
+            if branch not in self.branches:
+                raise Invalid(f"Validation Failed: {branch} is no branch", status=422)
+        for pull in self.pulls:
+            if (pull.head, pull.base, pull.state) == (draft.head, draft.base, PullRequestState.OPEN):
+                raise AlreadyExists(f"A pull request already exists for {draft.head}", status=422)
+        head_sha = self.branches[draft.head]
+        pull = Pull(len(self.pulls) + 1, draft.head, draft.base, draft.title, draft.body, draft.is_draft, head_sha)
+        self.pulls.append(pull)
+        return pull
+
+    def posts(self) -> Counter[str]:
+        """Return how many pull requests were opened for each head branch."""
+        return Counter(pull.head for pull in self.pulls)
+
+
+class ForgeClient:
+    """One operator's way to the forge; see `codecourier.github.api.Forge`.
+
+    Parameters
+    ----------
+    server
+        The forge.
+    identity
+        The name of the operator.
+    network
+        What lies in between.
+    """
+
+    def __init__(self, server: ForgeServer, identity: str, network: Network) -> None:
+        self._server = server
+        self._identity = identity
+        self._network = network
+        self._writes = 0
+
+    async def repository(self, repo: RepositoryRef) -> RepositoryFacts:
+        """See `Forge.repository`."""
+        return await self._carry("get", "repository", lambda: self._look(repo))
+
+    async def branch_head(self, repo: RepositoryRef, branch: str) -> str | None:
+        """See `Forge.branch_head`."""
+
+        def work() -> str | None:
+            self._look(repo)
+            return self._server.branches.get(branch)
+
+        return await self._carry("get", branch, work)
+
+    async def find_pull_requests(self, repo: RepositoryRef, head_branch: str, marker: str) -> list[PullRequestFacts]:
+        """See `Forge.find_pull_requests`."""
+
+        def work() -> list[PullRequestFacts]:
+            self._look(repo)
+            found = [pull for pull in self._server.pulls if pull.head == head_branch]
+            return [_facts(pull, has_marker=marker in pull.body) for pull in reversed(found)]
+
+        return await self._carry("list", head_branch, work)
+
+    async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
+        """See `Forge.open_pull_request`."""
+
+        def work() -> PullRequestFacts:
+            self._look(repo)
+            return _facts(self._server.open(draft), has_marker=True)
+
+        return await self._carry("create", draft.head, work)
+
+    async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
+        """See `Forge.mint_tokens`."""
+        if isinstance(repo.credential, PersonalToken):
+            secret = repo.credential.secret
+            return TokenPair(secret, secret, None)
+
+        def work() -> tuple[str, str]:
+            self._look(repo)
+            return self._server.mint(may_write=False), self._server.mint(may_write=True)
+
+        read, write = await self._carry("create", "tokens", work)
+        self._server.unheard -= {read, write}
+        return TokenPair(Secret(read), Secret(write), self._server.tokens[read].ends)
+
+    async def revoke(self, repo: RepositoryRef, token: Secret) -> Revocation:
+        """See `Forge.revoke`."""
+        return await self._carry("delete", "token", lambda: self._server.revoke(token.reveal()))
+
+    def _look(self, repo: RepositoryRef) -> RepositoryFacts:
+        if repo.url != URL:
+            raise NotFound(f"{repo.url} is not there", status=404)
+        if not isinstance(repo.credential, AppInstallation):
+            self._server.check(repo.credential.secret.reveal())
+        return RepositoryFacts(1, MAIN, f"{URL}.git")
+
+    async def _carry(self, verb: Verb, name: str, work: Callable[[], T]) -> T:
+        write = 0
+        if verb in {"create", "delete"}:
+            self._writes += 1
+            write = self._writes
+        call = Call(f"{self._identity}@forge", verb, FORGE, None, name, write)
+        try:
+            return await self._done(call, work)
+        except Unanswered as error:
+            raise Unavailable(str(error), may_have_happened=True) from None
+        except TooManyRequests as error:
+            retry_at = self._server.now() + timedelta(seconds=error.retry_after or 1.0)
+            raise RateLimited("slow down", retry_at=retry_at, status=429) from None
+        except ApiError as error:
+            raise Unavailable(str(error), may_have_happened=False, status=error.status) from None
+
+    async def _done(self, call: Call, work: Callable[[], T]) -> T:
+        try:
+            await self._network.before(call)
+        except Late as late:
+            asyncio.get_running_loop().call_later(late.seconds, _quietly, work)
+            await asyncio.sleep(min(late.seconds, CALL_SECONDS))
+            raise Unanswered("no answer in time") from None
+        try:
+            result = work()
+        except ForgeError:
+            await self._network.after(call, None)
+            raise
+        await self._network.after(call, None)
+        return result
+
+
+def _facts(pull: Pull, *, has_marker: bool) -> PullRequestFacts:
+    return PullRequestFacts(
+        number=pull.number,
+        url=f"{URL}/pull/{pull.number}",
+        state=pull.state,
+        is_draft=pull.is_draft,
+        head_branch=pull.head,
+        head_sha=pull.head_sha,
+        base_branch=pull.base,
+        has_marker=has_marker,
+        title=pull.title,
+    )
+
+
+def _quietly(work: Callable[[], object]) -> None:
+    # Nobody is there any more to be told of a refusal.
+    with suppress(ForgeError):
+        work()

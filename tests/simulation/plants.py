@@ -1,0 +1,124 @@
+"""Faults planted into the production code, one at least for each invariant: what the simulation has to notice."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+from codecourier.controller import execute
+from codecourier.core import chain_start, notifications, project, run, run_result, run_start, sandbox, sprints
+from codecourier.core import sprint_chain as chain
+from codecourier.core.intents import Plan
+from codecourier.core.naming import token_secret_name
+from codecourier.core.reasons import Reason
+from codecourier.core.run_status import with_outcome
+from codecourier.kube.api import PODS, SECRETS
+from codecourier.resources.run import RunPhase
+
+__all__ = ["PLANTS", "Plant", "planted"]
+
+_LONGEST_SENTENCE = 300
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A fault: which function is replaced by what, and which invariants that breaks."""
+
+    place: Any
+    """The module, or class, that the function is looked up in."""
+
+    name: str
+    wrong: Callable[[Any], Any]
+    """From the right function to the wrong one."""
+
+    breaks: frozenset[str]
+    """Any of these is the right one to notice first."""
+
+
+@contextmanager
+def planted(plant: Plant) -> Iterator[None]:
+    """Plant a fault for a while."""
+    right = getattr(plant.place, plant.name)
+    with patch.object(plant.place, plant.name, plant.wrong(right)):
+        yield
+
+
+def _returning(value: Any) -> Callable[[Any], Any]:
+    return lambda _right: lambda *_arguments, **_options: value
+
+
+def _saying_cancelled(_right: Any) -> Any:
+    def plan_stop(world: Any, status: Any, now: Any) -> Plan:
+        return Plan(status=with_outcome(world.run, status, RunPhase.CANCELLED, Reason.CANCELLED, "Stopped.", now))
+
+    return plan_stop
+
+
+def _numbering(right: Any) -> Any:
+    numbers = count()
+    return lambda *arguments, **options: f"{right(*arguments, **options)}-{next(numbers)}"
+
+
+def _talking_on(right: Any) -> Any:
+    def settle(world: Any, now: Any) -> Plan:
+        plan: Plan = right(world, now)
+        message = f"{world.run.status.message} Again."
+        if plan.status is not None or plan.creates or len(message) > _LONGEST_SENTENCE:
+            return plan
+        return replace(plan, status=world.run.status.updated(message=message))
+
+    return settle
+
+
+def _admitting_one_more(right: Any) -> Any:
+    def admit(decided: Any, *others: Any) -> Any:
+        limits = decided.spec.limits.updated(max_concurrent_runs=decided.spec.limits.max_concurrent_runs + 1)
+        return right(decided.updated(spec=decided.spec.updated(limits=limits)), *others)
+
+    return admit
+
+
+def _annotating_the_token(right: Any) -> Any:
+    async def make(self: Any, resource: Any, body: Any) -> None:
+        if resource == PODS:
+            metadata = body["metadata"]
+            secret = await self.api.get(SECRETS, metadata["namespace"], token_secret_name(metadata["name"]))
+            metadata["annotations"]["debug"] = base64.b64decode(secret["data"]["read"]).decode()
+        await right(self, resource, body)
+
+    return make
+
+
+def _without_finalizer(right: Any) -> Any:
+    def build(*arguments: Any, **options: Any) -> Any:
+        pod = right(*arguments, **options)
+        del pod["metadata"]["finalizers"]
+        return pod
+
+    return build
+
+
+PLANTS: Mapping[str, Plant] = {
+    "a sprint starts beside the active one": Plant(chain, "active_sprint", _returning(None), frozenset({"1"})),
+    "a sprint starts from the base": Plant(sprints, "start_commit", _returning(None), frozenset({"1"})),
+    "a notification has a new name each time": Plant(
+        notifications, "notification_name", _numbering, frozenset({"3", "9"})
+    ),
+    "a finished Run changes its sentence": Plant(run, "_settle", _talking_on, frozenset({"4"})),
+    "Cancelled is said while the pod runs": Plant(run, "_plan_stop", _saying_cancelled, frozenset({"5"})),
+    "a try leaves no usage record": Plant(run_result, "record_usage", _returning(None), frozenset({"6", "9"})),
+    "a chain resumes from its first sprint": Plant(
+        chain_start, "begin_sprints", lambda right: lambda declared, _first: right(declared, 0), frozenset({"7"})
+    ),
+    "a token lies in an annotation": Plant(execute.Executor, "_make", _annotating_the_token, frozenset({"8"})),
+    "tokens are not revoked": Plant(sandbox, "_revocation", _returning(Plan()), frozenset({"9"})),
+    "a limit is one too high": Plant(project, "admit", _admitting_one_more, frozenset({"10"})),
+    "a pod can vanish unrecorded": Plant(sandbox, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
+    "a Sandbox has a new name each time": Plant(run_start, "sandbox_name", _numbering, frozenset({"once", "9"})),
+}
+"""The faults, by what they do."""

@@ -1,0 +1,148 @@
+"""What has to be true once a simulated cluster has come to rest, and what came of it all."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.core.naming import FINALIZER, LABEL_MANAGED
+from codecourier.kube.api import PODS, SECRETS, Json
+from tests.simulation.cluster import NAMESPACE, SimulatedCluster
+from tests.simulation.invariants import FINISHED, is_unfinished, reason_of
+
+__all__ = ["Outcome", "differences", "outcome_of", "unrest"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What people find in the end: the same whatever went wrong on the way."""
+
+    runs: Mapping[str, tuple[Any, ...]]
+    """By the name of the Run, or of its chain and sprint: phase, reason, tree of its branch, pull requests."""
+
+    chains: Mapping[str, tuple[Any, ...]]
+    """By name: phase, attempt, phases and trees of the sprints."""
+
+    notifications: Counter[tuple[str, str]]
+    """How many of each type there were about what."""
+
+    tries: Mapping[str, int]
+    """Sandboxes that each Run used."""
+
+
+def unrest(cluster: SimulatedCluster) -> Iterator[str]:
+    """Yield what is not as it has to be at rest; nothing when all is done."""
+    store = cluster.server.store
+    for resource in (CHAINS, RUNS, SANDBOXES):
+        for stored in store.list(resource, NAMESPACE):
+            name = f"{resource.kind} {stored.metadata['name']}"
+            if "deletionTimestamp" in stored.metadata:
+                yield f"{name} is not gone"
+            elif not _is_done(resource.kind, stored.obj):
+                yield f"{name} is not finished: {(stored.obj.get('status') or {}).get('message')}"
+    for stored in store.list(SECRETS, NAMESPACE, f"{LABEL_MANAGED}=true"):
+        yield f"token Secret {stored.metadata['name']} is left"
+    for stored in store.list(PODS, NAMESPACE):
+        if FINALIZER in (stored.metadata.get("finalizers") or ()):
+            yield f"pod {stored.metadata['name']} is not released"
+    for uid in cluster.nodes.living():
+        yield f"processes of pod {uid} run"
+    yield from _unrecorded(cluster)
+    yield from _unrevoked(cluster)
+
+
+def _is_done(kind: str, obj: Json) -> bool:
+    status = obj.get("status") or {}
+    if kind == "Sandbox":
+        return status.get("phase") in FINISHED
+    is_seen = status.get("observedGeneration") == obj["metadata"]["generation"]
+    # A cancelled Run stays so: its wish cannot be taken back.
+    is_over = not is_unfinished(obj) or status.get("phase") == "Cancelled"
+    return is_over and is_seen and not status.get("unnotified")
+
+
+def _unrecorded(cluster: SimulatedCluster) -> Iterator[str]:
+    made = cluster.monitor.made[USAGE_RECORDS]
+    for namespace, name in cluster.monitor.started.values():
+        if not made[namespace, name]:
+            yield f"no UsageRecord tells of Sandbox {name}, whose pod ran"
+
+
+def _unrevoked(cluster: SimulatedCluster) -> Iterator[str]:
+    for encoded in cluster.monitor.stored_tokens:
+        token = cluster.forge.tokens.get(base64.b64decode(encoded).decode())
+        if token is not None and token.ends is not None and not token.is_revoked and token.ends > cluster.clock.now():
+            yield "a token that was given to a pod still works"
+
+
+def outcome_of(cluster: SimulatedCluster) -> Outcome:
+    """Return what came of it all, in words that do not depend on UIDs."""
+    store, keys = cluster.server.store, cluster.monitor.keys
+    runs, tries = {}, {}
+    for stored in store.list(RUNS, NAMESPACE):
+        key = keys[stored.metadata["uid"]]
+        status = stored.obj["status"]
+        runs[key] = (status["phase"], reason_of(stored.obj), _tree(cluster, status), _pulls(cluster, status))
+        tries[key] = len(status.get("tries") or ())
+    chains = {}
+    for stored in store.list(CHAINS, NAMESPACE):
+        status = stored.obj["status"]
+        sprints = tuple((s["phase"], s.get("pullRequest"), _tree(cluster, s)) for s in status["sprints"])
+        chains[stored.metadata["name"]] = (status["phase"], status["attempt"], sprints)
+    notifications: Counter[tuple[str, str]] = Counter()
+    for stored in store.list(NOTIFICATIONS, NAMESPACE):
+        spec = stored.obj["spec"]
+        notifications[spec["type"], keys.get(spec["entity"]["uid"], "?")] += 1
+    return Outcome(runs, chains, notifications, tries)
+
+
+def _tree(cluster: SimulatedCluster, status: Json) -> object:
+    head = status.get("headCommit")
+    return tuple(sorted(cluster.forge.commits[head].tree.items())) if head else None
+
+
+def _pulls(cluster: SimulatedCluster, status: Json) -> object:
+    branch = status.get("branch")
+    trees = cluster.forge.commits
+    return tuple(
+        (pull.title, pull.is_draft, tuple(sorted(trees[cluster.forge.branches[pull.base]].tree.items())))
+        for pull in cluster.forge.pulls
+        if pull.head == branch
+    )
+
+
+def differences(found: Outcome, expected: Outcome, *, is_calm: bool) -> Iterator[str]:
+    """Yield in what an outcome differs from the one without faults.
+
+    Pods, nodes and pushes that fail use tries up; and what an agent left that had failed is pushed once, by the same
+    pod: where that fails, too, the agent is not run again, and its work is gone. All the rest stays the same.
+    """
+    ours, theirs = (outcome if is_calm else _without_lost_work(outcome) for outcome in (found, expected))
+    for field in ("runs", "chains", "notifications", *(("tries",) if is_calm else ())):
+        have, want = getattr(ours, field), getattr(theirs, field)
+        for key in sorted({*have, *want}, key=str):
+            if have.get(key) != want.get(key):
+                yield f"{field} {key}: {have.get(key)} instead of {want.get(key)}"
+
+
+def _without_lost_work(outcome: Outcome) -> Outcome:
+    failed = {key for key, run in outcome.runs.items() if run[0] == "Failed"}
+    return Outcome(
+        runs={key: run[:2] if key in failed else run for key, run in outcome.runs.items()},
+        chains={
+            name: (*chain[:2], *(sprint[0] if sprint[0] == "Failed" else sprint for sprint in chain[2]))
+            for name, chain in outcome.chains.items()
+        },
+        notifications=Counter(
+            {
+                (type_, about): count
+                for (type_, about), count in outcome.notifications.items()
+                if type_ != "PrCreated" or about not in failed
+            }
+        ),
+        tries=outcome.tries,
+    )

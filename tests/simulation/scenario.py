@@ -1,0 +1,160 @@
+"""What a simulation plays, all by one seed: what people declare and do, how agents behave, what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Literal
+
+from tests.simulation.faults import Fault
+from tests.simulation.steps import Behaviour, PodTrouble
+
+__all__ = ["Deed", "Mood", "Scenario", "scenario_of"]
+
+Mood = Literal["calm", "stormy", "peopled"]
+"""What a scenario may hold besides faults of the API server, the forge's REST interface and operators.
+
+- calm: nothing. Faults may not change anything at all, not even the number of tries.
+- stormy: pods, nodes and pushes fail, and clocks jump. Tries are consumed; the outcome may not change.
+- peopled: people pause, cancel, delete, resume and break things at any moment. All comes to rest.
+"""
+
+_CALM_BEHAVIOURS = (
+    Behaviour.CHANGES,
+    Behaviour.CHANGES,
+    Behaviour.CHANGES,
+    Behaviour.CHANGES,
+    Behaviour.NOTHING,
+    Behaviour.FAILS,
+    Behaviour.PROVIDER_LIMIT,
+    Behaviour.HANGS,
+    Behaviour.SETUP_FAILS,
+    Behaviour.VERIFY_FAILS,
+    Behaviour.LEAKS,
+    Behaviour.OUT_OF_MEMORY,
+)
+_RATES: tuple[Mapping[Fault, float], ...] = (
+    {},
+    {Fault.CRASH_BEFORE: 0.015, Fault.CRASH_AFTER: 0.015},
+    {Fault.DROPPED: 0.02, Fault.LOST: 0.04},
+    {Fault.BROKEN: 0.05, Fault.THROTTLED: 0.05},
+    {Fault.LATE: 0.03, Fault.CRASH_AFTER: 0.01},
+    {Fault.CRASH_BEFORE: 0.01, Fault.CRASH_AFTER: 0.01, Fault.LOST: 0.02, Fault.LATE: 0.02, Fault.BROKEN: 0.02},
+)
+_CLUSTER_DEEDS = ("cut watches", "compact", "slow events", "partition leader", "restart operator", "pause collector")
+_STORMY_DEEDS = ("kill container", "evict pod", "cut node", "jump clock")
+_PEOPLE_DEEDS = (
+    "expire pod",
+    "cancel run",
+    "delete run",
+    "delete run in foreground",
+    "delete chain",
+    "delete chain in foreground",
+    "stop chain now",
+    "make chain again",
+    "suspend chain",
+    "suspend project",
+    "raise attempt",
+    "raise attempt of run",
+    "delete sandbox",
+    "delete pod",
+    "delete record",
+    "delete notification",
+    "delete token",
+    "change limit",
+    "break credential",
+    "delete workflow",
+    "refuse pull request",
+)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something that happens at a time."""
+
+    seconds: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that one seed decides; the order of everything else follows from it."""
+
+    seed: int
+    mood: Mood
+    sprints: int
+    chains: int
+    runs: int
+    limit: int
+    operators: int
+    is_personal: bool
+    """Whether the Project has a personal token instead of an App."""
+
+    is_draft: bool
+    """Whether work of failed agents becomes a draft pull request."""
+
+    has_verify: bool
+    resume_from: int | None
+    """Sprint to begin the chains with, None for the first."""
+
+    behaviours: Mapping[tuple[str, int], Behaviour]
+    """How agents behave, by the name of the chain or Run and the sprint's index; others change a file."""
+
+    troubles: Mapping[tuple[str, int], PodTrouble] = field(default_factory=dict)
+    """What goes wrong in the first try, by the same."""
+
+    deeds: tuple[Deed, ...] = ()
+    rates: Mapping[Fault, float] = field(default_factory=dict)
+    fault_seconds: float = 240.0
+    """How long faults happen."""
+
+    def without_faults(self) -> Scenario:
+        """Return the same scenario in a world where nothing goes wrong."""
+        return replace(self, troubles={}, deeds=(), rates={}, operators=1)
+
+
+def scenario_of(seed: int) -> Scenario:
+    """Return the scenario of a seed."""
+    random = Random(f"scenario {seed}")
+    mood: Mood = random.choice(("calm", "stormy", "peopled"))
+    sprints = random.choice((1, 2, 2, 3))
+    chains, runs = random.choice(((1, 0), (1, 0), (1, 1), (0, 2), (0, 3), (2, 0)))
+    names = [f"chain-{n}" for n in range(chains)] + [f"run-{n}" for n in range(runs)]
+    slots = [(name, index) for name in names for index in range(sprints if name.startswith("chain") else 1)]
+    behaviours = {slot: random.choice(_CALM_BEHAVIOURS) for slot in slots if random.random() < 0.5}
+    if mood == "stormy":
+        # A wait that the provider asked for is one try of a sequence; storms use tries up and would shift it.
+        behaviours = {s: b for s, b in behaviours.items() if b is not Behaviour.PROVIDER_LIMIT}
+    fault_seconds = 240.0
+    return Scenario(
+        seed=seed,
+        mood=mood,
+        sprints=sprints,
+        chains=chains,
+        runs=runs,
+        limit=random.choice((1, 1, 2, 5)),
+        operators=random.choice((1, 1, 2)),
+        is_personal=random.random() < 0.3,
+        is_draft=random.random() < 0.3,
+        has_verify=random.random() < 0.5,
+        resume_from=sprints - 1 if chains and random.random() < 0.1 else None,
+        behaviours=behaviours,
+        troubles=_troubles(random, slots) if mood == "stormy" else {},
+        deeds=_deeds(random, mood, fault_seconds),
+        rates=random.choice(_RATES),
+        fault_seconds=fault_seconds,
+    )
+
+
+def _troubles(random: Random, slots: list[tuple[str, int]]) -> dict[tuple[str, int], PodTrouble]:
+    return {slot: random.choice(tuple(PodTrouble)) for slot in slots if random.random() < 0.4}
+
+
+def _deeds(random: Random, mood: Mood, seconds: float) -> tuple[Deed, ...]:
+    known = {"calm": (), "stormy": _STORMY_DEEDS, "peopled": (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *_STORMY_DEEDS)}[mood]
+    chosen = [random.choice(_CLUSTER_DEEDS) for _ in range(random.randrange(4))]
+    chosen += [random.choice(known) for _ in range(random.randrange(1, 6))] if known else []
+    # The first seconds, in which everything is accepted, see as much as all the rest.
+    deeds = (Deed(random.random() * (2.0 if random.random() < 0.3 else seconds), what) for what in chosen)
+    return tuple(sorted(deeds, key=lambda deed: deed.seconds))

@@ -1,0 +1,229 @@
+"""What the steps of a sandbox pod do to the forge, as the runner does it, and how a scripted agent behaves.
+
+The runner itself is tried with real git elsewhere; here counts what the operator can see of it: termination messages,
+the log of publish, and the branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from codecourier import task as wire
+from codecourier.github.errors import CredentialsRefused
+from tests.simulation.forge import CANARY, Commit, ForgeServer
+
+__all__ = ["Behaviour", "Ended", "PodTrouble", "SandboxSteps"]
+
+_RETRY_AFTER_SECONDS = 20
+_OUT_OF_MEMORY = 137
+
+
+class Behaviour(Enum):
+    """How an agent behaves in one try."""
+
+    CHANGES = "changes a file and ends well"
+    NOTHING = "changes nothing and ends well"
+    FAILS = "changes a file and exits with 1"
+    PROVIDER_LIMIT = "changes half of it and asks to wait"
+    HANGS = "changes a file and is stopped at its timeout"
+    SETUP_FAILS = "does not come to its turn: a setup step fails"
+    VERIFY_FAILS = "changes a file that its checks refuse"
+    LEAKS = "writes a secret into a file"
+    OUT_OF_MEMORY = "needs too much memory"
+
+
+class PodTrouble(Enum):
+    """What happens between a pod and the forge, or within the pod."""
+
+    CHECKOUT_UNAVAILABLE = "the forge does not answer checkout"
+    PUSH_UNAVAILABLE = "the forge does not answer publish"
+    PUSH_ANSWER_LOST = "the push is done, and the forge does not answer any more"
+    LOG_LOST = "the node throws the log of publish away"
+    MESSAGE_LOST = "publish ends without its message"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended."""
+
+    exit_code: int
+    message: str
+    reason: str = "Completed"
+
+
+@dataclass
+class SandboxSteps:
+    """The steps of one pod.
+
+    Parameters
+    ----------
+    forge
+        The forge.
+    task
+        What the pod was told.
+    sandbox
+        The name of the Sandbox.
+    behaviour
+        How the agent behaves.
+    trouble
+        What goes wrong, None where nothing does.
+    """
+
+    forge: ForgeServer
+    task: wire.Task
+    sandbox: str
+    behaviour: Behaviour
+    trouble: PodTrouble | None = None
+    start: Commit | None = None
+    tip: str | None = None
+    tree: Mapping[str, str] | None = None
+    log: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of the file that the agent writes: the sprint's, or the Run's."""
+        return f"sprint-{number}" if (number := self.task.variables.get("CODECOURIER_SPRINT_NUMBER")) else "run"
+
+    def run(self, step: str, token: str) -> Ended:
+        """Do a step that may talk to the forge with a token; agent and verify get none."""
+        match step:
+            case wire.CONTAINER_CHECKOUT:
+                return self._checkout(token)
+            case wire.CONTAINER_AGENT:
+                return self._work()
+            case wire.CONTAINER_VERIFY:
+                return self._verify()
+            case wire.CONTAINER_COLLECT:
+                return self._collect()
+            case _:
+                return self._publish(token)
+
+    def _checkout(self, token: str) -> Ended:
+        if self.trouble is PodTrouble.CHECKOUT_UNAVAILABLE:
+            return _failed(wire.CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
+        try:
+            self.forge.check(token)
+        except CredentialsRefused as error:
+            return _failed(wire.CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
+        if self.task.base_commit not in self.forge.commits:
+            return _failed(wire.CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
+        self.tip = self.forge.branches.get(self.task.branch)
+        start = self.task.base_commit
+        if self.tip is not None and self.tip != start:
+            if not self._is_ours(self.tip):
+                return _failed(wire.CONTAINER_CHECKOUT, "BranchTaken", f"{self.task.branch} is not of this run.")
+            start = self.tip
+        self.start = self.forge.commits[start]
+        self.tree = dict(self.start.tree)
+        return _succeeded(wire.CONTAINER_CHECKOUT, "CheckedOut")
+
+    def _is_ours(self, sha: str) -> bool:
+        commit = self.forge.commits[sha]
+        is_same = (commit.run, commit.attempt) == (self.task.run.uid, self.task.attempt)
+        return is_same and self.forge.is_ancestor(self.task.base_commit, sha)
+
+    def _work(self) -> Ended:
+        match self.behaviour:
+            case Behaviour.OUT_OF_MEMORY:
+                return Ended(_OUT_OF_MEMORY, "", "OOMKilled")
+            case Behaviour.SETUP_FAILS:
+                return self._agent_failed("SetupFailed", "make deps ended with exit code 2.")
+            case Behaviour.NOTHING:
+                return _succeeded(wire.CONTAINER_AGENT, "Succeeded")
+            case Behaviour.PROVIDER_LIMIT:
+                self._write(f"{self.key}-half", "half")
+                return self._agent_failed("ProviderLimit", "The provider asks to wait.", _RETRY_AFTER_SECONDS)
+            case _:
+                return self._change()
+
+    def _change(self) -> Ended:
+        secret = f"{CANARY}of-the-agent"
+        self._write(self.key, secret if self.behaviour is Behaviour.LEAKS else f"attempt {self.task.attempt}")
+        if self.behaviour is Behaviour.FAILS:
+            return self._agent_failed("AgentFailed", "The agent ended with exit code 1.")
+        if self.behaviour is Behaviour.HANGS:
+            return self._agent_failed("AgentTimeout", "The agent was still running.")
+        return _succeeded(wire.CONTAINER_AGENT, "Succeeded")
+
+    def _write(self, path: str, content: str) -> None:
+        self.tree = {**(self.tree or {}), path: content}
+
+    def _agent_failed(self, reason: str, message: str, retry_after_seconds: int | None = None) -> Ended:
+        report = wire.StepReport(
+            wire.CONTAINER_AGENT,
+            wire.StepState.FAILED,
+            reason,
+            message,
+            exit_code=1,
+            retry_after_seconds=retry_after_seconds,
+        )
+        return Ended(0, report.to_json())
+
+    def _verify(self) -> Ended:
+        if self.behaviour is Behaviour.VERIFY_FAILS:
+            report = wire.StepReport(
+                wire.CONTAINER_VERIFY, wire.StepState.FAILED, "VerifyFailed", "make test ended with exit code 1."
+            )
+            return Ended(0, report.to_json())
+        return _succeeded(wire.CONTAINER_VERIFY, "Succeeded")
+
+    def _collect(self) -> Ended:
+        if self.behaviour is Behaviour.LEAKS:
+            return _failed(wire.CONTAINER_COLLECT, "SecretInOutput", f"{self.key} holds the value of MODEL_KEY.")
+        return _succeeded(wire.CONTAINER_COLLECT, "Collected")
+
+    def _publish(self, token: str) -> Ended:
+        usage = wire.UsageItem("model", "tokens", "token", 100, 2_500)
+        line, digest = wire.frame_details(wire.Details(summary=f"Change {self.key}\n\nAs asked.", usage=(usage,)))
+        self.log = "" if self.trouble is PodTrouble.LOG_LOST else f"{line}\n"
+        result = replace(self._publication(token), details_digest=digest)
+        if self.trouble is PodTrouble.MESSAGE_LOST:
+            return Ended(_OUT_OF_MEMORY, "", "Error")
+        is_failed = result.state is wire.Publication.FAILED
+        return Ended(1, result.to_json(), "Error") if is_failed else Ended(0, result.to_json())
+
+    def _publication(self, token: str) -> wire.PublishResult:
+        start = self.start
+        if start is None:
+            raise AssertionError("publish runs only after checkout")
+        if self.tree != start.tree:
+            return self._push(token, start, self.tree or {})
+        if start.sha == self.task.base_commit:
+            return wire.PublishResult(wire.Publication.NO_CHANGE, "NoChange")
+        return _pushed(start.sha, "Continued")
+
+    def _push(self, token: str, start: Commit, tree: Mapping[str, str]) -> wire.PublishResult:
+        if self.trouble is PodTrouble.PUSH_UNAVAILABLE:
+            return _unpublished("ForgeUnavailable", "The forge does not answer.")
+        commit = self.forge.commit(start.sha, tree, self.task.run.uid, self.task.attempt)
+        try:
+            is_done = self.forge.push(token, self.task.branch, self.tip, commit, self.sandbox)
+        except CredentialsRefused as error:
+            return _unpublished("CredentialsRefused", error.message)
+        if self.trouble is PodTrouble.PUSH_ANSWER_LOST:
+            return _unpublished("ForgeUnavailable", "The forge does not answer.")
+        return _pushed(commit.sha, "Pushed") if is_done else self._adopt()
+
+    def _adopt(self) -> wire.PublishResult:
+        tip = self.forge.branches.get(self.task.branch)
+        if tip is not None and self._is_ours(tip):
+            return _pushed(tip, "Adopted")
+        return _unpublished("PushRejected", "The branch was changed by somebody else.")
+
+
+def _succeeded(step: str, reason: str) -> Ended:
+    return Ended(0, wire.StepReport(step, wire.StepState.SUCCEEDED, reason).to_json())
+
+
+def _failed(step: str, reason: str, message: str) -> Ended:
+    return Ended(1, wire.StepReport(step, wire.StepState.FAILED, reason, message).to_json(), "Error")
+
+
+def _pushed(sha: str, reason: str) -> wire.PublishResult:
+    return wire.PublishResult(wire.Publication.PUSHED, reason, commit=sha, title="Change", files=1, insertions=1)
+
+
+def _unpublished(reason: str, message: str) -> wire.PublishResult:
+    return wire.PublishResult(wire.Publication.FAILED, reason, message)

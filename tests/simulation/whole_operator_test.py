@@ -1,0 +1,94 @@
+"""The whole operator on a virtual clock: a fixed budget of seeds, a crash at every write, and planted faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import pytest
+
+from tests.simulation.coverage import EXPECTED
+from tests.simulation.faults import Fault, NoFaults, ScriptedFault
+from tests.simulation.plants import PLANTS, planted
+from tests.simulation.play import Result, play, play_and_compare
+from tests.simulation.rest import differences
+from tests.simulation.scenario import Scenario, scenario_of
+
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
+
+SEEDS = 240
+"""How many scenarios are always played; `make sim` plays new ones."""
+
+PARTS = 8
+MOST_SEEDS_FOR_A_PLANT = 200
+
+REFERENCE = Scenario(
+    seed=0,
+    mood="calm",
+    sprints=2,
+    chains=1,
+    runs=0,
+    limit=1,
+    operators=1,
+    is_personal=False,
+    is_draft=False,
+    has_verify=False,
+    resume_from=None,
+    behaviours={},
+)
+"""A chain of two sprints in a world where nothing else goes wrong."""
+
+
+def complain(result: Result) -> str:
+    """Return what a person needs to find out why a scenario failed."""
+    return f"{result.violation}\nmake sim SEED={result.scenario.seed}\n" + "\n".join(result.trace)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_invariants_hold_in_every_scenario(part: int) -> None:
+    for seed in range(part, SEEDS, PARTS):
+        result = play_and_compare(scenario_of(seed))
+        assert result.violation is None, complain(result)
+
+
+def test_scenarios_come_through_every_transition() -> None:
+    hits: Counter[tuple[str, str, str]] = Counter()
+    for seed in range(SEEDS):
+        hits += play(scenario_of(seed)).hits
+        if not EXPECTED - hits.keys():
+            return
+    assert not EXPECTED - hits.keys()
+
+
+def test_a_seed_decides_everything() -> None:
+    seed = next(seed for seed in range(SEEDS) if scenario_of(seed).mood == "peopled" and scenario_of(seed).rates)
+    first, second = play(scenario_of(seed)), play(scenario_of(seed))
+    assert first.trace == second.trace
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.DROPPED, Fault.LOST, Fault.LATE], ids=lambda f: f.name
+)
+def test_a_fault_at_any_write_changes_nothing(fault: Fault) -> None:
+    expected = play(REFERENCE, NoFaults())
+    assert expected.violation is None, complain(expected)
+    assert expected.outcome is not None
+    for write in range(1, expected.writes + 1):
+        result = play(REFERENCE, ScriptedFault(write, fault))
+        assert result.violation is None, f"write {write}: {complain(result)}"
+        assert result.outcome is not None
+        assert list(differences(result.outcome, expected.outcome, is_calm=True)) == []
+        assert result.agent_starts == expected.agent_starts
+
+
+@pytest.mark.parametrize("words", PLANTS)
+def test_planted_fault_is_noticed(words: str) -> None:
+    plant = PLANTS[words]
+    crashes = (ScriptedFault(write, fault) for write in range(1, 80) for fault in (Fault.CRASH_AFTER, Fault.LOST))
+    with planted(plant):
+        played = chain(
+            (play_and_compare(scenario_of(seed)) for seed in range(MOST_SEEDS_FOR_A_PLANT)),
+            (play_and_compare(REFERENCE, crash) for crash in crashes),
+        )
+        noticed = (result.violation.invariant for result in played if result.violation is not None)
+        assert any(invariant in plant.breaks for invariant in noticed)
