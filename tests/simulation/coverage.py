@@ -43,6 +43,7 @@ EXPECTED: frozenset[Transition] = frozenset(
         ("Sprint", "Pending", "Running"),
         ("Sprint", "Completed", "Running"),
         ("Sprint", "Failed", "Running"),
+        ("Sprint", "Cancelled", "Running"),
         ("Sprint", "Running", "Completed"),
         ("Sprint", "Running", "Failed"),
         ("Sprint", "Running", "Cancelled"),

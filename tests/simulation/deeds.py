@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
 from codecourier.core.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
-from codecourier.kube.api import PODS, SECRETS, Json, Propagation, Resource
+from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Propagation, Resource
 from codecourier.kube.errors import ApiError
 from tests.simulation.forge import CANARY
 from tests.simulation.invariants import is_unfinished
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Deeds"]
 
 _HOLD_SECONDS = 40.0
+_NAMESPACE_RATE = 0.3
 
 
 class Deeds:
@@ -70,10 +71,13 @@ class Deeds:
             "break credential": self._break_credential,
             "delete workflow": self._delete_workflow,
             "refuse pull request": self._refuse,
+            "delete namespace": self._delete_namespace,
         }
 
     def do(self, what: str) -> None:
-        """Do it now."""
+        """Do it now; in a namespace that is going away nobody does anything."""
+        if self._cluster.monitor.is_namespace_ending:
+            return
         self._cluster.note(f"deed: {what}")
         self._cluster.monitor.is_people = True
         try:
@@ -156,7 +160,7 @@ class Deeds:
         stored = self._delete(CHAINS)
         if stored is not None:
             name = stored.metadata["name"]
-            self._cluster.when_gone(CHAINS, name, lambda: self._cluster.make_chain(name))
+            self._cluster.when_gone(CHAINS, name, lambda: self._later(0, lambda: self._cluster.make_chain(name)))
 
     def _suspend(self, resource: Resource) -> None:
         stored = self._edit(resource, lambda obj: obj["spec"].update(suspend=True))
@@ -200,3 +204,9 @@ class Deeds:
 
     def _refuse(self) -> None:
         self._cluster.forge.refusals += 1
+
+    def _delete_namespace(self) -> None:
+        # Once in a while only: nothing can happen in it afterwards.
+        if self._random.random() < _NAMESPACE_RATE:
+            self._cluster.monitor.is_namespace_ending = True
+            self._cluster.server.store.delete(NAMESPACES, None, self._cluster.namespace)

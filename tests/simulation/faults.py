@@ -28,6 +28,7 @@ class Fault(Enum):
     BROKEN = "the server answers 500 and does nothing"
     THROTTLED = "the server answers 429 with Retry-After and does nothing"
     LATE = "the request arrives after the caller gave it up"
+    ORPHANED = "the operator is killed, and the request arrives all the same, later"
     CRASH_BEFORE = "the operator is killed before the request leaves"
     CRASH_AFTER = "the operator is killed after the work was done"
 
@@ -195,6 +196,9 @@ class FaultyNetwork(Network):
                 raise TooManyRequests(429, "TooManyRequests", "slow down", retry_after=_RETRY_AFTER_SECONDS)
             case Fault.LATE:
                 raise Late(CALL_SECONDS + self.random.random() * _MOST_LATE_SECONDS)
+            case Fault.ORPHANED:
+                self.kill()
+                raise Late(self.random.random() * _MOST_LATE_SECONDS)
             case Fault.CRASH_BEFORE:
                 await self._die()
             case Fault.LOST | Fault.CRASH_AFTER:

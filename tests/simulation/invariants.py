@@ -72,6 +72,9 @@ class Monitor:
         self.is_people = False
         """Set while people, not controllers, change something."""
 
+        self.is_namespace_ending = False
+        """Whether the namespace is being deleted: nothing can be made in it, so nothing can be recorded either."""
+
         self.made: dict[Resource, Counter[tuple[str, str]]] = defaultdict(Counter)
         """How often each name was made, by kind."""
 

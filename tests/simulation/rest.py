@@ -66,6 +66,8 @@ def _is_done(kind: str, obj: Json) -> bool:
 
 
 def _unrecorded(cluster: SimulatedCluster) -> Iterator[str]:
+    if cluster.monitor.is_namespace_ending:
+        return
     made = cluster.monitor.made[USAGE_RECORDS]
     for namespace, name in cluster.monitor.started.values():
         if not made[namespace, name]:

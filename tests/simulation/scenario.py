@@ -39,8 +39,15 @@ _RATES: tuple[Mapping[Fault, float], ...] = (
     {Fault.CRASH_BEFORE: 0.015, Fault.CRASH_AFTER: 0.015},
     {Fault.DROPPED: 0.02, Fault.LOST: 0.04},
     {Fault.BROKEN: 0.05, Fault.THROTTLED: 0.05},
-    {Fault.LATE: 0.03, Fault.CRASH_AFTER: 0.01},
-    {Fault.CRASH_BEFORE: 0.01, Fault.CRASH_AFTER: 0.01, Fault.LOST: 0.02, Fault.LATE: 0.02, Fault.BROKEN: 0.02},
+    {Fault.LATE: 0.03, Fault.ORPHANED: 0.015},
+    {
+        Fault.CRASH_BEFORE: 0.01,
+        Fault.CRASH_AFTER: 0.01,
+        Fault.ORPHANED: 0.01,
+        Fault.LOST: 0.02,
+        Fault.LATE: 0.02,
+        Fault.BROKEN: 0.02,
+    },
 )
 _CLUSTER_DEEDS = ("cut watches", "compact", "slow events", "partition leader", "restart operator", "pause collector")
 _STORMY_DEEDS = ("kill container", "evict pod", "cut node", "jump clock")
@@ -66,6 +73,7 @@ _PEOPLE_DEEDS = (
     "break credential",
     "delete workflow",
     "refuse pull request",
+    "delete namespace",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -67,14 +68,24 @@ def test_a_seed_decides_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.DROPPED, Fault.LOST, Fault.LATE], ids=lambda f: f.name
+    ("fault", "operators"),
+    [
+        (Fault.CRASH_BEFORE, 1),
+        (Fault.CRASH_AFTER, 1),
+        (Fault.CRASH_AFTER, 2),
+        (Fault.ORPHANED, 2),
+        (Fault.DROPPED, 1),
+        (Fault.LOST, 1),
+        (Fault.LATE, 1),
+    ],
 )
-def test_a_fault_at_any_write_changes_nothing(fault: Fault) -> None:
-    expected = play(REFERENCE, NoFaults())
+def test_a_fault_at_any_write_changes_nothing(fault: Fault, operators: int) -> None:
+    reference = replace(REFERENCE, operators=operators)
+    expected = play(reference, NoFaults())
     assert expected.violation is None, complain(expected)
     assert expected.outcome is not None
     for write in range(1, expected.writes + 1):
-        result = play(REFERENCE, ScriptedFault(write, fault))
+        result = play(reference, ScriptedFault(write, fault))
         assert result.violation is None, f"write {write}: {complain(result)}"
         assert result.outcome is not None
         assert list(differences(result.outcome, expected.outcome, is_calm=True)) == []
