@@ -29,3 +29,16 @@ def test_a_place_wakes_its_run_and_no_other() -> None:
 
 def test_a_place_for_the_next_try_wakes_a_run_that_is_listed_already() -> None:
     assert woken(project(("fix", 1)), project(("fix", 2))) == {"fix"}
+
+
+def run(phase: str, **changes: Any) -> dict[str, Any]:
+    """Return a Run in its first try."""
+    status = {"phase": phase, "attempt": 1, "tries": [{"number": 1}], **changes}
+    return {"metadata": {"name": "fix", "namespace": "shop", "uid": "u"}, "spec": {}, "status": status}
+
+
+def test_a_run_that_ends_wakes_the_project_whose_place_it_held() -> None:
+    project_key = WorkKey(PROJECTS, "shop", "default")
+    assert project_key in set(wakes(Store(), RUNS, run("Running"), run("Completed")))
+    assert project_key in set(wakes(Store(), RUNS, run("Running"), None))
+    assert project_key not in set(wakes(Store(), RUNS, run("Running"), run("Running", message="It works.")))

@@ -2,7 +2,8 @@
 
 A place belongs to one try of one Run. It is given in creation order, is never taken back before that try is over, and
 is the only thing that lets a try start; so however old the copy that a Run's plan reads may be, no more Runs are
-Running than were admitted (invariant 10).
+Running than were admitted (invariant 10). Tries are numbered upwards, so the place of one that is over never fits
+again: it may stay in the list, uncounted, until the list changes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase
 
-__all__ = ["admit", "has_place", "next_try_number"]
+__all__ = ["admit", "has_new_place", "has_place", "next_try_number"]
 
 
 def next_try_number(run: Run) -> int:
@@ -25,6 +26,11 @@ def next_try_number(run: Run) -> int:
 def has_place(project: Project, run: Run) -> bool:
     """Tell whether a queued Run may start its next try."""
     return any(_is_for(entry, run) for entry in project.status.admitted)
+
+
+def has_new_place(project: Project, admitted: tuple[AdmittedRun, ...]) -> bool:
+    """Tell whether a list of admitted Runs gives a place that the Project's status does not have."""
+    return not set(admitted) <= set(project.status.admitted)
 
 
 def admit(project: Project, runs: Iterable[Run], now: datetime) -> tuple[AdmittedRun, ...]:

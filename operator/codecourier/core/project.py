@@ -2,6 +2,10 @@
 
 Admission is the one decision over many Runs, so it has one writer (this plan) and one object that is claimed (the
 Project's status, with its resourceVersion): a second leader or an old copy conflicts instead of admitting too many.
+
+A place that is no longer needed counts for nothing from then on, but costs no write of its own: it leaves the list
+with the next change of the status, be that another Run's place or a condition. Nothing can use it meanwhile, because
+it names a try that is over.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from codecourier.core.admission import admit
+from codecourier.core.admission import admit, has_new_place
 from codecourier.core.conditions import with_condition, without_condition
 from codecourier.core.facts import Facts, Problem, RepositoryAsk
 from codecourier.core.intents import Create, Event, Plan
@@ -54,8 +58,10 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if asks:
         return Plan(asks=asks)
     problem = _first_problem(world)
-    status = _judged(project, problem, now).updated(admitted=admit(project, world.runs, now))
-    status, creates = _settle_notification(world, status)
+    status, creates = _settle_notification(world, _judged(project, problem, now))
+    admitted = admit(project, world.runs, now)
+    if status != project.status or has_new_place(project, admitted):
+        status = status.updated(admitted=admitted)
     return Plan(
         status=status,
         creates=creates,

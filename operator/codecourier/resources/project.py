@@ -120,7 +120,8 @@ class ProjectStatus(Status):
     """What the operator knows of the project."""
 
     admitted: Annotated[tuple[AdmittedRun, ...], Field(max_length=1000), ListMap(("uid",))] = ()
-    """Runs that hold a place. This list is written before a Run starts, and nothing starts that is not in it."""
+    """Runs that hold a place. This list is written before a Run starts, and nothing starts that is not in it.
+    An entry whose try is over takes no place any more; it may remain until the list changes for another reason."""
 
     notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""
