@@ -18,7 +18,7 @@ from codecourier.core.facts import (
 from codecourier.core.intents import Create, OpenPullRequest, Plan
 from codecourier.core.reasons import Reason
 from codecourier.core.run import plan_run
-from codecourier.core.run_start import build_sandbox
+from codecourier.core.run_start import DECISION_GRACE, build_sandbox
 from codecourier.core.run_status import RunWorld
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import AdmittedRun, Project
@@ -31,10 +31,10 @@ HEAD = "b" * 40
 FACTS = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
 
 
-def admitting(run: Run, try_number: int = 1) -> Project:
+def admitting(run: Run, try_number: int = 1, *, attempt: int = 1, limit: int = 5) -> Project:
     """Return a Project that gives a Run a place for a try."""
-    entry = AdmittedRun(name=run.name, uid=run.uid, attempt=1, try_number=try_number, admission_time=NOW)
-    project = make_project()
+    entry = AdmittedRun(name=run.name, uid=run.uid, attempt=attempt, try_number=try_number, admission_time=NOW)
+    project = make_project(limit=limit)
     return project.updated(status=project.status.updated(admitted=(entry,)))
 
 
@@ -68,10 +68,38 @@ def status_of(plan: Plan) -> RunStatus:
     return plan.status
 
 
-def test_a_run_that_names_what_is_there_is_queued_with_its_workflow_recorded() -> None:
-    plan = plan_run(RunWorld(make_run(), make_project(), make_workflow(), None), NOW)
+def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -> None:
+    run = make_run(base_branch="main")
+    plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=FACTS), NOW)
     status = status_of(plan)
+    assert (status.phase, status.workflow, status.repository_url) == (RunPhase.RUNNING, make_workflow().spec, URL)
+    assert (status.base_commit, [t.sandbox for t in status.tries]) == (BASE, [build_sandbox(run, 1, 1).name])
+    assert [type(c.resource) for c in plan.creates if isinstance(c, Create)] == [Sandbox]
+
+
+def test_a_new_run_gives_its_project_time_to_decide_then_says_that_it_waits() -> None:
+    world = RunWorld(make_run(), make_project(), make_workflow(), None)
+    early = plan_run(world, NOW)
+    assert (early.status, early.look_again) == (None, NOW + DECISION_GRACE)
+    status = status_of(plan_run(world, NOW + DECISION_GRACE))
     assert (status.phase, status.workflow, status.repository_url) == (RunPhase.QUEUED, make_workflow().spec, URL)
+
+
+def test_a_suspended_project_has_decided_already() -> None:
+    status = status_of(plan_run(RunWorld(make_run(), make_project(suspend=True), make_workflow(), None), NOW))
+    condition = status.condition("Succeeded")
+    assert condition is not None
+    assert (status.phase, condition.reason) == (RunPhase.QUEUED, Reason.PROJECT_SUSPENDED)
+
+
+def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() -> None:
+    run = make_run(base_branch="main")
+    problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
+    facts = {BranchHeadAsk("shop", URL, "main"): problem}
+    plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
+    status = status_of(plan)
+    assert (status.phase, status.message, status.workflow) == (RunPhase.QUEUED, problem.message, make_workflow().spec)
+    assert not plan.creates
 
 
 @pytest.mark.parametrize(
@@ -238,9 +266,20 @@ def test_a_greater_attempt_starts_a_finished_run_again_with_its_recorded_workflo
     run = running(phase=RunPhase.FAILED)
     run = run.updated(spec=run.spec.updated(attempt=2))
     other = make_workflow(image="another")
-    status = status_of(plan_run(RunWorld(run, make_project(), other, None), NOW))
-    assert (status.phase, status.attempt, status.tries) == (RunPhase.QUEUED, 2, ())
+    plan = plan_run(RunWorld(run, admitting(run, attempt=2), other, None, facts=FACTS), NOW)
+    status = status_of(plan)
+    assert (status.phase, status.attempt, len(status.tries)) == (RunPhase.RUNNING, 2, 1)
     assert status.workflow == make_workflow().spec
+
+
+def test_a_greater_attempt_waits_for_the_decision_while_there_is_room_and_says_so_when_there_is_none() -> None:
+    run = running(phase=RunPhase.FAILED)
+    run = run.updated(spec=run.spec.updated(attempt=2))
+    plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW)
+    assert (plan.status, plan.look_again) == (None, NOW + DECISION_GRACE)
+    full = RunWorld(run, admitting(run, limit=1), make_workflow(), None)
+    status = status_of(plan_run(full, NOW))
+    assert (status.phase, status.attempt, status.tries) == (RunPhase.QUEUED, 2, ())
 
 
 def test_a_notification_that_was_not_made_is_made_and_one_that_was_is_not_made_again() -> None:

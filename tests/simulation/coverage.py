@@ -17,6 +17,7 @@ Transition = tuple[str, str, str]
 EXPECTED: frozenset[Transition] = frozenset(
     {
         ("Run", "Pending", "Queued"),
+        ("Run", "Pending", "Running"),
         ("Run", "Pending", "Cancelled"),
         ("Run", "Queued", "Running"),
         ("Run", "Queued", "Cancelled"),
@@ -26,6 +27,7 @@ EXPECTED: frozenset[Transition] = frozenset(
         ("Run", "Running", "Cancelled"),
         ("Run", "Completed", "Queued"),
         ("Run", "Failed", "Queued"),
+        ("Run", "Completed", "Running"),
         ("PullRequest", "", "Creating"),
         ("PullRequest", "", "Skipped"),
         ("PullRequest", "Creating", "Created"),

@@ -248,9 +248,11 @@ class Monitor:
         if run is None:
             return False
         status = run.obj.get("status") or {}
+        if status.get("phase") in FINISHED:
+            is_wanted = not run.obj["spec"].get("cancelled") and not run.metadata.get("deletionTimestamp")
+            return is_wanted and attempt > status.get("attempt", 0)
         tries = len(status.get("tries") or ()) if status.get("attempt") == attempt else 0
-        is_current = try_number == (tries if status.get("phase") == "Running" else tries + 1)
-        return status.get("phase") not in FINISHED and is_current
+        return try_number == (tries if status.get("phase") == "Running" else tries + 1)
 
     def _made_once(self, change: Change) -> None:
         resource, namespace, name = change.identity

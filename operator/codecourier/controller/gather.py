@@ -61,11 +61,15 @@ def _origin(store: Store, namespace: str, origin: Origin | None) -> SprintChain 
 
 
 def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld:
-    """Gather a Project with its Runs that are not finished."""
+    """Gather a Project with its Runs that are not finished and the Workflows that these have not recorded yet."""
     namespace = project.namespace
+    runs = store.by_index(RUNS, Run, ACTIVE_BY_NAMESPACE, namespace)
+    named = {run.spec.workflow_ref.name for run in runs if run.status.workflow is None}
+    workflows = (store.get(WORKFLOWS, Workflow, namespace, name) for name in named)
     return ProjectWorld(
         project=project,
-        runs=store.by_index(RUNS, Run, ACTIVE_BY_NAMESPACE, namespace),
+        runs=runs,
+        workflows={workflow.name: workflow for workflow in workflows if workflow is not None},
         notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, project.uid),
         facts=facts,
     )

@@ -69,6 +69,7 @@ def _related(store: Store, resource: Resource, old: Json | None, new: Json | Non
     elif resource == PROJECTS:
         yield from _of_project(store, old, new)
     elif resource == WORKFLOWS:
+        yield WorkKey(PROJECTS, namespace, PROJECT_NAME)
         yield from _keys(store, RUNS, ACTIVE_BY_NAMESPACE, namespace)
         yield from _keys(store, CHAINS, ACTIVE_BY_NAMESPACE, namespace)
 
@@ -98,6 +99,7 @@ def _place(run: Json | None) -> tuple[object, ...]:
         run["spec"].get("cancelled", False),
         status.get("phase"),
         status.get("attempt"),
+        run["spec"].get("attempt"),
         status.get("retryTime"),
         len(status.get("tries") or ()),
     )

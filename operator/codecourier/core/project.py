@@ -10,6 +10,7 @@ it names a try that is over.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,6 +24,7 @@ from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.workflow import Workflow
 
 __all__ = ["ProjectWorld", "plan_project"]
 
@@ -35,11 +37,14 @@ _DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND}
 
 @dataclass(frozen=True)
 class ProjectWorld:
-    """A Project and the Runs of its namespace."""
+    """A Project, and of its namespace the Runs and what they name."""
 
     project: Project
     runs: tuple[Run, ...] = ()
     """The Runs that are not finished, or that the Project still lists."""
+
+    workflows: Mapping[str, Workflow] = field(default_factory=dict)
+    """By name those that are there, of all that Pending Runs name."""
 
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""
@@ -59,7 +64,7 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
         return Plan(asks=asks)
     problem = _first_problem(world)
     status, creates = _settle_notification(world, _judged(project, problem, now))
-    admitted = admit(project, world.runs, now)
+    admitted = admit(project, world.runs, world.workflows, now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     return Plan(

@@ -2,8 +2,11 @@
 
 Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `spec.attempt` starts again at Pending.
 
-- Pending → Queued: everything that it names is there; its Workflow is recorded.
-- Queued → Running: the Project's list of admitted Runs has this try. The status names the Sandbox before it is made.
+- Pending → Running: everything that it names is there and the Project's list of admitted Runs has this try. One write
+  records the Workflow and names the Sandbox before it is made.
+- Pending → Queued: everything is there, but the Project's plan gives no place, or what the try starts from cannot be
+  found out yet. The Workflow is recorded.
+- Queued → Running: the Project's list of admitted Runs has this try.
 - Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
 - Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
 - → Cancelled: only once no Sandbox of it is unfinished (invariant 5).
@@ -19,10 +22,10 @@ from codecourier.core.intents import Create, Plan
 from codecourier.core.naming import FINALIZER
 from codecourier.core.reasons import Reason, sentence
 from codecourier.core.run_result import close_try, notify, plan_pull_request, plan_result, record_usage
-from codecourier.core.run_start import build_sandbox, plan_accept, plan_queued
-from codecourier.core.run_status import RunWorld, accepted, with_outcome
+from codecourier.core.run_start import build_sandbox, plan_pending, plan_queued
+from codecourier.core.run_status import RunWorld, accepted, attempt_status, starts_again, with_outcome
 from codecourier.core.stopping import is_stop_requested
-from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
+from codecourier.resources.run import PullRequestPhase, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintPhase
 
@@ -34,35 +37,19 @@ def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line
     run, status = world.run, world.run.status
     if FINALIZER not in run.metadata.finalizers and not run.is_deleting:
         return Plan(add_finalizer=True)
-    if status.phase.is_finished and (status.unnotified or not _starts_again(run)):
+    if status.phase.is_finished and (status.unnotified or not starts_again(run)):
         return _settle(world, now)
-    if status.phase.is_finished or status.attempt == 0:
-        status = _new_attempt(run)
+    status = attempt_status(run)
     claim = status.pull_request
     if claim is not None and claim.phase is PullRequestPhase.CREATING:
         return plan_pull_request(world, claim, now)
     if is_stop_requested(run, world.origin):
         return _plan_stop(world, status, now)
     if status.phase is RunPhase.PENDING:
-        return plan_accept(world, status, now)
+        return plan_pending(world, status, now)
     if status.phase is RunPhase.QUEUED:
         return plan_queued(world, now)
     return _plan_running(world, now)
-
-
-def _starts_again(run: Run) -> bool:
-    return run.spec.attempt > run.status.attempt and not run.spec.cancelled and not run.is_deleting
-
-
-def _new_attempt(run: Run) -> RunStatus:
-    """Return the status that a new attempt begins with: the recorded Workflow stays, everything else is new."""
-    old = run.status
-    return RunStatus(
-        observed_generation=old.observed_generation,
-        conditions=old.conditions,
-        attempt=run.spec.attempt,
-        workflow=old.workflow,
-    )
 
 
 def _current_sandbox(world: RunWorld, status: RunStatus) -> Sandbox | None:

@@ -1,10 +1,10 @@
-"""How a Run comes to its sandbox: accepted, queued, admitted, started."""
+"""How a Run comes to its sandbox: accepted, admitted at once or queued before, started."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from codecourier.core.admission import has_place, next_try_number
+from codecourier.core.admission import has_place, has_room, next_try_number
 from codecourier.core.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.intents import Create, Event, Plan
 from codecourier.core.naming import (
@@ -14,48 +14,52 @@ from codecourier.core.naming import (
     branch_name,
     sandbox_name,
 )
-from codecourier.core.prompts import unknown_placeholders
 from codecourier.core.reasons import Reason, sentence
-from codecourier.core.repositories import find_repository
+from codecourier.core.references import resolve
 from codecourier.core.run_status import RunWorld, accepted, refused, with_outcome
 from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
-from codecourier.resources.project import Project, Repository
+from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
-from codecourier.resources.workflow import WorkflowSpec
 
-__all__ = ["build_sandbox", "plan_accept", "plan_queued"]
+__all__ = ["DECISION_GRACE", "build_sandbox", "plan_pending", "plan_queued"]
 
 STALL_AFTER = timedelta(minutes=5)
 """How long something that a Run names may be missing before the Run is Stalled: GitOps applies in any order."""
+
+DECISION_GRACE = timedelta(seconds=3)
+"""How long a Run stays Pending for the Project's plan to admit it, at least 2 s of it: creation times have seconds."""
 
 LOOK_AGAIN = timedelta(seconds=15)
 """When something outside is asked again that has no time of its own."""
 
 
-def plan_accept(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
-    """Pending → Queued, once all that the Run names is there."""
-    resolved = _resolve(world)
-    if isinstance(resolved, Problem):
-        return _refuse(world, status, resolved, now)
-    project, workflow, repository = resolved
-    new = accepted(world.run, status, now).updated(workflow=status.workflow or workflow, repository_url=repository.url)
-    return Plan(status=_queued(world.run, new, project, now), events=(Event("Queued", "Accepted and queued"),))
+def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    """Pending → Running with a place; → Queued without one, once the Project's plan has had its time to give it."""
+    run = world.run
+    known = resolve(run, world.project, world.workflow)
+    if isinstance(known, Problem):
+        return _refuse(world, status, known, now)
+    new = accepted(run, status, now).updated(workflow=known.workflow, repository_url=known.repository.url)
+    if has_place(known.project, run):
+        return _plan_admitted(world, new, now)
+    due = _decision_time(run, known.project, now)
+    if now < due:
+        return Plan(look_again=due)
+    return Plan(status=_queued(run, new, known.project, now), events=(Event("Queued", "Accepted and queued"),))
 
 
-def _resolve(world: RunWorld) -> tuple[Project, WorkflowSpec, Repository] | Problem:
-    if world.project is None:
-        return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
-    workflow = world.run.status.workflow or (world.workflow.spec if world.workflow is not None else None)
-    if workflow is None:
-        name = world.run.spec.workflow_ref.name
-        return Problem(Reason.WORKFLOW_NOT_FOUND, sentence(Reason.WORKFLOW_NOT_FOUND, workflow=name))
-    if (fault := unknown_placeholders(workflow.prompt_template)) is not None:
-        return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault), is_final=True)
-    repository = find_repository(world.project, world.run.spec.repository_url)
-    if isinstance(repository, Reason):
-        return Problem(repository, sentence(repository, repository=world.run.spec.repository_url))
-    return world.project, workflow, repository
+def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
+    """Return until when a Run that has no place is not said to wait for one: the Project's plan is about to look.
+
+    An attempt after the first, and a Run that was refused for a time, have no beginning that the API server tells;
+    they wait while the list has room, as the Project's plan then gives them a place or fills it.
+    """
+    if project.spec.suspend:
+        return now
+    if run.status.attempt == 0:
+        return (run.metadata.creation_timestamp or now) + DECISION_GRACE
+    return now + DECISION_GRACE if has_room(project) else now
 
 
 def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:
@@ -94,10 +98,15 @@ def plan_queued(world: RunWorld, now: datetime) -> Plan:
         return Plan(status=with_outcome(run, status, RunPhase.QUEUED, Reason.PROJECT_NOT_FOUND, text, now))
     if not has_place(project, run):
         return _plan_waiting(world, project, now)
-    based = _base(world, now)
+    return _plan_admitted(world, status, now)
+
+
+def _plan_admitted(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    """Start the try that has a place, once its commit is known."""
+    based = _base(world, status, now)
     if isinstance(based, Plan):
         return based
-    return _start(world, based, now)
+    return _start(world, status, based, now)
 
 
 def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:
@@ -107,13 +116,13 @@ def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:
     return Plan(status=_queued(world.run, accepted(world.run, status, now), project, now))
 
 
-def _base(world: RunWorld, now: datetime) -> tuple[str, str] | Plan:
+def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] | Plan:
     """Return base branch and base commit of the attempt, or the plan that finds them out."""
-    run, status = world.run, world.run.status
+    run = world.run
     branch = status.base_branch or run.spec.base_branch
     url = status.repository_url or ""
     if branch is None:
-        answer = _known(world, RepositoryAsk(run.namespace, url), now)
+        answer = _known(world, status, RepositoryAsk(run.namespace, url), now)
         if isinstance(answer, Plan):
             return answer
         if not isinstance(answer, RepositoryFact):
@@ -122,7 +131,7 @@ def _base(world: RunWorld, now: datetime) -> tuple[str, str] | Plan:
     commit = status.base_commit or run.spec.base_commit
     if commit is not None:
         return branch, commit
-    head = _known(world, BranchHeadAsk(run.namespace, url, branch), now)
+    head = _known(world, status, BranchHeadAsk(run.namespace, url, branch), now)
     if isinstance(head, Plan):
         return head
     if not isinstance(head, BranchHeadFact):
@@ -133,19 +142,19 @@ def _base(world: RunWorld, now: datetime) -> tuple[str, str] | Plan:
     return branch, head.commit
 
 
-def _known(world: RunWorld, ask: RepositoryAsk | BranchHeadAsk, now: datetime) -> object:
+def _known(world: RunWorld, status: RunStatus, ask: RepositoryAsk | BranchHeadAsk, now: datetime) -> object:
     """Return the answer, or the plan that asks or waits."""
     answer = world.facts.get(ask)
     if answer is None:
         return Plan(asks=(ask,))
     if isinstance(answer, Problem):
-        status = with_outcome(world.run, world.run.status, RunPhase.QUEUED, answer.reason, answer.message, now)
-        return Plan(status=status, look_again=answer.retry_time or now + LOOK_AGAIN)
+        waiting = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
+        return Plan(status=waiting, look_again=answer.retry_time or now + LOOK_AGAIN)
     return answer
 
 
-def _start(world: RunWorld, base: tuple[str, str], now: datetime) -> Plan:
-    run, status = world.run, world.run.status
+def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datetime) -> Plan:
+    run = world.run
     number = next_try_number(run)
     name = sandbox_name(run.name, run.uid, status.attempt, number)
     new = with_outcome(

@@ -15,7 +15,7 @@ from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["RunWorld", "accepted", "refused", "with_outcome"]
+__all__ = ["RunWorld", "accepted", "attempt_status", "refused", "starts_again", "with_outcome"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,28 @@ class RunWorld:
     """Whether the namespace is going away, so that nothing can be made in it any more."""
 
     facts: Facts = field(default_factory=dict)
+
+
+def starts_again(run: Run) -> bool:
+    """Tell whether a finished Run is asked for another attempt."""
+    asked = run.spec.attempt > run.status.attempt and not run.spec.cancelled and not run.is_deleting
+    return asked and run.status.phase.is_finished
+
+
+def attempt_status(run: Run) -> RunStatus:
+    """Return the status of the attempt that a Run is in: of a new one, where one is to begin and nothing tells of it.
+
+    In a new attempt the recorded Workflow stays, everything else is new.
+    """
+    old = run.status
+    if old.attempt > 0 and not starts_again(run):
+        return old
+    return RunStatus(
+        observed_generation=old.observed_generation,
+        conditions=old.conditions,
+        attempt=run.spec.attempt,
+        workflow=old.workflow,
+    )
 
 
 def accepted(run: Run, status: RunStatus, now: datetime) -> RunStatus:
