@@ -90,3 +90,15 @@ def test_a_place_for_another_attempt_is_of_that_attempt_alone() -> None:
     assert has_place(project, again)
     assert not has_place(project, run)
     assert admit(project, [again.updated(spec=again.spec.updated(cancelled=True))], {}, NOW) == ()
+
+
+def test_a_place_for_a_later_try_than_the_copy_of_its_run_shows_is_kept() -> None:
+    old = queued(make_run(), phase=RunPhase.RUNNING, tries=(Try(number=1, sandbox="s"),))
+    retrying = old.updated(status=old.status.updated(phase=RunPhase.QUEUED))
+    project = make_project(limit=1)
+    (second,) = admit(project, [retrying], {}, NOW)
+    project = project.updated(status=project.status.updated(admitted=(second,)))
+    assert admit(project, [old, *waiting(1)], {}, NOW) == (second,)
+    ended = old.updated(status=old.status.updated(phase=RunPhase.FAILED))
+    resumed = project.updated(status=project.status.updated(admitted=(second.updated(attempt=2, try_number=1),)))
+    assert admit(resumed, [ended, *waiting(1)], {}, NOW) == resumed.status.admitted

@@ -61,9 +61,11 @@ def _origin(store: Store, namespace: str, origin: Origin | None) -> SprintChain 
 
 
 def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld:
-    """Gather a Project with its Runs that are not finished and the Workflows that these have not recorded yet."""
+    """Gather a Project with its Runs that are not finished or listed, and the Workflows that these name."""
     namespace = project.namespace
-    runs = store.by_index(RUNS, Run, ACTIVE_BY_NAMESPACE, namespace)
+    active = store.by_index(RUNS, Run, ACTIVE_BY_NAMESPACE, namespace)
+    listed = (store.get(RUNS, Run, namespace, entry.name) for entry in project.status.admitted)
+    runs = tuple({run.name: run for run in (*active, *listed) if run is not None}.values())
     named = {run.spec.workflow_ref.name for run in runs if run.status.workflow is None}
     workflows = (store.get(WORKFLOWS, Workflow, namespace, name) for name in named)
     return ProjectWorld(

@@ -84,7 +84,18 @@ def _is_for(entry: AdmittedRun, run: Run) -> bool:
 
 
 def _is_needed(entry: AdmittedRun, run: Run | None) -> bool:
-    return run is not None and not attempt_status(run).phase.is_finished and _is_for(entry, run)
+    """Tell whether a place may still be used: the copy of the Run at hand does not show that its try is over.
+
+    A copy can be older than the place. So a place for a later try than the copy's is kept, or it would be taken from
+    a try that is about to start.
+    """
+    if run is None:
+        return False
+    if entry.attempt > run.spec.attempt:
+        return True
+    status = attempt_status(run)
+    place = (entry.attempt, entry.try_number)
+    return not status.phase.is_finished and place >= (status.attempt, next_try_number(run))
 
 
 def _is_waiting(project: Project, run: Run, workflows: Mapping[str, Workflow], now: datetime) -> bool:
