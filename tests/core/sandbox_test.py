@@ -15,7 +15,7 @@ from codecourier.core.pod_view import ContainerView, PodView
 from codecourier.core.pods import PodSettings
 from codecourier.core.reasons import RETRYABLE, Reason
 from codecourier.core.run_start import build_sandbox
-from codecourier.core.sandbox import SILENCE_LIMIT, SandboxWorld, TokenSecret, plan_sandbox
+from codecourier.core.sandbox import SILENCE_LIMIT, USUAL_START, SandboxWorld, TokenSecret, plan_sandbox
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
 from tests.support.worlds import BASE, NOW, make_project, make_run, make_workflow, queued
@@ -109,6 +109,21 @@ def test_a_task_that_no_pod_can_hold_ends_the_try_before_tokens_are_minted() -> 
     plan = plan_sandbox(known, NOW)
     assert plan.effects == ()
     assert status_of(plan).reason == Reason.TEMPLATE_INVALID
+
+
+def test_that_a_pod_waits_is_said_when_it_takes_long_or_somebody_tells_why() -> None:
+    plan = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW)
+    assert (plan.status, plan.look_again) == (None, NOW + USUAL_START)
+    late = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + USUAL_START)
+    assert status_of(late).message == "The pod was made and waits for a node."
+    told = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for="Unschedulable: no room")), NOW)
+    assert status_of(told).message == "Unschedulable: no room"
+
+
+def test_a_pod_that_ended_before_anybody_looked_is_written_once() -> None:
+    over = pod(*DONE, publish(wire.Publication.NO_CHANGE), phase="Succeeded")
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert (status.phase, status.start_time, status.pod_uid) == (SandboxPhase.COMPLETED, NOW, "uid-pod")
 
 
 def test_it_runs_once_a_container_has_run() -> None:

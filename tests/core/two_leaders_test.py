@@ -91,9 +91,10 @@ def listed(project: Project) -> set[tuple[str, int, int]]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-@settings(max_examples=150)
-@given(random=st.randoms(use_true_random=False))
-def test_invariant_10_two_leaders_with_old_copies_never_run_more_than_the_limit(limit: int, random: Random) -> None:
+@settings(max_examples=100)
+@given(seed=st.integers(0, 2**32))
+def test_invariant_10_two_leaders_with_old_copies_never_run_more_than_the_limit(limit: int, seed: int) -> None:
+    random = Random(seed)
     cluster = Cluster(random, limit, count=4)
     steps = [cluster.refresh, cluster.refresh, cluster.admit, cluster.work, cluster.work, cluster.end]
     for _ in range(80):

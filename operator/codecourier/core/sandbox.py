@@ -4,7 +4,8 @@ Pending → Running → Completed | Failed | Cancelled | Expired. A final phase 
 
 1. The tokens are minted into a Secret, then the pod is made. Both carry the Sandbox's UID; the pod holds a finalizer,
    so that even one that is deleted at once cannot vanish before its end is recorded, and is never made twice.
-2. Once a container runs the Sandbox is Running.
+2. Once a container runs the Sandbox is Running. That its pod waits is said only when Kubernetes tells why, or when it
+   waits for longer than a pod usually does; a pod that has ended before anybody looked goes straight to its end.
 3. When the pod has ended its tokens are revoked and their Secret is deleted; only then a final phase is written, so
    that no earlier try can push while a later one works (invariant 5 for Cancelled, and before every retry).
 4. Then the pod's finalizer is released. The pod itself stays for `kubectl logs` until the Sandbox goes.
@@ -43,10 +44,13 @@ from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import WorkflowSpec
 
-__all__ = ["SandboxWorld", "TokenSecret", "plan_sandbox"]
+__all__ = ["USUAL_START", "SandboxWorld", "TokenSecret", "plan_sandbox"]
 
 ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
+
+USUAL_START = timedelta(seconds=5)
+"""How long a pod may wait for its node and images without a word of it in the status."""
 
 REVOCATION_LIMIT = timedelta(minutes=2)
 """How long an unanswered revocation may hold up the end of a Sandbox; the tokens then end by themselves."""
@@ -210,6 +214,8 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         if _start_timeout(world, pod, now) is not None:
             delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
             return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
+        if not pod.waiting_for and now < pod.creation_time + USUAL_START:
+            return Plan(look_again=pod.creation_time + USUAL_START)
         deadline = pod.creation_time + timedelta(seconds=run.status.workflow.start_timeout_seconds)
         text = pod.waiting_for or "The pod was made and waits for a node."
         return _wait(world, Reason.STARTING, text, now, until=deadline)
