@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,8 @@ from codecourier.core.facts import (
     PullRequestsAsk,
     PullRequestsFact,
     PullRequestState,
+    RunVersionAsk,
+    RunVersionFact,
 )
 from codecourier.core.intents import Create, OpenPullRequest, Plan
 from codecourier.core.reasons import Reason
@@ -28,6 +31,8 @@ from codecourier.resources.usage_record import UsageRecord
 from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
 HEAD = "b" * 40
+FOUND = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, False, NOW - timedelta(seconds=2))
+VERSION = RunVersionFact("")
 FACTS = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
 
 
@@ -144,8 +149,10 @@ def test_the_usage_record_is_made_before_the_end_is_told() -> None:
     run = running()
     sandbox = ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.NO_CHANGE)
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW)
-    assert [type(c.resource) for c in plan.creates if isinstance(c, Create)] == [UsageRecord]
-    assert plan.status is None
+    assert [type(c.resource) for c in plan.records] == [UsageRecord, Notification]
+    assert plan.creates == ()
+    assert status_of(plan).tries[-1].is_recorded
+    assert [type(c.resource) for c in plan_end(run, sandbox).records] == [Notification]
 
 
 def test_nothing_to_change_is_a_success_without_a_pull_request() -> None:
@@ -191,7 +198,7 @@ def test_tries_end_and_waits_grow() -> None:
 def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
     """Return the world of a Run that looks for its pull request."""
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    facts: dict[object, object] = {ask: PullRequestsFact(found)}
+    facts: dict[object, object] = {ask: PullRequestsFact(found), RunVersionAsk("shop", run.name): VERSION}
     asking = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=facts), NOW)
     if problem is not None:
         facts[asking.effects[0]] = problem
@@ -213,21 +220,49 @@ def test_a_pull_request_is_looked_for_before_one_is_opened() -> None:
 
 
 def test_one_that_an_unanswered_call_made_is_taken() -> None:
-    found = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, is_draft=False)
-    plan = plan_run(pull_request_world(claiming(), found), NOW)
+    plan = plan_run(pull_request_world(claiming(), FOUND), NOW)
     status = status_of(plan)
     assert (plan.effects, status.phase) == ((), RunPhase.COMPLETED)
-    types = [
-        c.resource.spec.type for c in plan.creates if isinstance(c, Create) and isinstance(c.resource, Notification)
-    ]
-    assert types == ["PrCreated", "RunCompleted"]
-    assert len(status.unnotified) == len(types)
+    assert [n.spec.type for n in told(plan)] == ["PrCreated", "RunCompleted"]
+    assert {n.spec.event_time for n in told(plan)} == {FOUND.creation_time}
+    assert (plan.creates, status.unnotified) == ((), ())
+
+
+def told(plan: Plan) -> list[Notification]:
+    """Return the Notifications that a plan makes before it writes the status."""
+    return [record.resource for record in plan.records if isinstance(record.resource, Notification)]
+
+
+def test_a_pull_request_is_told_of_only_if_the_run_still_is_as_it_was_when_it_was_found() -> None:
+    world = pull_request_world(claiming(), FOUND)
+    unseen = {ask: fact for ask, fact in world.facts.items() if not isinstance(ask, RunVersionAsk)}
+    (ask,) = plan_run(replace(world, facts=unseen), NOW).asks
+    plan = plan_run(replace(world, facts={**unseen, ask: RunVersionFact("newer")}), NOW)
+    assert (plan.records, plan.status) == ((), None)
+
+
+def refused() -> Run:
+    """Return a Run whose pull request was refused, after the first write that says so."""
+    run = claiming()
+    problem = Problem(Reason.PULL_REQUEST_REFUSED, "The work is on branch x.", is_final=True)
+    plan = plan_run(pull_request_world(run, problem=problem), NOW)
+    assert (plan.records, plan.creates, plan.effects) == ((), (), ())
+    return run.updated(status=status_of(plan))
 
 
 def test_a_refused_pull_request_fails_the_run_and_says_where_the_work_is() -> None:
-    problem = Problem(Reason.PULL_REQUEST_REFUSED, "The work is on branch x.", is_final=True)
-    status = status_of(plan_run(pull_request_world(claiming(), problem=problem), NOW))
-    assert (status.phase, status.message) == (RunPhase.FAILED, problem.message)
+    run = refused()
+    assert run.status.phase is RunPhase.RUNNING
+    status = status_of(plan_run(pull_request_world(run), NOW))
+    assert (status.phase, status.message) == (RunPhase.FAILED, "The work is on branch x.")
+    assert len(status.unnotified) == 2
+
+
+def test_a_refused_pull_request_that_is_there_after_all_is_taken() -> None:
+    status = status_of(plan_run(pull_request_world(refused(), FOUND), NOW))
+    assert status.pull_request is not None
+    assert (status.phase, status.pull_request.phase) == (RunPhase.COMPLETED, PullRequestPhase.CREATED)
+    assert len(status.unnotified) == 2
 
 
 def test_an_unavailable_forge_is_waited_for() -> None:
@@ -243,6 +278,29 @@ def test_invariant_5_cancelled_is_said_only_when_the_sandbox_is_over() -> None:
     world = RunWorld(run, make_project(), make_workflow(), None, (going,))
     assert status_of(plan_run(world, NOW)).phase is RunPhase.RUNNING
     assert status_of(plan_end(run, ended(run, SandboxPhase.CANCELLED, Reason.CANCELLED))).phase is RunPhase.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "state", "expected"),
+    [
+        (SandboxPhase.COMPLETED, Reason.NOTHING_TO_CHANGE, PublishState.NO_CHANGE, RunPhase.COMPLETED),
+        (SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.PUSHED, RunPhase.CANCELLED),
+        (SandboxPhase.FAILED, Reason.AGENT_FAILED, None, RunPhase.FAILED),
+        (SandboxPhase.EXPIRED, Reason.DEADLINE_EXCEEDED, None, RunPhase.FAILED),
+        (SandboxPhase.FAILED, Reason.NODE_LOST, None, RunPhase.CANCELLED),  # another try would have followed
+        (SandboxPhase.CANCELLED, Reason.CANCELLED, None, RunPhase.CANCELLED),
+    ],
+)
+def test_who_cancels_after_the_outcome_is_decided_comes_too_late(
+    phase: SandboxPhase, reason: Reason, state: PublishState | None, expected: RunPhase
+) -> None:
+    run = running()
+    sandbox = ended(run, phase, reason, state)
+    plan = plan_end(run.updated(spec=run.spec.updated(cancelled=True)), sandbox)
+    assert status_of(plan).phase is expected
+    if expected is not RunPhase.CANCELLED:
+        assert told(plan) == told(plan_end(run, sandbox))
+        assert told(plan)
 
 
 def test_a_cancelled_run_whose_sandbox_may_be_in_flight_makes_it_to_stop_it() -> None:
@@ -283,9 +341,9 @@ def test_a_greater_attempt_waits_for_the_decision_while_there_is_room_and_says_s
 
 
 def test_a_notification_that_was_not_made_is_made_and_one_that_was_is_not_made_again() -> None:
-    found = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, is_draft=False)
-    plan = plan_run(pull_request_world(claiming(), found), NOW)
-    run = claiming().updated(status=status_of(plan))
+    run = refused()
+    plan = plan_run(pull_request_world(run), NOW)
+    run = run.updated(status=status_of(plan))
     first, second = status_of(plan).unnotified
     settling = RunWorld(run, make_project(), make_workflow(), None, notifications=frozenset({first}))
     assert [c.resource.metadata.name for c in plan_run(settling, NOW).creates if isinstance(c, Create)] == [second]

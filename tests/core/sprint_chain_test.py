@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from codecourier.core.chain_status import ChainWorld
@@ -88,12 +91,51 @@ def test_the_last_sprint_completes_the_chain() -> None:
     chain, run = played(make_chain(), 2)
     chain, _, plan = step(chain, ended(run, RunPhase.COMPLETED, HEADS[2]))
     assert chain.status.phase is SprintChainPhase.COMPLETED
-    assert [
-        c.resource.spec.type for c in plan.creates if isinstance(c, Create) and isinstance(c.resource, Notification)
-    ] == [
-        "SprintCompleted",
-        "WorkflowCompleted",
-    ]
+    assert [n.spec.type for n in told(plan)] == ["SprintCompleted", "WorkflowCompleted"]
+    assert chain.status.unnotified == ()
+
+
+def told(plan: Plan) -> list[Notification]:
+    """Return the Notifications that a plan makes before it writes the status."""
+    return [record.resource for record in plan.records if isinstance(record.resource, Notification)]
+
+
+def test_invariant_3_the_end_of_a_sprint_is_told_alike_whoever_looks_whenever() -> None:
+    chain, run = played(make_chain(), 2)
+    over = ended(run, RunPhase.COMPLETED, HEADS[2])
+    over = over.updated(status=over.status.updated(finish_time=NOW))
+    deleting = chain.updated(metadata=chain.metadata.updated(deletion_timestamp=NOW))
+    soon, late = (
+        plan_sprint_chain(world(chain, over), NOW),
+        plan_sprint_chain(world(deleting, over), NOW + timedelta(hours=1)),
+    )
+    assert told(soon) == told(late)
+
+
+def test_invariant_3_what_is_told_already_is_not_told_again() -> None:
+    chain, run = played(make_chain(), 2)
+    over = ended(run, RunPhase.COMPLETED, HEADS[2])
+    plan = plan_sprint_chain(world(chain, over), NOW)
+    names = frozenset(n.metadata.name for n in told(plan))
+    again = plan_sprint_chain(replace(world(chain, over), notifications=names), NOW)
+    assert (told(again), again.status) == ([], plan.status)
+    settled = chain.updated(status=again.status)
+    assert plan_sprint_chain(world(settled, over), NOW) == Plan()  # and none comes back once people delete it
+
+
+def test_a_cancelled_chain_claims_its_notification_and_takes_the_claim_back_once_it_is_there() -> None:
+    chain = make_chain(metadata={"deletion_timestamp": NOW})
+    plan = plan_sprint_chain(world(chain), NOW)
+    assert isinstance(plan.status, SprintChainStatus)
+    (create,) = plan.creates
+    assert isinstance(create, Create)
+    name = create.resource.metadata.name
+    assert plan.status.unnotified == (name,)
+    claimed = world(chain.updated(status=plan.status))
+    assert plan_sprint_chain(claimed, NOW).creates == (create,)
+    settled = plan_sprint_chain(replace(claimed, notifications=frozenset({name})), NOW).status
+    assert isinstance(settled, SprintChainStatus)
+    assert settled.unnotified == ()
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,9 @@ async def test_pull_request_is_opened_and_found_by_its_marker(
         base_branch="main",
         has_marker=True,
         title="Add the total",
+        created_at=opened.created_at,
     )
+    assert opened.created_at.tzinfo is not None
     assert await forge.find_pull_requests(place.by_app, "feature/total", MARKER) == [opened]
     assert await forge.find_pull_requests(place.by_app, "main", MARKER) == []
     (foreign,) = await forge.find_pull_requests(place.by_app, "feature/total", marker("other", 1))

@@ -75,6 +75,7 @@ class Pull:
     body: str
     is_draft: bool
     head_sha: str
+    created_at: datetime
     state: PullRequestState = PullRequestState.OPEN
 
 
@@ -184,7 +185,8 @@ class ForgeServer:
             if (pull.head, pull.base, pull.state) == (draft.head, draft.base, PullRequestState.OPEN):
                 raise AlreadyExists(f"A pull request already exists for {draft.head}", status=422)
         head_sha = self.branches[draft.head]
-        pull = Pull(len(self.pulls) + 1, draft.head, draft.base, draft.title, draft.body, draft.is_draft, head_sha)
+        number = len(self.pulls) + 1
+        pull = Pull(number, draft.head, draft.base, draft.title, draft.body, draft.is_draft, head_sha, self.now())
         self.pulls.append(pull)
         return pull
 
@@ -312,6 +314,7 @@ def _facts(pull: Pull, *, has_marker: bool) -> PullRequestFacts:
         base_branch=pull.base,
         has_marker=has_marker,
         title=pull.title,
+        created_at=pull.created_at,
     )
 
 

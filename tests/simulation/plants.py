@@ -111,7 +111,7 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "a finished Run changes its sentence": Plant(run, "_settle", _talking_on, frozenset({"4"})),
     "Cancelled is said while the pod runs": Plant(run, "_plan_stop", _saying_cancelled, frozenset({"5"})),
-    "a try leaves no usage record": Plant(run_result, "record_usage", _returning(None), frozenset({"6", "9"})),
+    "a try leaves no usage record": Plant(run_result, "record_usage", _returning(()), frozenset({"6", "9"})),
     "a chain resumes from its first sprint": Plant(
         chain_start, "begin_sprints", lambda right: lambda declared, _first: right(declared, 0), frozenset({"7"})
     ),

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
-from codecourier.core.naming import FINALIZER, LABEL_MANAGED
+from codecourier.core.naming import FINALIZER, LABEL_MANAGED, notification_name
+from codecourier.core.run_end import build_run_notifications
 from codecourier.kube.api import PODS, SECRETS, Json
+from codecourier.resources.run import Run
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.invariants import FINISHED, is_unfinished, reason_of
 
@@ -53,6 +55,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
         yield f"processes of pod {uid} run"
     yield from _unrecorded(cluster)
     yield from _unrevoked(cluster)
+    yield from _mistold(cluster)
 
 
 def _is_done(kind: str, obj: Json) -> bool:
@@ -79,6 +82,17 @@ def _unrevoked(cluster: SimulatedCluster) -> Iterator[str]:
         token = cluster.forge.tokens.get(base64.b64decode(encoded).decode())
         if token is not None and token.ends is not None and not token.is_revoked and token.ends > cluster.clock.now():
             yield "a token that was given to a pod still works"
+
+
+def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
+    made = {name for _, name in cluster.monitor.made[NOTIFICATIONS]}
+    for stored in cluster.server.store.list(RUNS, NAMESPACE):
+        run = Run.model_validate(stored.obj)
+        wanted = {n.name for n in build_run_notifications(run, run.status, cluster.clock.now())}
+        suffix = notification_name("", run.name, run.uid, f"a{run.status.attempt}")
+        told = {name for name in made if name.endswith(suffix)}
+        if told != wanted:
+            yield f"Run {run.name} is {run.status.phase}, and people were told {sorted(told)}"
 
 
 def outcome_of(cluster: SimulatedCluster) -> Outcome:

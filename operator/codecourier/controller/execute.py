@@ -44,6 +44,8 @@ class Executor:
         if plan.add_finalizer:
             await self._set_finalizers(key.resource, obj, [*_finalizers(obj), FINALIZER])
             return
+        for record in plan.records:
+            await self._create(key, record)
         written = await self._claim(key.resource, obj, model, plan.status)
         for create in plan.creates:
             await self._create(key, create)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codecourier.controller.credentials import Credentials, decode_key
-from codecourier.controller.kinds import SANDBOXES
+from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.facts import (
     AgentSecretsAsk,
@@ -23,6 +23,8 @@ from codecourier.core.facts import (
     PullRequestState,
     RepositoryAsk,
     RepositoryFact,
+    RunVersionAsk,
+    RunVersionFact,
     SandboxAsk,
     SandboxFact,
 )
@@ -68,6 +70,7 @@ class Observer:
             RepositoryAsk: self._repository,
             BranchHeadAsk: self._branch_head,
             PullRequestsAsk: self._pull_requests,
+            RunVersionAsk: self._run_version,
             LogAsk: self._log,
             AgentSecretsAsk: self._agent_secrets,
             SandboxAsk: self._sandbox,
@@ -104,7 +107,7 @@ class Observer:
             mark = marker(ask.run_uid, ask.attempt)
             found = await self._forge.find_pull_requests(repository, ask.head_branch, mark)
             return tuple(
-                PullRequestFact(p.number, p.url, PullRequestState(p.state.value), p.is_draft)
+                PullRequestFact(p.number, p.url, PullRequestState(p.state.value), p.is_draft, p.created_at)
                 for p in sorted(found, key=lambda p: p.number)
                 if p.has_marker
             )
@@ -120,6 +123,13 @@ class Observer:
             return await look(repository)
         except ForgeError as error:
             return problem_of_forge(error, url)
+
+    async def _run_version(self, ask: RunVersionAsk) -> RunVersionFact:
+        try:
+            run = await self._api.get(RUNS, ask.namespace, ask.run)
+        except KubeNotFound:
+            return RunVersionFact(None)
+        return RunVersionFact(run["metadata"]["resourceVersion"])
 
     async def _log(self, ask: LogAsk) -> LogFact:
         try:

@@ -29,6 +29,8 @@ __all__ = [
     "PullRequestsFact",
     "RepositoryAsk",
     "RepositoryFact",
+    "RunVersionAsk",
+    "RunVersionFact",
     "SandboxAsk",
     "SandboxFact",
 ]
@@ -109,6 +111,7 @@ class PullRequestFact:
     url: str
     state: PullRequestState
     is_draft: bool
+    creation_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,21 @@ class PullRequestsFact:
     """The pull requests that carry our marker, oldest first."""
 
     items: tuple[PullRequestFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunVersionAsk:
+    """Ask the API server itself, not a cache, which version of a Run is there now."""
+
+    namespace: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunVersionFact:
+    """The resourceVersion of a Run; None: it is gone."""
+
+    resource_version: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a plan wants done, as data.
 
 The executor works through a plan in this order and stops at the first thing that does not work: added finalizers,
-the status (the claim, with the resourceVersion that was planned from), creations, deletions, effects, released
-finalizers, events. So nothing happens in the world that the status does not already answer for.
+records, the status (the claim, with the resourceVersion that was planned from), creations, deletions, effects,
+released finalizers, events. So nothing happens in the world that the status does not already answer for, but for
+records: they tell of what has happened for good, and are as true if the status is never written.
 """
 
 from __future__ import annotations
@@ -113,6 +114,9 @@ class Event:
 @dataclass(frozen=True)
 class Plan:
     """What is to be done for one object now."""
+
+    records: tuple[Create, ...] = ()
+    """Objects that tell of facts which can no longer change, and are functions of these facts alone."""
 
     status: Status | None = None
     """The status to write; None or one equal to the present: nothing is written."""

@@ -9,23 +9,29 @@ Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `sp
 - Queued → Running: the Project's list of admitted Runs has this try.
 - Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
 - Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
+- Running, pull request Failed: its host refuses it. It is looked for a last time, then the Run ends.
+- Running → Completed | Failed: the Sandbox's end leaves nothing to try or to open, or the pull request is there. Both
+  are facts, so who cancels after them comes too late, and the Notifications are made before the status is written.
 - → Cancelled: only once no Sandbox of it is unfinished (invariant 5).
 
-Within an attempt a finished Run stays as it is (invariant 4); only its ledger of Notifications is still settled.
+Within an attempt a finished Run stays as it is (invariant 4); only the Notifications of an end that was a decision are
+still settled.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from codecourier.core.intents import Create, Plan
 from codecourier.core.naming import FINALIZER
 from codecourier.core.reasons import Reason, sentence
-from codecourier.core.run_result import close_try, notify, plan_pull_request, plan_result, record_usage
+from codecourier.core.run_end import build_run_notifications, claim_end
+from codecourier.core.run_result import close_try, is_decided, plan_pull_request, plan_result, record_usage
 from codecourier.core.run_start import build_sandbox, plan_pending, plan_queued
 from codecourier.core.run_status import RunWorld, accepted, attempt_status, starts_again, with_outcome
 from codecourier.core.stopping import is_stop_requested
-from codecourier.resources.run import PullRequestPhase, RunPhase, RunStatus
+from codecourier.resources.run import RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintPhase
 
@@ -40,9 +46,11 @@ def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line
     if status.phase.is_finished and (status.unnotified or not starts_again(run)):
         return _settle(world, now)
     status = attempt_status(run)
-    claim = status.pull_request
-    if claim is not None and claim.phase is PullRequestPhase.CREATING:
-        return plan_pull_request(world, claim, now)
+    if status.phase is RunPhase.RUNNING and status.pull_request is not None:
+        return plan_pull_request(world, status.pull_request, now)
+    sandbox = _current_sandbox(world, status)
+    if sandbox is not None and is_decided(status, sandbox):
+        return plan_result(world, sandbox, now)
     if is_stop_requested(run, world.origin):
         return _plan_stop(world, status, now)
     if status.phase is RunPhase.PENDING:
@@ -72,7 +80,7 @@ def _plan_running(world: RunWorld, now: datetime) -> Plan:
 
 
 def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
-    run = world.run
+    run, records = world.run, tuple[Create, ...]()
     if status.phase is RunPhase.RUNNING:
         sandbox = _current_sandbox(world, status)
         if sandbox is None and not world.is_namespace_ending:
@@ -83,12 +91,11 @@ def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
             text = sentence(Reason.STOPPING)
             return Plan(status=with_outcome(run, status, RunPhase.RUNNING, Reason.STOPPING, text, now))
         if sandbox is not None:
-            if (recording := record_usage(world, sandbox)) is not None:
-                return recording
+            records = record_usage(world, sandbox)
             status = close_try(status, sandbox)
     reason, text = _stop_words(world, status)
     new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
-    return notify(run, new.updated(retry_time=None), reason, now)
+    return replace(claim_end(run, new.updated(retry_time=None), reason, now), records=records)
 
 
 def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
@@ -107,9 +114,8 @@ def _settle(world: RunWorld, now: datetime) -> Plan:
     run, status = world.run, world.run.status
     missing = tuple(name for name in status.unnotified if name not in world.notifications)
     if missing and not world.is_namespace_ending:
-        remade = notify(run, status, Reason.RUNNING, status.finish_time or now)
-        wanted = tuple(c for c in remade.creates if isinstance(c, Create) and c.resource.metadata.name in missing)
-        return Plan(creates=wanted)
+        built = build_run_notifications(run, status, status.finish_time or now)
+        return Plan(creates=tuple(Create(notification) for notification in built if notification.name in missing))
     if status.unnotified and not world.is_namespace_ending:
         generation = run.metadata.generation
         return Plan(status=status.updated(unnotified=(), observed_generation=generation))

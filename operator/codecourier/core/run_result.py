@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from codecourier.core.facts import Problem, PullRequestFact, PullRequestsAsk, PullRequestsFact
+from codecourier.core.facts import (
+    Problem,
+    PullRequestFact,
+    PullRequestsAsk,
+    PullRequestsFact,
+    RunVersionAsk,
+    RunVersionFact,
+)
 from codecourier.core.intents import Create, Event, OpenPullRequest, Plan
-from codecourier.core.notifications import build_notification
 from codecourier.core.pull_requests import build_body, build_title
-from codecourier.core.reasons import RETRYABLE, Reason, sentence
+from codecourier.core.reasons import RETRYABLE, ConditionType, Reason, sentence
+from codecourier.core.run_end import claim_end, record_end
 from codecourier.core.run_status import RunWorld, with_outcome
 from codecourier.core.usage import build_usage_record
-from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.run import Change, PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
+from codecourier.resources.run import Change, PullRequest, PullRequestPhase, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, Retry
 
-__all__ = ["close_try", "notify", "plan_pull_request", "plan_result", "record_usage"]
+__all__ = ["close_try", "is_decided", "plan_pull_request", "plan_result", "record_usage"]
 
 MAX_BACKOFF = timedelta(hours=1)
 """Longest wait before another try that nobody asked for."""
@@ -25,15 +32,15 @@ LOOK_AGAIN = timedelta(seconds=15)
 """When the repository's host is asked again after it failed without saying when."""
 
 
-def record_usage(world: RunWorld, sandbox: Sandbox) -> Plan | None:
-    """Return the plan that makes the UsageRecord of a try, or None when it is there or nothing ran.
+def record_usage(world: RunWorld, sandbox: Sandbox) -> tuple[Create, ...]:
+    """Return the creation of a try's UsageRecord; none when it is there or nothing ran.
 
     The record is a function of the Sandbox's final status alone, so it may be made before the Run's own status says
     that the try is over; that status then says so and that the record was made in one write.
     """
     if sandbox.status.start_time is None or sandbox.name in world.records or world.is_namespace_ending:
-        return None
-    return Plan(creates=(Create(build_usage_record(world.run, sandbox)),))
+        return ()
+    return (Create(build_usage_record(world.run, sandbox)),)
 
 
 def close_try(status: RunStatus, sandbox: Sandbox) -> RunStatus:
@@ -50,21 +57,36 @@ def close_try(status: RunStatus, sandbox: Sandbox) -> RunStatus:
     return status.updated(tries=(*status.tries[:-1], closed))
 
 
+def is_decided(status: RunStatus, sandbox: Sandbox) -> bool:
+    """Tell whether the end of a Sandbox is that of its Run too, whatever people wish after it.
+
+    It is where neither another try nor a pull request follows, and nobody stopped it: all of that is told by the
+    Sandbox's final status and the recorded Workflow. Who cancels the Run from then on comes too late.
+    """
+    if sandbox.status.phase is SandboxPhase.COMPLETED:
+        return not _has_pushed(sandbox)
+    if sandbox.status.phase not in {SandboxPhase.FAILED, SandboxPhase.EXPIRED}:
+        return False
+    return not _is_retried(status, sandbox) and not _is_drafted(status, sandbox)
+
+
 def plan_result(world: RunWorld, sandbox: Sandbox, now: datetime) -> Plan:
     """Decide what follows from a Sandbox that has ended."""
-    if (recording := record_usage(world, sandbox)) is not None:
-        return recording
     status = _with_result(close_try(world.run.status, sandbox), sandbox)
-    result = sandbox.status.result
     if sandbox.status.phase is SandboxPhase.COMPLETED:
-        if result is None or result.state is not PublishState.PUSHED:
-            skipped = status.updated(
-                head_commit=status.base_commit, pull_request=PullRequest(phase=PullRequestPhase.SKIPPED)
-            )
-            text = sentence(Reason.NOTHING_TO_CHANGE)
-            return _finish(world, skipped, RunPhase.COMPLETED, Reason.NOTHING_TO_CHANGE, text, now)
+        plan = _plan_success(world, status, sandbox, now)
+    else:
+        plan = _plan_failure(world, status, sandbox, now)
+    return replace(plan, records=(*record_usage(world, sandbox), *plan.records))
+
+
+def _plan_success(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
+    if _has_pushed(sandbox):
         return _claim_pull_request(world, status, now, is_draft=False)
-    return _plan_failure(world, status, sandbox, now)
+    skipped = status.updated(head_commit=status.base_commit, pull_request=PullRequest(phase=PullRequestPhase.SKIPPED))
+    text = sentence(Reason.NOTHING_TO_CHANGE)
+    new = _ended(world, skipped, RunPhase.COMPLETED, Reason.NOTHING_TO_CHANGE, text, now)
+    return record_end(world, new, Reason.NOTHING_TO_CHANGE, _end_time(sandbox))
 
 
 def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
@@ -80,15 +102,51 @@ def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
 
 
 def _plan_failure(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
-    ended = sandbox.status
-    reason = Reason(ended.reason or Reason.STEP_FAILED)
+    reason = _failure_reason(sandbox)
     workflow = status.workflow
-    if workflow is not None and reason in RETRYABLE and len(status.tries) < workflow.retry.max_tries:
+    if workflow is not None and _is_retried(status, sandbox):
         return _retry(world, status, reason, sandbox, workflow.retry, now)
-    pushed = ended.result is not None and ended.result.state is PublishState.PUSHED
-    if pushed and workflow is not None and workflow.pull_request.on_failure is FailurePullRequest.DRAFT:
+    if _is_drafted(status, sandbox):
         return _claim_pull_request(world, status, now, is_draft=True)
-    return _finish(world, status, RunPhase.FAILED, reason, ended.message, now)
+    new = _ended(world, status, RunPhase.FAILED, reason, sandbox.status.message, now)
+    if is_decided(status, sandbox):
+        return record_end(world, new, reason, _end_time(sandbox))
+    return claim_end(world.run, new, reason, now)
+
+
+def _has_pushed(sandbox: Sandbox) -> bool:
+    return sandbox.status.result is not None and sandbox.status.result.state is PublishState.PUSHED
+
+
+def _failure_reason(sandbox: Sandbox) -> Reason:
+    return Reason(sandbox.status.reason or Reason.STEP_FAILED)
+
+
+def _is_retried(status: RunStatus, sandbox: Sandbox) -> bool:
+    workflow = status.workflow
+    if workflow is None or _failure_reason(sandbox) not in RETRYABLE:
+        return False
+    return len(status.tries) < workflow.retry.max_tries
+
+
+def _is_drafted(status: RunStatus, sandbox: Sandbox) -> bool:
+    workflow = status.workflow
+    return (
+        _has_pushed(sandbox) and workflow is not None and workflow.pull_request.on_failure is FailurePullRequest.DRAFT
+    )
+
+
+def _end_time(sandbox: Sandbox) -> datetime:
+    """Return when the end of a Sandbox was written.
+
+    That is later than its processes' end where its tokens were hard to revoke. Notifications are read in the order of
+    their times, so one must not come out older than those that people have read meanwhile.
+    """
+    succeeded = sandbox.status.condition(ConditionType.SUCCEEDED)
+    time = succeeded.last_transition_time if succeeded is not None else sandbox.status.finish_time
+    if time is None:
+        raise ValueError(f"Sandbox {sandbox.name} has not ended")
+    return time
 
 
 def _retry(world: RunWorld, status: RunStatus, reason: Reason, sandbox: Sandbox, retry: Retry, now: datetime) -> Plan:
@@ -115,10 +173,16 @@ def _claim_pull_request(world: RunWorld, status: RunStatus, now: datetime, *, is
 
 
 def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
-    """Open the pull request that the status claims, or find the one that an unanswered call has made."""
-    run, status = world.run, world.run.status
-    url, branch = status.repository_url or "", status.branch or ""
-    ask = PullRequestsAsk(run.namespace, url, branch, run.uid, status.attempt)
+    """Open the pull request that the status claims, or find the one that an unanswered call has made.
+
+    One that is found cannot vanish, so it determines the end, unless another leader's refusal is written first. Nobody
+    can write that any more without finding it in the last look of `_plan_refused`, once the Run was seen unchanged
+    after the pull request was found.
+    """
+    run = world.run
+    ask = PullRequestsAsk(
+        run.namespace, run.status.repository_url or "", run.status.branch or "", run.uid, run.status.attempt
+    )
     answer = world.facts.get(ask)
     if answer is None:
         return Plan(asks=(ask,))
@@ -126,14 +190,21 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
         return _wait(world, claim, answer, now)
     if not isinstance(answer, PullRequestsFact):
         raise TypeError(f"a PullRequestsAsk was answered with {type(answer).__name__}")
+    if claim.phase is PullRequestPhase.FAILED:
+        return _plan_refused(world, claim, answer.items, now)
     if answer.items:
-        return _opened(world, answer.items[0], now)
+        return _plan_found(world, answer.items[0], now)
+    return _open(world, claim, now)
+
+
+def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
+    run, status = world.run, world.run.status
     effect = OpenPullRequest(
         namespace=run.namespace,
-        url=url,
+        url=status.repository_url or "",
         title=build_title(run),
         body=build_body(run),
-        head=branch,
+        head=status.branch or "",
         base=run.spec.pull_request_base or status.base_branch or "",
         is_draft=claim.is_draft,
     )
@@ -141,18 +212,50 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
     if not isinstance(problem, Problem):
         return Plan(effects=(effect,))
     if problem.is_final:
-        return _refused(world, claim, problem, now)
+        refused = claim.updated(phase=PullRequestPhase.FAILED, message=problem.message)
+        new = status.updated(pull_request=refused)
+        return Plan(status=with_outcome(run, new, RunPhase.RUNNING, problem.reason, problem.message, now))
     waiting = _wait(world, claim, problem, now)
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
 
 
 def _wait(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
+    look_again = problem.retry_time or now + LOOK_AGAIN
+    if claim.phase is PullRequestPhase.FAILED:
+        return Plan(look_again=look_again)  # what it says of the refusal is needed in the end
     status = world.run.status.updated(pull_request=claim.updated(message=problem.message))
     new = with_outcome(world.run, status, RunPhase.RUNNING, problem.reason, problem.message, now)
-    return Plan(status=new, look_again=problem.retry_time or now + LOOK_AGAIN)
+    return Plan(status=new, look_again=look_again)
 
 
-def _opened(world: RunWorld, found: PullRequestFact, now: datetime) -> Plan:
+def _plan_found(world: RunWorld, found: PullRequestFact, now: datetime) -> Plan:
+    run = world.run
+    ask = RunVersionAsk(run.namespace, run.name)
+    answer = world.facts.get(ask)
+    if answer is None:
+        return Plan(asks=(ask,))
+    if not isinstance(answer, RunVersionFact):
+        raise TypeError(f"a RunVersionAsk was answered with {type(answer).__name__}")
+    if answer.resource_version != run.metadata.resource_version:
+        return Plan(look_again=now + LOOK_AGAIN)
+    status, reason = _with_pull_request(world, found, now)
+    return record_end(world, status, reason, found.creation_time)
+
+
+def _plan_refused(world: RunWorld, claim: PullRequest, found: tuple[PullRequestFact, ...], now: datetime) -> Plan:
+    """End a Run whose refused pull request is looked for a last time: another leader may have opened it."""
+    if found:
+        status, reason = _with_pull_request(world, found[0], now)
+        return claim_end(world.run, status, reason, now)
+    last = world.run.status.tries[-1]
+    reason, message = Reason.PULL_REQUEST_REFUSED, claim.message or ""
+    if last.phase is not SandboxPhase.COMPLETED:
+        reason, message = _try_failure(last)
+    return claim_end(world.run, _ended(world, world.run.status, RunPhase.FAILED, reason, message, now), reason, now)
+
+
+def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -> tuple[RunStatus, Reason]:
+    """Return the final status of a Run whose pull request is there, and the reason of its end."""
     status = world.run.status.updated(
         pull_request=PullRequest(
             phase=PullRequestPhase.CREATED, number=found.number, url=found.url, is_draft=found.is_draft
@@ -161,59 +264,16 @@ def _opened(world: RunWorld, found: PullRequestFact, now: datetime) -> Plan:
     last = status.tries[-1]
     if last.phase is SandboxPhase.COMPLETED:
         text = sentence(Reason.COMPLETED, detail=f"Pull request {found.url} is open.")
-        return _finish(world, status, RunPhase.COMPLETED, Reason.COMPLETED, text, now)
-    return _finish(world, status, RunPhase.FAILED, *_try_failure(last), now)
-
-
-def _refused(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
-    failed = claim.updated(phase=PullRequestPhase.FAILED, message=problem.message)
-    status = world.run.status.updated(pull_request=failed)
-    last = status.tries[-1]
-    if last.phase is SandboxPhase.COMPLETED:
-        return _finish(world, status, RunPhase.FAILED, problem.reason, problem.message, now)
-    return _finish(world, status, RunPhase.FAILED, *_try_failure(last), now)
+        return _ended(world, status, RunPhase.COMPLETED, Reason.COMPLETED, text, now), Reason.COMPLETED
+    reason, message = _try_failure(last)
+    return _ended(world, status, RunPhase.FAILED, reason, message, now), reason
 
 
 def _try_failure(last: Try) -> tuple[Reason, str]:
     return Reason(last.reason or Reason.STEP_FAILED), last.message or ""
 
 
-def _finish(world: RunWorld, status: RunStatus, phase: RunPhase, reason: Reason, message: str, now: datetime) -> Plan:
-    new = with_outcome(world.run, status, phase, reason, message, now).updated(retry_time=None)
-    return notify(world.run, new, reason, now)
-
-
-def notify(run: Run, status: RunStatus, reason: Reason, now: datetime) -> Plan:
-    """Return the plan that claims an end and makes its Notifications."""
-    made = tuple(_notifications(run, status, now))
-    new = status.updated(unnotified=tuple(notification.name for notification in made))
-    event = Event(reason.value, status.message, is_warning=status.phase is RunPhase.FAILED)
-    return Plan(status=new, creates=tuple(Create(n) for n in made), events=(event,))
-
-
-def _notifications(run: Run, status: RunStatus, now: datetime) -> list[Notification]:
-    made = []
-    pull_request = status.pull_request
-    which = f"a{status.attempt}"
-    url = pull_request.url if pull_request is not None else None
-    if pull_request is not None and pull_request.phase is PullRequestPhase.CREATED:
-        made.append((NotificationType.PR_CREATED, f"Pull request opened: {build_title(run, status)}"))
-    if pull_request is not None and pull_request.phase is PullRequestPhase.FAILED:
-        made.append((NotificationType.PR_FAILED, f"No pull request for {run.name}"))
-    if run.spec.origin is None and status.phase is RunPhase.COMPLETED:
-        made.append((NotificationType.RUN_COMPLETED, f"Run {run.name} is completed"))
-    if run.spec.origin is None and status.phase is RunPhase.FAILED:
-        made.append((NotificationType.RUN_FAILED, f"Run {run.name} failed"))
-    return [
-        build_notification(
-            run,
-            type_,
-            which,
-            title=title,
-            message=status.message,
-            event_time=now,
-            run=run.name,
-            pr_url=url,
-        )
-        for type_, title in made
-    ]
+def _ended(
+    world: RunWorld, status: RunStatus, phase: RunPhase, reason: Reason, message: str, now: datetime
+) -> RunStatus:
+    return with_outcome(world.run, status, phase, reason, message, now).updated(retry_time=None)

@@ -6,7 +6,8 @@ Pending → Running → Completed | Failed | Cancelled; a greater `spec.attempt`
   ledger of sprints is written.
 - Running: at most one sprint is Running. It is claimed in the ledger, with the commit that it starts from, before its
   Run is made; the Run keeps a finalizer until the ledger has its end (invariant 1).
-- The end of a sprint and the claim of the next one are one write.
+- The end of a sprint and the claim of the next one are one write. It follows from the end of the Run, a fact, so the
+  sprint's Notification is made before it.
 - Deletion: no further sprint starts, the active one may finish (or is stopped, with the annotation for it), then the
   chain is Cancelled and goes.
 """
@@ -29,6 +30,7 @@ from codecourier.core.sprints import (
     close_sprint,
     next_sprint,
 )
+from codecourier.resources.notification import NotificationType
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import (
     SprintChain,
@@ -169,14 +171,28 @@ def _cancel(world: ChainWorld, status: SprintChainStatus, now: datetime) -> Plan
 
 
 def _claim(world: ChainWorld, status: SprintChainStatus, run: Run | None = None) -> Plan:
-    """Return the plan that writes a status, then makes what it calls for."""
+    """Return the plan that writes a status and makes what it calls for.
+
+    The end of a sprint is that of its Run, and the end of the last one completes the chain, whatever happens
+    meanwhile: Notifications of these facts are made before the status is written. Those of a cancelled chain are
+    made after it, and its list of them is settled by another write.
+    """
     before = {n.name for n in build_chain_notifications(world.chain, world.chain.status)}
     made = tuple(n for n in build_chain_notifications(world.chain, status) if n.name not in before)
-    new = status.updated(unnotified=tuple(n.name for n in made))
-    events: tuple[Event, ...] = ()
-    if new.message != world.chain.status.message:
-        succeeded = new.condition("Succeeded")
-        reason = succeeded.reason if succeeded is not None else Reason.RUNNING.value
-        events = (Event(reason, new.message, is_warning=new.phase is SprintChainPhase.FAILED),)
-    creates = (*(Create(n) for n in made), *((Create(run),) if run is not None else ()))
-    return Plan(status=new, creates=creates, events=events)
+    claimed = tuple(n for n in made if n.spec.type is NotificationType.CHAIN_CANCELLED)
+    facts = tuple(n for n in made if n not in claimed and n.name not in world.notifications)
+    new = status.updated(unnotified=tuple(n.name for n in claimed))
+    return Plan(
+        records=() if world.is_namespace_ending else tuple(Create(n) for n in facts),
+        status=new,
+        creates=(*(Create(n) for n in claimed), *((Create(run),) if run is not None else ())),
+        events=_events(world, new),
+    )
+
+
+def _events(world: ChainWorld, status: SprintChainStatus) -> tuple[Event, ...]:
+    if status.message == world.chain.status.message:
+        return ()
+    succeeded = status.condition("Succeeded")
+    reason = succeeded.reason if succeeded is not None else Reason.RUNNING.value
+    return (Event(reason, status.message, is_warning=status.phase is SprintChainPhase.FAILED),)

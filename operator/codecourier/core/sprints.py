@@ -165,6 +165,7 @@ def build_chain_notifications(chain: SprintChain, status: SprintChainStatus) -> 
     time = status.finish_time
     if time is not None and status.phase is SprintChainPhase.COMPLETED:
         title = f"All {len(status.sprints)} sprints of {chain.name} are completed"
+        last_time = max((s.finish_time for s in status.sprints if s.finish_time is not None), default=time)
         made.append(
             build_notification(
                 chain,
@@ -172,7 +173,7 @@ def build_chain_notifications(chain: SprintChain, status: SprintChainStatus) -> 
                 which,
                 title=title,
                 message=status.message,
-                event_time=time,
+                event_time=last_time,
             )
         )
     if time is not None and status.phase is SprintChainPhase.CANCELLED:

@@ -251,4 +251,5 @@ def read_pull_request(field: Field, *, has_marker: bool) -> PullRequestFacts:
         base_branch=field.at("base", "ref").text(),
         has_marker=has_marker,
         title=field.at("title").text(),
+        created_at=field.at("created_at").time(),
     )

@@ -107,6 +107,7 @@ class PullRequestFacts:
     """Whether it is ours: its body carries the marker that was asked for, or this call opened it."""
 
     title: str
+    created_at: datetime
 
 
 @dataclass(frozen=True)
