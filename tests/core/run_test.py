@@ -28,6 +28,7 @@ from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase, SandboxResult, SandboxStatus
 from codecourier.resources.usage_record import UsageRecord
+from codecourier.resources.workflow import Workflow
 from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
 HEAD = "b" * 40
@@ -143,6 +144,25 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
     assert isinstance(create, Create)
     assert [t.sandbox for t in status_of(plan).tries] == [create.resource.metadata.name]
     assert status_of(plan).base_commit == BASE
+
+
+@pytest.mark.parametrize(
+    ("workflow", "reason"),
+    [
+        (make_workflow(), Reason.BRANCH_NOT_FOUND),
+        (make_workflow(prompt_template="{{ nonsense }}"), Reason.TEMPLATE_INVALID),
+    ],
+)
+def test_a_run_that_fails_before_it_starts_is_told_of(workflow: Workflow, reason: Reason) -> None:
+    run = make_run(base_branch="main")
+    facts = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(None)}
+    plan = plan_run(RunWorld(run, admitting(run), workflow, None, facts=facts), NOW)
+    status = status_of(plan)
+    condition = status.condition("Succeeded")
+    assert condition is not None
+    assert (status.phase, condition.reason) == (RunPhase.FAILED, reason)
+    assert [c.resource.metadata.name for c in plan.creates if isinstance(c, Create)] == list(status.unnotified)
+    assert len(status.unnotified) == 1
 
 
 def test_the_usage_record_is_made_before_the_end_is_told() -> None:

@@ -16,6 +16,7 @@ from codecourier.core.naming import (
 )
 from codecourier.core.reasons import Reason, sentence
 from codecourier.core.references import resolve
+from codecourier.core.run_end import claim_end
 from codecourier.core.run_status import RunWorld, accepted, refused, with_outcome
 from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
 from codecourier.resources.project import Project
@@ -72,7 +73,7 @@ def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime)
             problem.message,
             now,
         )
-        return Plan(status=new)
+        return claim_end(world.run, new, problem.reason, now)
     created = world.run.metadata.creation_timestamp or now
     stalls = created + STALL_AFTER
     is_stalled = now >= stalls or problem.reason in {
@@ -138,7 +139,8 @@ def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] 
         raise TypeError(f"a BranchHeadAsk was answered with {type(head).__name__}")
     if head.commit is None:
         text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
-        return Plan(status=with_outcome(run, status, RunPhase.FAILED, Reason.BRANCH_NOT_FOUND, text, now))
+        failed = with_outcome(run, status, RunPhase.FAILED, Reason.BRANCH_NOT_FOUND, text, now)
+        return claim_end(run, failed, Reason.BRANCH_NOT_FOUND, now)
     return branch, head.commit
 
 
