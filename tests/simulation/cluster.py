@@ -125,7 +125,13 @@ class SimulatedCluster:
         self.server = ApiServer(now=self.clock.now, random=self._fork(), definitions=load_definitions(_CRDS))
         self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
         self.nodes = Nodes(
-            self.server, self.forge, random=self._fork(), now=self.clock.now, script=self._script, note=self.note
+            self.server,
+            self.forge,
+            random=self._fork(),
+            now=self.clock.now,
+            script=self._script,
+            note=self.note,
+            pace=scenario.pace,
         )
         self.monitor = Monitor(self.server.store, self.forge, self.nodes)
         self.coverage = Coverage()

@@ -78,6 +78,9 @@ class Monitor:
         self.made: dict[Resource, Counter[tuple[str, str]]] = defaultdict(Counter)
         """How often each name was made, by kind."""
 
+        self.told: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        """Types and names of the Notifications that were ever made, by the UID of what they are about."""
+
         self.started: dict[str, tuple[str, str]] = {}
         """UIDs of the Sandboxes whose pod was seen to run before their end, with namespace and name."""
 
@@ -256,6 +259,9 @@ class Monitor:
 
     def _made_once(self, change: Change) -> None:
         resource, namespace, name = change.identity
+        if resource == NOTIFICATIONS and change.type == "ADDED":
+            spec = change.new.obj["spec"]
+            self.told[spec["entity"]["uid"]].append((spec["type"], name))
         if self.made[resource][namespace, name] > 1:
             self.fail("3" if resource == NOTIFICATIONS else "6", f"{resource.kind} {name} was made twice")
 

@@ -88,6 +88,8 @@ class Nodes:
         How agents behave.
     note
         Is told what happens, for the trace.
+    pace
+        How long steps take, as a share of the usual.
     names
         The nodes.
     """
@@ -101,6 +103,7 @@ class Nodes:
         now: Callable[[], datetime],
         script: Script,
         note: Callable[[str], None],
+        pace: float = 1.0,
         names: Iterable[str] = ("node-a", "node-b"),
     ) -> None:
         self.starts: list[AgentStart] = []
@@ -109,6 +112,7 @@ class Nodes:
 
         self._server, self._forge, self._random = server, forge, random
         self._now, self._script, self._note = now, script, note
+        self._pace = pace
         self._names = tuple(names)
         self._cut: set[str] = set()
         self._pods: dict[str, _Pod] = {}
@@ -231,7 +235,7 @@ class Nodes:
         for name in pod.names:
             self._begin(pod, name)
             seconds = _STEP_SECONDS.get(name, _DEFAULT_STEP_SECONDS)
-            await asyncio.sleep(seconds * (0.2 + self._random.random()))
+            await asyncio.sleep(seconds * self._pace * (0.2 + self._random.random()))
             self._mount(pod)
             ended = pod.steps.run(name, pod.token if name in (wire.CONTAINER_CHECKOUT, wire.CONTAINER_PUBLISH) else "")
             self._server.logs[pod.namespace, pod.name, name] = pod.steps.log if name == wire.CONTAINER_PUBLISH else ""

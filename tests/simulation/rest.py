@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
-from codecourier.core.naming import FINALIZER, LABEL_MANAGED, notification_name
-from codecourier.core.run_end import build_run_notifications
+from codecourier.core.naming import FINALIZER, LABEL_MANAGED
 from codecourier.kube.api import PODS, SECRETS, Json
-from codecourier.resources.run import Run
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.invariants import FINISHED, is_unfinished, reason_of
 
 __all__ = ["Outcome", "differences", "outcome_of", "unrest"]
+
+
+_NEWS_OF_SPRINT = {"Completed": ("SprintCompleted",), "Failed": ("SprintFailed",), "Cancelled": ("SprintFailed",)}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     yield from _unrecorded(cluster)
     yield from _unrevoked(cluster)
     yield from _mistold(cluster)
+    yield from _mistold(cluster)
 
 
 def _is_done(kind: str, obj: Json) -> bool:
@@ -77,22 +79,37 @@ def _unrecorded(cluster: SimulatedCluster) -> Iterator[str]:
             yield f"no UsageRecord tells of Sandbox {name}, whose pod ran"
 
 
+def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
+    """Yield what people were told otherwise than the status says, more than once, or not at all (invariant 3)."""
+    for stored in cluster.server.store.list(RUNS, NAMESPACE):
+        status = stored.obj["status"]
+        told = _told(cluster, stored.metadata["uid"], f"-a{status['attempt']}")
+        if told != Counter(_news_of_run(stored.obj)):
+            yield f"of Run {stored.metadata['name']}, {status['phase']}, people were told {dict(told)}"
+    for stored in cluster.server.store.list(CHAINS, NAMESPACE):
+        for sprint in stored.obj["status"]["sprints"]:
+            told = _told(cluster, stored.metadata["uid"], f"-s{sprint['index']}-a{sprint.get('attempt', 1)}")
+            if told != Counter(_NEWS_OF_SPRINT.get(sprint["phase"], ())):
+                yield f"of sprint {sprint['number']}, {sprint['phase']}, people were told {dict(told)}"
+
+
+def _told(cluster: SimulatedCluster, uid: str, ending: str) -> Counter[str]:
+    return Counter(type_ for type_, name in cluster.monitor.told[uid] if name.endswith(ending))
+
+
+def _news_of_run(run: Json) -> Iterator[str]:
+    phase, pull_request = run["status"]["phase"], (run["status"].get("pullRequest") or {}).get("phase")
+    if pull_request in ("Created", "Failed"):
+        yield f"Pr{pull_request}"
+    if "origin" not in run["spec"] and phase in ("Completed", "Failed"):
+        yield f"Run{phase}"
+
+
 def _unrevoked(cluster: SimulatedCluster) -> Iterator[str]:
     for encoded in cluster.monitor.stored_tokens:
         token = cluster.forge.tokens.get(base64.b64decode(encoded).decode())
         if token is not None and token.ends is not None and not token.is_revoked and token.ends > cluster.clock.now():
             yield "a token that was given to a pod still works"
-
-
-def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
-    made = {name for _, name in cluster.monitor.made[NOTIFICATIONS]}
-    for stored in cluster.server.store.list(RUNS, NAMESPACE):
-        run = Run.model_validate(stored.obj)
-        wanted = {n.name for n in build_run_notifications(run, run.status, cluster.clock.now())}
-        suffix = notification_name("", run.name, run.uid, f"a{run.status.attempt}")
-        told = {name for name in made if name.endswith(suffix)}
-        if told != wanted:
-            yield f"Run {run.name} is {run.status.phase}, and people were told {sorted(told)}"
 
 
 def outcome_of(cluster: SimulatedCluster) -> Outcome:

@@ -75,6 +75,8 @@ _PEOPLE_DEEDS = (
     "refuse pull request",
     "delete namespace",
 )
+_LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run")
+"""What makes sense only for what has ended."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,9 @@ class Scenario:
     fault_seconds: float = 240.0
     """How long faults happen."""
 
+    pace: float = 1.0
+    """How long the steps of pods take, as a share of the usual: pods of 0.01 end before anybody has seen them run."""
+
     def without_faults(self) -> Scenario:
         """Return the same scenario in a world where nothing goes wrong."""
         return replace(self, troubles={}, deeds=(), rates={}, operators=1)
@@ -152,6 +157,7 @@ def scenario_of(seed: int) -> Scenario:
         deeds=_deeds(random, mood, fault_seconds),
         rates=random.choice(_RATES),
         fault_seconds=fault_seconds,
+        pace=random.choice((1.0, 1.0, 1.0, 0.01)),
     )
 
 
@@ -163,6 +169,9 @@ def _deeds(random: Random, mood: Mood, seconds: float) -> tuple[Deed, ...]:
     known = {"calm": (), "stormy": _STORMY_DEEDS, "peopled": (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *_STORMY_DEEDS)}[mood]
     chosen = [random.choice(_CLUSTER_DEEDS) for _ in range(random.randrange(4))]
     chosen += [random.choice(known) for _ in range(random.randrange(1, 6))] if known else []
+    late = (
+        Deed(seconds * (0.4 + 0.6 * random.random()), random.choice(_LATE_DEEDS)) for _ in range(random.randrange(4))
+    )
     # The first seconds, in which everything is accepted, see as much as all the rest.
     deeds = (Deed(random.random() * (2.0 if random.random() < 0.3 else seconds), what) for what in chosen)
-    return tuple(sorted(deeds, key=lambda deed: deed.seconds))
+    return tuple(sorted([*deeds, *(late if mood == "peopled" else ())], key=lambda deed: deed.seconds))
