@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from codecourier.resources.project import NEVER_OPEN
 from tests.resources.samples import ABSENT
 
 Changes = Mapping[str, Any]
@@ -54,6 +55,22 @@ VALUES: Mapping[str, Values] = {
     "must not contain control characters other than tab, newline and carriage return": Values(
         accepted=["a\tb\nc\rd", "\u0080\u200b\u2028\ufeff", "{{ x }} ${y} $(z) `'\"\\"],
         refused=[f"a{chr(code)}b" for code in _CONTROLS],
+    ),
+    "must be an address range in CIDR notation without host bits, such as 10.20.0.0/16 or 2001:db8::/32": Values(
+        accepted=["0.0.0.0/0", "10.20.0.0/16", "203.0.113.7/32", "::/0", "2001:db8::/32", "fd00::1/128"],
+        refused=[
+            "10.20.0.1/16",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "256.0.0.0/8",
+            "010.0.0.0/8",
+            "2001:db8::1/32",
+            "::ffff:a00:0/104",
+        ],
+    ),
+    "must not lie within loopback, link-local or cloud metadata addresses, which stay closed": Values(
+        accepted=["8.0.0.0/5", "168.63.129.0/24", "fc00::/7", "169.0.0.0/8"],
+        refused=[*NEVER_OPEN, "169.254.169.254/32", "169.254.0.0/17", "127.0.0.1/32", "fe80::1/128"],
     ),
     "names that start with CODECOURIER_ are reserved": Values(
         accepted=["CODECOURIER", "codecourier_x", "MY_CODECOURIER_X"],

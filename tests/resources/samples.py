@@ -41,6 +41,13 @@ PATTERNS: Mapping[str, Shape] = {
     r"^[-._a-zA-Z0-9]+$": Shape(refused="a b"),
     r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$": Shape(refused="-a"),
     r"^[a-z]+$": Shape(refused="Agent"),
+    r"^[0-9a-f:.]+/[0-9]{1,3}$": Shape(
+        refused="2001:DB8::/32",
+        head="2001:db8::",
+        tail="/128",
+        letters="0123456789abcdef",
+        longest="2001:0db8:0000:0000:0000:0000:0000:0000/128",
+    ),
 }
 """How texts for each pattern of the CRDs are made; a test says that none is missing or left over."""
 

@@ -22,7 +22,48 @@ from codecourier.resources.meta import (
     Uid,
 )
 
-__all__ = ["AdmittedRun", "AppCredential", "CommitIdentity", "Limits", "Project", "ProjectSpec", "ProjectStatus"]
+__all__ = [
+    "NEVER_OPEN",
+    "AdmittedRun",
+    "AppCredential",
+    "CommitIdentity",
+    "EgressRule",
+    "Limits",
+    "Project",
+    "ProjectSpec",
+    "ProjectStatus",
+]
+
+NEVER_OPEN = (
+    "0.0.0.0/8",  # Linux takes 0.0.0.0 for itself
+    "127.0.0.0/8",
+    "169.254.0.0/16",  # link-local, with the metadata of most clouds at 169.254.169.254
+    "168.63.129.16/32",  # metadata of Azure
+    "100.100.100.200/32",  # metadata of Alibaba Cloud
+    "192.0.0.192/32",  # metadata of Oracle Cloud
+    "::/128",
+    "::1/128",
+    "fe80::/10",
+    "fd00:ec2::254/128",  # metadata of AWS
+    "fd20:ce::254/128",  # metadata of Google Cloud
+)
+"""Ranges that no Project can open to sandbox pods: loopback, link-local and the metadata of clouds."""
+
+Cidr = Annotated[
+    str,
+    Field(max_length=43, pattern=r"^[0-9a-f:.]+/[0-9]{1,3}$"),
+    Rule(
+        "isCIDR(self) && cidr(self).masked() == cidr(self)",
+        "must be an address range in CIDR notation without host bits, such as 10.20.0.0/16 or 2001:db8::/32",
+    ),
+    Rule(
+        "!isCIDR(self) || !["
+        + ", ".join(f"'{network}'" for network in NEVER_OPEN)
+        + "].exists(closed, cidr(closed).containsCIDR(cidr(self)))",
+        "must not lie within loopback, link-local or cloud metadata addresses, which stay closed",
+    ),
+]
+"""An address range, IPv4 or IPv6, in CIDR notation."""
 
 
 class AppCredential(Model):
@@ -75,6 +116,21 @@ class CommitIdentity(Model):
     """E-mail address in the commits, 3 to 254 characters."""
 
 
+class EgressRule(Model):
+    """Addresses that sandbox pods may reach beside the public internet."""
+
+    cidr: Cidr
+    """Range of addresses, IPv4 or IPv6, for example `10.20.0.0/16` for a private network, `203.0.113.7/32` for one
+    host or `0.0.0.0/0` for every public address. What is private within a range stays closed unless an entry names
+    the private range itself or a part of it; loopback, link-local, cloud metadata and the API server always do."""
+
+    ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], Field(min_length=1, max_length=16), ListSet()]
+    """TCP ports, 1 to 16 of them, each 1 to 65,535, for example `[443]` or `[80, 3128]`."""
+
+    description: Annotated[str, Field(max_length=256)] = ""
+    """What is there, for people, up to 256 characters; for example `Git server of the office`."""
+
+
 class ProjectSpec(Model):
     """The settings of a namespace."""
 
@@ -91,6 +147,11 @@ class ProjectSpec(Model):
 
     commit_identity: CommitIdentity = Field(default_factory=CommitIdentity)
     """Author and committer of the commits that Runs make."""
+
+    egress: Annotated[tuple[EgressRule, ...], Field(max_length=32), ListMap(("cidr",))] = ()
+    """What sandbox pods may reach beside DNS and the public internet on port 443, up to 32 ranges: private Git
+    hosts, proxies, model gateways. They reach nothing else, and nothing reaches them, where the cluster's network
+    enforces NetworkPolicies."""
 
     suspend: bool = False
     """Whether the whole project is paused: no further Run starts; those that are Running go on."""
