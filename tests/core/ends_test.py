@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from codecourier.core.facts import Problem, PullRequestFact, PullRequestsFact, PullRequestState, RunVersionFact
 from codecourier.core.facts import PullRequestsAsk as FindAsk
-from codecourier.core.intents import Create, CreatePod
+from codecourier.core.intents import Create, CreatePod, WritePolicy
 from codecourier.core.reasons import Reason
 from codecourier.core.run import plan_run
 from codecourier.core.run_end import build_run_notifications
@@ -63,7 +63,7 @@ class World:
         )
         return True
 
-    def create(self, create: Create | CreatePod) -> str | None:
+    def create(self, create: Create | CreatePod | WritePolicy) -> str | None:
         """Make a Notification unless it is there; return its name."""
         if not isinstance(create, Create) or not isinstance(create.resource, Notification):
             return None

@@ -18,7 +18,7 @@ from codecourier.core.run_start import build_sandbox
 from codecourier.core.sandbox import SILENCE_LIMIT, USUAL_START, SandboxWorld, TokenSecret, plan_sandbox
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
-from tests.support.worlds import BASE, NOW, make_project, make_run, make_workflow, queued
+from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
 
 SECRET = TokenSecret("1", NOW + timedelta(hours=1))
 HEAD = "b" * 40
@@ -38,7 +38,8 @@ def world(**changes: Any) -> SandboxWorld:
     run = running_run()
     sandbox = build_sandbox(run, 1, 1)
     sandbox = sandbox.updated(metadata=sandbox.metadata.updated(uid="uid-sandbox", creation_timestamp=NOW))
-    known = SandboxWorld(sandbox, run, None, make_project(), None, None, PodSettings("courier"))
+    project = make_project()
+    known = SandboxWorld(sandbox, run, None, project, None, None, PodSettings("courier"), policy=make_policy(project))
     return replace(known, **changes)
 
 
@@ -83,6 +84,17 @@ def status_of(plan: Plan) -> SandboxStatus:
 def test_tokens_come_before_the_pod() -> None:
     assert [type(e) for e in plan_sandbox(world(), NOW).effects] == [MintTokens]
     assert [type(c) for c in plan_sandbox(world(secret=SECRET), NOW).creates] == [CreatePod]
+
+
+def test_no_token_is_minted_before_the_network_is_closed() -> None:
+    early = plan_sandbox(world(policy=None), NOW)
+    assert (early.effects, early.creates) == ((), ())
+    condition = status_of(early).condition("Succeeded")
+    assert condition is not None
+    assert (condition.reason, status_of(early).message) == (Reason.NETWORK_POLICY_MISSING, condition.message)
+    late = status_of(plan_sandbox(world(policy=None), NOW + timedelta(days=1)))
+    assert (late.phase, late.reason) == (SandboxPhase.FAILED, Reason.NETWORK_POLICY_MISSING)
+    assert Reason.NETWORK_POLICY_MISSING in RETRYABLE
 
 
 def test_a_missing_credential_is_waited_for_and_said() -> None:

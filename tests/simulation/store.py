@@ -45,6 +45,8 @@ BUILT_IN = (
     Definition(api.NAMESPACES, has_status=True),
     Definition(api.NODES, has_status=True),
     Definition(api.EVENTS),
+    Definition(api.NETWORK_POLICIES, has_generation=True),
+    Definition(api.ENDPOINT_SLICES, has_generation=True),
     Definition(api.LEASES, needs_version=True),
     Definition(api.CUSTOM_RESOURCE_DEFINITIONS, has_status=True, has_generation=True, needs_version=True),
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from codecourier.core.naming import FINALIZER
+from codecourier.core.network_policy import PolicyView, build_network_policy
 from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Limits, Project, ProjectSpec, Repository
 from codecourier.resources.run import Run, RunPhase, RunSpec, RunStatus
@@ -17,6 +18,7 @@ __all__ = [
     "NOW",
     "URL",
     "make_chain",
+    "make_policy",
     "make_project",
     "make_run",
     "make_workflow",
@@ -44,6 +46,11 @@ def make_project(*, limit: int = 5, suspend: bool = False) -> Project:
     repository = Repository(url=URL, credential_ref=LocalReference(name="token"), is_default=True)
     spec = ProjectSpec(repositories=(repository,), limits=Limits(max_concurrent_runs=limit), suspend=suspend)
     return Project(metadata=_meta("default"), spec=spec)
+
+
+def make_policy(project: Project) -> PolicyView:
+    """Return the NetworkPolicy of a Project's namespace as its Project asks for it."""
+    return PolicyView("1", build_network_policy(project, ())["spec"])
 
 
 def make_workflow(**changes: Any) -> Workflow:

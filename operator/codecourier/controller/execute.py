@@ -12,9 +12,9 @@ from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
-from codecourier.core.intents import Create, CreatePod, Delete, Plan, ReleasePod
+from codecourier.core.intents import Create, CreatePod, Delete, Plan, ReleasePod, WritePolicy
 from codecourier.core.naming import FINALIZER
-from codecourier.kube.api import PODS, Json, KubeApi, Resource
+from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
 from codecourier.resources.meta import Resource as Model
 from codecourier.resources.meta import Status
@@ -74,7 +74,10 @@ class Executor:
         self.store.cache(resource).note_write(written)
         return copy.copy(written)
 
-    async def _create(self, key: WorkKey, create: Create | CreatePod) -> None:
+    async def _create(self, key: WorkKey, create: Create | CreatePod | WritePolicy) -> None:
+        if isinstance(create, WritePolicy):
+            await self._write(NETWORK_POLICIES, create.manifest)
+            return
         if isinstance(create, CreatePod):
             await self._create_pod(key, create)
             return
@@ -94,6 +97,13 @@ class Executor:
             self.backlog.note(key, create, problem)
         else:
             self.backlog.note(key, create, None)
+
+    async def _write(self, resource: Resource, body: Json) -> None:
+        """Replace the version that the object names, or make the object where it names none."""
+        if "resourceVersion" not in body["metadata"]:
+            await self._make(resource, body)
+            return
+        self.store.cache(resource).note_write(await self.api.replace(resource, body))
 
     async def _make(self, resource: Resource, body: Json) -> None:
         """Create an object, or accept the one that an unanswered call has made."""

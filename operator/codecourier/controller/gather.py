@@ -21,6 +21,7 @@ from codecourier.controller.store import Store
 from codecourier.core.chain_status import ChainWorld
 from codecourier.core.facts import Facts
 from codecourier.core.naming import ANNOTATION_TOKEN_EXPIRY, token_secret_name
+from codecourier.core.network_policy import POLICY_NAME, PolicyView, view_policy
 from codecourier.core.pod_view import PodView, view_pod
 from codecourier.core.pods import PodSettings
 from codecourier.core.project import ProjectWorld
@@ -28,7 +29,7 @@ from codecourier.core.run_status import RunWorld
 from codecourier.core.sandbox import SandboxWorld, TokenSecret
 from codecourier.core.stray_pod import StrayPodWorld
 from codecourier.core.workflow import WorkflowWorld
-from codecourier.kube.api import PODS, SECRETS
+from codecourier.kube.api import ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SECRETS
 from codecourier.resources.project import Project
 from codecourier.resources.run import Origin, Run
 from codecourier.resources.sandbox import Sandbox
@@ -60,6 +61,24 @@ def _origin(store: Store, namespace: str, origin: Origin | None) -> SprintChain 
     return chain if chain is not None and chain.uid == origin.uid else None
 
 
+def _policy(store: Store, namespace: str) -> PolicyView | None:
+    policy = store.raw(NETWORK_POLICIES, namespace, POLICY_NAME)
+    return None if policy is None else view_policy(policy)
+
+
+def _api_server(store: Store) -> tuple[str, ...]:
+    """Return the addresses behind the Service `kubernetes`."""
+    return tuple(
+        sorted(
+            address
+            for entry in store.cache(ENDPOINT_SLICES).list()
+            if entry.get("addressType") in {"IPv4", "IPv6"}
+            for endpoint in entry.get("endpoints") or ()
+            for address in endpoint.get("addresses") or ()
+        )
+    )
+
+
 def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld:
     """Gather a Project with its Runs that are not finished or listed, and the Workflows that these name."""
     namespace = project.namespace
@@ -73,6 +92,9 @@ def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld
         runs=runs,
         workflows={workflow.name: workflow for workflow in workflows if workflow is not None},
         notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, project.uid),
+        policy=_policy(store, namespace),
+        api_server=_api_server(store),
+        is_namespace_ending=store.is_namespace_ending(namespace),
         facts=facts,
     )
 
@@ -125,6 +147,8 @@ def gather_sandbox(store: Store, sandbox: Sandbox, facts: Facts, settings: PodSe
         project=_project(store, namespace),
         pod=_pod(store, sandbox),
         secret=_secret(store, sandbox),
+        policy=_policy(store, namespace),
+        api_server=_api_server(store),
         settings=settings,
         facts=facts,
     )

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from codecourier.core.naming import LABEL_MANAGED, LABEL_ORIGIN_UID, LABEL_RUN_UID, LABEL_SANDBOX_UID
-from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource, custom_resource
+from codecourier.kube.api import (
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    PODS,
+    SECRETS,
+    Json,
+    Resource,
+    custom_resource,
+)
 from codecourier.kube.cache import IndexFunction, by_label
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
@@ -73,6 +82,9 @@ class CachedKind:
     label_selector: str | None = None
     """Which of its objects; None: all."""
 
+    namespace: str | None = None
+    """Where; None: everywhere."""
+
 
 CACHED: tuple[CachedKind, ...] = (
     CachedKind(NAMESPACES),
@@ -84,6 +96,8 @@ CACHED: tuple[CachedKind, ...] = (
     CachedKind(NOTIFICATIONS, {BY_ENTITY_UID: _entity}),
     CachedKind(USAGE_RECORDS, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),
     CachedKind(PODS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true"),
+    CachedKind(NETWORK_POLICIES, label_selector=f"{LABEL_MANAGED}=true"),
+    CachedKind(ENDPOINT_SLICES, label_selector="kubernetes.io/service-name=kubernetes", namespace="default"),
     CachedKind(SECRETS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true"),
 )
 """Every kind that the operator lists and watches."""

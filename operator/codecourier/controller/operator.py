@@ -109,6 +109,7 @@ class Operator:
                 parts.api,
                 self.store.cache(kind.resource),
                 random=parts.random,
+                namespace=kind.namespace,
                 label_selector=kind.label_selector,
                 observer=reporter,
             )

@@ -19,7 +19,7 @@ from codecourier.controller.kinds import (
     WORKFLOWS,
 )
 from codecourier.controller.store import Store
-from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
+from codecourier.kube.api import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
 
 __all__ = ["WorkKey", "wakes"]
 
@@ -41,6 +41,9 @@ def wakes(store: Store, resource: Resource, old: Json | None, new: Json | None) 
     if resource == NAMESPACES:
         if obj["metadata"].get("deletionTimestamp") and new is not None:
             yield from _all_of(store, name)
+        return
+    if resource in {NETWORK_POLICIES, ENDPOINT_SLICES}:
+        yield from _network(store, resource, namespace)
         return
     if resource in {PODS, SECRETS}:
         yield from _owners(obj, namespace, "Sandbox", SANDBOXES)
@@ -133,6 +136,17 @@ def _declared(project: Json | None) -> tuple[object, ...]:
     conditions = (project.get("status") or {}).get("conditions") or ()
     ready = next((c["status"] for c in conditions if c["type"] == "Ready"), None)
     return (project["metadata"]["uid"], project["metadata"].get("generation"), ready)
+
+
+def _network(store: Store, resource: Resource, namespace: str) -> Iterator[WorkKey]:
+    if resource == ENDPOINT_SLICES:
+        for project in store.cache(PROJECTS):
+            yield WorkKey(PROJECTS, project["metadata"]["namespace"], PROJECT_NAME)
+        return
+    yield WorkKey(PROJECTS, namespace, PROJECT_NAME)
+    for sandbox in store.cache(SANDBOXES).list(namespace):
+        if (sandbox.get("status") or {}).get("phase", "Pending") == "Pending":
+            yield WorkKey(SANDBOXES, namespace, sandbox["metadata"]["name"])
 
 
 def _owners(obj: Json, namespace: str, kind: str, resource: Resource) -> Iterator[WorkKey]:

@@ -25,6 +25,7 @@ __all__ = [
     "Plan",
     "ReleasePod",
     "RevokeTokens",
+    "WritePolicy",
 ]
 
 
@@ -42,6 +43,13 @@ class CreatePod:
     manifest: dict[str, Any] = field(hash=False, compare=False)
     name: str = ""
     namespace: str = ""
+
+
+@dataclass(frozen=True)
+class WritePolicy:
+    """Make a namespace's NetworkPolicy, or replace the version of it that the manifest's resourceVersion names."""
+
+    manifest: dict[str, Any] = field(hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,7 @@ class Plan:
     status: Status | None = None
     """The status to write; None or one equal to the present: nothing is written."""
 
-    creates: tuple[Create | CreatePod, ...] = ()
+    creates: tuple[Create | CreatePod | WritePolicy, ...] = ()
     deletes: tuple[Delete | ReleasePod, ...] = ()
     effects: tuple[Effect, ...] = ()
     add_finalizer: bool = False

@@ -1,4 +1,4 @@
-"""How a Project is looked after: its repositories are reached, and its Runs are admitted.
+"""How a Project is looked after: its repositories are reached, its sandboxes' network is closed, its Runs are admitted.
 
 Admission is the one decision over many Runs, so it has one writer (this plan) and one object that is claimed (the
 Project's status, with its resourceVersion): a second leader or an old copy conflicts instead of admitting too many.
@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from codecourier.core.admission import admit, has_new_place
 from codecourier.core.conditions import with_condition, without_condition
 from codecourier.core.facts import Facts, Problem, RepositoryAsk
-from codecourier.core.intents import Create, Event, Plan
+from codecourier.core.intents import Create, Event, Plan, WritePolicy
+from codecourier.core.network_policy import PolicyView, build_network_policy, is_policy_current
 from codecourier.core.notifications import build_notification
 from codecourier.core.reasons import ConditionType, Reason, sentence
 from codecourier.resources.meta import ConditionStatus
@@ -49,6 +50,14 @@ class ProjectWorld:
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""
 
+    policy: PolicyView | None = None
+    """The NetworkPolicy of the namespace's sandbox pods."""
+
+    api_server: tuple[str, ...] = ()
+    """The API server's addresses."""
+
+    is_namespace_ending: bool = False
+
     facts: Facts = field(default_factory=dict)
 
 
@@ -69,10 +78,18 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
         status = status.updated(admitted=admitted)
     return Plan(
         status=status,
-        creates=creates,
+        creates=creates + _policy_write(world),
         events=_events(project, status),
         look_again=_look_again(world, problem, now),
     )
+
+
+def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
+    project, policy = world.project, world.policy
+    if world.is_namespace_ending or is_policy_current(project, world.api_server, policy):
+        return ()
+    replaces = policy.resource_version if policy is not None else None
+    return (WritePolicy(build_network_policy(project, world.api_server, replaces)),)
 
 
 def _first_problem(world: ProjectWorld) -> Problem | None:

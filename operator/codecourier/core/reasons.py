@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PROJECT_SUSPENDED = "ProjectSuspended"
     RETRYING = "Retrying"
     PROVIDER_LIMIT = "ProviderLimit"
+    NETWORK_POLICY_MISSING = "NetworkPolicyMissing"
     SUSPENDED = "Suspended"
     # running
     RUNNING = "Running"
@@ -102,6 +103,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.PROJECT_SUSPENDED: "The Project is suspended; the Run starts once spec.suspend is false again.",
     Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",
     Reason.PROVIDER_LIMIT: "The agent's provider asked to wait: {detail} The work goes on from its branch at {time}.",
+    Reason.NETWORK_POLICY_MISSING: (
+        "NetworkPolicy '{policy}' of namespace {namespace} is not there as the Project asks for it, so no pod starts. "
+        "The operator writes it; where that lasts, its log says what refuses."
+    ),
     Reason.SUSPENDED: "The chain is suspended; sprint {number} starts once spec.suspend is false again.",
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",
@@ -162,6 +167,7 @@ RETRYABLE = frozenset(
         Reason.RATE_LIMITED,
         Reason.CREDENTIALS_REFUSED,
         Reason.CREDENTIALS_MISSING,
+        Reason.NETWORK_POLICY_MISSING,
         Reason.PROVIDER_LIMIT,
         Reason.REPORT_LOST,
         Reason.SANDBOX_RESTARTED,

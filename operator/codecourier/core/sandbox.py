@@ -29,6 +29,7 @@ from codecourier.core.intents import (
     RevokeTokens,
 )
 from codecourier.core.naming import token_secret_name
+from codecourier.core.network_policy import PolicyView, find_policy_problem
 from codecourier.core.pod_view import PodView
 from codecourier.core.pods import PodSettings, build_pod, pod_deadline_seconds
 from codecourier.core.prompts import TemplateError
@@ -83,6 +84,12 @@ class SandboxWorld:
     pod: PodView | None
     secret: TokenSecret | None
     settings: PodSettings
+    policy: PolicyView | None = None
+    """The NetworkPolicy of the namespace's sandbox pods."""
+
+    api_server: tuple[str, ...] = ()
+    """The API server's addresses."""
+
     facts: Facts = field(default_factory=dict)
 
 
@@ -140,7 +147,8 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
     readable = world.facts.get(ask) if ask.keys else AgentSecretsFact(())
     if readable is None:
         return Plan(asks=(ask,))
-    if problem := _secret_problem(readable):
+    problem = find_policy_problem(world.project, world.api_server, world.policy) or _secret_problem(readable)
+    if problem is not None:
         if now >= deadline:
             return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
         return _wait(world, problem.reason, problem.message, now, until=deadline)

@@ -1,0 +1,109 @@
+"""The operator keeps a namespace's NetworkPolicy as its Project asks for it, whoever meddles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from codecourier.controller.kinds import PROJECTS
+from codecourier.core.network_policy import POLICY_NAME, is_policy_current, view_policy
+from codecourier.kube.api import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, Json
+from codecourier.resources.project import Project
+from tests.simulation.apiserver import ApiServer
+from tests.simulation.clock import run_virtual
+from tests.simulation.store import Change, Stored
+from tests.support.simulated import make_operator, make_server, until
+
+SLICE = {
+    "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+    "addressType": "IPv4",
+    "endpoints": [{"addresses": ["34.1.2.3"]}],
+}
+Story = Callable[[ApiServer], Awaitable[None]]
+
+
+def policy_of(server: ApiServer) -> Stored | None:
+    """Return the policy of the test's namespace."""
+    return server.store.find((NETWORK_POLICIES, "shop", POLICY_NAME))
+
+
+def is_current(server: ApiServer, api_server: tuple[str, ...] = ()) -> bool:
+    """Tell whether the policy is the one that the Project asks for."""
+    stored = server.store.find((PROJECTS, "shop", "default"))
+    policy = policy_of(server)
+    if stored is None or policy is None:
+        return False
+    return is_policy_current(Project.model_validate(stored.copy()), api_server, view_policy(policy.obj))
+
+
+def play(story: Story) -> None:
+    """Run an operator beside a story, in a cluster with one Project, whose policy is there when the story begins."""
+
+    async def main() -> None:
+        server = make_server()
+        server.store.create(NAMESPACES, {"metadata": {"name": "shop"}})
+        repository = {"url": "https://forge.test/example/shop", "credentialRef": {"name": "token"}}
+        body = {"metadata": {"name": "default", "namespace": "shop"}, "spec": {"repositories": [repository]}}
+        server.store.create(PROJECTS, body)
+        stop = asyncio.Event()
+        running = asyncio.create_task(make_operator(server).run(stop, drain_seconds=1))
+        await until(server, lambda: is_current(server))
+        await story(server)
+        stop.set()
+        await running
+
+    run_virtual(main)
+
+
+def set_spec(change: Json) -> Callable[[Json], None]:
+    """Return an edit of an object's spec."""
+    return lambda obj: obj["spec"].update(change)
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        lambda server: server.store.delete(NETWORK_POLICIES, "shop", POLICY_NAME),
+        lambda server: server.edit(NETWORK_POLICIES, "shop", POLICY_NAME, set_spec({"egress": [{}]})),
+        lambda server: server.edit(
+            PROJECTS, "shop", "default", set_spec({"egress": [{"cidr": "10.20.0.0/16", "ports": [443]}]})
+        ),
+    ],
+    ids=["deleted", "changed", "asked for another"],
+)
+def test_it_is_made_and_healed(meddle: Callable[[ApiServer], object]) -> None:
+    async def story(server: ApiServer) -> None:
+        meddle(server)
+        assert not is_current(server)
+        await until(server, lambda: is_current(server))
+
+    play(story)
+
+
+def test_a_new_address_of_the_api_server_is_closed() -> None:
+    async def story(server: ApiServer) -> None:
+        server.store.create(ENDPOINT_SLICES, SLICE)
+        await until(server, lambda: is_current(server, ("34.1.2.3",)))
+
+    play(story)
+
+
+def test_what_does_not_concern_it_writes_nothing() -> None:
+    async def story(server: ApiServer) -> None:
+        written: list[Change] = []
+        server.store.listeners.append(
+            lambda change: written.append(change) if change.identity[0] == NETWORK_POLICIES else None
+        )
+        seen = server.store.get(PROJECTS, "shop", "default").metadata["generation"] + 1
+        server.edit(PROJECTS, "shop", "default", set_spec({"suspend": True}))
+
+        def is_observed() -> bool:
+            status = server.store.get(PROJECTS, "shop", "default").obj.get("status") or {}
+            return bool(status.get("observedGeneration") == seen)
+
+        await until(server, is_observed)
+        assert written == []
+
+    play(story)
