@@ -33,7 +33,9 @@ __all__ = [
     "WorkflowStatus",
 ]
 
-Quantity = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[0-9]{1,6}(m|Mi|Gi)?$")]
+# No zeros: Kubernetes takes a limit of zero for none.
+Cpu = Annotated[str, Field(min_length=1, max_length=7, pattern=r"^[1-9][0-9]{0,5}m?$")]
+Size = Annotated[str, Field(min_length=3, max_length=8, pattern=r"^[1-9][0-9]{0,5}(Mi|Gi)$")]
 VariableName = Annotated[
     str,
     Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
@@ -90,14 +92,14 @@ class SecretVariable(Model):
 class Resources(Model):
     """What the agent's container may use; requested and limited alike."""
 
-    cpu: Quantity = "1"
-    """Processor time, for example `500m` or `2`."""
+    cpu: Cpu = "1"
+    """Processor time in processors or thousandths of one, at least `1m`, for example `500m` or `2`."""
 
-    memory: Quantity = "1Gi"
-    """Memory, for example `512Mi` or `4Gi`. A container that needs more is killed and the Run fails."""
+    memory: Size = "1Gi"
+    """Memory, at least `1Mi`, for example `512Mi` or `4Gi`. A container that needs more is killed and the Run fails."""
 
-    workspace: Quantity = "4Gi"
-    """Disk for the checkout and what the agent writes, for example `10Gi`."""
+    workspace: Size = "4Gi"
+    """Disk for the checkout and what the agent writes, at least `1Mi`, for example `10Gi`."""
 
 
 class Retry(Model):
