@@ -12,6 +12,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import kopf
@@ -41,19 +42,47 @@ class KopfThread:
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Wake) -> None:
         self._loop = loop
         self._wake = wake
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
+        self._stop: Callable[[], object] = lambda: None
+        self._ended: asyncio.Future[None] = loop.create_future()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
+    async def watch(self) -> None:
+        """Wait for the end of the thread; raise what it failed of."""
+        await asyncio.shield(self._ended)
+
     def stop(self, timeout_seconds: float = 5.0) -> None:
         """Ask Kopf to end and wait for it."""
-        self._stop.set()
+        self._stopping.set()
+        self._stop()
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            asyncio.run(self._serve())
+        except BaseException as caught:  # noqa: BLE001
+            # A thread's exception ends nothing but the thread: it is told where somebody waits for it.
+            error = caught
+        _call(self._loop, self._settle, error)
+
+    def _settle(self, error: BaseException | None) -> None:
+        if error is None or self._stopping.is_set():
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(RuntimeError(f"Kopf ended: {type(error).__name__}: {error}"))
+
+    async def _serve(self) -> None:
+        # A flag of Kopf's own loop: for one of another kind Kopf waits in a thread, which outlives a failure of Kopf
+        # and keeps its loop, and with it this thread, from ending.
+        flag, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._stop = lambda: _call(loop, flag.set)
+        if self._stopping.is_set():
+            return
         logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(_configure)
@@ -61,22 +90,28 @@ class KopfThread:
         kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
         for resource in _WAKING:
             kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(self._waker(resource))
-        kopf.run(registry=registry, clusterwide=True, stop_flag=self._stop, standalone=True)
+        await kopf.operator(registry=registry, clusterwide=True, stop_flag=flag, standalone=True)
 
     def _waker(self, resource: Resource) -> Callable[..., None]:
         def waken(namespace: str | None, name: str | None, **_: Any) -> None:
-            self._loop.call_soon_threadsafe(self._wake, resource, namespace or "", name or "")
+            _call(self._loop, self._wake, resource, namespace or "", name or "")
 
         waken.__name__ = f"wake_{resource.plural}"
         return waken
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function in the loop of another thread."""
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(function, *arguments)
 
 
 def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.networking.error_backoffs = _Endless(_BACKOFFS)
-    settings.batching.worker_limit = 4
-    settings.batching.idle_timeout = 1.0
+    settings.queueing.worker_limit = 4
+    settings.queueing.idle_timeout = 1.0
 
 
 class _Endless:
