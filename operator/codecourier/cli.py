@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from codecourier.controller.serve import serve
+from codecourier.controller.vitals import VitalTaskEndedError
 from codecourier.errors import SettingsError
 from codecourier.kube.access import AccessError, load_access
 from codecourier.local import commands as local
@@ -49,6 +50,9 @@ def operator(
     except (SettingsError, AccessError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
+    except VitalTaskEndedError as error:
+        typer.echo(f"error: {error}; the operator ends, to be started anew.", err=True)
+        raise typer.Exit(1) from error
     if not is_graceful:
         typer.echo("error: the Lease was lost to another operator; this one ends.", err=True)
         raise typer.Exit(1)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -14,18 +13,25 @@ __all__ = ["HealthServer"]
 class HealthServer:
     """Serves `/livez`, `/readyz` and `/metrics`.
 
-    That it answers shows that the loop in which all work is done turns: it is the same one.
+    All work is done in one loop, and these answers come from it: where it stands still, `/livez` does not answer and
+    the kubelet's probe times out. Where the loop turns and a part of the operator has ended, `/livez` says which.
+    `/readyz` says which kinds were never listed; whether this operator leads plays no part, as a standby is ready too.
 
     Parameters
     ----------
-    is_ready
-        Whether the caches are complete.
+    ended
+        Gives a sentence about each part that has ended and should not have.
+    unsynced
+        Gives the kinds that were never listed.
     registry
         The metrics.
     """
 
-    def __init__(self, is_ready: Callable[[], bool], registry: CollectorRegistry) -> None:
-        self._is_ready = is_ready
+    def __init__(
+        self, ended: Callable[[], Sequence[str]], unsynced: Callable[[], Sequence[str]], registry: CollectorRegistry
+    ) -> None:
+        self._ended = ended
+        self._unsynced = unsynced
         self._registry = registry
         self._runner: web.AppRunner | None = None
 
@@ -52,13 +58,14 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _live(self, _request: web.Request) -> web.Response:
-        await asyncio.sleep(0)
+        if ended := self._ended():
+            return web.Response(status=500, text="\n".join(ended))
         return web.Response(text="ok")
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        if self._is_ready():
-            return web.Response(text="ok")
-        return web.Response(status=503, text="the caches are not complete yet")
+        if unsynced := self._unsynced():
+            return web.Response(status=503, text=f"never listed yet: {', '.join(unsynced)}")
+        return web.Response(text="ok")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         body = generate_latest(self._registry)

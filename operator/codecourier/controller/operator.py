@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
+from typing import Any
 
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
@@ -25,6 +26,7 @@ from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.recorder import Recorder
 from codecourier.controller.registry import build_registry
 from codecourier.controller.store import Store
+from codecourier.controller.vitals import Vitals, VitalTaskEndedError
 from codecourier.controller.wakes import WorkKey, wakes
 from codecourier.core.pods import PodSettings
 from codecourier.github.api import Forge
@@ -121,13 +123,19 @@ class Operator:
             now=parts.now,
             random=parts.random,
         )
+        self._vitals = Vitals()
         self._lost = asyncio.Event()
         self.store.subscribe(self._changed)
 
     @property
-    def is_synced(self) -> bool:
-        """Whether every kind was listed once."""
-        return all(informer.synced.is_set() for informer in self._informers)
+    def unsynced(self) -> list[str]:
+        """The kinds that were never listed; an operator that knows them all is ready, leader or not."""
+        return [informer.cache.resource.kind for informer in self._informers if not informer.synced.is_set()]
+
+    @property
+    def ended(self) -> list[str]:
+        """A sentence about each task that should run and does not."""
+        return self._vitals.ended
 
     @property
     def is_leading(self) -> bool:
@@ -139,40 +147,66 @@ class Operator:
         if resource in self._registry:
             self._queue.add(WorkKey(resource, namespace, name))
 
-    async def run(self, stop: asyncio.Event, drain_seconds: float) -> bool:
+    async def run(
+        self, stop: asyncio.Event, drain_seconds: float, also: Mapping[str, Coroutine[Any, Any, Any]] | None = None
+    ) -> bool:
         """Run until `stop` is set or the Lease is lost.
+
+        Parameters
+        ----------
+        stop
+            Ends the operator.
+        drain_seconds
+            How long work that has begun may take to end.
+        also
+            By name what else has to run all the while.
 
         Returns
         -------
         bool
             False when the Lease was lost: the process has to end without another write.
+
+        Raises
+        ------
+        VitalTaskEndedError
+            A part without which the operator does not work has ended; the process has to end likewise.
         """
-        tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
-        tasks.append(asyncio.create_task(self._elector.run(self._lost.set)))
-        tasks.append(asyncio.create_task(self._release_when_ready()))
-        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(self._lost.wait())]
+        self._start(also or {})
+        ends = [asyncio.create_task(wait()) for wait in (stop.wait, self._lost.wait, self._vitals.wait_ended)]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.is_set():
                 return False
+            if ended := self._vitals.ended:
+                raise VitalTaskEndedError("; ".join(ended))
             await self._queue.drain(drain_seconds)
             await self._elector.release()
             return True
         finally:
-            # Whoever lost the Lease begins nothing more, not even while the rest of the process ends.
+            # Whoever lost the Lease or a part begins nothing more, not even while the rest of the process ends.
             await self._queue.drain(0)
-            for task in (*tasks, *ends):
+            self._metrics.leading.set(0)
+            for task in ends:
                 task.cancel()
-            await asyncio.gather(*tasks, *ends, return_exceptions=True)
+            await self._vitals.cancel()
 
-    async def _release_when_ready(self) -> None:
-        """Let work begin: the caches are complete and this operator leads."""
+    def _start(self, also: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
+        for informer in self._informers:
+            self._vitals.start(f"the watch of {informer.cache.resource.plural}", informer.run())
+        self._vitals.start("the leader election", self._elector.run(self._lost.set))
+        self._vitals.start("the queue", self._work_when_ready())
+        for name, work in also.items():
+            self._vitals.start(name, work)
+
+    async def _work_when_ready(self) -> None:
+        """Let work begin once the caches are complete and this operator leads, and watch over it."""
         for informer in self._informers:
             await informer.synced.wait()
         await self._elector.leading.wait()
         self._metrics.leading.set(1)
         _LOGGER.info("leading, with all caches complete")
         self._queue.release()
+        await self._queue.watch()
 
     async def _work(self, key: WorkKey) -> None:
         await self._reconciler.reconcile(key)

@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from random import Random
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 __all__ = ["Backoff", "KeyQueue", "QueueObserver"]
 
@@ -105,6 +105,8 @@ class KeyQueue(Generic[K]):
         self._held = True
         self._closed = False
         self._idle: list[asyncio.Future[None]] = []
+        self._error: Exception | None = None
+        self._broken = asyncio.Event()
 
     @property
     def depth(self) -> int:
@@ -195,6 +197,11 @@ class KeyQueue(Generic[K]):
             self._idle.append(future)
             await future
 
+    async def watch(self) -> NoReturn:
+        """Wait until the queue itself breaks, after which keys may be lost, and raise why; it never returns."""
+        await self._broken.wait()
+        raise RuntimeError("the queue is broken, keys may be lost") from self._error
+
     async def drain(self, timeout_seconds: float) -> bool:
         """Take and start nothing more, let what runs come to its end, and cancel what takes too long.
 
@@ -240,7 +247,7 @@ class KeyQueue(Generic[K]):
             error = exc
         finally:
             del self._running[key]
-            self._settle(key, error, loop.time() - start)
+            self._guarded(lambda: self._settle(key, error, loop.time() - start))
 
     def _settle(self, key: K, error: Exception | None, took: float) -> None:
         if self._observer is not None:
@@ -259,6 +266,14 @@ class KeyQueue(Generic[K]):
         if not self._waiting and not self._running:
             self._wake_idle()
 
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do bookkeeping of the queue's own; nobody else would notice that it fails."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            self._error = error
+            self._broken.set()
+
     def _wake_idle(self) -> None:
         waiters, self._idle = self._idle, []
         for future in waiters:
@@ -273,7 +288,7 @@ class KeyQueue(Generic[K]):
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            self._timer = asyncio.get_running_loop().call_at(due, self._ring)
+            self._timer = asyncio.get_running_loop().call_at(due, self._guarded, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

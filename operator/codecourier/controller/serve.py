@@ -38,6 +38,13 @@ async def serve(settings: Settings, access: Access) -> bool:
     -------
     bool
         False when the Lease was lost, which has to end the process with an error.
+
+    Raises
+    ------
+    VitalTaskEndedError
+        A part without which the operator does not work has ended.
+    SettingsError
+        A file that a setting names cannot be read, or the port of the probes is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,16 +68,25 @@ async def serve(settings: Settings, access: Access) -> bool:
             ),
             metrics,
         )
-        health = HealthServer(lambda: operator.is_synced, metrics.registry)
-        port = await health.start(settings.listen_host, settings.listen_port)
+        health = HealthServer(lambda: operator.ended, lambda: operator.unsynced, metrics.registry)
+        port = await _listen(health, settings)
         _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
         kopf_thread = KopfThread(loop, operator.wake)
         kopf_thread.start()
         try:
-            return await operator.run(stop, settings.drain_seconds)
+            return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.watch()})
         finally:
             await asyncio.to_thread(kopf_thread.stop)
             await health.stop()
+
+
+async def _listen(health: HealthServer, settings: Settings) -> int:
+    try:
+        return await health.start(settings.listen_host, settings.listen_port)
+    except OSError as error:
+        where = f"{settings.listen_host}:{settings.listen_port}"
+        message = f"CODECOURIER_LISTEN_HOST and CODECOURIER_LISTEN_PORT: nothing can listen on {where}: {error}"
+        raise SettingsError(message) from error
 
 
 def _app(settings: Settings) -> AppIdentity | None:
