@@ -19,7 +19,7 @@ ALL_FILES = [
 ]
 MAX_LINES = 500
 
-BASE = frozenset({"errors", "metrics", "settings"})
+BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
 SHARED = frozenset({"layout", "task", "text", "wire"})
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
@@ -53,6 +53,7 @@ LAYERS = {
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
+    "logs": Layer(),
     "metrics": Layer(own=BASE, libraries=frozenset({"prometheus_client"})),
     "settings": Layer(own=BASE, libraries=frozenset({"pydantic"})),
     "local": Layer(anything=True),

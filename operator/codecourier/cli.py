@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from codecourier.kube.access import AccessError, load_access
 from codecourier.local import commands as local
 from codecourier.local.demo.play import play
 from codecourier.local.errors import LocalError
+from codecourier.logs import configure_logging
 from codecourier.settings import load_settings
 
 __all__ = ["app", "main"]
@@ -40,11 +40,11 @@ def operator(
     listen_port: Annotated[int | None, typer.Option(help="Port of probes and metrics; 0 takes a free one.")] = None,
 ) -> None:
     """Run the operator. Everything else is set by CODECOURIER_… variables."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)  # Kopf reads it for itself
     try:
         settings = load_settings(os.environ, namespace=namespace, identity=identity, listen_port=listen_port)
+        configure_logging(settings.log_format, settings.log_level)
         access = load_access(kubeconfig)
         is_graceful = asyncio.run(serve(settings, access))
     except (SettingsError, AccessError) as error:
@@ -54,7 +54,9 @@ def operator(
         typer.echo(f"error: {error}; the operator ends, to be started anew.", err=True)
         raise typer.Exit(1) from error
     if not is_graceful:
-        typer.echo("error: the Lease was lost to another operator; this one ends.", err=True)
+        typer.echo(
+            "error: the Lease could not be renewed in time or was taken by another operator; this one ends.", err=True
+        )
         raise typer.Exit(1)
 
 

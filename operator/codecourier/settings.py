@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from codecourier.errors import SettingsError
+from codecourier.logs import LogFormat
 
 __all__ = ["PREFIX", "Settings", "load_settings"]
 
 PREFIX = "CODECOURIER_"
 """What the names of the environment variables start with; the rest is a field's name in capitals."""
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -50,6 +55,12 @@ class Settings(BaseModel):
 
     app_host: Annotated[str, Field(min_length=1)] = "github.com"
     """The only host that the App's key signs for, with its port unless that is 443."""
+
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "auto"
+    """How the log is written: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere."""
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """The least that is logged."""
 
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     """How long work that has begun may take to end after SIGTERM."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
 
 from codecourier.controller.backlog import Backlog
@@ -20,6 +21,8 @@ from codecourier.resources.meta import Resource as Model
 from codecourier.resources.meta import Status
 
 __all__ = ["Executor", "ForeignObjectError"]
+
+_LOGGER = logging.getLogger(__name__)
 
 _CREATED = {r.kind: r for r in (RUNS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)}
 _DELETED = {r.kind: r for r in (PODS, RUNS, SANDBOXES)}
@@ -58,6 +61,9 @@ class Executor:
             await self._set_finalizers(key.resource, written or obj, kept)
         if written is not None:
             for event in plan.events:
+                _LOGGER.log(
+                    logging.WARNING if event.is_warning else logging.INFO, event.message, extra={"reason": event.reason}
+                )
                 await self.recorder.record(written, event)
 
     async def execute_deletes(self, plan: Plan) -> None:

@@ -7,6 +7,7 @@ import logging
 from codecourier.controller.wakes import WorkKey
 from codecourier.kube.api import Resource, WatchEvent
 from codecourier.kube.errors import Conflict
+from codecourier.logs import log_context
 from codecourier.metrics import Metrics
 
 __all__ = ["InformerReporter", "QueueReporter"]
@@ -36,9 +37,13 @@ class QueueReporter:
         self._metrics.reconcile_seconds.labels(kind).observe(took_seconds)
         self._metrics.reconciles.labels(kind, _outcome(error)).inc()
         if error is not None and not isinstance(error, Conflict):
-            _LOGGER.warning(
-                "%s %s/%s is tried again: %s: %s", kind, key.namespace, key.name, type(error).__name__, error
-            )
+            with log_context(kind=kind, namespace=key.namespace, name=key.name):
+                _LOGGER.warning(
+                    "tried again after an error: %s: %s",
+                    type(error).__name__,
+                    error,
+                    extra={"reason": type(error).__name__, "error": str(error)},
+                )
 
 
 def _outcome(error: Exception | None) -> str:
@@ -67,7 +72,6 @@ class InformerReporter:
     def received(self, _resource: Resource, _event: WatchEvent) -> None:
         """Take no note of single events: there are too many of them."""
 
-    def failed(self, resource: Resource, error: Exception) -> None:
-        """Note that a list or watch broke; it is made again by itself."""
+    def failed(self, resource: Resource, _error: Exception) -> None:
+        """Note that a list or watch broke; it is made again by itself, and the informer says why."""
         self._metrics.watch_failures.labels(resource.kind).inc()
-        _LOGGER.info("the watch of %s broke and is made again: %s", resource.plural, error)

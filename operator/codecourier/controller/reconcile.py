@@ -21,6 +21,8 @@ from codecourier.core.intents import Plan
 from codecourier.core.stray_pod import plan_stray_pod
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import Conflict
+from codecourier.logs import log_context
+from codecourier.resources.meta import Resource as Model
 
 __all__ = ["Reconciler"]
 
@@ -68,6 +70,10 @@ class Reconciler:
 
     async def reconcile(self, key: WorkKey) -> None:
         """Bring one object a step further; an exception asks for another try."""
+        with log_context(kind=key.resource.kind, namespace=key.namespace, name=key.name):
+            await self._reconcile(key)
+
+    async def _reconcile(self, key: WorkKey) -> None:
         row = self._registry[key.resource]
         obj = self._store.raw(key.resource, key.namespace, key.name)
         if key.resource == SANDBOXES:
@@ -76,14 +82,15 @@ class Reconciler:
             self._executor.backlog.forget(key)
             return
         model = self._store.parse(row.model, obj)
-        plan = await self._decide(key, lambda facts: row.plan(row.gather(self._store, model, facts), self._now()))
-        try:
-            await self._executor.execute(key, obj, model, plan)
-        except Conflict as error:
-            # Somebody wrote since: the watch brings the newer object, which wakes this key by itself. Where the
-            # watch is what is late, the retry with backoff waits for it.
-            _LOGGER.debug("%s %s/%s was written by others: %s", key.resource.kind, key.namespace, key.name, error)
-            raise
+        with log_context(uid=model.uid, attempt=_attempt(model)):
+            plan = await self._decide(key, lambda facts: row.plan(row.gather(self._store, model, facts), self._now()))
+            try:
+                await self._executor.execute(key, obj, model, plan)
+            except Conflict as error:
+                # Somebody wrote since: the watch brings the newer object, which wakes this key by itself. Where the
+                # watch is what is late, the retry with backoff waits for it.
+                _LOGGER.debug("written by others", extra={"reason": "Conflict", "error": str(error)})
+                raise
         self._schedule(key, plan)
 
     async def _clear_stray_pod(self, key: WorkKey, sandbox_uid: str | None) -> None:
@@ -114,3 +121,12 @@ class Reconciler:
         elif plan.effects:
             # An effect worked: what it did is looked at, not assumed.
             self._look_again(key, loop_time)
+
+
+def _attempt(model: Model) -> int | None:
+    """Return the attempt that an object is in; None for kinds that have none."""
+    for part in (getattr(model, "status", None), getattr(model, "spec", None)):
+        attempt = getattr(part, "attempt", None)
+        if isinstance(attempt, int) and attempt:
+            return attempt
+    return None

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -113,7 +114,8 @@ class GitHubForge:
         address = RepositoryAddress.parse(repo.url)
         seconds = self._wait.operation_seconds
         deadline = time.monotonic() + seconds
-        job = self._executor(address.host).submit(operation, address, deadline)
+        # A copy of the context, so that what a thread logs names the object that it is done for.
+        job = self._executor(address.host).submit(copy_context().run, operation, address, deadline)
         future = asyncio.wrap_future(job)
         # An outcome that nobody waits for any more is no news: the caller was told, and looks before it tries again.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,132 @@
+"""The operator's log: one line of JSON, or of text, for each record, without anything that looks like a credential.
+
+Credentials are kept out of logs where they are used. What is taken out here would have been a bug elsewhere: this is
+the last line of defence, and the reason why every library's records go through the same formatter.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Literal, TextIO
+
+__all__ = ["JsonFormatter", "LogFormat", "TextFormatter", "configure_logging", "log_context", "redact"]
+
+LogFormat = Literal["auto", "json", "text"]
+
+_HIDDEN = "***"
+_SHAPES = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"\bgh[a-z]_[A-Za-z0-9_.-]{4,}"),
+    re.compile(r"\bgithub_pat_[A-Za-z0-9_]{4,}"),
+    re.compile(r"\bcc_live_[A-Za-z0-9_-]{4,}"),
+    re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"),  # a JSON web token: of a GitHub App or a service account
+    re.compile(
+        r"""(?ix) (?<=authorization) (?P<kept> \\?["']? \s*[:=,]\s* (?:b(?=["']))? \\?["']? )
+        (?:(?:bearer|basic|token)\s+)? [^\s"',\\]+"""
+    ),
+    re.compile(r"(?i)\b(?P<kept>(?:bearer|basic|token)\s+)[A-Za-z0-9+/=_.~-]{20,}"),
+    re.compile(r"(?P<kept>x-access-token:)[^\s@/]+"),
+    re.compile(r"(?P<kept>://)[^\s/@\"']+@"),
+)
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROLS_OF_TRACEBACKS = {code: text for code, text in _CONTROLS.items() if code not in {0x09, 0x0A}}
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has; anything else is a field that the caller gave."""
+
+_CONTEXT: ContextVar[Mapping[str, str | int]] = ContextVar("codecourier_log", default=MappingProxyType({}))
+
+
+@contextmanager
+def log_context(**fields: str | int | None) -> Iterator[None]:
+    """Give every record that is written meanwhile, here and in what is called, these fields too; None adds none."""
+    known = {key: value for key, value in fields.items() if value is not None}
+    token = _CONTEXT.set({**_CONTEXT.get(), **known})
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
+
+
+def redact(text: str) -> str:
+    """Return a text without what looks like one of our tokens, keys or authorization headers."""
+    for shape in _SHAPES:
+        text = shape.sub(_hidden, text)
+    return text
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return match.groupdict().get("kept", "") + _HIDDEN
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the context's and the caller's fields; objects of libraries are no fields."""
+    given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    fields = {key: value for key, value in given.items() if isinstance(value, str | int | float)}
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        fields.setdefault("error", f"{type(error).__name__}: {error}")
+    return {**_CONTEXT.get(), **fields}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object in one line: time, level, logger, message, then the fields, then a traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in _fields(record).items() if key not in line}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps({key: redact(v) if isinstance(v, str) else v for key, v in line.items()}, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people; control characters are shown, so that no message passes for another line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and below it a traceback if there is one."""
+        fields = "".join(f" {key}={value}" for key, value in _fields(record).items())
+        text = f"{_time(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
+        lines = redact(text).translate(_CONTROLS)
+        if record.exc_info:
+            lines += "\n" + redact(self.formatException(record.exc_info)).translate(_CONTROLS_OF_TRACEBACKS)
+        return lines
+
+
+def configure_logging(format_: LogFormat, level: str, stream: TextIO | None = None) -> None:
+    """Send the records of every library, and Python's warnings, through one formatter.
+
+    Parameters
+    ----------
+    format_
+        `auto` is text on a terminal and JSON elsewhere.
+    level
+        The least that is written.
+    stream
+        Where to; None: standard error.
+    """
+    target = sys.stderr if stream is None else stream
+    is_text = target.isatty() if format_ == "auto" else format_ == "text"
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
