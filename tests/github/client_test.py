@@ -435,3 +435,17 @@ async def test_errors_of_every_kind_carry_no_credential(forge: GitHubForge, plac
         assert_no_credential(caught.value)
         assert "(hidden)" in caught.value.message
         place.control.clear_faults()
+
+
+async def test_requests_are_noted_and_budgets_told(place: Place, clock: Clock) -> None:
+    noted: list[tuple[str, str, str]] = []
+    forge = GitHubForge(
+        ca_bundle=place.control.address.ca_path, clock=clock, note=lambda *request: noted.append(request)
+    )
+    assert (forge.budgets.least_share, forge.budgets.blocked) == (1.0, 0)
+    await forge.repository(place.by_token(place.personal()))
+    with pytest.raises(CredentialsRefused):
+        await forge.repository(place.by_token("nobody"))
+    forge.close()
+    assert noted == [(place.host, "GET", "200"), (place.host, "GET", "401")]
+    assert 0 < forge.budgets.least_share < 1

@@ -40,6 +40,9 @@ class Backlog:
         self._backoff = backoff or Backoff(base_seconds=1.0, max_seconds=60.0)
         self._entries: dict[Hashable, dict[Hashable, _Entry]] = {}
 
+    def __len__(self) -> int:
+        return sum(len(entries) for entries in self._entries.values())
+
     def problems(self, key: Hashable) -> dict[object, object]:
         """Return the problem of each failed effect of an object."""
         return {effect: entry.problem for effect, entry in self._entries.get(key, {}).items()}

@@ -18,6 +18,7 @@ from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
+from codecourier.controller.gauges import register_gauges
 from codecourier.controller.kinds import CACHED, PROJECTS
 from codecourier.controller.observe import Observer
 from codecourier.controller.observers import InformerReporter, QueueReporter
@@ -89,12 +90,14 @@ class Operator:
         )
         credentials = Credentials(parts.api, self.store, parts.app)
         self._observer = Observer(parts.api, parts.forge, credentials)
+        backlog = Backlog(parts.now, parts.random)
+        register_gauges(metrics, self.store, self._queue, backlog)
         executor = Executor(
             api=parts.api,
             store=self.store,
             effects=Effects(parts.api, self.store, parts.forge, credentials, parts.ca_certificate),
             recorder=Recorder(parts.api, parts.identity, parts.now),
-            backlog=Backlog(parts.now, parts.random),
+            backlog=backlog,
         )
         self._registry = build_registry(parts.pods)
         self._reconciler = Reconciler(

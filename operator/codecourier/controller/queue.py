@@ -114,6 +114,13 @@ class KeyQueue(Generic[K]):
         return len(self._waiting)
 
     @property
+    def oldest_seconds(self) -> float:
+        """How long the key that waits longest for a worker has waited; 0 where none waits."""
+        if not self._waiting:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._since[self._waiting[0]]
+
+    @property
     def running(self) -> int:
         """How many keys are being worked on."""
         return len(self._running)

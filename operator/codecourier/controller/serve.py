@@ -9,8 +9,11 @@ import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
+from prometheus_client import ProcessCollector
+
 from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.events import KopfThread
+from codecourier.controller.gauges import register_forge_gauges
 from codecourier.controller.health import HealthServer
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.pods import PodSettings
@@ -52,7 +55,12 @@ async def serve(settings: Settings, access: Access) -> bool:
         loop.add_signal_handler(number, stop.set)
     metrics = Metrics()
     certificate = _read(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
-    async with AiohttpKube(access) as api, GitHubForge(ca_bundle=settings.forge_ca_file) as forge:
+    ProcessCollector(registry=metrics.registry)
+    async with (
+        AiohttpKube(access, note=metrics.note_api_request) as api,
+        GitHubForge(ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request) as forge,
+    ):
+        register_forge_gauges(metrics, forge)
         operator = Operator(
             OperatorParts(
                 api=api,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-__all__ = ["BudgetState", "Budgets", "Limit", "find_limit", "observe", "refused_until"]
+__all__ = ["BudgetState", "BudgetSummary", "Budgets", "Limit", "find_limit", "observe", "refused_until"]
 
 RESERVE_SHARE = 0.1
 """Share of an hour's requests that is kept for writes."""
@@ -50,6 +50,17 @@ class BudgetState:
 
     strikes: int = 0
     """How often the forge said stop without a time, since it last did what was asked."""
+
+
+@dataclass(frozen=True)
+class BudgetSummary:
+    """How all credentials stand."""
+
+    least_share: float
+    """What is left of the requests of a window, 0 to 1, of the credential that has least."""
+
+    blocked: int
+    """Credentials that may send nothing now."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +204,15 @@ class Budgets:
             while len(self._states) > _MOST_CREDENTIALS:
                 self._states.popitem(last=False)
         return None if limit is None else datetime.fromtimestamp(state.blocked_until, UTC)
+
+    def summary(self) -> BudgetSummary:
+        """Return how the credentials that were used stand now."""
+        now = self._now()
+        with self._lock:
+            states = list(self._states.values())
+        shares = [s.remaining / s.limit if now < s.reset_time else 1.0 for s in states if s.limit]
+        blocked = sum(refused_until(state, now, is_write=True) is not None for state in states)
+        return BudgetSummary(min(shares, default=1.0), blocked)
 
     def _state(self, key: str) -> BudgetState:
         with self._lock:

@@ -22,7 +22,7 @@ from codecourier.github.api import (
     Revocation,
     TokenPair,
 )
-from codecourier.github.budget import Budgets
+from codecourier.github.budget import Budgets, BudgetSummary
 from codecourier.github.errors import Unavailable
 from codecourier.github.gateway import Gateway
 from codecourier.github.operations import Operations
@@ -55,13 +55,22 @@ class GitHubForge:
         How long to wait for an answer.
     clock
         Gives the time in UTC.
+    note
+        Is told of each request: the host, the method and the status (`none` without an answer); from any thread.
     """
 
     def __init__(
-        self, *, ca_bundle: Path | None = None, wait: Wait | None = None, clock: Callable[[], datetime] = _now
+        self,
+        *,
+        ca_bundle: Path | None = None,
+        wait: Wait | None = None,
+        clock: Callable[[], datetime] = _now,
+        note: Callable[[str, str, str], None] = lambda _host, _method, _code: None,
     ) -> None:
         self._wait = wait or Wait()
-        self._gateway = Gateway(Budgets(clock), ca_bundle=str(ca_bundle) if ca_bundle else None, wait=self._wait)
+        self._budgets = Budgets(clock)
+        bundle = str(ca_bundle) if ca_bundle else None
+        self._gateway = Gateway(self._budgets, ca_bundle=bundle, wait=self._wait, note=note)
         self._operations = Operations(self._gateway, clock)
         self._lock = threading.Lock()
         self._executors: OrderedDict[str, ThreadPoolExecutor] = OrderedDict()
@@ -71,6 +80,11 @@ class GitHubForge:
 
     async def __aexit__(self, *_exception: object) -> None:
         self.close()
+
+    @property
+    def budgets(self) -> BudgetSummary:
+        """How the credentials stand that were used."""
+        return self._budgets.summary()
 
     def close(self) -> None:
         """Let go of threads and connections; operations that run end by themselves, within their time."""

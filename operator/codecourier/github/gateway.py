@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from github.Requester import Requester
 from codecourier.github.address import PUBLIC_HOST, RepositoryAddress
 from codecourier.github.answers import Answer, Field, to_error, unreadable
 from codecourier.github.budget import Budgets
-from codecourier.github.errors import RateLimited
+from codecourier.github.errors import ForgeError, RateLimited
 from codecourier.github.transport import Connection, Transport, Wait
 
 __all__ = ["Gateway", "Login", "Request"]
@@ -75,12 +75,22 @@ class Gateway:
         File with the certificates that are trusted for hosts other than github.com; None for those of the public.
     wait
         How long to wait.
+    note
+        Is told of each request: the host, the method and the status (`none` without an answer); from any thread.
     """
 
-    def __init__(self, budgets: Budgets, *, ca_bundle: str | None, wait: Wait) -> None:
+    def __init__(
+        self,
+        budgets: Budgets,
+        *,
+        ca_bundle: str | None,
+        wait: Wait,
+        note: Callable[[str, str, str], None] = lambda _host, _method, _code: None,
+    ) -> None:
         self._budgets = budgets
         self._ca_bundle = ca_bundle
         self._wait = wait
+        self._note = note
         self._lock = threading.Lock()
         self._transports: OrderedDict[str, Transport] = OrderedDict()
 
@@ -110,7 +120,13 @@ class Gateway:
         """
         what = _what(address, request)
         self._ask_budget(login, request, what)
-        answer = self._exchange(address, login, request, deadline)
+        try:
+            answer = self._exchange(address, login, request, deadline)
+        except ForgeError as error:
+            # A redirect is an answer too, though one that is not followed.
+            self._note(address.host, request.method, str(error.status or "none"))
+            raise
+        self._note(address.host, request.method, str(answer.status))
         message = answer.message if answer.is_error else ""
         retry_at = self._budgets.observe(login.budget_key, answer.status, answer.headers, message)
         _logger.debug("forge answered", extra={"request": what, "status": answer.status})

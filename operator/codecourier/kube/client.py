@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,6 +64,9 @@ class AiohttpKube:
         Objects in a page of a list.
     timing
         Bounds.
+    note
+        Is told of each request: its method (`WATCH` for watches), the status (`none` without an answer) and the
+        seconds until the answer began.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class AiohttpKube:
         user_agent: str = "codecourier-operator",
         page_size: int = 500,
         timing: ClientTiming | None = None,
+        note: Callable[[str, str, float], None] = lambda _method, _code, _seconds: None,
     ) -> None:
         self._access = access
         self._user_agent = user_agent
         self._page_size = page_size
         self._timing = timing or ClientTiming()
+        self._note = note
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -260,6 +265,8 @@ class AiohttpKube:
         authorization = self._access.authorization()
         if authorization:
             headers["Authorization"] = authorization
+        noted = "WATCH" if query is not None and "watch" in query else method
+        start, code = asyncio.get_running_loop().time(), "none"
         try:
             async with self._session.request(
                 method,
@@ -272,12 +279,16 @@ class AiohttpKube:
                 proxy=self._access.proxy,
                 server_hostname=self._access.server_name,
             ) as response:
+                code = str(response.status)
+                self._note(noted, code, asyncio.get_running_loop().time() - start)
                 if response.status >= 300:  # noqa: PLR2004
                     raise error_from_status(
                         response.status, _status_of(await response.read()), _retry_after(response.headers)
                     )
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if code == "none":
+                self._note(noted, code, asyncio.get_running_loop().time() - start)
             raise Unanswered(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
 

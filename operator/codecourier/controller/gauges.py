@@ -1,0 +1,84 @@
+"""Gauges of what is the case now: read when Prometheus asks, from what the operator keeps anyway."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from codecourier.controller.backlog import Backlog
+from codecourier.controller.kinds import CACHED, CHAINS, RUNS, SANDBOXES
+from codecourier.controller.queue import KeyQueue
+from codecourier.controller.store import Store
+from codecourier.github.client import GitHubForge
+from codecourier.kube.api import Json, Resource
+from codecourier.metrics import Metrics
+
+__all__ = ["PhaseCounter", "register_forge_gauges", "register_gauges"]
+
+
+class PhaseCounter:
+    """Counts the objects of a kind in each phase as they change, so that reading costs nothing however many there are.
+
+    Parameters
+    ----------
+    resource
+        The kind.
+    """
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._counts: Counter[str] = Counter()
+
+    def changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
+        """Take note of a change of any kind."""
+        if resource != self._resource:
+            return
+        for obj, step in ((old, -1), (new, 1)):
+            if obj is not None:
+                self._counts[(obj.get("status") or {}).get("phase") or "Pending"] += step
+
+    def read(self) -> dict[str, float]:
+        """Return how many are in each phase that was ever seen."""
+        return dict(self._counts)
+
+
+def register_gauges(metrics: Metrics, store: Store, queue: KeyQueue[Any], backlog: Backlog) -> None:
+    """Have the state of an operator read along with its metrics; call it before the caches are filled."""
+    metrics.read("codecourier_queue_depth", "Keys that wait for a worker", lambda: {"": queue.depth})
+    metrics.read("codecourier_queue_running", "Keys that are worked on", lambda: {"": queue.running})
+    metrics.read("codecourier_queue_delayed", "Keys with a later time to be looked at", lambda: {"": queue.delayed})
+    metrics.read(
+        "codecourier_queue_oldest_seconds",
+        "How long the key that waits longest for a worker has waited",
+        lambda: {"": queue.oldest_seconds},
+    )
+    metrics.read(
+        "codecourier_failing_effects",
+        "Tokens, pods and pull requests that were refused and are tried again",
+        lambda: {"": len(backlog)},
+    )
+    metrics.read(
+        "codecourier_cached_objects",
+        "Objects in the caches",
+        lambda: {kind.resource.kind: len(store.cache(kind.resource)) for kind in CACHED},
+        label="kind",
+    )
+    for resource in (RUNS, CHAINS, SANDBOXES):
+        counter = PhaseCounter(resource)
+        store.subscribe(counter.changed)
+        words = {RUNS: "Runs", CHAINS: "SprintChains", SANDBOXES: "Sandboxes"}[resource]
+        metrics.read(f"codecourier_{resource.plural}", f"{words} in each phase", counter.read, label="phase")
+
+
+def register_forge_gauges(metrics: Metrics, forge: GitHubForge) -> None:
+    """Have the rate limits of a forge's credentials read along with the metrics."""
+    metrics.read(
+        "codecourier_forge_budget_least_ratio",
+        "What is left of the hour's requests, 0 to 1, of the credential that has least",
+        lambda: {"": forge.budgets.least_share},
+    )
+    metrics.read(
+        "codecourier_forge_credentials_blocked",
+        "Credentials that a rate limit keeps from sending anything now",
+        lambda: {"": forge.budgets.blocked},
+    )
