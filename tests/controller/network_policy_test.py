@@ -9,10 +9,12 @@ import pytest
 
 from codecourier.controller.kinds import PROJECTS
 from codecourier.core.network_policy import POLICY_NAME, is_policy_current, view_policy
-from codecourier.kube.api import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, Json
+from codecourier.kube.api import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, Json, Resource
+from codecourier.metrics import Metrics
 from codecourier.resources.project import Project
-from tests.simulation.apiserver import ApiServer
+from tests.simulation.apiserver import ApiServer, SimulatedKube
 from tests.simulation.clock import run_virtual
+from tests.simulation.network import Network
 from tests.simulation.store import Change, Stored
 from tests.support.simulated import make_operator, make_server, until
 
@@ -38,19 +40,28 @@ def is_current(server: ApiServer, api_server: tuple[str, ...] = ()) -> bool:
     return is_policy_current(Project.model_validate(stored.copy()), api_server, view_policy(policy.obj))
 
 
+def create_project(server: ApiServer) -> None:
+    """Make a Project in a namespace of its own."""
+    server.store.create(NAMESPACES, {"metadata": {"name": "shop"}})
+    repository = {"url": "https://forge.test/example/shop", "credentialRef": {"name": "token"}}
+    body = {"metadata": {"name": "default", "namespace": "shop"}, "spec": {"repositories": [repository]}}
+    server.store.create(PROJECTS, body)
+
+
 def play(story: Story) -> None:
     """Run an operator beside a story, in a cluster with one Project, whose policy is there when the story begins."""
 
     async def main() -> None:
         server = make_server()
-        server.store.create(NAMESPACES, {"metadata": {"name": "shop"}})
-        repository = {"url": "https://forge.test/example/shop", "credentialRef": {"name": "token"}}
-        body = {"metadata": {"name": "default", "namespace": "shop"}, "spec": {"repositories": [repository]}}
-        server.store.create(PROJECTS, body)
+        create_project(server)
         stop = asyncio.Event()
         running = asyncio.create_task(make_operator(server).run(stop, drain_seconds=1))
         await until(server, lambda: is_current(server))
-        await story(server)
+        # Seconds of the virtual clock: first the operator comes to rest; then the story is over soon, and not only
+        # when the Project is looked at again for another reason.
+        await asyncio.sleep(5)
+        async with asyncio.timeout(10):
+            await story(server)
         stop.set()
         await running
 
@@ -107,3 +118,41 @@ def test_what_does_not_concern_it_writes_nothing() -> None:
         assert written == []
 
     play(story)
+
+
+class AlteringKube(SimulatedKube):
+    """A client whose policies are changed on their way, as by an admission webhook."""
+
+    async def create(self, resource: Resource, obj: Json) -> Json:
+        return await super().create(resource, _altered(resource, obj))
+
+    async def replace(self, resource: Resource, obj: Json) -> Json:
+        return await super().replace(resource, _altered(resource, obj))
+
+
+class AlteringServer(ApiServer):
+    """A server with such a webhook."""
+
+    def client(self, identity: str, network: Network) -> SimulatedKube:
+        return AlteringKube(self, identity, network)
+
+
+def _altered(resource: Resource, obj: Json) -> Json:
+    return {**obj, "spec": {**obj["spec"], "ingress": [{}]}} if resource == NETWORK_POLICIES else obj
+
+
+def test_a_policy_that_is_altered_on_its_way_is_written_ever_more_seldom() -> None:
+    async def main() -> None:
+        server, stop, metrics = make_server(AlteringServer), asyncio.Event(), Metrics()
+        create_project(server)
+        running = asyncio.create_task(make_operator(server, metrics=metrics).run(stop, drain_seconds=1))
+        await asyncio.sleep(60)  # of the virtual clock
+        failed = metrics.registry.get_sample_value(
+            "codecourier_reconciles_total", {"kind": "Project", "outcome": "error"}
+        )
+        assert failed is not None
+        assert 3 <= failed <= 15
+        stop.set()
+        await running
+
+    run_virtual(main)

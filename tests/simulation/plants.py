@@ -84,12 +84,12 @@ def _admitting_one_more(right: Any) -> Any:
 
 
 def _annotating_the_token(right: Any) -> Any:
-    async def make(self: Any, resource: Any, body: Any) -> None:
+    async def make(self: Any, resource: Any, body: Any) -> Any:
         if resource == PODS:
             metadata = body["metadata"]
             secret = await self.api.get(SECRETS, metadata["namespace"], token_secret_name(metadata["name"]))
             metadata["annotations"]["debug"] = base64.b64decode(secret["data"]["read"]).decode()
-        await right(self, resource, body)
+        return await right(self, resource, body)
 
     return make
 

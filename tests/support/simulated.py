@@ -28,9 +28,9 @@ def _now() -> datetime:
     return datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
 
 
-def make_server() -> ApiServer:
+def make_server(kind: type[ApiServer] = ApiServer) -> ApiServer:
     """Return a server with our kinds and the namespace of the Lease; call it inside the running loop."""
-    server = ApiServer(now=_now, random=Random(1), definitions=load_definitions(CRDS))
+    server = kind(now=_now, random=Random(1), definitions=load_definitions(CRDS))
     server.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
     return server
 

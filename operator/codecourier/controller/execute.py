@@ -20,12 +20,16 @@ from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
 from codecourier.resources.meta import Resource as Model
 from codecourier.resources.meta import Status
 
-__all__ = ["Executor", "ForeignObjectError"]
+__all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
 
 _LOGGER = logging.getLogger(__name__)
 
 _CREATED = {r.kind: r for r in (RUNS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)}
 _DELETED = {r.kind: r for r in (PODS, RUNS, SANDBOXES)}
+
+
+class AlteredObjectError(Exception):
+    """What was written is not what is there, as when an admission webhook changes it."""
 
 
 class ForeignObjectError(Exception):
@@ -106,13 +110,19 @@ class Executor:
 
     async def _write(self, resource: Resource, body: Json) -> None:
         """Replace the version that the object names, or make the object where it names none."""
-        if "resourceVersion" not in body["metadata"]:
-            await self._make(resource, body)
-            return
-        self.store.cache(resource).note_write(await self.api.replace(resource, body))
+        metadata = body["metadata"]
+        if "resourceVersion" in metadata:
+            written = await self.api.replace(resource, body)
+            self.store.cache(resource).note_write(written)
+        else:
+            written = await self._make(resource, body)
+        if written["spec"] != body["spec"]:
+            # Without a failure, and its backoff, the next plan would write again at once, and so on.
+            name = f"{resource.kind} {metadata['namespace']}/{metadata['name']}"
+            raise AlteredObjectError(f"{name} is not as it was written: exempt it from what alters it on its way.")
 
-    async def _make(self, resource: Resource, body: Json) -> None:
-        """Create an object, or accept the one that an unanswered call has made."""
+    async def _make(self, resource: Resource, body: Json) -> Json:
+        """Create an object, or accept the one that an unanswered call has made; return it."""
         try:
             made = await self.api.create(resource, body)
         except AlreadyExists:
@@ -121,6 +131,7 @@ class Executor:
                 name = f"{resource.kind} {body['metadata']['namespace']}/{body['metadata']['name']}"
                 raise ForeignObjectError(f"{name} is there already, made by somebody else: delete it.") from None
         self.store.cache(resource).note_write(made)
+        return made
 
     async def _delete(self, intent: Delete | ReleasePod) -> None:
         try:
