@@ -236,7 +236,7 @@ class LocalCluster:
     def _bring_up_control_plane(self, supervisor: Supervisor) -> None:
         binaries = find_binaries(self._report, checkpoint=supervisor.state)
         supervisor.update(lambda state: state.model_copy(update={"binaries": str(binaries)}))
-        write_material(self.layout, supervisor.state().ports)
+        write_material(self.layout, supervisor.state().ports, self._options)
         self._start_all(supervisor, ["etcd", API_SERVER])
         # The garbage collector learns of kinds that come later only half a minute after.
         self._apply_crds(supervisor)

@@ -9,7 +9,7 @@ from typing import Any
 from codecourier.local.layout import Layout
 from codecourier.local.options import ClusterOptions
 
-__all__ = ["API_SERVER_ADDRESSES", "AUDIT_POLICY", "AUTHENTICATION", "api_server", "controller_manager", "etcd"]
+__all__ = ["API_SERVER_ADDRESSES", "AUTHENTICATION", "api_server", "audit_policy", "controller_manager", "etcd"]
 
 _SERVICE_RANGE = "10.96.0.0/24"
 
@@ -23,25 +23,6 @@ API_SERVER_ADDRESSES = (
     "kubernetes.default.svc.cluster.local",
 )
 """The names that the API server's certificate is good for."""
-
-AUDIT_POLICY: Mapping[str, Any] = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "None", "verbs": ["get", "list", "watch"]},
-        {
-            "level": "None",
-            "resources": [
-                {"group": "", "resources": ["events"]},
-                {"group": "events.k8s.io", "resources": ["events"]},
-                {"group": "coordination.k8s.io", "resources": ["leases"]},
-            ],
-        },
-        {"level": "Metadata"},
-    ],
-}
-"""Writes only, without bodies: enough to count who writes how often, and nothing secret."""
 
 AUTHENTICATION: Mapping[str, Any] = {
     "apiVersion": "apiserver.config.k8s.io/v1",
@@ -64,6 +45,26 @@ _CONTROLLERS = (
 """What a namespace, its service accounts, owned objects and the pods of a lost node need; nothing makes pods."""
 
 _DATABASE_QUOTA_BYTES = 2 * 1024**3
+
+_EVENTS_AND_LEASES: Mapping[str, Any] = {
+    "level": "None",
+    "resources": [
+        {"group": "", "resources": ["events"]},
+        {"group": "events.k8s.io", "resources": ["events"]},
+        {"group": "coordination.k8s.io", "resources": ["leases"]},
+    ],
+}
+
+
+def audit_policy(options: ClusterOptions) -> dict[str, Any]:
+    """Build the audit policy: writes only, without bodies. Enough to count who writes how often, and nothing secret."""
+    unaudited = [] if options.audits_events_and_leases else [_EVENTS_AND_LEASES]
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, *unaudited, {"level": "Metadata"}],
+    }
 
 
 def etcd(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:

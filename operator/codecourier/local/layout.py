@@ -87,7 +87,7 @@ class Layout:
 
     @property
     def audit_log(self) -> Path:
-        """One JSON line for each write to the API server but those of Events and Leases."""
+        """One JSON line for each write to the API server, of Events and Leases only where the options say so."""
         return self.logs / "audit.log"
 
     def certificate(self, name: str) -> Path:

@@ -12,6 +12,7 @@ import yaml
 from codecourier.local import controlplane_flags as flags
 from codecourier.local.certificates import KeyPair, create_authority, create_key_pair, write_key_pair
 from codecourier.local.layout import Layout
+from codecourier.local.options import ClusterOptions
 
 __all__ = ["NODE_NAME", "prepare_folders", "prepare_root", "write_material"]
 
@@ -41,10 +42,10 @@ def prepare_folders(layout: Layout) -> None:
         folder.chmod(0o711)
 
 
-def write_material(layout: Layout, ports: Mapping[str, int]) -> None:
+def write_material(layout: Layout, ports: Mapping[str, int], options: ClusterOptions) -> None:
     """Write all that the control plane reads when it starts, with new keys."""
     prepare_folders(layout)
-    (layout.config / "audit.json").write_bytes(orjson.dumps(flags.AUDIT_POLICY))
+    (layout.config / "audit.json").write_bytes(orjson.dumps(flags.audit_policy(options)))
     (layout.config / "authentication.json").write_bytes(orjson.dumps(flags.AUTHENTICATION))
     _write_etcd_and_proxy(layout)
     _write_cluster(layout, ports["kube-apiserver"])

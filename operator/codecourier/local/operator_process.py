@@ -62,6 +62,11 @@ class OperatorProcess:
             )
 
     @property
+    def pid(self) -> int | None:
+        """Its process id; None when it was never started."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None

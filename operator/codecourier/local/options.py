@@ -35,6 +35,8 @@ class ClusterOptions:
         How long a node may be silent before its pods count as not ready.
     eviction_seconds
         How long the pods of a silent node are waited for before they are deleted.
+    audits_events_and_leases
+        Whether the audit log has the writes of Events and Leases too.
     """
 
     with_node: bool = True
@@ -45,3 +47,4 @@ class ClusterOptions:
     crds: Path | None = None
     node_grace_seconds: int = 40
     eviction_seconds: int = 30
+    audits_events_and_leases: bool = False
