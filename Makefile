@@ -20,6 +20,7 @@ CODE := $(wildcard operator tests tools bench)
 export PYTEST_ARGS ?=
 export AGENT ?=
 SECONDS ?= 60
+BENCH_ARGS ?=
 
 .PHONY: help
 help: ## This list
@@ -76,6 +77,10 @@ test-fast: init ## The tests that need no control plane
 .PHONY: sim
 sim: init ## Simulate the whole operator with new seeds for SECONDS=60, or SEED=n alone with its trace
 	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED) --trace,--seconds $(SECONDS))
+
+.PHONY: bench
+bench: controlplane ## Measure the operator against its targets (BENCH_ARGS='--help' for the options)
+	$(RUN) -m bench $(BENCH_ARGS)
 
 .PHONY: demo
 demo: init ## Run a chain of three sprints on a local cluster (AGENT='command' for your own agent)
