@@ -11,6 +11,7 @@ import json
 import re
 import types
 import typing
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
@@ -29,8 +30,18 @@ def _camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
-def _fields(kind: type[Any]) -> dict[str, tuple[str, Any, bool]]:
+_FIELDS: dict[type[Any], Mapping[str, tuple[str, Any, bool]]] = {}
+"""Read once for each class: annotations are text until evaluated, which takes longer than all else about a message."""
+
+
+def _fields(kind: type[Any]) -> Mapping[str, tuple[str, Any, bool]]:
     """Map the JSON name of each field to its name, type and whether it must be given."""
+    if kind not in _FIELDS:
+        _FIELDS[kind] = _read_fields(kind)
+    return _FIELDS[kind]
+
+
+def _read_fields(kind: type[Any]) -> Mapping[str, tuple[str, Any, bool]]:
     hints = typing.get_type_hints(kind)
     return {
         _camel(field.name): (
