@@ -22,7 +22,7 @@ from codecourier.kube.api import Resource
 
 __all__ = ["KopfThread"]
 
-Wake = Callable[[Resource, str, str], None]
+Tell = Callable[[Resource, str, str, str, str], None]
 
 _WAKING = (PROJECTS, WORKFLOWS, RUNS, CHAINS)
 _BACKOFFS = (0.5, 1, 2, 4, 8)
@@ -35,13 +35,13 @@ class KopfThread:
     ----------
     loop
         The operator's loop.
-    wake
-        Called in that loop with the kind, namespace and name of what an event is about.
+    tell
+        Called in that loop with the kind, namespace, name, UID and resourceVersion of what an event is about.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Wake) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Tell) -> None:
         self._loop = loop
-        self._wake = wake
+        self._tell = tell
         self._stopping = threading.Event()
         self._stop: Callable[[], object] = lambda: None
         self._ended: asyncio.Future[None] = loop.create_future()
@@ -93,8 +93,9 @@ class KopfThread:
         await kopf.operator(registry=registry, clusterwide=True, stop_flag=flag, standalone=True)
 
     def _waker(self, resource: Resource) -> Callable[..., None]:
-        def waken(namespace: str | None, name: str | None, **_: Any) -> None:
-            _call(self._loop, self._wake, resource, namespace or "", name or "")
+        def waken(namespace: str | None, name: str | None, uid: str, meta: kopf.Meta, **_: Any) -> None:
+            version = meta["resourceVersion"]
+            _call(self._loop, self._tell, resource, namespace or "", name or "", uid, version)
 
         waken.__name__ = f"wake_{resource.plural}"
         return waken

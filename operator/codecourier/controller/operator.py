@@ -32,6 +32,7 @@ from codecourier.controller.wakes import WorkKey, wakes
 from codecourier.core.pods import PodSettings
 from codecourier.github.api import Forge
 from codecourier.kube.api import Json, KubeApi, Resource
+from codecourier.kube.cache import version_of
 from codecourier.kube.errors import ApiError
 from codecourier.kube.informer import Informer
 from codecourier.kube.lease import LeaderElector, LeaseIdentity
@@ -149,6 +150,15 @@ class Operator:
         """Have an object looked at."""
         if resource in self._registry:
             self._queue.add(WorkKey(resource, namespace, name))
+
+    def heard(self, resource: Resource, namespace: str, name: str, uid: str, version: str) -> None:
+        """Have an object looked at that somebody else tells of, unless the caches knew of it first.
+
+        What is in a cache has woken its keys when it came, so telling it again would only repeat the work.
+        """
+        known = self.store.raw(resource, namespace, name)
+        if known is None or known["metadata"]["uid"] != uid or version_of(known) < int(version):
+            self.wake(resource, namespace, name)
 
     async def run(
         self, stop: asyncio.Event, drain_seconds: float, also: Mapping[str, Coroutine[Any, Any, Any]] | None = None

@@ -79,7 +79,7 @@ async def serve(settings: Settings, access: Access) -> bool:
         health = HealthServer(lambda: operator.ended, lambda: operator.unsynced, metrics.registry)
         port = await _listen(health, settings)
         _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
-        kopf_thread = KopfThread(loop, operator.wake)
+        kopf_thread = KopfThread(loop, operator.heard)
         kopf_thread.start()
         try:
             return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.watch()})

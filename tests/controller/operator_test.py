@@ -1,0 +1,75 @@
+"""What wakes an operator's keys."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+from kubernetes.client import Configuration
+
+from codecourier.controller.kinds import RUNS
+from codecourier.controller.operator import Operator, OperatorParts
+from codecourier.core.pods import PodSettings
+from codecourier.github.client import GitHubForge
+from codecourier.kube.access import Access
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.client import AiohttpKube
+from codecourier.metrics import Metrics
+
+
+class Listening(Operator):
+    """An operator that is never run and says which keys it was asked to look at."""
+
+    woken: tuple[str, ...] = ()
+
+    def wake(self, resource: Resource, namespace: str, name: str) -> None:
+        """Take note."""
+        self.woken = (*self.woken, f"{resource.plural} {namespace}/{name}")
+
+
+@pytest.fixture
+async def operator() -> AsyncIterator[Listening]:
+    """Return an operator that knows of version 100 of one Run."""
+    async with GitHubForge() as forge:
+        parts = OperatorParts(
+            api=AiohttpKube(Access(Configuration())),
+            forge=forge,
+            now=lambda: datetime.now(UTC),
+            random=Random(1),
+            pods=PodSettings("courier:1"),
+            namespace="system",
+            identity="operator",
+        )
+        operator = Listening(parts, Metrics())
+        operator.store.cache(RUNS).apply(run("100"))
+        operator.woken = ()
+        yield operator
+
+
+def run(version: str) -> Json:
+    """Return a Run as the API server gives it."""
+    metadata = {"namespace": "shop", "name": "one", "uid": "a", "resourceVersion": version}
+    return {"metadata": metadata, "spec": {"prompt": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "version", "is_news"),
+    [
+        ("one", "a", "101", True),
+        ("one", "b", "99", True),
+        ("two", "c", "50", True),
+        ("one", "a", "100", False),
+        ("one", "a", "99", False),
+    ],
+    ids=["newer", "made again", "unknown", "the same", "older"],
+)
+async def test_only_what_the_caches_do_not_know_is_news(
+    operator: Listening, *, name: str, uid: str, version: str, is_news: bool
+) -> None:
+    operator.heard(RUNS, "shop", name, uid, version)
+    assert operator.woken == ((f"runs shop/{name}",) if is_news else ())
+
+
+async def test_a_change_in_a_cache_wakes_its_key(operator: Listening) -> None:
+    operator.store.cache(RUNS).apply(run("101"))
+    assert operator.woken == ("runs shop/one",)
