@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from codecourier.core.naming import LABEL_MANAGED, LABEL_ORIGIN_UID, LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.core.naming import ANNOTATION_TASK, LABEL_MANAGED, LABEL_ORIGIN_UID, LABEL_RUN_UID, LABEL_SANDBOX_UID
 from codecourier.kube.api import (
     ENDPOINT_SLICES,
     NAMESPACES,
@@ -16,7 +16,7 @@ from codecourier.kube.api import (
     Resource,
     custom_resource,
 )
-from codecourier.kube.cache import IndexFunction, by_label
+from codecourier.kube.cache import IndexFunction, Trim, by_label
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase
@@ -40,6 +40,8 @@ __all__ = [
     "USAGE_RECORDS",
     "WORKFLOWS",
     "CachedKind",
+    "trim_pod",
+    "trim_secret",
 ]
 
 PROJECTS = custom_resource(Project.info)
@@ -73,6 +75,20 @@ def _entity(obj: Json) -> list[str]:
     return [obj["spec"]["entity"]["uid"]]
 
 
+def trim_pod(pod: Json) -> None:
+    """Keep of a pod what its view reads: five containers with their mounts, and the task, are most of its bytes."""
+    (pod["metadata"].get("annotations") or {}).pop(ANNOTATION_TASK, None)
+    spec = pod["spec"]
+    kept = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
+    names = {key: [{"name": c["name"]} for c in spec.get(key, ())] for key in ("initContainers", "containers")}
+    pod["spec"] = kept | names
+
+
+def trim_secret(secret: Json) -> None:
+    """Keep of a Secret that it is there: its tokens are read when they are needed, and lie in no cache."""
+    secret.pop("data", None)
+
+
 @dataclass(frozen=True)
 class CachedKind:
     """A kind that the operator caches."""
@@ -85,6 +101,9 @@ class CachedKind:
     namespace: str | None = None
     """Where; None: everywhere."""
 
+    trim: Trim | None = None
+    """What is not kept of them; None: everything is kept."""
+
 
 CACHED: tuple[CachedKind, ...] = (
     CachedKind(NAMESPACES),
@@ -95,9 +114,9 @@ CACHED: tuple[CachedKind, ...] = (
     CachedKind(SANDBOXES, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),
     CachedKind(NOTIFICATIONS, {BY_ENTITY_UID: _entity}),
     CachedKind(USAGE_RECORDS, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),
-    CachedKind(PODS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true"),
+    CachedKind(PODS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true", trim=trim_pod),
     CachedKind(NETWORK_POLICIES, label_selector=f"{LABEL_MANAGED}=true"),
     CachedKind(ENDPOINT_SLICES, label_selector="kubernetes.io/service-name=kubernetes", namespace="default"),
-    CachedKind(SECRETS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true"),
+    CachedKind(SECRETS, {BY_SANDBOX_UID: by_label(LABEL_SANDBOX_UID)}, f"{LABEL_MANAGED}=true", trim=trim_secret),
 )
 """Every kind that the operator lists and watches."""

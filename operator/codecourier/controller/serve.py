@@ -15,6 +15,7 @@ from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.events import KopfThread
 from codecourier.controller.gauges import register_forge_gauges
 from codecourier.controller.health import HealthServer
+from codecourier.controller.kinds import CACHED
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.pods import PodSettings
 from codecourier.errors import SettingsError
@@ -56,8 +57,9 @@ async def serve(settings: Settings, access: Access) -> bool:
     metrics = Metrics()
     certificate = _read(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
     ProcessCollector(registry=metrics.registry)
+    trims = {kind.resource: kind.trim for kind in CACHED if kind.trim is not None}
     async with (
-        AiohttpKube(access, note=metrics.note_api_request) as api,
+        AiohttpKube(access, note=metrics.note_api_request, trims=trims) as api,
         GitHubForge(ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request) as forge,
     ):
         register_forge_gauges(metrics, forge)

@@ -23,7 +23,7 @@ class Store:
     """The operator's picture of the cluster."""
 
     def __init__(self) -> None:
-        self._caches = {kind.resource: Cache(kind.resource, kind.indexes) for kind in CACHED}
+        self._caches = {kind.resource: Cache(kind.resource, kind.indexes, kind.trim) for kind in CACHED}
         self._parsed: OrderedDict[str, tuple[str, Model]] = OrderedDict()
 
     def cache(self, resource: Resource) -> Cache:

@@ -11,13 +11,26 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 
 from codecourier.kube.api import Json, Resource
 
-__all__ = ["Cache", "ChangeCallback", "IndexFunction", "Key", "by_label", "by_owner_uid", "key_of", "version_of"]
+__all__ = [
+    "Cache",
+    "ChangeCallback",
+    "IndexFunction",
+    "Key",
+    "Trim",
+    "by_label",
+    "by_owner_uid",
+    "key_of",
+    "version_of",
+]
 
 Key = tuple[str, str]
 """Namespace (empty outside of namespaces) and name."""
 
 IndexFunction = Callable[[Json], Iterable[Hashable]]
 """Tells under which keys an object is to be found."""
+
+Trim = Callable[[Json], None]
+"""Takes out of an object what nobody reads."""
 
 ChangeCallback = Callable[[Resource, Json | None, Json | None], None]
 """Told of a change with the object before (None: created) and after (None: gone)."""
@@ -67,10 +80,15 @@ class Cache:
         The kind.
     indexes
         For each index its name and the function that gives an object's keys in it.
+    trim
+        What is done to each object before it is kept; None: it is kept whole.
     """
 
-    def __init__(self, resource: Resource, indexes: Mapping[str, IndexFunction] | None = None) -> None:
+    def __init__(
+        self, resource: Resource, indexes: Mapping[str, IndexFunction] | None = None, trim: Trim | None = None
+    ) -> None:
         self.resource = resource
+        self._trim = trim
         self._functions = dict(indexes or {})
         self._namespaces: dict[str, dict[str, Json]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, Json]]] = {name: {} for name in self._functions}
@@ -120,6 +138,8 @@ class Cache:
             return False
         if old is not None and old["metadata"].get("uid") != metadata.get("uid"):
             self._bury(old)
+        if self._trim is not None:
+            self._trim(obj)
         self._set(key, old, obj)
         return True
 

@@ -14,6 +14,7 @@ import orjson
 
 from codecourier.kube.access import Access
 from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent
+from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status
 
 __all__ = ["AiohttpKube", "ClientTiming"]
@@ -67,6 +68,8 @@ class AiohttpKube:
     note
         Is told of each request: its method (`WATCH` for watches), the status (`none` without an answer) and the
         seconds until the answer began.
+    trims
+        For some kinds what is done to each object of a list as its page arrives, so that no whole list lies in memory.
     """
 
     def __init__(
@@ -77,10 +80,12 @@ class AiohttpKube:
         page_size: int = 500,
         timing: ClientTiming | None = None,
         note: Callable[[str, str, float], None] = lambda _method, _code, _seconds: None,
+        trims: Mapping[Resource, Trim] | None = None,
     ) -> None:
         self._access = access
         self._user_agent = user_agent
         self._page_size = page_size
+        self._trims = trims or {}
         self._timing = timing or ClientTiming()
         self._note = note
         self._session: aiohttp.ClientSession | None = None
@@ -124,8 +129,14 @@ class AiohttpKube:
             query["labelSelector"] = label_selector
         if resource_version is not None:
             query["resourceVersion"] = resource_version
+        trim = self._trims.get(resource)
         while True:
             page = await self._call("GET", resource.path(namespace), query=query, seconds=self._timing.page)
+            for item in page["items"] or ():
+                # Who set which field is up to half of an object, and of all pages together too much to hold.
+                item["metadata"].pop("managedFields", None)
+                if trim is not None:
+                    trim(item)
             # The items of a list come without the two fields that say what they are.
             items += [
                 {"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"] or ()
