@@ -57,7 +57,6 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     yield from _unrecorded(cluster)
     yield from _unrevoked(cluster)
     yield from _mistold(cluster)
-    yield from _mistold(cluster)
 
 
 def _is_done(kind: str, obj: Json) -> bool:
