@@ -46,7 +46,6 @@ EXPECTED: frozenset[Transition] = frozenset(
         ("Sprint", "Pending", "Running"),
         ("Sprint", "Completed", "Running"),
         ("Sprint", "Failed", "Running"),
-        ("Sprint", "Failed", "Pending"),
         ("Sprint", "Cancelled", "Running"),
         ("Sprint", "Running", "Completed"),
         ("Sprint", "Running", "Failed"),

@@ -10,7 +10,7 @@ from typing import Literal
 from tests.simulation.faults import Fault
 from tests.simulation.steps import Behaviour, PodTrouble
 
-__all__ = ["Deed", "Mood", "Scenario", "scenario_of"]
+__all__ = ["REFERENCE", "REHEARSED", "Deed", "Mood", "Scenario", "scenario_of"]
 
 Mood = Literal["calm", "stormy", "peopled"]
 """What a scenario may hold besides faults of the API server, the forge's REST interface and operators.
@@ -125,6 +125,55 @@ class Scenario:
     def without_faults(self) -> Scenario:
         """Return the same scenario in a world where nothing goes wrong."""
         return replace(self, troubles={}, deeds=(), rates={}, operators=1)
+
+
+REFERENCE = Scenario(
+    seed=0,
+    mood="calm",
+    sprints=2,
+    chains=1,
+    runs=0,
+    limit=1,
+    operators=1,
+    is_personal=False,
+    is_draft=False,
+    has_verify=False,
+    resume_from=None,
+    behaviours={},
+)
+"""A chain of two sprints in a world where nothing goes wrong."""
+
+
+def _rehearsed(
+    runs: int, *deeds: tuple[float, str], fails: tuple[int, ...] = (), hangs: tuple[int, ...] = ()
+) -> Scenario:
+    """Return a scenario of some Runs, or of a chain where there are none, in which people do just this."""
+    name = "run" if runs else "chain"
+    behaviours = {(f"{name}-{number}", 0): Behaviour.FAILS for number in fails}
+    behaviours |= {(f"{name}-{number}", 0): Behaviour.HANGS for number in hangs}
+    return replace(
+        REFERENCE,
+        mood="peopled",
+        chains=0 if runs else 1,
+        runs=runs,
+        behaviours=behaviours,
+        deeds=tuple(Deed(*deed) for deed in deeds),
+    )
+
+
+REHEARSED = (
+    _rehearsed(0, (0.0, "delete workflow"), (2.0, "delete chain")),
+    _rehearsed(0, (20.0, "cancel run"), (200.0, "raise attempt")),
+    _rehearsed(0, (200.0, "raise attempt"), fails=(0,)),
+    _rehearsed(0, (1.0, "refuse pull request")),
+    _rehearsed(1, (0.0, "delete workflow"), (2.0, "cancel run")),
+    _rehearsed(1, (200.0, "raise attempt of run"), fails=(0,)),
+    _rehearsed(1, (15.0, "expire pod")),
+    _rehearsed(2, (40.0, "raise attempt of run"), hangs=(1,)),
+    _rehearsed(2, (40.0, "raise attempt of run"), fails=(0,), hangs=(1,)),
+    _rehearsed(3, (5.0, "cancel run"), (6.0, "cancel run")),
+)
+"""What people do too seldom for every budget of seeds to come through it."""
 
 
 def scenario_of(seed: int) -> Scenario:

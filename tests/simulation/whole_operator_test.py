@@ -13,8 +13,7 @@ from tests.simulation.faults import Fault, NoFaults, ScriptedFault
 from tests.simulation.plants import PLANTS, planted
 from tests.simulation.play import Result, play, play_and_compare
 from tests.simulation.rest import differences
-from tests.simulation.scenario import Deed, Scenario, scenario_of
-from tests.simulation.steps import Behaviour
+from tests.simulation.scenario import REFERENCE, REHEARSED, scenario_of
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
 
@@ -23,36 +22,6 @@ SEEDS = 240
 
 PARTS = 8
 MOST_SEEDS_FOR_A_PLANT = 200
-
-REFERENCE = Scenario(
-    seed=0,
-    mood="calm",
-    sprints=2,
-    chains=1,
-    runs=0,
-    limit=1,
-    operators=1,
-    is_personal=False,
-    is_draft=False,
-    has_verify=False,
-    resume_from=None,
-    behaviours={},
-)
-"""A chain of two sprints in a world where nothing else goes wrong."""
-
-_CHAIN = replace(REFERENCE, mood="peopled")
-_RUNS = replace(_CHAIN, chains=0, runs=2)
-_FAILS, _HANGS = Behaviour.FAILS, Behaviour.HANGS
-REHEARSED = (
-    replace(_CHAIN, deeds=(Deed(20.0, "cancel run"), Deed(200.0, "raise attempt"))),
-    replace(_CHAIN, behaviours={("chain-0", 0): _FAILS}, deeds=(Deed(200.0, "raise attempt"),)),
-    replace(_RUNS, behaviours={("run-1", 0): _HANGS}, deeds=(Deed(40.0, "raise attempt of run"),)),
-    replace(
-        _RUNS, behaviours={("run-0", 0): _FAILS, ("run-1", 0): _HANGS}, deeds=(Deed(40.0, "raise attempt of run"),)
-    ),
-    replace(_RUNS, runs=1, behaviours={("run-0", 0): _FAILS}, deeds=(Deed(200.0, "raise attempt of run"),)),
-)
-"""Attempts after an end of each kind, at once and after another Run: people do it too seldom for a budget of seeds."""
 
 
 def complain(result: Result) -> str:
