@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecourier.core.admission import admit, has_place
+from codecourier.core.admission import UNSEEN_LIMIT, admit, has_place
 from codecourier.resources.run import Run, RunPhase, Try
 from tests.support.worlds import NOW, URL, make_project, make_run, make_workflow, queued
 
@@ -43,7 +44,16 @@ def test_a_finished_or_vanished_run_gives_its_place_to_the_next() -> None:
     project = make_project(limit=2)
     project = project.updated(status=project.status.updated(admitted=admit(project, [first, second], {}, NOW)))
     finished = first.updated(status=first.status.updated(phase=RunPhase.COMPLETED))
-    assert [e.name for e in admit(project, [finished, third], {}, NOW)] == [third.name]
+    assert [e.name for e in admit(project, [finished, third], {}, NOW + UNSEEN_LIMIT)] == [third.name]
+
+
+def test_a_run_that_is_not_heard_of_yet_keeps_its_place_for_a_while() -> None:
+    """A leader that has just begun can know of the place before it knows of the Run."""
+    first, second = waiting(2)
+    project = make_project(limit=1)
+    project = project.updated(status=project.status.updated(admitted=admit(project, [first], {}, NOW)))
+    assert admit(project, [second], {}, NOW + UNSEEN_LIMIT - timedelta(seconds=1)) == project.status.admitted
+    assert [e.name for e in admit(project, [second], {}, NOW + UNSEEN_LIMIT)] == [second.name]
 
 
 def test_an_old_place_starts_no_second_try() -> None:

@@ -72,15 +72,17 @@ def test_another_try_of_a_run_needs_another_place() -> None:
 @given(limits=st.lists(st.integers(1, 4), min_size=1, max_size=30), random=st.randoms(use_true_random=False))
 def test_invariant_10_no_more_run_than_the_limit_and_no_free_place_waits(limits: list[int], random: Random) -> None:
     """Runs come and go while the limit changes; a Run starts exactly when the list names it."""
-    project, runs = make_project(), list[Run]()
+    project, runs, over = make_project(), list[Run](), list[Run]()
     for serial, limit in enumerate(limits):
         project = project.updated(spec=make_project(limit=limit).spec)
         runs.append(queued(make_run(f"run-{serial:03}", age_seconds=-serial)))
-        project = planned(project, *runs)
+        project = planned(project, *runs, *over)
         running = [run for run in runs if run.name in names(project)]
         waiting = [run for run in runs if run not in running]
         assert [*running, *waiting] == runs, "places go to the oldest"
         assert len(running) >= limit or not waiting, "a place is free and somebody waits"
         assert len(running) <= max(limits)
         assert len(project.status.admitted) <= max(limits)
-        runs.remove(random.choice(running))
+        done = random.choice(running)
+        runs.remove(done)
+        over.append(finished(done))

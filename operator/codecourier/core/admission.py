@@ -11,7 +11,7 @@ admitted keeps its place until the Workflow is back or the Run is over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from codecourier.core.facts import Problem
 from codecourier.core.references import resolve
@@ -20,7 +20,11 @@ from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["admit", "has_new_place", "has_place", "has_room", "next_try_number"]
+__all__ = ["UNSEEN_LIMIT", "admit", "has_new_place", "has_place", "has_room", "next_try_number"]
+
+
+UNSEEN_LIMIT = timedelta(seconds=15)
+"""How long after its admission a Run counts that is not known; then it is taken for deleted."""
 
 
 def next_try_number(run: Run) -> int:
@@ -50,10 +54,11 @@ def admit(
 ) -> tuple[AdmittedRun, ...]:
     """Return the list of admitted Runs: those that still need their places, then as many new ones as fit.
 
-    `workflows` has by name those that are there, of all that Pending Runs name.
+    `runs` has those that are not finished, and those that the Project's list names. `workflows` has by name those
+    that are there, of all that Pending Runs name.
     """
     by_uid = {run.uid: run for run in runs}
-    kept = tuple(entry for entry in project.status.admitted if _is_needed(entry, by_uid.get(entry.uid)))
+    kept = tuple(entry for entry in project.status.admitted if _is_needed(entry, by_uid.get(entry.uid), now))
     free = project.spec.limits.max_concurrent_runs - len(kept)
     if free <= 0 or not _gives_places(project):
         return kept
@@ -83,14 +88,15 @@ def _is_for(entry: AdmittedRun, run: Run) -> bool:
     return entry.attempt == attempt_status(run).attempt and entry.try_number == next_try_number(run)
 
 
-def _is_needed(entry: AdmittedRun, run: Run | None) -> bool:
+def _is_needed(entry: AdmittedRun, run: Run | None, now: datetime) -> bool:
     """Tell whether a place may still be used: the copy of the Run at hand does not show that its try is over.
 
     A copy can be older than the place. So a place for a later try than the copy's is kept, or it would be taken from
-    a try that is about to start.
+    a try that is about to start; and for a while also that of a Run of which there is no copy, which is deleted or,
+    just after another leader has ended, not heard of yet.
     """
     if run is None:
-        return False
+        return now < entry.admission_time + UNSEEN_LIMIT
     if entry.attempt > run.spec.attempt:
         return True
     status = attempt_status(run)

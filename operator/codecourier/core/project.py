@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from codecourier.core.admission import admit, has_new_place
+from codecourier.core.admission import UNSEEN_LIMIT, admit, has_new_place
 from codecourier.core.conditions import with_condition, without_condition
 from codecourier.core.facts import Facts, Problem, RepositoryAsk
 from codecourier.core.intents import Create, Event, Plan, WritePolicy
@@ -161,6 +161,9 @@ def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> 
         for run in world.runs
         if run.status.phase is RunPhase.QUEUED and run.status.retry_time is not None and run.status.retry_time > now
     ]
+    known = {run.uid for run in world.runs}
+    unseen = (e.admission_time + UNSEEN_LIMIT for e in world.project.status.admitted if e.uid not in known)
+    times.extend(time for time in unseen if time > now)
     if problem is not None:
         times.append(problem.retry_time or now + LOOK_AGAIN)
     return min(times, default=None)
