@@ -1,7 +1,8 @@
 """An API server in memory, on a virtual clock: the store behind a network that delays, loses and cuts.
 
 The contract suite holds it to what the real API server does. What it does not do: CEL rules, authorization, admission
-beyond namespaces, server-side apply, field selectors, and most defaults of Kubernetes' own kinds.
+beyond namespaces, server-side apply, field selectors, and most defaults and rules of Kubernetes' own kinds. And where
+the real server makes a version of the first write that changes nothing, as it stores defaults only then, this does not.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any, TypeVar
 
 import orjson
 
-from codecourier.kube.api import PODS, Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
-from codecourier.kube.errors import ApiError, NotFound, ServerError, Unanswered
+from codecourier.kube.api import PODS, Json, ListResult, Propagation, Resource, WatchEvent
+from codecourier.kube.errors import ApiError, ServerError, Unanswered
 from tests.simulation.controllers import GarbageCollector, NamespaceController
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
+from tests.simulation.refusals import not_served
 from tests.simulation.schema import Definition
 from tests.simulation.selectors import Matches, selector
 from tests.simulation.store import Change, Store, Stored
@@ -42,7 +44,7 @@ class ApiServer:
     definitions
         The custom resources.
     bookmark_seconds
-        A silent watch gets a bookmark after this long.
+        How often a watch gets a bookmark.
     """
 
     def __init__(
@@ -114,9 +116,7 @@ class ApiServer:
     def watcher(self, client: str, resource: Resource, version: int, timeout_seconds: float) -> Watcher:
         """Return a watch from a moment on; it is woken until `leave`."""
         if resource not in self.store.resources:
-            raise NotFound(404, "NotFound", "the server could not find the requested resource")
-        if version > self.store.version:
-            raise ServerError(504, "Timeout", f"Too large resource version: {version}, current: {self.store.version}")
+            raise not_served()
         watcher = Watcher(
             client,
             resource,
@@ -177,9 +177,12 @@ class SimulatedKube:
         label_selector: str | None = None,
         resource_version: str | None = None,
     ) -> ListResult:
-        """See `KubeApi.list`; it is always as it is now."""
+        """See `KubeApi.list`; it is always as it is now, but refused for a moment that has not been yet."""
 
         def work() -> tuple[Sequence[Stored], int]:
+            current = self._store.version
+            if int(resource_version or 0) > current:
+                raise ServerError(504, "Timeout", f"Too large resource version: {resource_version}, current: {current}")
             return self._store.list(resource, namespace, label_selector), self._store.version
 
         items, version = await self._carry(Call(self._identity, "list", resource, namespace, ""), work)
@@ -312,8 +315,16 @@ def _event(change: Change, matches: Matches) -> WatchEvent | None:
     is_now = change.type != "DELETED" and matches(change.new.labels)
     if not was and not is_now:
         return None
-    type_: WatchEventType = "DELETED" if not is_now else "MODIFIED" if was else "ADDED"
-    return WatchEvent(type_, change.new.copy())
+    if not is_now:
+        return WatchEvent("DELETED", _last(change))
+    return WatchEvent("MODIFIED" if was else "ADDED", change.new.copy())
+
+
+def _last(change: Change) -> Json:
+    """Return an object as it was when it still belonged to a watch, with the version at which it did no more."""
+    last = (change.old or change.new).copy()
+    last["metadata"]["resourceVersion"] = str(change.version)
+    return last
 
 
 def _bookmark(resource: Resource, version: int) -> WatchEvent:

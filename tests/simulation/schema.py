@@ -17,7 +17,7 @@ import yaml
 
 from codecourier.kube.api import Resource
 
-__all__ = ["Definition", "Schema", "definition_of", "load_definitions"]
+__all__ = ["Definition", "Schema", "definition_of", "event_errors", "lease_errors", "load_definitions"]
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -156,15 +156,46 @@ class Definition:
         Whether the server counts changes of the spec.
     needs_version
         Whether a replacement without resourceVersion is refused.
+    is_made_by_update
+        Whether a replacement of what is not there creates it, unless it names a UID.
     schema
         What a custom resource has to look like; None: anything.
+    rules
+        What is wrong with an object of Kubernetes' own, each with the path of the field; None: nothing ever.
     """
 
     resource: Resource
     has_status: bool = False
     has_generation: bool = False
     needs_version: bool = False
+    is_made_by_update: bool = False
     schema: Schema | None = field(default=None, compare=False)
+    rules: Callable[[Mapping[str, Any]], Sequence[str]] | None = field(default=None, compare=False)
+
+
+_EVENT_LENGTHS = {"reason": 128, "action": 128, "reportingInstance": 128, "reportingController": 253}
+_NOTE_BYTES = 1024
+
+
+def event_errors(obj: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with an Event."""
+    found = [f"{name}: Required value" for name in ("eventTime", *_EVENT_LENGTHS) if not obj.get(name)]
+    for name, length in _EVENT_LENGTHS.items():
+        if len(obj.get(name) or "") > length:
+            found.append(f"{name}: Invalid value: can have at most {length} characters")
+    if len(obj.get("note", "").encode()) > _NOTE_BYTES:
+        # The server names the field as it is called in its older version.
+        found.append(f"message: Invalid value: can have at most {_NOTE_BYTES} characters")
+    if obj.get("type") not in ("Normal", "Warning"):
+        found.append("type: Invalid value: has invalid value")
+    return found
+
+
+def lease_errors(obj: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a Lease."""
+    seconds = obj.get("spec", {}).get("leaseDurationSeconds")
+    is_wrong = seconds is not None and seconds <= 0
+    return ["spec.leaseDurationSeconds: Invalid value: must be greater than 0"] if is_wrong else []
 
 
 def definition_of(crd: Mapping[str, Any]) -> Definition:

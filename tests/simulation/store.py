@@ -17,8 +17,19 @@ import orjson
 
 from codecourier.kube import api
 from codecourier.kube.api import Json, Propagation, Resource
-from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
-from tests.simulation.schema import Definition, definition_of
+from codecourier.kube.errors import ServerError
+from tests.simulation.refusals import (
+    already_exists,
+    check_deletion,
+    check_immutable,
+    check_version,
+    conflict,
+    invalid,
+    namespace_terminating,
+    not_found,
+    not_served,
+)
+from tests.simulation.schema import Definition, definition_of, event_errors, lease_errors
 from tests.simulation.selectors import Matches, selector
 
 __all__ = ["BUILT_IN", "FOREGROUND", "ORPHAN", "Change", "Identity", "Store", "Stored", "merge"]
@@ -27,7 +38,6 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
 _DEFAULT_GRACE_SECONDS = 30
-_POD_SPEC_MUTABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName")
 _SERVER_FIELDS = (
     "namespace",
     "uid",
@@ -44,10 +54,10 @@ BUILT_IN = (
     Definition(api.CONFIG_MAPS),
     Definition(api.NAMESPACES, has_status=True),
     Definition(api.NODES, has_status=True),
-    Definition(api.EVENTS),
+    Definition(api.EVENTS, rules=event_errors),
     Definition(api.NETWORK_POLICIES, has_generation=True),
     Definition(api.ENDPOINT_SLICES, has_generation=True),
-    Definition(api.LEASES, needs_version=True),
+    Definition(api.LEASES, needs_version=True, is_made_by_update=True, rules=lease_errors),
     Definition(api.CUSTOM_RESOURCE_DEFINITIONS, has_status=True, has_generation=True, needs_version=True),
 )
 """Kinds of Kubernetes itself, as far as CodeCourier uses them."""
@@ -130,7 +140,7 @@ class Store:
         objects = self._served(resource)
         stored = objects.get((namespace or "", name))
         if stored is None:
-            raise _not_found(resource, name)
+            raise not_found(resource, name)
         return stored
 
     def find(self, identity: Identity) -> Stored | None:
@@ -161,13 +171,11 @@ class Store:
         new = obj
         metadata = new["metadata"]
         if metadata.get("resourceVersion"):
-            raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
+            raise ServerError(500, "", "resourceVersion should not be set on objects to be created")
         namespace = self._namespace_for(resource, metadata)
         if "generateName" in metadata and not metadata.get("name"):
             metadata["name"] = f"{metadata['generateName']}{self._random.getrandbits(25):05x}"[:63]
         key = namespace, metadata["name"]
-        if key in objects:
-            raise AlreadyExists(409, "AlreadyExists", f'{_plural(resource)} "{key[1]}" already exists')
         for name in _SERVER_FIELDS[1:]:
             metadata.pop(name, None)
         metadata["uid"] = str(UUID(int=self._random.getrandbits(128), version=4))
@@ -177,6 +185,8 @@ class Store:
         if definition.has_status:
             new.pop("status", None)
         self._complete(definition, new)
+        if key in objects:
+            raise already_exists(resource, key[1])
         self._prepare(resource, new)
         stored = self._put("ADDED", (resource, *key), None, new)
         if resource == api.CUSTOM_RESOURCE_DEFINITIONS:
@@ -187,8 +197,11 @@ class Store:
         """Replace all but the status, or only the status; `obj` belongs to the store from now on."""
         metadata = obj["metadata"]
         definition = self._definition(resource)
+        if definition.is_made_by_update and self.find((resource, *_key(obj))) is None:
+            return self._make_by_update(resource, obj)
         old = self.get(resource, metadata.get("namespace"), metadata["name"])
-        _check_version(definition, metadata, old)
+        check_version(definition, metadata, old.obj)
+        check_deletion(resource, metadata, old.obj)
         new = old.copy() if subresource else obj
         if subresource:
             _take(new, obj, subresource)
@@ -198,6 +211,14 @@ class Store:
             if definition.has_status:
                 _take(new, old.obj, "status")
         return self._replace(definition, old, new)
+
+    def _make_by_update(self, resource: Resource, obj: Json) -> Stored:
+        metadata = obj["metadata"]
+        if metadata.get("uid"):
+            message = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
+            raise conflict(resource, metadata["name"], message)
+        metadata.pop("resourceVersion", None)
+        return self.create(resource, obj)
 
     def patch(
         self, resource: Resource, namespace: str | None, name: str, body: Json, subresource: str | None = None
@@ -222,9 +243,7 @@ class Store:
         for word, wanted in (("uid", uid), ("resourceVersion", version)):
             if wanted is not None and wanted != old.metadata[word]:
                 message = f"Precondition failed: {word} in precondition: {wanted}, in object meta: {old.metadata[word]}"
-                raise Conflict(
-                    409, "Conflict", f'Operation cannot be fulfilled on {resource.plural} "{name}": {message}'
-                )
+                raise conflict(resource, name, message)
         new = old.copy()
         metadata = new["metadata"]
         finalizers = _deletion_finalizers(metadata.get("finalizers") or [], propagation)
@@ -235,12 +254,12 @@ class Store:
             return None
         if "deletionTimestamp" not in metadata:
             metadata["deletionTimestamp"] = _timestamp(self._now() + timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
             if "generation" in metadata:
                 metadata["generation"] += 1
         elif grace < metadata["deletionGracePeriodSeconds"]:
-            metadata["deletionTimestamp"] = _timestamp(self._now() + timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
+            shorter = timedelta(seconds=metadata["deletionGracePeriodSeconds"] - grace)
+            metadata["deletionTimestamp"] = _timestamp(_moment(metadata["deletionTimestamp"]) - shorter)
+        metadata["deletionGracePeriodSeconds"] = grace
         if resource == api.NAMESPACES:
             new["status"] = {"phase": "Terminating"}
         return self._put_changed((resource, *_key(new)), old, new)
@@ -249,22 +268,23 @@ class Store:
         metadata = new["metadata"]
         added = set(metadata.get("finalizers") or ()) - set(old.metadata.get("finalizers") or ())
         if "deletionTimestamp" in metadata and added:
-            raise _invalid(
+            raise invalid(
                 definition.resource,
                 metadata["name"],
                 ["metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted"],
             )
         self._complete(definition, new)
-        _check_immutable(definition.resource, old.obj, new)
+        check_immutable(definition.resource, old.obj, new)
         if definition.has_generation and _content(new) != _content(old.obj):
             metadata["generation"] = old.metadata["generation"] + 1
         identity = (definition.resource, *_key(new))
-        stored = self._put_changed(identity, old, new)
         is_namespace = definition.resource == api.NAMESPACES
         waits = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or is_namespace
         if "deletionTimestamp" in metadata and not waits:
-            self._remove(identity, stored)
-        return stored
+            # This write is never stored: the object goes as it was before, and no watch tells of another version.
+            self._remove(identity, old)
+            return Stored(new, orjson.dumps(new))
+        return self._put_changed(identity, old, new)
 
     def remove_namespace(self, name: str) -> None:
         """Finish the deletion of an empty namespace."""
@@ -290,7 +310,7 @@ class Store:
     def _served(self, resource: Resource) -> dict[tuple[str, str], Stored]:
         objects = self._objects.get(resource)
         if objects is None:
-            raise NotFound(404, "NotFound", "the server could not find the requested resource")
+            raise not_served()
         return objects
 
     def _namespace_for(self, resource: Resource, metadata: Json) -> str:
@@ -300,15 +320,9 @@ class Store:
         namespace: str = metadata["namespace"]
         stored = self._objects[api.NAMESPACES].get(("", namespace))
         if stored is None:
-            raise _not_found(api.NAMESPACES, namespace)
+            raise not_found(api.NAMESPACES, namespace)
         if "deletionTimestamp" in stored.metadata:
-            raise Forbidden(
-                403,
-                "Forbidden",
-                f'{_plural(resource)} "{metadata.get("name")}" is forbidden: unable to create new content in namespace '
-                f"{namespace} because it is being terminated",
-                {"causes": [{"reason": "NamespaceTerminating"}]},
-            )
+            raise namespace_terminating(resource, metadata.get("name", ""), namespace)
         return namespace
 
     def _complete(self, definition: Definition, new: Json) -> None:
@@ -326,7 +340,9 @@ class Store:
             new.clear()
             new.update(body | {"metadata": metadata} | rest)
             if errors:
-                raise _invalid(definition.resource, metadata["name"], [error.lstrip(".") for error in errors])
+                raise invalid(definition.resource, metadata["name"], [error.lstrip(".") for error in errors])
+        if definition.rules is not None and (broken := definition.rules(new)):
+            raise invalid(definition.resource, new["metadata"]["name"], broken)
 
     def _prepare(self, resource: Resource, new: Json) -> None:
         if resource == api.PODS:
@@ -403,12 +419,12 @@ def _owners(stored: Stored | None) -> list[str]:
     return list(dict.fromkeys(owner["uid"] for owner in owners))
 
 
-def _plural(resource: Resource) -> str:
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-
-
 def _timestamp(moment: datetime) -> str:
     return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _moment(timestamp: str) -> datetime:
+    return datetime.fromisoformat(timestamp)
 
 
 def _take(target: Json, source: Json, name: str) -> None:
@@ -440,40 +456,10 @@ def _deletion_finalizers(finalizers: Sequence[str], propagation: Propagation | N
 def _grace_seconds(resource: Resource, obj: Json, asked: int | None) -> int:
     if resource != api.PODS:
         return 0
+    pending: int | None = obj["metadata"].get("deletionGracePeriodSeconds")
+    if pending is not None:
+        return pending if asked is None else min(pending, asked)
     if not obj["spec"].get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         return 0
     default = obj["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
     return int(default if asked is None else asked)
-
-
-def _check_version(definition: Definition, metadata: Json, old: Stored) -> None:
-    resource, name = definition.resource, metadata["name"]
-    prefix = f'Operation cannot be fulfilled on {_plural(resource)} "{name}": '
-    if metadata.get("uid") not in (None, "", old.metadata["uid"]):
-        message = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
-        raise Conflict(409, "Conflict", prefix + message + old.metadata["uid"])
-    version = metadata.get("resourceVersion")
-    if not version and definition.needs_version:
-        raise _invalid(resource, name, ["metadata.resourceVersion: Invalid value: 0: must be specified for an update"])
-    if version and version != old.metadata["resourceVersion"]:
-        message = "the object has been modified; please apply your changes to the latest version and try again"
-        raise Conflict(409, "Conflict", prefix + message)
-
-
-def _check_immutable(resource: Resource, old: Json, new: Json) -> None:
-    if resource == api.PODS:
-        before, after = ({k: v for k, v in obj["spec"].items() if k not in _POD_SPEC_MUTABLE} for obj in (old, new))
-        if before != after:
-            message = "spec: Forbidden: pod updates may not change fields other than a few"
-            raise _invalid(resource, new["metadata"]["name"], [message])
-
-
-def _not_found(resource: Resource, name: str) -> NotFound:
-    return NotFound(404, "NotFound", f'{_plural(resource)} "{name}" not found')
-
-
-def _invalid(resource: Resource, name: str, errors: Sequence[str]) -> Invalid:
-    causes = [{"reason": "FieldValueInvalid", "message": error, "field": error.split(":")[0]} for error in errors]
-    sentence = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
-    message = f'{resource.kind}.{resource.group} "{name}" is invalid: {sentence}'
-    return Invalid(422, "Invalid", message, {"name": name, "group": resource.group, "causes": causes})

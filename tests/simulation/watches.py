@@ -13,6 +13,9 @@ from tests.simulation.store import Change
 
 __all__ = ["History", "Watcher"]
 
+_LAST_BOOKMARK_SECONDS = 2.0
+"""How long before the end of a watch its last bookmark comes."""
+
 
 class Watcher:
     """One watch of one client: a position in the history of a kind.
@@ -30,7 +33,7 @@ class Watcher:
     timeout_seconds
         How long it lasts.
     bookmark_seconds
-        How long it may be silent before a bookmark comes.
+        How often a bookmark comes; one more comes shortly before the end.
 
     Raises
     ------
@@ -53,10 +56,11 @@ class Watcher:
         self.is_cut = False
         self._history = history
         self._bookmark_seconds = bookmark_seconds
+        self._version = version
         self._position = self._history.position(version)
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + timeout_seconds
-        self._bookmark_time = self._loop.time() + bookmark_seconds
+        self._bookmark_time = self._next_bookmark()
         self._arrival = 0.0
         self._woken: asyncio.Future[None] | None = None
 
@@ -80,12 +84,16 @@ class Watcher:
                 raise Unanswered(f"the watch of {self.resource.plural} broke")
             entry = self._history.at(self._position)
             now = self._loop.time()
+            if entry is not None and entry[0].version <= self._version:
+                # It was asked for a moment that had not been yet.
+                self._position += 1
+                continue
             if entry is not None:
                 return await self._arrive(entry[0], entry[1], network)
             if now >= self._deadline:
                 return None
             if now >= self._bookmark_time:
-                self._bookmark_time = now + self._bookmark_seconds
+                self._bookmark_time = self._next_bookmark()
                 return "bookmark"
             await self._wait(min(self._deadline, self._bookmark_time))
 
@@ -96,8 +104,12 @@ class Watcher:
             if self.is_cut or self._loop.time() >= self._deadline:
                 raise Unanswered(f"the watch of {self.resource.plural} broke before an event arrived")
         self._position += 1
-        self._bookmark_time = self._loop.time() + self._bookmark_seconds
         return change
+
+    def _next_bookmark(self) -> float:
+        now, last = self._loop.time(), self._deadline - _LAST_BOOKMARK_SECONDS
+        usual = now + self._bookmark_seconds
+        return last if now < last < usual else usual
 
     async def _wait(self, until: float) -> None:
         self._woken = self._loop.create_future()

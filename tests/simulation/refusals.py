@@ -1,0 +1,96 @@
+"""How the simulated API server refuses: the same reasons, causes and fields as the real one's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codecourier.kube import api
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from tests.simulation.schema import Definition
+
+__all__ = [
+    "already_exists",
+    "check_deletion",
+    "check_immutable",
+    "check_version",
+    "conflict",
+    "invalid",
+    "namespace_terminating",
+    "not_found",
+    "not_served",
+]
+
+_POD_SPEC_MUTABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName")
+
+
+def check_version(definition: Definition, metadata: Json, old: Json) -> None:
+    """Refuse a write that was planned from another version or object."""
+    resource, name = definition.resource, metadata["name"]
+    if metadata.get("uid") not in (None, "", old["metadata"]["uid"]):
+        message = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
+        raise conflict(resource, name, message + old["metadata"]["uid"])
+    version = metadata.get("resourceVersion")
+    if not version and definition.needs_version:
+        raise invalid(resource, name, ["metadata.resourceVersion: Invalid value: 0: must be specified for an update"])
+    if version and version != old["metadata"]["resourceVersion"]:
+        message = "the object has been modified; please apply your changes to the latest version and try again"
+        raise conflict(resource, name, message)
+
+
+def check_deletion(resource: Resource, metadata: Json, old: Json) -> None:
+    """Refuse a write that makes up a deletion."""
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        value = metadata.get(name)
+        if value is not None and value != old["metadata"].get(name):
+            raise invalid(resource, metadata["name"], [f"metadata.{name}: Invalid value: {value}: field is immutable"])
+
+
+def check_immutable(resource: Resource, old: Json, new: Json) -> None:
+    """Refuse a change of what a pod keeps for life."""
+    if resource == api.PODS:
+        before, after = ({k: v for k, v in obj["spec"].items() if k not in _POD_SPEC_MUTABLE} for obj in (old, new))
+        if before != after:
+            message = "spec: Forbidden: pod updates may not change fields other than a few"
+            raise invalid(resource, new["metadata"]["name"], [message])
+
+
+def not_found(resource: Resource, name: str) -> NotFound:
+    """Return that there is no such object."""
+    details = {"name": name, "group": resource.group, "kind": resource.plural}
+    return NotFound(404, "NotFound", f'{_plural(resource)} "{name}" not found', details)
+
+
+def not_served() -> NotFound:
+    """Return that there is no such kind."""
+    return NotFound(404, "NotFound", "the server could not find the requested resource")
+
+
+def conflict(resource: Resource, name: str, message: str) -> Conflict:
+    """Return that somebody wrote in between or that a precondition does not hold."""
+    return Conflict(409, "Conflict", f'Operation cannot be fulfilled on {_plural(resource)} "{name}": {message}')
+
+
+def invalid(resource: Resource, name: str, errors: Sequence[str]) -> Invalid:
+    """Return that fields are wrong; each error begins with the path of its field."""
+    causes = [{"reason": "FieldValueInvalid", "message": error, "field": error.split(":")[0]} for error in errors]
+    sentence = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
+    message = f'{resource.kind}.{resource.group} "{name}" is invalid: {sentence}'
+    return Invalid(422, "Invalid", message, {"name": name, "group": resource.group, "causes": causes})
+
+
+def _plural(resource: Resource) -> str:
+    """Return how messages call a kind."""
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+
+
+def already_exists(resource: Resource, name: str) -> AlreadyExists:
+    """Return that a name is taken."""
+    return AlreadyExists(409, "AlreadyExists", f'{_plural(resource)} "{name}" already exists')
+
+
+def namespace_terminating(resource: Resource, name: str, namespace: str) -> Forbidden:
+    """Return that a namespace is going away."""
+    message = f"unable to create new content in namespace {namespace} because it is being terminated"
+    details = {"causes": [{"reason": "NamespaceTerminating"}]}
+    return Forbidden(403, "Forbidden", f'{_plural(resource)} "{name}" is forbidden: {message}', details)
