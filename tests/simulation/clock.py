@@ -10,11 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from heapq import heappop
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
-__all__ = ["EPOCH", "Deadlock", "Livelock", "VirtualLoop", "WallClock", "run_virtual"]
+__all__ = ["EPOCH", "Deadlock", "Livelock", "VirtualLoop", "WallClock", "run_virtual", "virtual"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,3 +126,13 @@ def run_virtual(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main())
+
+
+def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Make a coroutine function a test that runs on a virtual loop of its own."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        run_virtual(lambda: test(*args, **kwargs))
+
+    return run

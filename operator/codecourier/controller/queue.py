@@ -224,6 +224,7 @@ class KeyQueue(Generic[K]):
         self._arm()
         tasks = list(self._running.values())
         if not tasks:
+            self._wake_idle()
             return True
         _, late = await asyncio.wait(tasks, timeout=timeout_seconds)
         for task in late:

@@ -1,0 +1,444 @@
+"""The queue: each state of a key, then whatever order of calls, failures and durations hypothesis finds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codecourier.controller.queue import Backoff, KeyQueue
+from tests.simulation.clock import virtual
+
+BASE, MOST = 1.0, 8.0
+
+
+class Refused(Exception):  # noqa: N818
+    """What a handler raises."""
+
+
+@dataclass
+class Work:
+    """A handler that notes what it is asked to do."""
+
+    seconds: float = 1.0
+    failing: set[str] = field(default_factory=set)
+    starts: list[tuple[str, float]] = field(default_factory=list)
+    ends: list[tuple[str, float]] = field(default_factory=list)
+
+    async def __call__(self, key: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.starts.append((key, loop.time()))
+        await asyncio.sleep(self.seconds)
+        self.ends.append((key, loop.time()))
+        if key in self.failing:
+            raise Refused(key)
+
+    @property
+    def started(self) -> list[str]:
+        """The keys in the order of their starts."""
+        return [key for key, _ in self.starts]
+
+    @property
+    def times(self) -> list[float]:
+        """When work started."""
+        return [time for _, time in self.starts]
+
+
+def make(
+    handler: Callable[[str], Awaitable[None]],
+    *,
+    workers: int = 2,
+    seed: int = 1,
+    least_delay: Callable[[Exception], float] | None = None,
+) -> KeyQueue[str]:
+    queue = KeyQueue(
+        handler, workers=workers, random=Random(seed), backoff=Backoff(BASE, MOST), least_delay=least_delay
+    )
+    queue.release()
+    return queue
+
+
+@virtual
+async def test_a_key_is_worked_on_once_however_often_it_was_added() -> None:
+    work = Work()
+    queue = make(work)
+    queue.hold()
+    for _ in range(3):
+        queue.add("a")
+    assert (queue.depth, queue.running) == (1, 0)
+    queue.release()
+    await queue.wait_idle()
+    assert work.started == ["a"]
+
+
+@virtual
+async def test_what_is_added_while_it_is_worked_on_is_done_once_more() -> None:
+    work = Work()
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(0.5)
+    for _ in range(3):
+        queue.add("a")
+    await queue.wait_idle()
+    assert work.starts == [("a", 0.0), ("a", 1.0)]
+
+
+@virtual
+async def test_keys_start_in_the_order_in_which_they_came() -> None:
+    work = Work()
+    queue = make(work, workers=1)
+    for key in ("c", "a", "b", "a"):
+        queue.add(key)
+    await queue.wait_idle()
+    assert work.started == ["c", "a", "b"]
+
+
+@virtual
+async def test_one_more_run_waits_behind_the_others() -> None:
+    work = Work()
+    queue = make(work, workers=1)
+    queue.add("a")
+    await asyncio.sleep(0.5)
+    queue.add("a")
+    queue.add("b")
+    await queue.wait_idle()
+    assert work.started == ["a", "b", "a"]
+
+
+@virtual
+async def test_nothing_starts_while_it_is_held() -> None:
+    work = Work()
+    queue: KeyQueue[str] = KeyQueue(work, workers=2, random=Random(1))
+    queue.add("a")
+    queue.add_after("b", 5.0)
+    await asyncio.sleep(60.0)
+    assert (work.starts, queue.depth) == ([], 2)
+    queue.release()
+    await queue.wait_idle()
+    assert sorted(work.started) == ["a", "b"]
+    queue.hold()
+    queue.add("a")
+    await asyncio.sleep(60.0)
+    assert len(work.starts) == 2
+
+
+@virtual
+async def test_a_later_moment_is_kept_and_the_earliest_counts() -> None:
+    work = Work()
+    queue = make(work)
+    queue.add_at("a", 20.0)
+    queue.add_at("a", 10.0)
+    queue.add_at("a", 30.0)
+    assert (queue.delayed, queue.next_time, queue.depth) == (1, 10.0, 0)
+    await asyncio.sleep(100.0)
+    assert work.times == [10.0]
+
+
+@virtual
+async def test_a_start_forgets_when_it_was_to_be_looked_at() -> None:
+    work = Work()
+    queue = make(work)
+    queue.add_at("a", 20.0)
+    await asyncio.sleep(5.0)
+    queue.add("a")
+    await asyncio.sleep(100.0)
+    assert work.times == [5.0]
+    assert queue.next_time is None
+
+
+@virtual
+async def test_a_moment_given_during_the_work_stays() -> None:
+    work = Work(seconds=10.0)
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(1.0)
+    queue.add_at("a", 30.0)
+    queue.add_at("b", 5.0)
+    await asyncio.sleep(100.0)
+    assert work.starts == [("a", 0.0), ("b", 5.0), ("a", 30.0)]
+
+
+@virtual
+async def test_a_moment_that_comes_during_the_work_leads_to_one_more_run() -> None:
+    work = Work(seconds=10.0)
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(1.0)
+    queue.add_at("a", 5.0)
+    await asyncio.sleep(100.0)
+    assert work.times == [0.0, 10.0]
+
+
+@virtual
+async def test_a_moment_that_is_past_is_now() -> None:
+    work = Work()
+    queue = make(work)
+    await asyncio.sleep(5.0)
+    queue.add_at("a", 1.0)
+    await queue.wait_idle()
+    assert work.times == [5.0]
+
+
+@virtual
+async def test_a_failing_key_waits_ever_longer_up_to_a_bound() -> None:
+    work = Work(seconds=0.0, failing={"a"})
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(200.0)
+    waits = [after - before for before, after in pairwise(work.times)]
+    for count, wait in enumerate(waits):
+        full = min(MOST, BASE * 2.0**count)
+        assert full / 2 <= wait <= full
+    assert len(set(waits)) > len(waits) / 2, "chance spreads the retries of many keys"
+    assert queue.failures("a") == len(work.starts)
+
+
+@virtual
+async def test_a_success_forgets_the_failures() -> None:
+    work = Work(seconds=0.0, failing={"a"})
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(20.0)
+    assert queue.failures("a") > 2
+    work.failing.clear()
+    await asyncio.sleep(20.0)
+    assert (queue.failures("a"), queue.delayed) == (0, 0)
+    work.failing.add("a")
+    queue.add("a")
+    await asyncio.sleep(BASE / 4)
+    assert queue.failures("a") == 1
+
+
+@virtual
+async def test_what_comes_during_a_failing_run_does_not_escape_the_backoff() -> None:
+    work = Work(failing={"a"})
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(0.5)
+    queue.add("a")
+    await asyncio.sleep(1.0)
+    assert work.times == [0.0]
+    assert queue.delayed == 1
+
+
+@virtual
+async def test_a_retry_waits_as_long_as_the_error_asks() -> None:
+    work = Work(seconds=0.0, failing={"a"})
+    queue = make(work, least_delay=lambda error: 25.0 if isinstance(error, Refused) else 0.0)
+    queue.add("a")
+    await asyncio.sleep(30.0)
+    assert work.times == [0.0, 25.0]
+
+
+@virtual
+async def test_a_failure_that_is_told_waits_too() -> None:
+    work = Work(seconds=0.0)
+    queue = make(work)
+    assert queue.fail("a", at_least_seconds=20.0) == 20.0
+    assert BASE <= queue.fail("b") + queue.fail("b") <= 3 * BASE
+    queue.forget("b")
+    assert queue.failures("b") == 0
+    await asyncio.sleep(30.0)
+    assert ("a", 20.0) in work.starts
+
+
+@virtual
+async def test_one_failing_key_does_not_stop_the_others() -> None:
+    work = Work(failing={"a"})
+    queue = make(work, workers=1)
+    for key in ("a", "b", "c"):
+        queue.add(key)
+    await queue.wait_idle()
+    assert work.started[:3] == ["a", "b", "c"]
+
+
+@virtual
+async def test_a_drained_queue_ends_what_runs_and_starts_nothing() -> None:
+    work = Work(seconds=3.0)
+    queue = make(work, workers=1)
+    queue.add("a")
+    queue.add("b")
+    queue.add_after("c", 1.0)
+    await asyncio.sleep(1.0)
+    drained = asyncio.create_task(queue.drain(10.0))
+    await asyncio.sleep(1.0)
+    for key in ("a", "d"):
+        queue.add(key)
+        queue.add_after(key, 1.0)
+    assert await drained
+    await asyncio.sleep(60.0)
+    assert work.ends == [("a", 3.0)]
+    assert (queue.depth, queue.running, queue.delayed, queue.next_time) == (0, 0, 0, None)
+
+
+@virtual
+async def test_a_drain_cancels_what_takes_too_long() -> None:
+    work = Work(seconds=100.0)
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(1.0)
+    assert not await queue.drain(5.0)
+    assert asyncio.get_running_loop().time() == 6.0
+    assert (work.ends, queue.running) == ([], 0)
+
+
+@virtual
+async def test_what_fails_during_a_drain_is_not_tried_again() -> None:
+    work = Work(seconds=3.0, failing={"a"})
+    queue = make(work)
+    queue.add("a")
+    await asyncio.sleep(1.0)
+    assert await queue.drain(5.0)
+    await asyncio.sleep(60.0)
+    assert work.started == ["a"]
+
+
+@virtual
+async def test_who_waits_for_idleness_is_told_of_a_drain() -> None:
+    queue = make(Work())
+    queue.hold()
+    queue.add("a")
+    waiter = asyncio.create_task(queue.wait_idle())
+    await asyncio.sleep(1.0)
+    assert await queue.drain(5.0)
+    await waiter
+
+
+@virtual
+async def test_idleness_is_of_what_waits_and_what_runs_only() -> None:
+    queue = make(Work())
+    queue.add_after("later", 50.0)
+    await queue.wait_idle()
+    queue.add("a")
+    await queue.wait_idle()
+    assert asyncio.get_running_loop().time() == 1.0
+    assert queue.delayed == 1
+
+
+@virtual
+async def test_an_observer_is_told_how_long_a_key_waited_and_took() -> None:
+    told: list[tuple[str, str, float, str]] = []
+
+    class Observer:
+        def started(self, key: str, waited_seconds: float) -> None:
+            told.append(("started", key, waited_seconds, ""))
+
+        def finished(self, key: str, took_seconds: float, error: Exception | None) -> None:
+            told.append(("finished", key, took_seconds, repr(error)))
+
+    work = Work(seconds=2.0, failing={"b"})
+    queue = KeyQueue(work, workers=1, random=Random(1), backoff=Backoff(100.0, 100.0), observer=Observer())
+    queue.release()
+    queue.add("a")
+    queue.add("b")
+    await queue.wait_idle()
+    assert told == [
+        ("started", "a", 0.0, ""),
+        ("finished", "a", 2.0, "None"),
+        ("started", "b", 2.0, ""),
+        ("finished", "b", 2.0, "Refused('b')"),
+    ]
+
+
+@virtual
+async def test_a_busy_key_with_a_far_moment_fills_no_memory() -> None:
+    queue = make(Work(seconds=0.0))
+    for step in range(10_000):
+        queue.add_at("a", 1e9 - step)
+    assert queue.delayed == 1
+    assert len(queue._delayed._heap) < 200
+
+
+@given(st.floats(0.01, 10.0), st.floats(0.01, 1000.0), st.integers(1, 5000), st.integers())
+def test_a_backoff_is_never_above_its_bound(base: float, most: float, failures: int, seed: int) -> None:
+    delay = Backoff(base, most).delay(failures, Random(seed))
+    full = min(most, base * 2.0 ** min(failures - 1, 100))
+    assert full / 2 <= delay <= full
+
+
+Step = tuple[float, str, str, float]
+"""How long to wait before a call, the call, its key, and how far off its moment is."""
+
+KEYS = st.sampled_from("abcd")
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.0, 0.3, 1.0, 2.5]),
+        st.sampled_from(["add", "add", "add", "add_after", "add_at", "hold", "release"]),
+        KEYS,
+        st.sampled_from([-1.0, 0.0, 0.2, 1.0, 4.0]),
+    ),
+    max_size=40,
+)
+
+
+class Watched:
+    """A handler that holds the queue to what it promises, whatever its own durations and failures."""
+
+    def __init__(self, random: Random, workers: int) -> None:
+        self.sequence = 0
+        self.asked: list[tuple[str, int]] = []
+        self.starts: list[tuple[str, int]] = []
+        self._random = random
+        self._workers = workers
+        self._active: set[str] = set()
+
+    async def __call__(self, key: str) -> None:
+        assert key not in self._active, "two workers on one key"
+        assert len(self._active) < self._workers, "more workers than there are"
+        self._active.add(key)
+        self.starts.append((key, self.next()))
+        await asyncio.sleep(self._random.choice([0.0, 0.1, 0.7, 3.0]))
+        self._active.discard(key)
+        if self._random.random() < 0.3:
+            raise Refused(key)
+
+    def next(self) -> int:
+        self.sequence += 1
+        return self.sequence
+
+    def note_asked(self, key: str) -> None:
+        self.asked.append((key, self.next()))
+
+
+async def take_step(queue: KeyQueue[str], watched: Watched, step: Step) -> None:
+    pause, call, key, seconds = step
+    await asyncio.sleep(pause)
+    if call == "hold":
+        queue.hold()
+    elif call == "release":
+        queue.release()
+    else:
+        watched.note_asked(key)
+        if call == "add":
+            queue.add(key)
+        elif call == "add_after":
+            queue.add_after(key, seconds)
+        else:
+            queue.add_at(key, asyncio.get_running_loop().time() + seconds)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@given(steps=STEPS, seed=st.integers(0, 2**16))
+def test_no_call_is_lost_and_no_key_has_two_workers(workers: int, steps: list[Step], seed: int) -> None:
+    @virtual
+    async def scenario() -> None:
+        watched = Watched(Random(seed), workers)
+        queue = make(watched, workers=workers, seed=seed)
+        for step in steps:
+            await take_step(queue, watched, step)
+        queue.release()
+        await queue.wait_idle()
+        while (due := queue.next_time) is not None:
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            await queue.wait_idle()
+        last = dict(watched.starts)
+        for key, sequence in watched.asked:
+            assert last.get(key, 0) > sequence, f"nobody worked on {key} after it was asked for"
+
+    scenario()
