@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 
 from codecourier.kube.api import Json, Resource
 
@@ -36,8 +37,8 @@ ChangeCallback = Callable[[Resource, Json | None, Json | None], None]
 """Told of a change with the object before (None: created) and after (None: gone)."""
 
 _TOMBSTONES = 10_000
-"""Deleted UIDs that are remembered: far more than are deleted within the few seconds in which a late answer to an
-own write or an event from before the deletion can arrive."""
+"""UIDs that are remembered with the moment at which each was gone: far more than are deleted within the few seconds in
+which a late answer to an own write or an event from before the deletion can arrive."""
 
 
 def key_of(obj: Json) -> Key:
@@ -69,8 +70,9 @@ def by_label(label: str) -> IndexFunction:
 class Cache:
     """The objects of one kind, fed by an informer and by the answers to own writes.
 
-    Invariants: for each name the highest resourceVersion that was ever seen wins; an object whose UID was seen deleted
-    never comes back. So the order in which events, lists and answers to own writes arrive does not matter.
+    Invariants: for each name the highest resourceVersion that was ever seen wins; what was seen to be gone at some
+    resourceVersion comes back by a newer one only: a deleted object never has one, an object that left a label selector
+    has when it enters again. So the order in which events, lists and answers to own writes arrive does not matter.
 
     Objects handed out are shared: whoever wants to change one copies it first.
 
@@ -92,7 +94,8 @@ class Cache:
         self._functions = dict(indexes or {})
         self._namespaces: dict[str, dict[str, Json]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, Json]]] = {name: {} for name in self._functions}
-        self._tombstones: OrderedDict[str, None] = OrderedDict()
+        self._tombstones: OrderedDict[str, float] = OrderedDict()
+        self._listed = 0
         self._callbacks: list[ChangeCallback] = []
         self._count = 0
 
@@ -126,22 +129,12 @@ class Cache:
         Returns
         -------
         bool
-            False where a newer version is known, or its deletion.
+            False where a newer version is known, or that it is gone.
         """
-        metadata = obj["metadata"]
-        metadata.pop("managedFields", None)
-        key = key_of(obj)
-        old = self.get(*key)
-        if old is not None and version_of(old) >= version_of(obj):
+        if self.get(*key_of(obj)) is None and version_of(obj) <= self._listed:
+            # The last list is newer and does not have it; no event will ever tell that it is gone.
             return False
-        if metadata.get("uid") in self._tombstones:
-            return False
-        if old is not None and old["metadata"].get("uid") != metadata.get("uid"):
-            self._bury(old)
-        if self._trim is not None:
-            self._trim(obj)
-        self._set(key, old, obj)
-        return True
+        return self._take(obj)
 
     note_write = apply
     """Take the answer to an own write, so that what is decided next knows of it before the watch tells."""
@@ -152,19 +145,13 @@ class Cache:
         Returns
         -------
         bool
-            False where it was not known, or the name belongs to an object made again.
+            False where it was not known, is known to have come back since, or its name belongs to an object made again.
         """
-        self._bury(obj)
-        key = key_of(obj)
-        old = self.get(*key)
-        if old is None or old["metadata"].get("uid") != obj["metadata"].get("uid"):
-            return False
-        self._set(key, old, None)
-        return True
+        return self._forget(obj, version_of(obj))
 
     def note_delete(self, namespace: str | None, name: str, uid: str) -> bool:
         """Forget an object that an own deletion removed at once."""
-        return self.remove({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}})
+        return self._forget({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}}, inf)
 
     def replace_all(self, items: Iterable[Json], resource_version: str) -> None:
         """Take a whole list: what is not in it and not newer than it is gone.
@@ -180,17 +167,42 @@ class Cache:
         listed: set[Key] = set()
         for obj in items:
             listed.add(key_of(obj))
-            self.apply(obj)
+            self._take(obj)
         for obj in self:
-            if key_of(obj) not in listed and version_of(obj) <= moment:
-                self.remove(obj)
+            if key_of(obj) not in listed:
+                self._forget(obj, moment)
+        self._listed = moment
 
-    def _bury(self, obj: Json) -> None:
-        uid = obj["metadata"].get("uid")
-        if uid:
-            self._tombstones[uid] = None
-            if len(self._tombstones) > _TOMBSTONES:
-                self._tombstones.popitem(last=False)
+    def _take(self, obj: Json) -> bool:
+        metadata = obj["metadata"]
+        metadata.pop("managedFields", None)
+        key, version = key_of(obj), version_of(obj)
+        old = self.get(*key)
+        if old is not None and version_of(old) >= version:
+            return False
+        if version <= self._tombstones.get(metadata["uid"], 0):
+            return False
+        if old is not None and old["metadata"]["uid"] != metadata["uid"]:
+            self._bury(old["metadata"]["uid"], inf)
+        if self._trim is not None:
+            self._trim(obj)
+        self._set(key, old, obj)
+        return True
+
+    def _forget(self, obj: Json, moment: float) -> bool:
+        uid = obj["metadata"]["uid"]
+        self._bury(uid, moment)
+        key = key_of(obj)
+        old = self.get(*key)
+        if old is None or old["metadata"]["uid"] != uid or version_of(old) > moment:
+            return False
+        self._set(key, old, None)
+        return True
+
+    def _bury(self, uid: str, moment: float) -> None:
+        self._tombstones[uid] = max(moment, self._tombstones.get(uid, 0))
+        if len(self._tombstones) > _TOMBSTONES:
+            self._tombstones.popitem(last=False)
 
     def _set(self, key: Key, old: Json | None, new: Json | None) -> None:
         namespace, name = key
