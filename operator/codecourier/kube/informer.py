@@ -7,7 +7,8 @@
 | watching, link broken or silent | | waits and watches from the last event |
 | watching, 410 or an answer it cannot use | | waits and lists again |
 
-It never ends by itself: each failure waits longer, up to a bound, and whatever succeeds resets that.
+It never ends by itself: each failure waits longer, up to a bound, and an event or a watch that lasted resets that. A
+list alone does not: a server whose history is always too short would be listed without a pause.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Informer:
                     await self._list()
                 else:
                     await self._watch(self._version)
-                self._failures = 0
+                    self._failures = 0
             except Exception as error:  # noqa: BLE001
                 # An answer that breaks our expectations must not end the cache's only source of truth either.
                 await self._recover(error)
