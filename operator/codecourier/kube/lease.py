@@ -5,9 +5,9 @@ change, by its own clock that only goes forward, so wall clocks may disagree or 
 
 | role | sees | does |
 |---|---|---|
-| standby | no Lease | creates it → leader |
+| standby | no Lease, and nobody was seen to hold it for the duration | creates it → leader |
 | standby | own name, an empty one, or no change for the duration | takes it → leader |
-| standby | a holder that renewed | looks again |
+| standby | a holder that renewed, or whose Lease was deleted since | looks again |
 | leader | renewed, or the renewal was lost but the deadline is ahead | renews |
 | leader | the deadline passed, or another holder | lost: the process has to end |
 """
@@ -21,6 +21,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from math import inf
 from random import Random
 from typing import Any
 
@@ -43,12 +44,15 @@ class LeaseTiming:
     renew_deadline
         A leader that could not renew for this long is lost.
     retry
-        Between two looks at the Lease, or two renewals.
+        Between two looks at the Lease, or two renewals; a renewal that did not work is tried again after a third.
+    renewal
+        A renewal that takes longer is given up: one that hangs must leave time for another before the deadline.
     """
 
     duration: int = 12
     renew_deadline: float = 6.0
     retry: float = 1.5
+    renewal: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class Observation:
     holder
         Whom the Lease names: None where there is no Lease, empty where it was released.
     seen
-        When the Lease was last seen to change, by the event loop's clock.
+        When the Lease was last seen to change, by the event loop's clock; minus infinity where nobody was seen to
+        hold it.
     renewed
         When this process last wrote it, None while it does not lead.
     """
@@ -127,11 +132,10 @@ def decide(observation: Observation, identity: str, now: float, timing: LeaseTim
         if observation.holder != identity or now >= observation.renewed + timing.renew_deadline:
             return Action.LOST
         return Action.RENEW
+    is_expired = now - observation.seen >= timing.duration
     if observation.holder is None:
-        return Action.CREATE
-    if observation.holder in ("", identity) or now - observation.seen >= timing.duration:
-        return Action.TAKE
-    return Action.WAIT
+        return Action.CREATE if is_expired else Action.WAIT
+    return Action.TAKE if is_expired or observation.holder in ("", identity) else Action.WAIT
 
 
 class LeaderElector:
@@ -169,10 +173,13 @@ class LeaderElector:
         self._timing = timing or LeaseTiming()
         self._lease: Json | None = None
         self._seen_version: str | None = None
-        self._observation = Observation(holder=None, seen=0.0)
+        self._observation = Observation(holder=None, seen=-inf)
+        self._has_failed = False
+        self._ending = False
+        self._lock = asyncio.Lock()
 
     async def run(self, on_lost: Callable[[], Any]) -> None:
-        """Wait for the Lease and keep it until it is lost or the caller cancels.
+        """Wait for the Lease and keep it until it is lost, given back, or the caller cancels.
 
         Parameters
         ----------
@@ -181,6 +188,8 @@ class LeaderElector:
         """
         while True:
             await self._step()
+            if self._ending:
+                return
             if decide(self._observation, self._identity.holder, self._time(), self._timing) is Action.LOST:
                 self.leading.clear()
                 _LOGGER.error("lost the Lease %s/%s", self._identity.namespace, self._identity.name)
@@ -190,28 +199,41 @@ class LeaderElector:
 
     async def release(self) -> None:
         """Give the Lease back, so that a standby need not wait for it to expire; for a graceful end only."""
-        lease, self._lease = self._lease, None
-        if not self.leading.is_set() or lease is None:
-            return
+        was_leading = self.leading.is_set()
+        self._ending = True
         self.leading.clear()
-        lease = deepcopy(lease)
+        if not was_leading:
+            return
+        try:
+            # A renewal that is under way comes first: its version is needed, and it would undo this.
+            async with asyncio.timeout(self._timing.retry), self._lock:
+                await self._give_back()
+        except (KubeError, TimeoutError) as error:
+            _LOGGER.info("the Lease was not given back and will expire: %s", str(error) or "no answer in time")
+
+    async def _give_back(self) -> None:
+        if self._lease is None:
+            return
+        lease = deepcopy(self._lease)
         # One second is the least that the API server takes; a standby goes by the empty name.
         lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}
-        try:
-            async with asyncio.timeout(self._timing.retry):
-                await self._api.replace(LEASES, lease)
-        except (KubeError, TimeoutError) as error:
-            _LOGGER.info("the Lease was not given back and will expire: %s", error)
+        await self._api.replace(LEASES, lease)
 
     async def _step(self) -> None:
+        self._has_failed = False
         try:
             # A call may not outlive the moment at which a leader has to know that it is lost.
-            async with asyncio.timeout(self._left()):
-                await self._act()
-        except (KubeError, TimeoutError) as error:
-            _LOGGER.info("the Lease could not be read or written: %s", str(error) or "no answer in time")
+            async with self._lock, asyncio.timeout(self._call_seconds()):
+                if not self._ending:
+                    await self._act()
+        except Exception as error:
+            # Whatever went wrong, a leader that can no longer renew has to notice its deadline.
+            unexpected = None if isinstance(error, KubeError | TimeoutError) else error
+            sentence = str(error) or "no answer in time"
+            _LOGGER.info("the Lease could not be read or written: %s", sentence, exc_info=unexpected)
             # The renewal may have been done: what the Lease says now has to be read before the next try.
             self._lease = None
+            self._has_failed = True
 
     async def _act(self) -> None:
         if self._lease is None or self._observation.renewed is None:
@@ -228,7 +250,9 @@ class LeaderElector:
             lease = await self._api.get(LEASES, self._identity.namespace, self._identity.name)
         except NotFound:
             self._lease = self._seen_version = None
-            self._observation = Observation(None, self._time(), known.renewed)
+            # Whoever held it acts until it notices that its Lease was deleted.
+            seen = known.seen if known.holder not in ("", self._identity.holder) else -inf
+            self._observation = Observation(None, seen, known.renewed)
             return
         version: str = lease["metadata"]["resourceVersion"]
         holder = (lease.get("spec") or {}).get("holderIdentity") or ""
@@ -245,10 +269,13 @@ class LeaderElector:
             lease = await (self._api.create(LEASES, lease) if old is None else self._api.replace(LEASES, lease))
         except (AlreadyExists, Conflict, NotFound):
             self._lease = None
+            self._has_failed = True
+            if self._observation.renewed is not None:
+                await self._look()
             return
         self._lease = lease
         self._observation = Observation(self._identity.holder, asked, asked)
-        if not self.leading.is_set():
+        if not self._ending and not self.leading.is_set():
             _LOGGER.info("leading by the Lease %s/%s", self._identity.namespace, self._identity.name)
             self.leading.set()
 
@@ -279,8 +306,14 @@ class LeaderElector:
         renewed = self._observation.renewed
         return deadline if renewed is None else max(0.0, renewed + deadline - self._time())
 
+    def _call_seconds(self) -> float:
+        left = self._left()
+        return left if self._observation.renewed is None else min(left, self._timing.renewal)
+
     def _pause(self) -> float:
-        return min(self._timing.retry * (1 + self._random.random() / 5), self._left())
+        is_urgent = self._has_failed and self._observation.renewed is not None
+        retry = self._timing.retry / 3 if is_urgent else self._timing.retry
+        return min(retry * (1 + self._random.random() / 5), self._left())
 
     def _timestamp(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,496 @@
+"""Leader election: never two leaders, and never long without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codecourier.kube.api import LEASES, Json
+from codecourier.kube.errors import ApiError, ServerError, Unanswered
+from codecourier.kube.lease import Action, LeaderElector, LeaseIdentity, LeaseTiming, Observation, decide
+from tests.simulation.apiserver import ApiServer
+from tests.simulation.clock import WallClock, virtual
+from tests.simulation.network import Call, Late, Network
+
+TIMING = LeaseTiming(duration=12, renew_deadline=6.0, retry=1.5)
+ME, OTHER = "me", "other"
+LONGEST_PAUSE = TIMING.retry * 1.2
+
+
+@pytest.mark.parametrize(
+    ("observation", "now", "action"),
+    [
+        (Observation(None, -inf), 0.0, Action.CREATE),
+        (Observation(None, 100.0), 111.9, Action.WAIT),
+        (Observation(None, 100.0), 112.0, Action.CREATE),
+        (Observation("", 100.0), 100.0, Action.TAKE),
+        (Observation(ME, 100.0), 100.0, Action.TAKE),
+        (Observation(OTHER, 100.0), 100.0, Action.WAIT),
+        (Observation(OTHER, 100.0), 111.9, Action.WAIT),
+        (Observation(OTHER, 100.0), 112.0, Action.TAKE),
+        (Observation(ME, 100.0, 100.0), 100.0, Action.RENEW),
+        (Observation(ME, 100.0, 100.0), 105.9, Action.RENEW),
+        (Observation(ME, 100.0, 100.0), 106.0, Action.LOST),
+        (Observation(OTHER, 100.0, 100.0), 100.0, Action.LOST),
+        (Observation("", 100.0, 100.0), 100.0, Action.LOST),
+        (Observation(None, 100.0, 100.0), 100.0, Action.LOST),
+    ],
+)
+def test_decisions(observation: Observation, now: float, action: Action) -> None:
+    assert decide(observation, ME, now, TIMING) is action
+
+
+def test_a_lost_leader_has_time_to_end() -> None:
+    timing = LeaseTiming()
+    assert timing.renew_deadline + timing.retry < timing.duration
+
+
+class Ways(Network):
+    """A network whose ways to and from the server a test lengthens, breaks or delays for each client."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(1))
+        self.calls: list[tuple[float, Call]] = []
+        self.broken: set[str] = set()
+        self.there: Callable[[Call], float] = lambda _: 0.0
+        self.back: Callable[[Call], float] = lambda _: 0.0
+        self.refuse: Callable[[Call], Exception | None] = lambda _: None
+
+    async def before(self, call: Call) -> None:
+        self.calls.append((asyncio.get_running_loop().time(), call))
+        error = self.refuse(call)
+        if error is not None:
+            raise error
+        await asyncio.sleep(self.there(call))
+        await self._break(call)
+
+    async def after(self, call: Call, error: ApiError | None) -> None:
+        await asyncio.sleep(self.back(call))
+        await self._break(call)
+
+    async def _break(self, call: Call) -> None:
+        if call.client in self.broken:
+            await asyncio.sleep(5.0)
+            raise Unanswered("the link is broken")
+
+
+class Candidate:
+    """A process that asks for the Lease."""
+
+    def __init__(self, election: Election, name: str, holder: str | None = None) -> None:
+        self.name = name
+        self.is_lost = False
+        self._election = election
+        self.elector = LeaderElector(
+            election.server.client(name, election.network),
+            LeaseIdentity("default", "leader", holder or name),
+            now=election.clock.now,
+            random=Random(name),
+            timing=TIMING,
+        )
+        self.elector.leading = Leading(election, name)
+        self.task = asyncio.create_task(self.elector.run(self._lose))
+
+    @property
+    def leads(self) -> bool:
+        """Whether it may act."""
+        return self.elector.leading.is_set()
+
+    def crash(self) -> None:
+        """End it without a word."""
+        self.task.cancel()
+        self._election.leaders.discard(self.name)
+
+    def _lose(self) -> None:
+        assert not self.is_lost
+        self.is_lost = True
+
+
+class Leading(asyncio.Event):
+    """Holds an election to having one leader at most, at the very moment at which there would be a second."""
+
+    def __init__(self, election: Election, name: str) -> None:
+        super().__init__()
+        self._election = election
+        self._name = name
+
+    def set(self) -> None:
+        """Lead."""
+        election = self._election
+        assert election.leaders <= {self._name}, f"{self._name} leads beside {election.leaders}"
+        election.leaders.add(self._name)
+        election.began.append((asyncio.get_running_loop().time(), self._name))
+        super().set()
+
+    def clear(self) -> None:
+        """Lead no more."""
+        self._election.leaders.discard(self._name)
+        super().clear()
+
+
+class Election:
+    """A server and those who want to lead. Make it inside the running loop."""
+
+    def __init__(self) -> None:
+        self.clock = WallClock(asyncio.get_running_loop())
+        self.network = Ways()
+        self.server = ApiServer(now=self.clock.now, random=Random(1))
+        self.leaders: set[str] = set()
+        self.began: list[tuple[float, str]] = []
+
+    def candidate(self, name: str, holder: str | None = None) -> Candidate:
+        """Start a process."""
+        return Candidate(self, name, holder)
+
+    @property
+    def lease(self) -> Json:
+        """The Lease as it is."""
+        return self.server.store.get(LEASES, "default", "leader").obj
+
+    def takeover_seconds(self, since: float) -> float:
+        """Return how long after a moment somebody began to lead."""
+        return next(time for time, _ in self.began if time > since) - since
+
+
+@virtual
+async def test_the_first_leads_at_once_and_says_so() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await asyncio.sleep(0.1)
+    assert first.leads
+    assert election.began == [(0.0, "a")]
+    assert election.lease["spec"] == {
+        "holderIdentity": "a",
+        "leaseDurationSeconds": 12,
+        "leaseTransitions": 0,
+        "acquireTime": "2026-01-01T00:00:00.000000Z",
+        "renewTime": "2026-01-01T00:00:00.000000Z",
+    }
+
+
+@virtual
+async def test_a_leader_renews_and_a_standby_looks_on() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    await asyncio.sleep(300.0)
+    assert (first.leads, second.leads) == (True, False)
+    writes = [time for time, call in election.network.calls if call.verb == "replace"]
+    assert 300.0 / LONGEST_PAUSE - 2 <= len(writes) <= 300.0 / TIMING.retry + 2
+    assert {call.client for _, call in election.network.calls if call.verb == "replace"} == {"a"}
+    assert election.lease["spec"]["leaseTransitions"] == 0
+    reads_of_leader = [1 for _, call in election.network.calls if (call.client, call.verb) == ("a", "get")]
+    assert len(reads_of_leader) == 1, "a renewal needs no look"
+
+
+@virtual
+async def test_after_a_crash_a_standby_leads_within_a_bound() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    await asyncio.sleep(20.0)
+    first.crash()
+    await asyncio.sleep(30.0)
+    assert second.leads
+    assert TIMING.duration - LONGEST_PAUSE <= election.takeover_seconds(20.0) <= TIMING.duration + 2 * LONGEST_PAUSE
+    assert election.lease["spec"]["holderIdentity"] == "b"
+    assert election.lease["spec"]["leaseTransitions"] == 1
+
+
+@virtual
+async def test_a_restarted_container_takes_its_own_lease_back_at_once() -> None:
+    election = Election()
+    first = election.candidate("a", holder="pod")
+    await asyncio.sleep(20.0)
+    first.crash()
+    again = election.candidate("a again", holder="pod")
+    await asyncio.sleep(0.1)
+    assert again.leads
+    assert election.lease["spec"]["leaseTransitions"] == 0
+
+
+@virtual
+async def test_a_lease_that_was_given_back_is_taken_at_the_next_look() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    await asyncio.sleep(20.0)
+    await first.elector.release()
+    assert not first.leads
+    assert election.lease["spec"]["holderIdentity"] == ""
+    await asyncio.sleep(LONGEST_PAUSE)
+    assert second.leads
+    assert first.task.done()
+    assert not first.is_lost
+
+
+@virtual
+async def test_giving_back_waits_for_a_renewal_that_is_under_way() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await asyncio.sleep(0.1)
+    under_way = asyncio.Event()
+
+    def back(call: Call) -> float:
+        if call.verb == "replace":
+            under_way.set()
+        return 0.3
+
+    election.network.back = back
+    await under_way.wait()
+    await first.elector.release()
+    assert election.lease["spec"]["holderIdentity"] == ""
+    await asyncio.sleep(60.0)
+    assert election.lease["spec"]["holderIdentity"] == ""
+    assert not first.leads
+    assert not first.is_lost
+    assert first.task.done()
+
+
+@virtual
+async def test_giving_back_takes_no_longer_than_a_retry() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await asyncio.sleep(20.0)
+    election.network.broken.add("a")
+    began = asyncio.get_running_loop().time()
+    await first.elector.release()
+    assert asyncio.get_running_loop().time() - began <= TIMING.retry
+    assert not first.leads
+
+
+@virtual
+async def test_a_standby_gives_nothing_back() -> None:
+    election = Election()
+    election.candidate("a")
+    await asyncio.sleep(1.0)
+    second = election.candidate("b")
+    await asyncio.sleep(20.0)
+    await second.elector.release()
+    assert election.lease["spec"]["holderIdentity"] == "a"
+
+
+@virtual
+async def test_a_leader_that_cannot_renew_is_lost_at_its_deadline_and_before_another_leads() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    await asyncio.sleep(20.0)
+    last = max(time for time, call in election.network.calls if call.verb == "replace")
+    election.network.broken.add("a")
+    await asyncio.sleep(last + TIMING.renew_deadline - 20.0 - 0.01)
+    assert election.leaders == {"a"}
+    await asyncio.sleep(0.02)
+    assert election.leaders == set()
+    assert first.is_lost
+    assert first.task.done()
+    await asyncio.sleep(30.0)
+    assert second.leads
+
+
+@virtual
+async def test_a_few_renewals_may_be_lost() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await asyncio.sleep(20.0)
+    failures: list[Exception] = [ServerError(500, "", "broken"), KeyError("spec"), Unanswered("cut")]
+    election.network.refuse = lambda _: failures.pop() if failures else None
+    await asyncio.sleep(60.0)
+    assert failures == []
+    assert first.leads
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_one_renewal_may_hang(way: str) -> None:
+    @virtual
+    async def scenario() -> None:
+        election = Election()
+        first = election.candidate("a")
+        await asyncio.sleep(20.0)
+        left = [100.0]
+        setattr(election.network, way, lambda call: left.pop() if left and call.verb == "replace" else 0.0)
+        await asyncio.sleep(60.0)
+        assert left == []
+        assert first.leads
+        assert not first.is_lost
+
+    scenario()
+
+
+@virtual
+async def test_an_answer_that_nobody_expects_ends_no_leader_silently() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await asyncio.sleep(20.0)
+    election.network.refuse = lambda _: KeyError("metadata")
+    await asyncio.sleep(TIMING.renew_deadline + LONGEST_PAUSE)
+    assert first.is_lost
+
+
+@virtual
+async def test_a_leader_whose_lease_another_took_is_lost() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await asyncio.sleep(20.0)
+    election.server.edit(LEASES, "default", "leader", lambda obj: obj["spec"].update(holderIdentity="z"))
+    await asyncio.sleep(LONGEST_PAUSE)
+    assert first.is_lost
+    assert election.lease["spec"]["holderIdentity"] == "z"
+
+
+@virtual
+async def test_a_lease_that_somebody_labels_is_kept() -> None:
+    election = Election()
+    first = election.candidate("a")
+    for number in range(20):
+        await asyncio.sleep(1.0)
+        label = {"metadata": {"labels": {"seen": str(number)}}}
+        election.server.store.patch(LEASES, "default", "leader", label)
+    assert first.leads
+
+
+@virtual
+async def test_a_deleted_lease_makes_no_second_leader() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    await asyncio.sleep(20.0)
+    election.server.store.delete(LEASES, "default", "leader")
+    await asyncio.sleep(LONGEST_PAUSE)
+    assert first.is_lost
+    await asyncio.sleep(TIMING.duration + LONGEST_PAUSE)
+    assert second.leads
+
+
+@virtual
+async def test_wall_clocks_do_not_matter() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    for seconds in (3600.0, -7200.0, 86400.0):
+        await asyncio.sleep(10.0)
+        election.clock.jump(seconds)
+    await asyncio.sleep(10.0)
+    assert (first.leads, second.leads, first.is_lost) == (True, False, False)
+
+
+@virtual
+async def test_an_empty_lease_is_free() -> None:
+    election = Election()
+    election.server.store.create(LEASES, {"metadata": {"name": "leader", "namespace": "default"}})
+    first = election.candidate("a")
+    await asyncio.sleep(0.1)
+    assert first.leads
+    assert election.lease["spec"]["leaseTransitions"] == 1
+
+
+@virtual
+async def test_a_standby_goes_on_while_the_server_is_away() -> None:
+    election = Election()
+    election.network.refuse = lambda _: Unanswered("away")
+    first = election.candidate("a")
+    await asyncio.sleep(60.0)
+    assert len(election.network.calls) > 30
+    election.network.refuse = lambda _: None
+    await asyncio.sleep(LONGEST_PAUSE)
+    assert first.leads
+
+
+MOST_DELAY = 0.6
+"""Of a way in one direction, in seconds: a round trip stays far below the deadline of a renewal."""
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.4, 1.1, 3.0, 7.0, 13.0]),
+        st.sampled_from(["crash", "crash", "start", "start", "cut", "mend", "late", "lose", "jump", "release"]),
+        st.integers(0, 2),
+    ),
+    max_size=25,
+)
+
+
+class Storm:
+    """A handful of processes to which things happen."""
+
+    def __init__(self, seed: int) -> None:
+        self.election = Election()
+        self.random = Random(seed)
+        self.processes: dict[int, Candidate] = {}
+        self.starts = 0
+        network = self.election.network
+        network.there = network.back = lambda _: self.random.random() * MOST_DELAY
+
+    def start(self, slot: int) -> None:
+        """Start a process where none runs."""
+        if slot not in self.processes or self.processes[slot].task.done():
+            self.starts += 1
+            self.processes[slot] = self.election.candidate(f"p{slot}-{self.starts}")
+
+    async def happen(self, what: str, slot: int) -> None:
+        """Let something happen to a process."""
+        self.start(slot)
+        process, network = self.processes[slot], self.election.network
+        if what == "crash":
+            process.crash()
+            del self.processes[slot]
+        elif what == "cut":
+            network.broken.add(process.name)
+        elif what == "mend":
+            network.broken.clear()
+        elif what in ("late", "lose"):
+            self._spoil_next(process.name, what)
+        elif what == "jump":
+            self.election.clock.jump(self.random.uniform(-1e5, 1e5))
+        elif what == "release":
+            await process.elector.release()
+
+    def _spoil_next(self, name: str, what: str) -> None:
+        left: list[Exception] = [Late(self.random.uniform(0.1, 30.0)) if what == "late" else Unanswered("lost")]
+        self.election.network.refuse = lambda call: left.pop() if left and call.client == name else None
+
+
+@given(EVENTS, st.integers(0, 2**16))
+def test_there_are_never_two_leaders_and_one_comes_within_a_bound(
+    events: list[tuple[float, str, int]], seed: int
+) -> None:
+    @virtual
+    async def scenario() -> None:
+        storm = Storm(seed)
+        for pause, what, slot in events:
+            await asyncio.sleep(pause)
+            await storm.happen(what, slot)
+        storm.election.network.broken.clear()
+        storm.election.network.refuse = lambda _: None
+        for slot in (0, 1):
+            storm.start(slot)
+        # What is still under way may renew a dead leader's Lease once more.
+        await asyncio.sleep(40.0)
+        bound = TIMING.duration + 2 * LONGEST_PAUSE + 6 * MOST_DELAY
+        await asyncio.sleep(bound)
+        for slot in (0, 1):
+            storm.start(slot)
+        await asyncio.sleep(bound)
+        assert len(storm.election.leaders) == 1
+        for process in storm.processes.values():
+            assert not process.task.done() or process.task.cancelled() or process.task.exception() is None
+
+    scenario()
+
+
+@given(st.floats(0.0, 60.0), st.integers(0, 2**16))
+def test_a_takeover_is_bounded(crash_time: float, seed: int) -> None:
+    @virtual
+    async def scenario() -> None:
+        storm = Storm(seed)
+        storm.start(0)
+        await asyncio.sleep(5.0)
+        storm.start(1)
+        await asyncio.sleep(5.0 + crash_time)
+        storm.processes[0].crash()
+        crash = asyncio.get_running_loop().time()
+        await asyncio.sleep(60.0)
+        least = TIMING.duration - LONGEST_PAUSE - 2 * MOST_DELAY
+        most = TIMING.duration + 2 * LONGEST_PAUSE + 6 * MOST_DELAY
+        assert least <= storm.election.takeover_seconds(crash) <= most
+
+    scenario()
