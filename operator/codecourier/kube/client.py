@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 import orjson
 
 from codecourier.kube.access import Access
-from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent
+from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
 from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status
 
@@ -132,18 +132,10 @@ class AiohttpKube:
         trim = self._trims.get(resource)
         while True:
             page = await self._call("GET", resource.path(namespace), query=query, seconds=self._timing.page)
-            for item in page["items"] or ():
-                # Who set which field is up to half of an object, and of all pages together too much to hold.
-                item["metadata"].pop("managedFields", None)
-                if trim is not None:
-                    trim(item)
-            # The items of a list come without the two fields that say what they are.
-            items += [
-                {"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"] or ()
-            ]
-            token = page["metadata"].get("continue")
+            found, version, token = _page(page, resource, trim)
+            items += found
             if not token:
-                return ListResult(items, page["metadata"]["resourceVersion"])
+                return ListResult(items, version)
             query = {key: value for key, value in query.items() if key != "resourceVersion"} | {"continue": token}
 
     async def create(self, resource: Resource, obj: Json) -> Json:
@@ -320,10 +312,33 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 def _event(line: bytes) -> WatchEvent:
     body = _parsed(line, "an event of a watch")
-    if body["type"] == "ERROR":
-        status = body["object"]
-        raise error_from_status(int(status.get("code") or 500), status)
-    return WatchEvent(body["type"], body["object"])
+    type_, obj = body.get("type"), body.get("object")
+    if not isinstance(type_, str) or not isinstance(obj, dict):
+        raise _misshapen("an event of a watch")
+    if type_ == "ERROR":
+        code = obj.get("code")
+        raise error_from_status(code if isinstance(code, int) else 500, obj)
+    return WatchEvent(cast("WatchEventType", type_), obj)
+
+
+def _page(page: Json, resource: Resource, trim: Trim | None) -> tuple[list[Json], str, str | None]:
+    try:
+        metadata = page["metadata"]
+        found = page["items"] or []
+        for item in found:
+            # Who set which field is up to half of an object, and of all pages together too much to hold.
+            item["metadata"].pop("managedFields", None)
+            if trim is not None:
+                trim(item)
+        # The items of a list come without the two fields that say what they are.
+        items = [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in found]
+        return items, metadata["resourceVersion"], metadata.get("continue")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _misshapen(f"a list of {resource.plural}") from error
+
+
+def _misshapen(what: str) -> ServerError:
+    return ServerError(200, "InternalError", f"{what}: the answer is not of the expected shape")
 
 
 def _parsed(body: bytes, what: str) -> Json:
@@ -332,7 +347,7 @@ def _parsed(body: bytes, what: str) -> Json:
     except orjson.JSONDecodeError as error:
         raise Unanswered(f"{what}: the answer is no JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ServerError(200, "InternalError", f"{what}: the answer is no JSON object")
+        raise _misshapen(what)
     return value
 
 
@@ -349,7 +364,7 @@ def _status_of(body: bytes) -> Json:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdecimal() else None
 
 
 def _is_gone(answer: Json) -> bool:

@@ -67,7 +67,9 @@ class ApiError(KubeError):
 
     def has_cause(self, reason: str) -> bool:
         """Tell whether the details give this cause, such as `NamespaceTerminating` for a refused creation."""
-        return any(cause.get("reason") == reason for cause in self.details.get("causes") or ())
+        causes = self.details.get("causes")
+        found = causes if isinstance(causes, list) else []
+        return any(isinstance(cause, dict) and cause.get("reason") == reason for cause in found)
 
 
 class NotFound(ApiError):
@@ -130,10 +132,13 @@ def error_from_status(code: int, body: Mapping[str, Any], retry_after: float | N
         The `Retry-After` header in seconds.
     """
     reason = str(body.get("reason") or "")
-    details = body.get("details") or {}
+    details = body.get("details")
+    if not isinstance(details, dict):
+        # A proxy in between may answer in a JSON of its own.
+        details = {}
     kind = ServerError if code >= 500 else _BY_STATUS.get(code, ApiError)  # noqa: PLR2004
     if reason == "AlreadyExists":
         kind = AlreadyExists
-    if retry_after is None and "retryAfterSeconds" in details:
-        retry_after = float(details["retryAfterSeconds"])
+    if retry_after is None and isinstance(seconds := details.get("retryAfterSeconds"), int):
+        retry_after = float(seconds)
     return kind(code, reason, str(body.get("message") or "no message"), details, retry_after)
