@@ -169,10 +169,16 @@ class Executor:
         except NotFound:
             cache.note_delete(metadata["namespace"], metadata["name"], metadata["uid"])
             return
-        if not finalizers and written["metadata"].get("deletionTimestamp"):
+        if _is_removed(written["metadata"]):
             cache.note_delete(metadata["namespace"], metadata["name"], metadata["uid"])
         else:
             cache.note_write(written)
+
+
+def _is_removed(metadata: Json) -> bool:
+    """Tell whether a write that left this was the last: a pod without finalizers may still wait for its node."""
+    is_deleting = metadata.get("deletionTimestamp") is not None
+    return is_deleting and not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
 
 
 def _finalizers(obj: Json) -> list[str]:

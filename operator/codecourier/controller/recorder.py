@@ -14,7 +14,11 @@ from codecourier.kube.errors import AlreadyExists, KubeError
 __all__ = ["Recorder"]
 
 _LOGGER = logging.getLogger(__name__)
-_NOTE_LENGTH = 1000
+_NOTE_BYTES = 1024
+"""Bounds of the API server: of an Event that breaks one nothing is seen at all."""
+
+_INSTANCE_LENGTH = 128
+_NAME_LENGTH = 200
 _CONTROLLER = "codecourier.dev/operator"
 
 
@@ -44,7 +48,7 @@ class Recorder:
         body: Json = {
             "apiVersion": EVENTS.api_version,
             "kind": "Event",
-            "metadata": {"name": f"{metadata['name'][:200]}.{digest}", "namespace": metadata["namespace"]},
+            "metadata": {"name": f"{_shortened(metadata['name'])}.{digest}", "namespace": metadata["namespace"]},
             "regarding": {
                 "apiVersion": obj["apiVersion"],
                 "kind": obj["kind"],
@@ -55,10 +59,10 @@ class Recorder:
             },
             "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": _CONTROLLER,
-            "reportingInstance": self._instance,
+            "reportingInstance": self._instance[:_INSTANCE_LENGTH],
             "action": "Reconcile",
             "reason": event.reason,
-            "note": event.message[:_NOTE_LENGTH],
+            "note": event.message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
             "type": "Warning" if event.is_warning else "Normal",
         }
         try:
@@ -67,3 +71,8 @@ class Recorder:
             return
         except KubeError as error:
             _LOGGER.info("an Event about %s/%s was not posted: %s", metadata["namespace"], metadata["name"], error)
+
+
+def _shortened(name: str) -> str:
+    # What is left of a name that was cut must still end as a name may.
+    return name[:_NAME_LENGTH].rstrip("-.")

@@ -1,0 +1,132 @@
+"""Events: posted once, within the API server's bounds, and never in the way of the work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codecourier.controller.recorder import Recorder
+from codecourier.core.intents import Event
+from codecourier.kube.api import EVENTS, Json
+from codecourier.kube.errors import ApiError, Forbidden, KubeError, Unanswered
+from tests.simulation.apiserver import ApiServer
+from tests.simulation.clock import WallClock, virtual
+from tests.simulation.network import Call, Network
+
+OBJECT: Json = {
+    "apiVersion": "codecourier.dev/v1alpha1",
+    "kind": "Run",
+    "metadata": {"name": "fix", "namespace": "default", "uid": "u", "resourceVersion": "5"},
+}
+
+
+class Refusing(Network):
+    """A network that refuses every call, where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(1))
+        self.answer: Callable[[], KubeError | None] = lambda: None
+
+    async def before(self, call: Call) -> None:
+        error = self.answer()
+        if error is not None:
+            raise error
+        await super().before(call)
+
+
+class World:
+    """A server and a recorder. Make it inside the running loop."""
+
+    def __init__(self, instance: str = "operator-1") -> None:
+        now = WallClock(asyncio.get_running_loop()).now
+        self.network = Refusing()
+        self.server = ApiServer(now=now, random=Random(1))
+        self.recorder = Recorder(self.server.client("operator", self.network), instance, now)
+
+    @property
+    def events(self) -> list[Json]:
+        """The Events that are there."""
+        return [stored.obj for stored in self.server.store.list(EVENTS)]
+
+
+@virtual
+async def test_an_event_says_what_happened_to_what() -> None:
+    world = World()
+    await world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    (found,) = world.events
+    assert found["regarding"] == {
+        "apiVersion": "codecourier.dev/v1alpha1",
+        "kind": "Run",
+        "name": "fix",
+        "namespace": "default",
+        "uid": "u",
+        "resourceVersion": "5",
+    }
+    said = {key: found[key] for key in ("reason", "note", "type", "action", "reportingInstance", "eventTime")}
+    assert said == {
+        "reason": "Completed",
+        "note": "It is done.",
+        "type": "Normal",
+        "action": "Reconcile",
+        "reportingInstance": "operator-1",
+        "eventTime": found["eventTime"],
+    }
+    assert found["metadata"]["namespace"] == "default"
+    assert found["metadata"]["name"].startswith("fix.")
+
+
+@virtual
+async def test_the_same_event_comes_once_and_another_one_too() -> None:
+    world = World()
+    for _ in range(2):
+        await world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    assert len(world.events) == 1
+    later = OBJECT | {"metadata": OBJECT["metadata"] | {"resourceVersion": "6"}}
+    await world.recorder.record(later, Event("Completed", "It is done."))
+    await world.recorder.record(OBJECT, Event("AgentFailed", "It is not.", is_warning=True))
+    assert [event["type"] for event in world.events].count("Warning") == 1
+    assert len(world.events) == 3
+
+
+NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?){0,4}", fullmatch=True)
+
+
+@given(name=NAMES, message=st.text(max_size=1500), instance=st.text("abc-", min_size=1, max_size=253))
+def test_no_event_breaks_the_servers_bounds(name: str, message: str, instance: str) -> None:
+    @virtual
+    async def scenario() -> None:
+        world = World(instance)
+        await world.recorder.record(
+            OBJECT | {"metadata": OBJECT["metadata"] | {"name": name}}, Event("Completed", message)
+        )
+        (found,) = world.events
+        assert message.startswith(found["note"])
+        assert len(found["note"]) >= min(len(message), 255)
+        label = found["metadata"]["name"].rpartition(".")[0]
+        assert name.startswith(label)
+        assert label[-1].isalnum()
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    "error", [Unanswered("no answer"), Forbidden(403, "Forbidden", "no"), ApiError(422, "Invalid", "no")], ids=repr
+)
+def test_an_event_that_cannot_be_posted_stops_nothing(error: KubeError, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    @virtual
+    async def scenario() -> None:
+        world = World()
+        world.network.answer = lambda: error
+        await world.recorder.record(OBJECT, Event("Completed", "It is done."))
+        assert world.events == []
+
+    scenario()
+    assert "an Event about default/fix was not posted" in caplog.text
