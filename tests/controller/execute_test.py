@@ -1,0 +1,345 @@
+"""Carrying plans out: in their order, each once, and up to the first thing that does not work."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from codecourier.controller.execute import ForeignObjectError
+from codecourier.controller.kinds import RUNS, SANDBOXES
+from codecourier.controller.wakes import WorkKey
+from codecourier.core.intents import Create, CreatePod, Delete, Event, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
+from codecourier.core.reasons import Reason
+from codecourier.kube.api import EVENTS, PODS, SECRETS, Json
+from codecourier.kube.errors import Conflict, Forbidden, Invalid, ServerError, Unanswered
+from codecourier.resources.meta import ObjectMeta, OwnerReference
+from codecourier.resources.run import RunPhase
+from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
+from tests.simulation.clock import virtual
+from tests.simulation.forge import URL
+from tests.support.desk import NAMESPACE, Desk
+
+KEY = WorkKey(RUNS, NAMESPACE, "fix")
+
+
+def sandbox_of(run: Json, name: str = "fix-1") -> Sandbox:
+    metadata = run["metadata"]
+    owner = OwnerReference(
+        api_version=run["apiVersion"],
+        kind="Run",
+        name=metadata["name"],
+        uid=metadata["uid"],
+        controller=True,
+        block_owner_deletion=True,
+    )
+    labels = {LABEL_RUN_UID: metadata["uid"]}
+    return Sandbox(
+        metadata=ObjectMeta(name=name, namespace=NAMESPACE, labels=labels, owner_references=(owner,)),
+        spec=SandboxSpec(run_ref=SandboxRun(name="fix", uid=metadata["uid"]), attempt=1, try_number=1),
+    )
+
+
+def pod_manifest(name: str = "fix-1", **labels: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {LABEL_MANAGED: "true", **labels}},
+        "spec": {"containers": [{"name": "agent", "image": "busybox"}]},
+    }
+
+
+async def carry_out(desk: Desk, **parts: Any) -> None:
+    obj, model = desk.run()
+    status = parts.pop("phase", None)
+    plan = Plan(status=model.status.updated(phase=status) if status else None, **parts)
+    await desk.executor.execute(KEY, obj, model, plan)
+
+
+def desk_with_run(**metadata: Any) -> Desk:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret()
+    desk.make_run()
+    if metadata:
+        desk.server.store.patch(RUNS, NAMESPACE, "fix", {"metadata": metadata})
+    desk.refresh()
+    return desk
+
+
+@virtual
+async def test_a_plan_that_wants_nothing_calls_nobody() -> None:
+    desk = desk_with_run()
+    obj, model = desk.run()
+    await desk.executor.execute(KEY, obj, model, Plan(status=model.status, events=(Event("Completed", "x"),)))
+    assert desk.wire.calls == []
+
+
+@virtual
+async def test_everything_is_done_in_its_order() -> None:
+    desk = desk_with_run(finalizers=[FINALIZER])
+    old = desk.make_sandbox(desk.run()[0], "old")
+    desk.make_secret("fix-token", read="a")
+    desk.refresh()
+    run, _ = desk.run()
+    await carry_out(
+        desk,
+        phase=RunPhase.RUNNING,
+        creates=(Create(sandbox_of(run)),),
+        deletes=(Delete("Sandbox", NAMESPACE, "old", old["metadata"]["uid"]),),
+        effects=(RevokeTokens(NAMESPACE, "fix-token", is_forced=True),),
+        events=(Event("Running", "It runs."),),
+        release_finalizer=True,
+    )
+    assert [(verb, kind) for verb, kind, _ in desk.wire.done()] == [
+        ("replace_status", "Run"),
+        ("create", "Sandbox"),
+        ("delete", "Sandbox"),
+        ("get", "Secret"),
+        ("delete", "Secret"),
+        ("patch", "Run"),
+        ("create", "Event"),
+    ]
+    obj, model = desk.run()
+    assert obj == desk.server.store.get(RUNS, NAMESPACE, "fix").obj, "own writes are known before the watch tells"
+    assert model.status.phase is RunPhase.RUNNING
+    assert FINALIZER not in model.metadata.finalizers
+    assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is not None
+    assert desk.store.raw(SANDBOXES, NAMESPACE, "old") is None
+
+
+@virtual
+async def test_a_finalizer_comes_before_and_without_everything_else() -> None:
+    desk = desk_with_run(finalizers=["example.com/other"])
+    await carry_out(desk, phase=RunPhase.RUNNING, add_finalizer=True, creates=(Create(sandbox_of(desk.run()[0])),))
+    assert desk.wire.done() == [("patch", "Run", "fix")]
+    assert desk.run()[0]["metadata"]["finalizers"] == ["example.com/other", FINALIZER]
+
+
+@virtual
+async def test_nothing_happens_when_the_claim_fails() -> None:
+    desk = desk_with_run()
+    desk.server.store.patch(RUNS, NAMESPACE, "fix", {"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(Conflict):
+        await carry_out(desk, phase=RunPhase.RUNNING, creates=(Create(sandbox_of(desk.run()[0])),))
+    assert desk.wire.done() == [("replace_status", "Run", "fix")]
+    assert not desk.has(SANDBOXES, "fix-1")
+
+
+@virtual
+async def test_a_run_made_again_is_not_claimed() -> None:
+    desk = desk_with_run()
+    desk.server.store.delete(RUNS, NAMESPACE, "fix")
+    desk.make_run()
+    with pytest.raises(Conflict):
+        await carry_out(desk, phase=RunPhase.RUNNING)
+
+
+@virtual
+async def test_the_shared_object_is_not_changed() -> None:
+    desk = desk_with_run()
+    obj, _ = desk.run()
+    before = copy.deepcopy(obj)
+    await carry_out(desk, phase=RunPhase.RUNNING)
+    assert obj == before
+
+
+@virtual
+async def test_what_was_made_by_an_unanswered_call_is_accepted() -> None:
+    desk = desk_with_run()
+    run, _ = desk.run()
+    desk.wire.lose = lambda call: Unanswered("lost") if call.verb == "create" else None
+    with pytest.raises(Unanswered):
+        await carry_out(desk, creates=(Create(sandbox_of(run)),))
+    desk.wire.lose = lambda _: None
+    await carry_out(desk, creates=(Create(sandbox_of(run)),))
+    assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is not None
+
+
+@virtual
+async def test_a_name_that_somebody_else_took_is_not_ours() -> None:
+    desk = desk_with_run()
+    run, _ = desk.run()
+    desk.make_sandbox(run)
+    with pytest.raises(ForeignObjectError, match="Sandbox default/fix-1 is there already"):
+        await carry_out(desk, creates=(Create(sandbox_of(run)),))
+    assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is None
+
+
+@virtual
+async def test_only_the_object_that_was_meant_is_deleted() -> None:
+    desk = desk_with_run()
+    old = desk.make_pod("fix-1", labels={LABEL_MANAGED: "true"})
+    desk.refresh()
+    desk.server.store.delete(PODS, NAMESPACE, "fix-1")
+    desk.make_pod("fix-1", labels={LABEL_MANAGED: "true"})
+    with pytest.raises(Conflict):
+        await carry_out(desk, deletes=(Delete("Pod", NAMESPACE, "fix-1", old["metadata"]["uid"]),))
+    assert desk.has(PODS, "fix-1")
+
+
+@virtual
+async def test_what_is_gone_already_is_deleted() -> None:
+    desk = desk_with_run()
+    await carry_out(desk, deletes=(Delete("Pod", NAMESPACE, "none", "u"), Delete("Sandbox", NAMESPACE, "none", "u")))
+    assert len(desk.wire.calls) == 2
+
+
+@virtual
+async def test_what_waits_for_its_node_is_known_to_go() -> None:
+    desk = desk_with_run()
+    pod = desk.make_pod("fix-1", node="n", labels={LABEL_MANAGED: "true"})
+    desk.refresh()
+    await carry_out(desk, deletes=(Delete("Pod", NAMESPACE, "fix-1", pod["metadata"]["uid"]),))
+    known = desk.store.raw(PODS, NAMESPACE, "fix-1")
+    assert known is not None
+    assert known["metadata"]["deletionTimestamp"]
+
+
+def held_pod(desk: Desk, *, grace_seconds: int) -> Json:
+    pod = desk.make_pod("fix-1", node="n", labels={LABEL_MANAGED: "true"}, finalizers=[FINALIZER])
+    desk.server.store.delete(PODS, NAMESPACE, "fix-1", grace_seconds=grace_seconds)
+    desk.refresh()
+    return pod
+
+
+@virtual
+async def test_a_pod_that_loses_its_last_hold_is_gone() -> None:
+    desk = desk_with_run()
+    pod = held_pod(desk, grace_seconds=0)
+    await carry_out(desk, deletes=(ReleasePod(NAMESPACE, "fix-1", pod["metadata"]["uid"]),))
+    assert not desk.has(PODS, "fix-1")
+    assert desk.store.raw(PODS, NAMESPACE, "fix-1") is None
+
+
+@virtual
+async def test_a_released_pod_that_waits_for_its_node_is_still_there() -> None:
+    desk = desk_with_run()
+    pod = held_pod(desk, grace_seconds=30)
+    await carry_out(desk, deletes=(ReleasePod(NAMESPACE, "fix-1", pod["metadata"]["uid"]),))
+    assert desk.has(PODS, "fix-1")
+    known = desk.store.raw(PODS, NAMESPACE, "fix-1")
+    assert known is not None
+    assert "finalizers" not in known["metadata"]
+
+
+@virtual
+async def test_a_pod_made_again_is_not_released() -> None:
+    desk = desk_with_run()
+    desk.make_pod("fix-1", labels={LABEL_MANAGED: "true"}, finalizers=[FINALIZER])
+    desk.refresh()
+    await carry_out(desk, deletes=(ReleasePod(NAMESPACE, "fix-1", "old"),))
+    assert desk.wire.calls == []
+
+
+@virtual
+async def test_a_pod_that_went_before_it_was_released_is_forgotten() -> None:
+    desk = desk_with_run()
+    pod = desk.make_pod("fix-1", labels={LABEL_MANAGED: "true"}, finalizers=[FINALIZER])
+    desk.refresh()
+    desk.server.store.patch(PODS, NAMESPACE, "fix-1", {"metadata": {"finalizers": None}})
+    desk.server.store.delete(PODS, NAMESPACE, "fix-1")
+    await carry_out(desk, deletes=(ReleasePod(NAMESPACE, "fix-1", pod["metadata"]["uid"]),))
+    assert desk.store.raw(PODS, NAMESPACE, "fix-1") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (Forbidden(403, "Forbidden", "exceeded quota: few"), False),
+        (Forbidden(403, "Forbidden", "violates PodSecurity"), True),
+        (Invalid(422, "Invalid", "spec is wrong"), True),
+    ],
+    ids=["quota", "admission", "validation"],
+)
+def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_final: bool) -> None:
+    @virtual
+    async def scenario() -> None:
+        desk = desk_with_run()
+        create = CreatePod(pod_manifest(), name="fix-1", namespace=NAMESPACE)
+        desk.wire.refuse = lambda call: error if call.resource == PODS else None
+        await carry_out(desk, creates=(create,))
+        problem: Any = desk.backlog.problems(KEY)[create]
+        assert (problem.reason, problem.is_final) == (Reason.POD_REFUSED, is_final)
+        desk.wire.calls.clear()
+        await carry_out(desk, creates=(create,))
+        assert desk.wire.calls == [], "not before its time"
+
+    scenario()
+
+
+@virtual
+async def test_a_pod_that_a_broken_server_did_not_make_is_an_error() -> None:
+    desk = desk_with_run()
+    create = CreatePod(pod_manifest(), name="fix-1", namespace=NAMESPACE)
+    desk.wire.refuse = lambda call: ServerError(500, "", "broken") if call.resource == PODS else None
+    with pytest.raises(ServerError):
+        await carry_out(desk, creates=(create,))
+    assert desk.backlog.problems(KEY) == {}
+    desk.wire.refuse = lambda _: None
+    await carry_out(desk, creates=(create,))
+    assert desk.store.raw(PODS, NAMESPACE, "fix-1") is not None
+
+
+@virtual
+async def test_an_effect_that_fails_is_noted_and_not_tried_before_its_time() -> None:
+    desk = Desk(is_app=True)
+    desk.make_project()
+    sandbox = desk.make_sandbox(desk.make_run())
+    desk.refresh()
+    effect = MintTokens(NAMESPACE, "fix-1", sandbox["metadata"]["uid"], URL, "fix-1-token")
+    desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
+    for _ in range(2):
+        await carry_out(desk, effects=(effect,))
+    assert len([call for call in desk.wire.calls if call.client.endswith("@forge")]) == 1
+    problem: Any = desk.backlog.problems(KEY)[effect]
+    assert problem.reason is Reason.FORGE_UNAVAILABLE
+
+
+@virtual
+async def test_minted_tokens_lie_in_a_secret_of_the_sandbox() -> None:
+    desk = Desk(is_app=True)
+    desk.make_project()
+    sandbox = desk.make_sandbox(desk.make_run())
+    desk.refresh()
+    uid = sandbox["metadata"]["uid"]
+    await carry_out(desk, effects=(MintTokens(NAMESPACE, "fix-1", uid, URL, "fix-1-token"),))
+    secret = desk.server.store.get(SECRETS, NAMESPACE, "fix-1-token").obj
+    assert set(secret["data"]) == {"read", "write"}
+    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [uid]
+    known = desk.store.raw(SECRETS, NAMESPACE, "fix-1-token")
+    assert known is not None
+    assert known["metadata"]["resourceVersion"] == secret["metadata"]["resourceVersion"]
+    assert "data" not in known, "no token lies in the caches"
+    assert not [token for token in desk.forge.tokens.values() if token.is_revoked]
+
+
+@virtual
+async def test_tokens_whose_secret_is_there_already_are_ended() -> None:
+    desk = Desk(is_app=True)
+    desk.make_project()
+    sandbox = desk.make_sandbox(desk.make_run())
+    desk.make_secret("fix-1-token", read="a", write="b")
+    desk.refresh()
+    await carry_out(desk, effects=(MintTokens(NAMESPACE, "fix-1", sandbox["metadata"]["uid"], URL, "fix-1-token"),))
+    assert [token.is_revoked for token in desk.forge.tokens.values()] == [True, True]
+
+
+@virtual
+async def test_a_lost_event_is_no_error() -> None:
+    desk = desk_with_run()
+    desk.wire.refuse = lambda call: Unanswered("lost") if call.resource == EVENTS else None
+    await carry_out(desk, phase=RunPhase.RUNNING, events=(Event("Running", "It runs."),))
+    assert desk.run()[1].status.phase is RunPhase.RUNNING
+
+
+@virtual
+async def test_a_finalizer_that_was_taken_off_ends_an_object_that_goes() -> None:
+    desk = desk_with_run(finalizers=[FINALIZER])
+    desk.server.store.delete(RUNS, NAMESPACE, "fix")
+    desk.refresh()
+    await carry_out(desk, release_finalizer=True)
+    assert not desk.has(RUNS, "fix")
+    assert desk.store.raw(RUNS, NAMESPACE, "fix") is None

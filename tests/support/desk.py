@@ -1,0 +1,171 @@
+"""What the parts of the controller work with, put together over the simulated API server and forge."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from codecourier.controller.backlog import Backlog
+from codecourier.controller.credentials import AppIdentity, Credentials
+from codecourier.controller.effects import Effects
+from codecourier.controller.execute import Executor
+from codecourier.controller.kinds import CACHED, PROJECTS, RUNS, SANDBOXES, WORKFLOWS
+from codecourier.controller.observe import Observer
+from codecourier.controller.recorder import Recorder
+from codecourier.controller.store import Store
+from codecourier.core.naming import FINALIZER
+from codecourier.github.secret import Secret
+from codecourier.kube.api import PODS, SECRETS, Json, Resource
+from codecourier.kube.errors import ApiError
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+from tests.simulation.apiserver import ApiServer
+from tests.simulation.clock import WallClock
+from tests.simulation.forge import URL, ForgeClient, ForgeServer
+from tests.simulation.network import Call, Network
+from tests.simulation.schema import load_definitions
+
+__all__ = ["TOKEN", "Desk", "Wire"]
+
+NAMESPACE = "default"
+TOKEN = "cc-canary-personal"
+_CRDS = Path(__file__).resolve().parents[2] / "crds"
+_CLIENT = "operator"
+
+
+class Wire(Network):
+    """A network that notes the calls of the operator and refuses those that it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(1))
+        self.calls: list[Call] = []
+        self.refuse: Callable[[Call], Exception | None] = lambda _: None
+        self.lose: Callable[[Call], Exception | None] = lambda _: None
+
+    async def before(self, call: Call) -> None:
+        """See `Network.before`."""
+        self.calls.append(call)
+        error = self.refuse(call)
+        if error is not None:
+            raise error
+        await super().before(call)
+
+    async def after(self, call: Call, error: ApiError | None) -> None:
+        """See `Network.after`."""
+        lost = self.lose(call)
+        if lost is not None:
+            raise lost
+        await super().after(call, error)
+
+    def done(self) -> list[tuple[str, str, str]]:
+        """Return verb, kind and name of each call."""
+        return [(call.verb, call.resource.kind, call.name) for call in self.calls]
+
+
+class Desk:
+    """The parts, with caches that `refresh` fills. Make it inside the running loop.
+
+    Parameters
+    ----------
+    is_app
+        Whether repositories are reached by a GitHub App instead of a personal token.
+    """
+
+    def __init__(self, *, is_app: bool = False) -> None:
+        self.clock = WallClock(asyncio.get_running_loop())
+        now = self.clock.now
+        self.wire = Wire()
+        self.server = ApiServer(now=now, random=Random(1), definitions=load_definitions(_CRDS))
+        self.forge = ForgeServer(now, "" if is_app else TOKEN)
+        self.api = self.server.client(_CLIENT, self.wire)
+        self.store = Store()
+        app = AppIdentity(1, Secret("cc-canary-key"), "forge.test") if is_app else None
+        self.credentials = Credentials(self.api, self.store, app)
+        self.forge_client = ForgeClient(self.forge, _CLIENT, self.wire)
+        self.observer = Observer(self.api, self.forge_client, self.credentials)
+        self.effects = Effects(self.api, self.store, self.forge_client, self.credentials, None)
+        self.backlog = Backlog(now, Random(1))
+        self.executor = Executor(self.api, self.store, self.effects, Recorder(self.api, "operator", now), self.backlog)
+        self._is_app = is_app
+
+    def make(self, resource: Resource, name: str, spec: Json, **metadata: Any) -> Json:
+        """Make an object, past network and caches."""
+        body = {"metadata": {"name": name, "namespace": NAMESPACE, **metadata}, "spec": spec}
+        return self.server.store.create(resource, body).copy()
+
+    def make_project(self, **repository: Any) -> Json:
+        """Make the Project, with the forge's only repository."""
+        access: Json = {"app": {"installationId": 1}} if self._is_app else {"credentialRef": {"name": "token"}}
+        entry = {"url": URL, "isDefault": True, **(repository or access)}
+        return self.make(PROJECTS, "default", {"repositories": [entry]}, finalizers=[FINALIZER])
+
+    def make_secret(self, name: str = "token", labels: dict[str, str] | None = None, **data: str) -> Json:
+        """Make a Secret."""
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in (data or {"token": TOKEN}).items()}
+        body = {"metadata": {"name": name, "namespace": NAMESPACE, "labels": labels or {}}, "data": encoded}
+        return self.server.store.create(SECRETS, body).copy()
+
+    def make_workflow(self, name: str = "scripted") -> Json:
+        """Make a Workflow."""
+        return self.make(WORKFLOWS, name, {"image": "busybox", "agent": {"command": ["true"]}})
+
+    def make_run(self, name: str = "fix", **spec: Any) -> Json:
+        """Make a Run."""
+        return self.make(RUNS, name, {"workflowRef": {"name": "scripted"}, "prompt": "Mend it.", **spec})
+
+    def make_sandbox(self, run: Json, name: str = "fix-1", **metadata: Any) -> Json:
+        """Make a Sandbox of a Run."""
+        spec = {
+            "runRef": {"name": run["metadata"]["name"], "uid": run["metadata"]["uid"]},
+            "attempt": 1,
+            "tryNumber": 1,
+        }
+        return self.make(SANDBOXES, name, spec, **metadata)
+
+    def make_pod(self, name: str, owner: Json | None = None, *, node: str | None = None, **metadata: Any) -> Json:
+        """Make a pod."""
+        spec: Json = {"containers": [{"name": "agent", "image": "busybox"}]}
+        if node is not None:
+            spec["nodeName"] = node
+        if owner is not None:
+            metadata["ownerReferences"] = [self.reference(owner)]
+        return self.make(PODS, name, spec, **metadata)
+
+    @staticmethod
+    def reference(obj: Json) -> Json:
+        """Return a reference to an owner."""
+        metadata = obj["metadata"]
+        return {
+            "apiVersion": obj["apiVersion"],
+            "kind": obj["kind"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+    def refresh(self) -> None:
+        """Make the caches equal to the server."""
+        for kind in CACHED:
+            items = [stored.copy() for stored in self.server.store.list(kind.resource, None, kind.label_selector)]
+            self.store.cache(kind.resource).replace_all(items, str(self.server.store.version))
+
+    def has(self, resource: Resource, name: str) -> bool:
+        """Tell whether an object is there."""
+        return self.server.store.find((resource, NAMESPACE, name)) is not None
+
+    def run(self, name: str = "fix") -> tuple[Json, Run]:
+        """Return a Run as the caches have it."""
+        obj = self.store.raw(RUNS, NAMESPACE, name)
+        assert obj is not None
+        return obj, self.store.parse(Run, obj)
+
+    def sandbox(self, name: str = "fix-1") -> tuple[Json, Sandbox]:
+        """Return a Sandbox as the caches have it."""
+        obj = self.store.raw(SANDBOXES, NAMESPACE, name)
+        assert obj is not None
+        return obj, self.store.parse(Sandbox, obj)
