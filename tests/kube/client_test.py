@@ -48,7 +48,7 @@ async def serving(handler: Handler, timing: ClientTiming | None = None, **option
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     configuration = Configuration()
     configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    configuration.api_key = {"authorization": f"Bearer {TOKEN}"}
+    configuration.api_key = {"BearerToken": f"Bearer {TOKEN}"}
     try:
         async with AiohttpKube(Access(configuration), timing=timing, **options) as api:
             yield api

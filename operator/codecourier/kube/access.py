@@ -40,10 +40,9 @@ class Access:
 
     def authorization(self) -> str | None:
         """Return the `Authorization` header as it is now; None where a client certificate says who we are."""
-        header: str | None = self._configuration.get_api_key_with_prefix("authorization")
-        if header is None and self._configuration.username:
-            return str(self._configuration.get_basic_auth_token())
-        return header
+        # The name under which the loader keeps it differs between versions; the package's own client asks like this.
+        found: str | None = self._configuration.auth_settings().get("BearerToken", {}).get("value")
+        return found.strip() if found else None
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return how the server is verified and which certificate we show; None for plain HTTP."""
@@ -95,7 +94,8 @@ def load_access(kubeconfig: Path | None = None, context: str | None = None) -> A
             client_configuration=configuration,
             persist_config=False,
         )
-    except (ConfigException, OSError) as error:
+    except Exception as error:
+        # A file of another shape makes the loader fail in ways of its own, from YAML's to a wrong type's.
         tried.append(f"kubeconfig {kubeconfig or 'from KUBECONFIG or ~/.kube/config'}: {error}")
         raise AccessError("no way to an API server: " + "; ".join(tried)) from error
     return Access(configuration)
