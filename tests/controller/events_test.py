@@ -1,15 +1,20 @@
-"""Kopf's thread: its end is noticed where somebody waits for it."""
+"""Kopf's part: its events wake keys in the operator's own loop, and it goes on whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
+import threading
 from pathlib import Path
 
+import kopf
 import pytest
 import yaml
 
-from codecourier.controller.events import KopfThread
+from codecourier.controller.events import KopfThread, _configure
+from codecourier.controller.kinds import RUNS
+from codecourier.kube.api import Resource
 
 
 def kubeconfig(folder: Path, port: int) -> Path:
@@ -52,3 +57,34 @@ async def test_a_server_that_is_away_ends_nothing_and_stop_does(
         assert not watching.done()
         await asyncio.to_thread(thread.stop)
         await watching
+
+
+async def test_an_event_is_told_in_the_operators_loop() -> None:
+    told: list[tuple[Resource, str, str, str, str, threading.Thread]] = []
+    done = asyncio.Event()
+
+    def tell(resource: Resource, namespace: str, name: str, uid: str, version: str) -> None:
+        told.append((resource, namespace, name, uid, version, threading.current_thread()))
+        done.set()
+
+    waker = KopfThread(asyncio.get_running_loop(), tell)._waker(RUNS)
+    await asyncio.to_thread(waker, namespace="shop", name="fix", uid="u", meta={"resourceVersion": "5"}, body={})
+    await done.wait()
+    assert told == [(RUNS, "shop", "fix", "u", "5", threading.main_thread())]
+
+
+async def test_handlers_of_different_kinds_have_names_of_their_own() -> None:
+    thread = KopfThread(asyncio.get_running_loop(), lambda *_: None)
+    assert thread._waker(RUNS).__name__ == "wake_runs"
+
+
+def test_kopf_writes_nothing_and_never_gives_up() -> None:
+    settings = kopf.OperatorSettings()
+    _configure(settings)
+    assert settings.posting.enabled is False
+    assert settings.scanning.disabled is True
+    backoffs = settings.networking.error_backoffs
+    for _ in range(2):
+        first = list(itertools.islice(backoffs, 1000))  # type: ignore[arg-type]
+        assert len(first) == 1000, "each request begins anew"
+        assert first[0] < first[-1] == max(first) <= 10
