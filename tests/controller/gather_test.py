@@ -1,15 +1,211 @@
-"""What a plan is given of the caches."""
+"""Worlds: what belongs together by UID, and nothing else."""
 
 from __future__ import annotations
 
-from codecourier.controller.gather import gather_project
-from codecourier.controller.kinds import RUNS, WORKFLOWS
+from codecourier.controller.gather import (
+    gather_chain,
+    gather_project,
+    gather_run,
+    gather_sandbox,
+    gather_workflow,
+)
+from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
 from codecourier.controller.store import Store
 from codecourier.core.admission import admit
-from codecourier.kube.api import Resource
+from codecourier.core.naming import (
+    ANNOTATION_TOKEN_EXPIRY,
+    LABEL_MANAGED,
+    LABEL_ORIGIN_UID,
+    LABEL_RUN_UID,
+    token_secret_name,
+)
+from codecourier.core.pods import PodSettings
+from codecourier.kube.api import NAMESPACES, SECRETS, Json, Resource
 from codecourier.resources.meta import Resource as Model
+from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import Workflow
+from tests.simulation.clock import EPOCH, virtual
+from tests.support.desk import NAMESPACE, Desk
 from tests.support.worlds import NOW, make_project, make_run, make_workflow, queued
+
+SETTINGS = PodSettings("courier:1", has_ca=False)
+
+
+def make_chain(desk: Desk, name: str = "nightly") -> Json:
+    spec = {
+        "workflowRef": {"name": "scripted"},
+        "sprintRange": {"first": 1, "last": 3},
+        "prompt": "Build it.",
+        "baseBranch": "main",
+    }
+    return desk.make(CHAINS, name, spec)
+
+
+def make_run_of(desk: Desk, chain: Json, name: str) -> Json:
+    metadata = chain["metadata"]
+    run = desk.make_run(
+        name,
+        origin={"kind": "SprintChain", "name": metadata["name"], "uid": metadata["uid"], "index": 0},
+        baseBranch="main",
+    )
+    labels = {"metadata": {"labels": {LABEL_ORIGIN_UID: metadata["uid"]}}}
+    return desk.server.store.patch(RUNS, NAMESPACE, run["metadata"]["name"], labels).copy()
+
+
+def end(desk: Desk, name: str) -> None:
+    status = {"phase": "Completed", "attempt": 1}
+    desk.server.edit(RUNS, NAMESPACE, name, lambda obj: obj.update(status=obj["status"] | status))
+
+
+def notify(desk: Desk, name: str, kind: str, entity: Json) -> None:
+    spec = {
+        "event": "RunFailed",
+        "entity": {"kind": kind, "name": entity["metadata"]["name"], "uid": entity["metadata"]["uid"]},
+        "message": "It failed.",
+        "time": "2026-01-01T00:00:00Z",
+    }
+    body = {"metadata": {"name": name, "namespace": NAMESPACE, "uid": name, "resourceVersion": "1000"}, "spec": spec}
+    desk.store.cache(NOTIFICATIONS).apply(body | {"kind": "Notification"})
+
+
+@virtual
+async def test_a_project_has_its_runs_that_are_not_finished() -> None:
+    desk = Desk()
+    desk.make_project()
+    for name in ("waiting", "ended"):
+        desk.make_run(name)
+    end(desk, "ended")
+    desk.refresh()
+    project = desk.store.get(PROJECTS, Project, NAMESPACE, "default")
+    assert project is not None
+    world = gather_project(desk.store, project, {})
+    assert [run.name for run in world.runs] == ["waiting"]
+
+
+@virtual
+async def test_a_run_asked_for_once_more_is_not_finished() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_run("again", attempt=2)
+    end(desk, "again")
+    desk.refresh()
+    project = desk.store.get(PROJECTS, Project, NAMESPACE, "default")
+    assert project is not None
+    assert [run.name for run in gather_project(desk.store, project, {}).runs] == ["again"]
+
+
+@virtual
+async def test_a_run_has_what_belongs_to_its_uid() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_workflow()
+    chain = make_chain(desk)
+    run = make_run_of(desk, chain, "fix")
+    other = desk.make_run("other")
+    for owner, name in ((run, "fix-1"), (run, "fix-2"), (other, "other-1")):
+        desk.make_sandbox(owner, name, labels={LABEL_RUN_UID: owner["metadata"]["uid"]})
+    desk.refresh()
+    notify(desk, "run-failed-fix", "Run", run)
+    notify(desk, "run-failed-other", "Run", other)
+    record = {"metadata": {"name": "fix-1", "namespace": NAMESPACE, "uid": "r", "resourceVersion": "1000"}}
+    record["metadata"]["labels"] = {LABEL_RUN_UID: run["metadata"]["uid"]}  # type: ignore[assignment]
+    desk.store.cache(USAGE_RECORDS).apply(record)
+    world = gather_run(desk.store, desk.run()[1], {"ask": "fact"})
+    assert world.project is not None
+    assert world.workflow is not None
+    assert world.origin is not None
+    assert [sandbox.name for sandbox in world.sandboxes] == ["fix-1", "fix-2"]
+    assert world.notifications == {"run-failed-fix"}
+    assert world.records == {"fix-1"}
+    assert world.facts == {"ask": "fact"}
+    assert not world.is_namespace_ending
+
+
+@virtual
+async def test_a_chain_made_again_is_not_a_runs_origin() -> None:
+    desk = Desk()
+    run = make_run_of(desk, make_chain(desk), "fix")
+    desk.server.store.delete(CHAINS, NAMESPACE, "nightly")
+    make_chain(desk)
+    desk.refresh()
+    assert run["spec"]["origin"]["name"] == "nightly"
+    world = gather_run(desk.store, desk.run()[1], {})
+    assert (world.origin, world.project, world.workflow) == (None, None, None)
+    chain = desk.store.get(CHAINS, SprintChain, NAMESPACE, "nightly")
+    assert chain is not None
+    assert gather_chain(desk.store, chain, {}).runs == ()
+
+
+@virtual
+async def test_a_chain_has_its_own_runs() -> None:
+    desk = Desk()
+    chain = make_chain(desk)
+    make_run_of(desk, chain, "s1")
+    make_run_of(desk, make_chain(desk, "other"), "s2")
+    desk.make_run("alone")
+    desk.refresh()
+    model = desk.store.get(CHAINS, SprintChain, NAMESPACE, "nightly")
+    assert model is not None
+    assert [run.name for run in gather_chain(desk.store, model, {}).runs] == ["s1"]
+
+
+@virtual
+async def test_a_namespace_that_is_going_is_known() -> None:
+    desk = Desk()
+    desk.make_run()
+    desk.server.store.delete(NAMESPACES, None, NAMESPACE)
+    desk.refresh()
+    assert gather_run(desk.store, desk.run()[1], {}).is_namespace_ending
+
+
+@virtual
+async def test_a_sandbox_has_its_own_pod_and_secret() -> None:
+    desk = Desk()
+    run = desk.make_run()
+    sandbox = desk.make_sandbox(run)
+    desk.make_pod("fix-1", sandbox, labels={LABEL_MANAGED: "true"})
+    secret = token_secret_name("fix-1")
+    desk.make_secret(secret, {LABEL_MANAGED: "true"}, read="a")
+    metadata = {
+        "ownerReferences": [desk.reference(sandbox)],
+        "annotations": {ANNOTATION_TOKEN_EXPIRY: EPOCH.isoformat()},
+    }
+    written = desk.server.store.patch(SECRETS, NAMESPACE, secret, {"metadata": metadata})
+    desk.refresh()
+    world = gather_sandbox(desk.store, desk.sandbox()[1], {}, SETTINGS)
+    assert world.run is not None
+    assert world.pod is not None
+    assert world.secret is not None
+    assert world.secret.resource_version == written.metadata["resourceVersion"]
+    assert world.secret.expiry_time == EPOCH
+
+
+@virtual
+async def test_what_only_has_the_name_is_not_the_sandboxs() -> None:
+    desk = Desk()
+    old_run = desk.make_run()
+    old = desk.make_sandbox(old_run)
+    desk.make_pod("fix-1", old, labels={LABEL_MANAGED: "true"})
+    desk.make_secret(token_secret_name("fix-1"), {LABEL_MANAGED: "true"}, read="a")
+    desk.server.store.delete(SANDBOXES, NAMESPACE, "fix-1")
+    desk.make_sandbox(old_run)
+    desk.server.store.delete(RUNS, NAMESPACE, "fix")
+    desk.make_run()
+    desk.refresh()
+    world = gather_sandbox(desk.store, desk.sandbox()[1], {}, SETTINGS)
+    assert (world.run, world.pod, world.secret, world.origin) == (None, None, None, None)
+
+
+@virtual
+async def test_a_workflow_is_its_whole_world() -> None:
+    desk = Desk()
+    desk.make_workflow()
+    desk.refresh()
+    workflow = desk.store.get(WORKFLOWS, Workflow, NAMESPACE, "scripted")
+    assert workflow is not None
+    assert gather_workflow(desk.store, workflow, {}).workflow is workflow
 
 
 def caching(*objects: tuple[Resource, Model]) -> Store:

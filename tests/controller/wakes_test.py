@@ -1,44 +1,189 @@
-"""Which keys a change wakes."""
+"""Which keys a change concerns."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from codecourier.controller.kinds import PROJECTS, RUNS
+import pytest
+
+from codecourier.controller.kinds import (
+    CHAINS,
+    NOTIFICATIONS,
+    PROJECTS,
+    RUNS,
+    SANDBOXES,
+    USAGE_RECORDS,
+    WORKFLOWS,
+)
 from codecourier.controller.store import Store
-from codecourier.controller.wakes import WorkKey, wakes
+from codecourier.controller.wakes import wakes
+from codecourier.core.naming import LABEL_ORIGIN_UID, LABEL_RUN_UID
+from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
+
+SHOP = "shop"
 
 
-def project(*places: tuple[str, int]) -> dict[str, Any]:
-    """Return a Project with places, each for a Run and a try."""
-    admitted = [{"name": run, "uid": f"uid-{run}", "attempt": 1, "tryNumber": number} for run, number in places]
-    return {"metadata": {"name": "default", "namespace": "shop", "uid": "u"}, "status": {"admitted": admitted}}
+def obj(name: str, *, spec: Json | None = None, status: Json | None = None, **metadata: Any) -> Json:
+    fields = {"name": name, "namespace": SHOP, "uid": f"uid-{name}", "resourceVersion": "1", **metadata}
+    return {"metadata": fields, "spec": spec or {}, "status": status or {}}
 
 
-def woken(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
-    """Return the names of the Runs that a change of the Project wakes."""
-    keys = set(wakes(Store(), PROJECTS, old, new))
-    assert WorkKey(PROJECTS, "shop", "default") in keys
-    return {key.name for key in keys if key.resource == RUNS}
+def run(name: str, origin: str | None = None, **status: Any) -> Json:
+    spec = {"origin": {"name": origin, "uid": f"uid-{origin}"}} if origin else {}
+    labels = {LABEL_ORIGIN_UID: f"uid-{origin}"} if origin else {}
+    return obj(name, spec=spec, status=status, labels=labels)
 
 
-def test_a_place_wakes_its_run_and_no_other() -> None:
-    assert woken(project(("fix", 1)), project(("fix", 1), ("mend", 1))) == {"mend"}
-    assert woken(project(("fix", 1)), project()) == set()
+def sandbox(name: str, of: str) -> Json:
+    return obj(name, spec={"runRef": {"name": of}}, labels={LABEL_RUN_UID: f"uid-{of}"})
 
 
-def test_a_place_for_the_next_try_wakes_a_run_that_is_listed_already() -> None:
-    assert woken(project(("fix", 1)), project(("fix", 2))) == {"fix"}
+@pytest.fixture
+def store() -> Store:
+    made = Store()
+    for resource, item in (
+        (CHAINS, obj("nightly")),
+        (CHAINS, obj("ended", status={"phase": "Completed", "attempt": 1})),
+        (RUNS, run("s0", "nightly")),
+        (RUNS, run("s1", "nightly", phase="Completed", attempt=1)),
+        (RUNS, run("alone")),
+        (SANDBOXES, sandbox("s0-1", "s0")),
+        (SANDBOXES, sandbox("alone-1", "alone")),
+    ):
+        made.cache(resource).apply(item)
+    return made
 
 
-def run(phase: str, **changes: Any) -> dict[str, Any]:
-    """Return a Run in its first try."""
-    status = {"phase": phase, "attempt": 1, "tries": [{"number": 1}], **changes}
-    return {"metadata": {"name": "fix", "namespace": "shop", "uid": "u"}, "spec": {}, "status": status}
+def woken(store: Store, resource: Resource, old: Json | None, new: Json | None) -> set[str]:
+    found = list(wakes(store, resource, old, new))
+    assert {key.namespace for key in found} <= {SHOP}
+    return {f"{key.resource.kind}/{key.name}" for key in found}
 
 
-def test_a_run_that_ends_wakes_the_project_whose_place_it_held() -> None:
-    project_key = WorkKey(PROJECTS, "shop", "default")
-    assert project_key in set(wakes(Store(), RUNS, run("Running"), run("Completed")))
-    assert project_key in set(wakes(Store(), RUNS, run("Running"), None))
-    assert project_key not in set(wakes(Store(), RUNS, run("Running"), run("Running", message="It works.")))
+def test_nothing_wakes_nobody(store: Store) -> None:
+    assert woken(store, RUNS, None, None) == set()
+
+
+@pytest.mark.parametrize("resource", [PROJECTS, WORKFLOWS, RUNS, CHAINS], ids=lambda resource: str(resource.kind))
+def test_an_object_wakes_itself_when_it_comes_changes_and_goes(store: Store, resource: Resource) -> None:
+    item = obj("x", spec={"a": 1})
+    for old, new in ((None, item), (item, item), (item, None)):
+        assert f"{resource.kind}/x" in woken(store, resource, old, new)
+
+
+@pytest.mark.parametrize("resource", [PODS, SECRETS], ids=lambda resource: str(resource.kind))
+def test_what_a_sandbox_owns_wakes_it_alone(store: Store, resource: Resource) -> None:
+    owners = [{"kind": "Sandbox", "name": "s0-1"}, {"kind": "Job", "name": "other"}]
+    item = obj("s0-1", ownerReferences=owners)
+    assert woken(store, resource, None, item) == {"Sandbox/s0-1"}
+    assert woken(store, resource, item, None) == {"Sandbox/s0-1"}
+    assert woken(store, resource, None, obj("other")) == set()
+
+
+def test_a_sandbox_wakes_its_run(store: Store) -> None:
+    item = sandbox("s0-1", "s0")
+    assert woken(store, SANDBOXES, None, item) == {"Sandbox/s0-1", "Run/s0"}
+    assert woken(store, SANDBOXES, item, None) == {"Sandbox/s0-1", "Run/s0"}
+
+
+def test_a_run_wakes_its_chain_and_its_sandboxes(store: Store) -> None:
+    old, new = run("s0", "nightly"), run("s0", "nightly", message="now")
+    assert woken(store, RUNS, old, new) == {"Run/s0", "SprintChain/nightly", "Sandbox/s0-1"}
+    assert woken(store, RUNS, run("alone"), run("alone", message="now")) == {"Run/alone", "Sandbox/alone-1"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (None, run("s0")),
+        (run("s0"), None),
+        (run("s0"), run("s0", phase="Queued")),
+        (run("s0", phase="Running"), run("s0", phase="Completed")),
+        (run("s0", attempt=1), run("s0", attempt=2)),
+        (run("s0", tries=[]), run("s0", tries=[{}])),
+        (run("s0"), run("s0", retryTime="2026-01-01T00:00:00Z")),
+        (run("s0"), run("s0") | {"spec": {"cancelled": True}}),
+        (run("s0"), obj("s0", deletionTimestamp="2026-01-01T00:00:00Z")),
+        (run("s0"), obj("s0", uid="other")),
+    ],
+    ids=["comes", "goes", "phase", "end", "attempt", "tries", "retry", "cancelled", "deleted", "made again"],
+)
+def test_what_admission_reads_of_a_run_wakes_the_project(store: Store, old: Json | None, new: Json | None) -> None:
+    assert "Project/default" in woken(store, RUNS, old, new)
+
+
+def test_a_chain_wakes_its_runs(store: Store) -> None:
+    assert woken(store, CHAINS, None, obj("nightly")) == {"SprintChain/nightly", "Run/s0", "Run/s1"}
+
+
+def test_a_workflow_wakes_what_is_not_finished(store: Store) -> None:
+    assert woken(store, WORKFLOWS, None, obj("scripted")) == {
+        "Workflow/scripted",
+        "Project/default",
+        "Run/s0",
+        "Run/alone",
+        "SprintChain/nightly",
+    }
+
+
+def project(*admitted: str, number: int = 1, generation: int = 1, ready: str = "True") -> Json:
+    places = [{"name": name, "uid": f"uid-{name}", "attempt": 1, "tryNumber": number} for name in admitted]
+    status = {
+        "admitted": places,
+        "conditions": [{"type": "Ready", "status": ready}],
+    }
+    return obj("default", status=status, generation=generation)
+
+
+def test_a_place_wakes_the_run_that_has_got_it(store: Store) -> None:
+    assert woken(store, PROJECTS, project(), project("s0")) == {"Project/default", "Run/s0"}
+    assert woken(store, PROJECTS, project("s0"), project("s0")) == {"Project/default"}
+    assert woken(store, PROJECTS, project("s0"), project()) == {"Project/default"}
+
+
+def test_a_place_for_the_next_try_wakes_a_run_that_is_listed_already(store: Store) -> None:
+    assert woken(store, PROJECTS, project("s0"), project("s0", number=2)) == {"Project/default", "Run/s0"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (None, project()),
+        (project(), None),
+        (project(), project(generation=2)),
+        (project(), project(ready="False")),
+        (project(), project() | {"metadata": project()["metadata"] | {"uid": "again"}}),
+    ],
+    ids=["comes", "goes", "spec", "ready", "made again"],
+)
+def test_what_a_project_declares_wakes_everything_that_is_not_finished(
+    store: Store, old: Json | None, new: Json | None
+) -> None:
+    assert woken(store, PROJECTS, old, new) == {"Project/default", "Run/s0", "Run/alone", "SprintChain/nightly"}
+
+
+@pytest.mark.parametrize("kind", ["Project", "Run", "SprintChain"])
+def test_a_notification_wakes_what_it_is_about(store: Store, kind: str) -> None:
+    item = obj("n", spec={"entity": {"kind": kind, "name": "x", "uid": "u"}})
+    assert woken(store, NOTIFICATIONS, None, item) == {f"{kind}/x"}
+    assert woken(store, NOTIFICATIONS, item, None) == {f"{kind}/x"}
+
+
+def test_a_usage_record_wakes_its_run(store: Store) -> None:
+    assert woken(store, USAGE_RECORDS, None, obj("u", spec={"run": "s0"})) == {"Run/s0"}
+
+
+def test_a_namespace_that_goes_wakes_everything_in_it(store: Store) -> None:
+    going = {"metadata": {"name": SHOP, "uid": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    everything = {
+        "SprintChain/nightly",
+        "SprintChain/ended",
+        "Run/s0",
+        "Run/s1",
+        "Run/alone",
+        "Sandbox/s0-1",
+        "Sandbox/alone-1",
+    }
+    assert woken(store, NAMESPACES, None, going) == everything
+    assert woken(store, NAMESPACES, going, None) == set()
+    assert woken(store, NAMESPACES, None, {"metadata": {"name": SHOP, "uid": "n"}}) == set()

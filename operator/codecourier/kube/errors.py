@@ -140,5 +140,5 @@ def error_from_status(code: int, body: Mapping[str, Any], retry_after: float | N
     if reason == "AlreadyExists":
         kind = AlreadyExists
     if retry_after is None and isinstance(seconds := details.get("retryAfterSeconds"), int):
-        retry_after = float(seconds)
+        retry_after = max(0.0, float(seconds))
     return kind(code, reason, str(body.get("message") or "no message"), details, retry_after)

@@ -1,0 +1,147 @@
+"""From an address to a repository that can be called, or a sentence that says what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codecourier.controller.credentials import decode_key
+from codecourier.core.facts import Problem
+from codecourier.core.reasons import Reason
+from codecourier.github.api import AppInstallation, PersonalToken, RepositoryRef
+from codecourier.github.secret import Secret
+from codecourier.kube.api import SECRETS, Json
+from codecourier.kube.errors import Unanswered
+from tests.simulation.clock import virtual
+from tests.simulation.forge import URL
+from tests.support.desk import NAMESPACE, TOKEN, Desk
+
+
+async def find(desk: Desk, url: str = URL) -> RepositoryRef | Problem:
+    desk.refresh()
+    return await desk.credentials.find(NAMESPACE, url)
+
+
+@virtual
+async def test_a_personal_token_is_read_from_its_secret() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret(token=f"  {TOKEN}\n")
+    assert await find(desk) == RepositoryRef(URL, PersonalToken(Secret(TOKEN)))
+
+
+@virtual
+async def test_a_mended_secret_is_seen_at_once() -> None:
+    desk = Desk()
+    desk.make_project()
+    assert isinstance(await find(desk), Problem)
+    desk.make_secret()
+    assert isinstance(await find(desk), RepositoryRef)
+
+
+@virtual
+async def test_an_app_needs_no_secret() -> None:
+    desk = Desk(is_app=True)
+    desk.make_project()
+    found = await find(desk)
+    assert isinstance(found, RepositoryRef)
+    assert found.credential == AppInstallation(1, Secret("cc-canary-key"), 1, "forge.test")
+    assert desk.wire.calls == []
+
+
+@virtual
+async def test_the_address_is_the_projects_own() -> None:
+    desk = Desk(is_app=True)
+    desk.make_project()
+    found = await find(desk, f"{URL.upper().replace('HTTPS', 'https')}.git")
+    assert isinstance(found, RepositoryRef)
+    assert found.url == URL
+
+
+@virtual
+async def test_without_a_project_there_is_nothing() -> None:
+    problem = await find(Desk())
+    assert isinstance(problem, Problem)
+    assert problem.reason is Reason.PROJECT_NOT_FOUND
+
+
+@virtual
+async def test_a_repository_that_the_project_does_not_name_is_refused() -> None:
+    desk = Desk()
+    desk.make_project()
+    problem = await find(desk, "https://forge.test/example/other")
+    assert isinstance(problem, Problem)
+    assert problem.reason is Reason.REPOSITORY_NOT_ALLOWED
+    assert desk.wire.calls == [], "no Secret is read for it"
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        (None, "Secret 'token' is not there"),
+        ({"password": "x"}, "has no text in its key 'token'"),
+        ({"token": ""}, "has no text in its key 'token'"),
+        ({"token": " \n"}, "has no text in its key 'token'"),
+    ],
+    ids=["absent", "other key", "empty", "blank"],
+)
+def test_what_is_missing_is_named(secret: dict[str, str] | None, words: str) -> None:
+    @virtual
+    async def scenario() -> None:
+        desk = Desk()
+        desk.make_project()
+        if secret is not None:
+            desk.make_secret(**secret)  # type: ignore[arg-type]
+        problem = await find(desk)
+        assert isinstance(problem, Problem)
+        assert problem.reason is Reason.CREDENTIALS_MISSING
+        assert words in problem.message
+        assert URL in problem.message
+
+    scenario()
+
+
+@virtual
+async def test_an_app_that_the_operator_has_not_is_named() -> None:
+    desk = Desk()
+    desk.make_project(app={"installationId": 1})
+    problem = await find(desk)
+    assert isinstance(problem, Problem)
+    assert problem.reason is Reason.CREDENTIALS_MISSING
+    assert "GitHub App" in problem.message
+
+
+@virtual
+async def test_a_server_that_does_not_answer_is_no_missing_secret() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.wire.refuse = lambda call: Unanswered("away") if call.resource == SECRETS else None
+    with pytest.raises(Unanswered):
+        await find(desk)
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ({"data": {"token": "YWJj"}}, "abc"),
+        ({"data": {"token": "IGFiYwo="}}, "abc"),
+        ({"data": {"token": "YWJ"}}, ""),
+        ({"data": {"token": "/w=="}}, ""),
+        ({"data": {"other": "YWJj"}}, ""),
+        ({"data": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_key_is_text_or_nothing(secret: Json, text: str) -> None:
+    assert decode_key(secret, "token") == text
+
+
+@virtual
+async def test_nothing_shows_the_token() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret()
+    found: Any = await find(desk)
+    assert TOKEN not in repr(found)
+    assert TOKEN not in str(found)

@@ -1,0 +1,166 @@
+"""What plans ask of the world outside the caches."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from codecourier.controller.observe import PROBLEM_SECONDS, REPOSITORY_SECONDS
+from codecourier.core.facts import (
+    AgentSecretsAsk,
+    AgentSecretsFact,
+    BranchHeadAsk,
+    BranchHeadFact,
+    LogAsk,
+    LogFact,
+    Problem,
+    PullRequestsAsk,
+    PullRequestsFact,
+    RepositoryAsk,
+    RepositoryFact,
+)
+from codecourier.core.naming import LABEL_AGENT_READABLE
+from codecourier.core.reasons import Reason
+from codecourier.github.api import PullRequestDraft
+from codecourier.kube.errors import ServerError, Unanswered
+from codecourier.text import marker
+from tests.simulation.clock import virtual
+from tests.simulation.forge import MAIN, URL
+from tests.support.desk import NAMESPACE, Desk
+
+REPOSITORY = RepositoryAsk(NAMESPACE, URL)
+PULLS = PullRequestsAsk(NAMESPACE, URL, "codecourier/fix", "run-uid", 2)
+
+
+def make() -> Desk:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret()
+    desk.refresh()
+    return desk
+
+
+def forge_calls(desk: Desk) -> int:
+    return len([call for call in desk.wire.calls if call.client.endswith("@forge")])
+
+
+def cut_forge(desk: Desk) -> None:
+    desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
+
+
+@virtual
+async def test_a_repository_that_was_reached_is_not_asked_for_again_at_once() -> None:
+    desk = make()
+    for _ in range(3):
+        assert await desk.observer.answer(REPOSITORY) == RepositoryFact(MAIN)
+    assert forge_calls(desk) == 1
+    await asyncio.sleep(REPOSITORY_SECONDS)
+    await desk.observer.answer(REPOSITORY)
+    assert forge_calls(desk) == 2
+
+
+@virtual
+async def test_a_repository_that_was_not_reached_is_tried_again_soon() -> None:
+    desk = make()
+    cut_forge(desk)
+    for _ in range(3):
+        problem = await desk.observer.answer(REPOSITORY)
+        assert isinstance(problem, Problem)
+        assert problem.reason is Reason.FORGE_UNAVAILABLE
+    assert forge_calls(desk) == 1
+    desk.wire.refuse = lambda _: None
+    await asyncio.sleep(PROBLEM_SECONDS)
+    assert await desk.observer.answer(REPOSITORY) == RepositoryFact(MAIN)
+
+
+@virtual
+async def test_a_changed_project_is_looked_at_anew() -> None:
+    desk = make()
+    await desk.observer.answer(REPOSITORY)
+    desk.observer.forget("elsewhere")
+    await desk.observer.answer(REPOSITORY)
+    assert forge_calls(desk) == 1
+    desk.observer.forget(NAMESPACE)
+    await desk.observer.answer(REPOSITORY)
+    assert forge_calls(desk) == 2
+
+
+@virtual
+async def test_a_credential_that_is_missing_is_the_answer() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.refresh()
+    for ask in (REPOSITORY, BranchHeadAsk(NAMESPACE, URL, MAIN), PULLS):
+        problem = await desk.observer.answer(ask)
+        assert isinstance(problem, Problem)
+        assert problem.reason is Reason.CREDENTIALS_MISSING
+    assert forge_calls(desk) == 0
+
+
+@virtual
+async def test_the_head_of_a_branch_is_looked_up_each_time() -> None:
+    desk = make()
+    ask = BranchHeadAsk(NAMESPACE, URL, MAIN)
+    assert await desk.observer.answer(ask) == BranchHeadFact(desk.forge.branches[MAIN])
+    desk.forge.branches[MAIN] = desk.forge.commit(desk.forge.branches[MAIN], {"a": "b"}).sha
+    assert await desk.observer.answer(ask) == BranchHeadFact(desk.forge.branches[MAIN])
+    assert await desk.observer.answer(BranchHeadAsk(NAMESPACE, URL, "none")) == BranchHeadFact(None)
+
+
+@virtual
+async def test_only_pull_requests_with_our_marker_are_ours_oldest_first() -> None:
+    desk = make()
+    desk.forge.branches["codecourier/fix"] = desk.forge.branches[MAIN]
+    for base, body in ((MAIN, "theirs"), ("b1", marker("run-uid", 2)), ("b2", marker("run-uid", 1)), ("b3", "")):
+        desk.forge.branches[base] = desk.forge.branches[MAIN]
+        desk.forge.open(PullRequestDraft("t", body, "codecourier/fix", base))
+    desk.forge.branches["b4"] = desk.forge.branches[MAIN]
+    desk.forge.open(PullRequestDraft("t", marker("run-uid", 2), "codecourier/fix", "b4", is_draft=True))
+    found = await desk.observer.answer(PULLS)
+    assert isinstance(found, PullRequestsFact)
+    assert [(item.number, item.is_draft) for item in found.items] == [(2, False), (5, True)]
+
+
+@virtual
+async def test_a_forge_that_is_away_is_a_problem() -> None:
+    desk = make()
+    cut_forge(desk)
+    for ask in (BranchHeadAsk(NAMESPACE, URL, MAIN), PULLS):
+        problem = await desk.observer.answer(ask)
+        assert isinstance(problem, Problem)
+        assert problem.reason is Reason.FORGE_UNAVAILABLE
+
+
+@virtual
+async def test_a_log_is_its_last_lines_or_lost() -> None:
+    desk = make()
+    ask = LogAsk(NAMESPACE, "fix-1", "u", "agent")
+    assert await desk.observer.answer(ask) == LogFact(None)
+    desk.make_pod("fix-1")
+    desk.server.logs[NAMESPACE, "fix-1", "agent"] = "".join(f"line {number}\n" for number in range(300))
+    found = await desk.observer.answer(ask)
+    assert isinstance(found, LogFact)
+    assert found.text is not None
+    assert found.text.splitlines()[0] == "line 100"
+    assert found.text.splitlines()[-1] == "line 299"
+    desk.wire.refuse = lambda _: ServerError(500, "", "the node does not answer")
+    assert await desk.observer.answer(ask) == LogFact(None)
+
+
+@virtual
+async def test_a_log_that_did_not_come_in_time_is_asked_for_again() -> None:
+    desk = make()
+    desk.wire.refuse = lambda _: Unanswered("away")
+    with pytest.raises(Unanswered):
+        await desk.observer.answer(LogAsk(NAMESPACE, "fix-1", "u", "agent"))
+
+
+@virtual
+async def test_agents_may_read_what_people_labelled() -> None:
+    desk = make()
+    desk.make_secret("open", {LABEL_AGENT_READABLE: "true"}, key="x", empty="")
+    desk.make_secret("closed", {LABEL_AGENT_READABLE: "yes"}, key="x")
+    keys = (("open", "key"), ("open", "empty"), ("open", "none"), ("closed", "key"), ("none", "key"))
+    found = await desk.observer.answer(AgentSecretsAsk(NAMESPACE, keys))
+    assert found == AgentSecretsFact(keys[1:])

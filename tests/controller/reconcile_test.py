@@ -1,0 +1,169 @@
+"""One object at a time: what a plan asks, what it is told, and when it is looked at again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from codecourier.controller.kinds import RUNS
+from codecourier.controller.reconcile import Reconciler
+from codecourier.controller.registry import Reconciled, build_registry
+from codecourier.controller.wakes import WorkKey
+from codecourier.core.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
+from codecourier.core.intents import MintTokens, Plan
+from codecourier.core.pods import PodSettings
+from codecourier.core.reasons import Reason
+from codecourier.kube.errors import Conflict, Unanswered
+from codecourier.resources.run import Run, RunPhase
+from tests.simulation.clock import virtual
+from tests.simulation.forge import MAIN, URL
+from tests.support.desk import NAMESPACE, Desk
+
+KEY = WorkKey(RUNS, NAMESPACE, "fix")
+World = tuple[Run, dict[Any, Any]]
+
+
+class Trial:
+    """A reconciler of Runs whose plan is the test's. Make it inside the running loop."""
+
+    def __init__(self, plan: Callable[[World, datetime], Plan]) -> None:
+        self.desk = Desk(is_app=True)
+        self.desk.make_project()
+        self.desk.make_run()
+        self.desk.refresh()
+        self.looks: list[tuple[WorkKey, float]] = []
+        row = Reconciled(RUNS, Run, lambda _store, run, facts: (run, facts), plan)
+        self.reconciler = Reconciler(
+            {RUNS: row},
+            self.desk.store,
+            self.desk.observer,
+            self.desk.executor,
+            now=self.desk.clock.now,
+            look_again=lambda key, time: self.looks.append((key, time)),
+        )
+
+    async def reconcile(self) -> None:
+        """Work on the Run."""
+        await self.reconciler.reconcile(KEY)
+
+
+def time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@virtual
+async def test_a_plan_is_carried_out() -> None:
+    trial = Trial(lambda world, _: Plan(status=world[0].status.updated(phase=RunPhase.QUEUED)))
+    await trial.reconcile()
+    assert trial.desk.run()[1].status.phase is RunPhase.QUEUED
+    assert trial.looks == []
+
+
+@virtual
+async def test_what_is_gone_is_forgotten() -> None:
+    trial = Trial(lambda _world, _now: Plan())
+    effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
+    gone = WorkKey(RUNS, NAMESPACE, "none")
+    trial.desk.backlog.note(gone, effect, None)
+    await trial.reconciler.reconcile(gone)
+    assert trial.desk.backlog.problems(gone) == {}
+    assert trial.desk.wire.calls == []
+
+
+@virtual
+async def test_what_a_plan_asks_is_answered_until_it_decides() -> None:
+    asks = (RepositoryAsk(NAMESPACE, URL), BranchHeadAsk(NAMESPACE, URL, MAIN))
+    seen: list[dict[Any, Any]] = []
+
+    def plan(world: World, _now: datetime) -> Plan:
+        seen.append(dict(world[1]))
+        missing = [ask for ask in asks if ask not in world[1]]
+        return Plan(asks=(missing[0],), look_again=_now) if missing else Plan()
+
+    trial = Trial(plan)
+    await trial.reconcile()
+    head = trial.desk.forge.branches[MAIN]
+    assert seen == [
+        {},
+        {asks[0]: RepositoryFact(MAIN)},
+        {asks[0]: RepositoryFact(MAIN), asks[1]: BranchHeadFact(head)},
+    ]
+    assert trial.looks == [], "a plan that asks has decided nothing"
+
+
+@virtual
+async def test_a_plan_that_never_stops_asking_is_an_error() -> None:
+    count = iter(range(1000))
+
+    def plan(_world: World, _now: datetime) -> Plan:
+        return Plan(asks=(BranchHeadAsk(NAMESPACE, URL, f"b{next(count)}"),))
+
+    with pytest.raises(RuntimeError, match="Run default/fix never stops asking"):
+        await Trial(plan).reconcile()
+    assert next(count) < 20
+
+
+@virtual
+async def test_a_conflict_asks_for_another_try() -> None:
+    trial = Trial(lambda world, _: Plan(status=world[0].status.updated(phase=RunPhase.QUEUED)))
+    trial.desk.server.store.patch(RUNS, NAMESPACE, "fix", {"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(Conflict):
+        await trial.reconcile()
+    trial.desk.refresh()
+    await trial.reconcile()
+    assert trial.desk.run()[1].status.phase is RunPhase.QUEUED
+
+
+@virtual
+async def test_a_plan_says_when_to_look_again() -> None:
+    trial = Trial(lambda _, now: Plan(look_again=now + timedelta(seconds=30)))
+    await trial.reconcile()
+    assert trial.looks == [(KEY, time() + 30.0)]
+
+
+@virtual
+async def test_a_moment_that_is_past_is_soon_and_not_at_once() -> None:
+    trial = Trial(lambda _, now: Plan(look_again=now - timedelta(seconds=30)))
+    await trial.reconcile()
+    assert trial.looks == [(KEY, time() + 0.05)]
+
+
+@virtual
+async def test_an_effect_that_worked_is_looked_at() -> None:
+    effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
+    trial = Trial(lambda _world, _now: Plan(effects=(effect,)))
+    await trial.reconcile()
+    assert trial.looks == [(KEY, time())]
+
+
+@virtual
+async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_time() -> None:
+    effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
+    told: list[dict[Any, Any]] = []
+
+    def plan(world: World, _now: datetime) -> Plan:
+        told.append(dict(world[1]))
+        return Plan(effects=(effect,))
+
+    trial = Trial(plan)
+    trial.desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
+    await trial.reconcile()
+    assert told == [{}]
+    ((_, due),) = trial.looks
+    assert time() + 0.4 < due <= time() + 1.0
+    await asyncio.sleep(due - time())
+    trial.desk.wire.refuse = lambda _: None
+    await trial.reconcile()
+    assert told[1][effect].reason is Reason.FORGE_UNAVAILABLE
+    assert trial.desk.backlog.problems(KEY) == {}
+
+
+@virtual
+async def test_the_real_plans_of_every_kind_are_registered() -> None:
+    registry = build_registry(PodSettings("courier:1", has_ca=False))
+    assert {resource.kind for resource in registry} == {"Project", "Workflow", "Run", "SprintChain", "Sandbox"}
+    assert all(row.resource == resource and row.model.info.kind == resource.kind for resource, row in registry.items())
