@@ -236,7 +236,7 @@ async def test_a_pod_that_has_ended_waits_for_nobody(server: Server, phase: str)
 
 
 @contract
-async def test_a_namespace_that_goes_away_takes_nothing_new_and_ends_empty(server: Server) -> None:
+async def test_a_namespace_that_goes_away_takes_nothing_new_but_what_is_there_can_be_written(server: Server) -> None:
     held = await server.create(WORKFLOWS, workflow("a", finalizers=[A]))
     free = await server.create(CONFIG_MAPS, config_map("a"))
     await server.api.delete(NAMESPACES, None, server.namespace)
@@ -251,9 +251,17 @@ async def test_a_namespace_that_goes_away_takes_nothing_new_and_ends_empty(serve
     await server.until_gone(CONFIG_MAPS, free)
     written = await server.get(WORKFLOWS, "a")
     await server.api.replace_status(WORKFLOWS, written | {"status": {"observedGeneration": 1}})
-    listed = await server.api.list(NAMESPACES)
-    assert server.namespace in [item["metadata"]["name"] for item in listed.items]
+    assert await server.api.get(NAMESPACES, None, server.namespace), "it waits for what is held"
     await set_finalizers(server)
     await server.until_gone(WORKFLOWS, held)
-    await server.until_namespace_gone(listed.resource_version)
+
+
+@contract
+async def test_a_namespace_ends_when_it_is_empty(server: Server) -> None:
+    await server.create(WORKFLOWS, workflow("a"))
+    await server.create(CONFIG_MAPS, config_map("a"))
+    version = (await server.api.list(NAMESPACES)).resource_version
+    await server.api.delete(NAMESPACES, None, server.namespace)
+    await server.until_namespace_gone(version)
     await refusal(NotFound, server.api.get(NAMESPACES, None, server.namespace))
+    assert await server.names(WORKFLOWS) == []

@@ -193,7 +193,9 @@ async def test_a_pod_that_is_owned_is_asked_to_end(server: Server) -> None:
 @contract
 async def test_a_deletion_in_the_background_becomes_one_in_the_foreground(server: Server) -> None:
     root = await server.create(WORKFLOWS, workflow("root", finalizers=[HELD]))
-    await server.create(CONFIG_MAPS, config_map("child", ownerReferences=[owner(root)], finalizers=[HELD]))
+    await server.create(
+        CONFIG_MAPS, config_map("child", ownerReferences=[owner(root, blockOwnerDeletion=True)], finalizers=[HELD])
+    )
     await delete(server, "root", "Background")
     left = await delete(server, "root", "Foreground")
     assert left is not None
