@@ -179,23 +179,24 @@ class LeaderElector:
         self._lock = asyncio.Lock()
 
     async def run(self, on_lost: Callable[[], Any]) -> None:
-        """Wait for the Lease and keep it until it is lost, given back, or the caller cancels.
+        """Wait for the Lease and keep it until it is lost or the caller cancels; once it was given back, do nothing.
+
+        An error that nobody expects ends it: whoever runs it has to end too.
 
         Parameters
         ----------
         on_lost
             Called once when a leader is no longer one; it has to end the process, or at least all that writes.
         """
-        while True:
-            await self._step()
-            if self._ending:
-                return
-            if decide(self._observation, self._identity.holder, self._time(), self._timing) is Action.LOST:
-                self.leading.clear()
-                _LOGGER.error("lost the Lease %s/%s", self._identity.namespace, self._identity.name)
-                on_lost()
-                return
-            await asyncio.sleep(self._pause())
+        try:
+            while True:
+                if await self._is_lost():
+                    break
+                await asyncio.sleep(self._pause())
+        finally:
+            self.leading.clear()
+        _LOGGER.error("lost the Lease %s/%s", self._identity.namespace, self._identity.name)
+        on_lost()
 
     async def release(self) -> None:
         """Give the Lease back, so that a standby need not wait for it to expire; for a graceful end only."""
@@ -219,6 +220,12 @@ class LeaderElector:
         lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}
         await self._api.replace(LEASES, lease)
 
+    async def _is_lost(self) -> bool:
+        await self._step()
+        if self._ending:
+            return False
+        return decide(self._observation, self._identity.holder, self._time(), self._timing) is Action.LOST
+
     async def _step(self) -> None:
         self._has_failed = False
         try:
@@ -226,11 +233,8 @@ class LeaderElector:
             async with self._lock, asyncio.timeout(self._call_seconds()):
                 if not self._ending:
                     await self._act()
-        except Exception as error:
-            # Whatever went wrong, a leader that can no longer renew has to notice its deadline.
-            unexpected = None if isinstance(error, KubeError | TimeoutError) else error
-            sentence = str(error) or "no answer in time"
-            _LOGGER.info("the Lease could not be read or written: %s", sentence, exc_info=unexpected)
+        except (KubeError, TimeoutError) as error:
+            _LOGGER.info("the Lease could not be read or written: %s", str(error) or "no answer in time")
             # The renewal may have been done: what the Lease says now has to be read before the next try.
             self._lease = None
             self._has_failed = True
@@ -311,6 +315,8 @@ class LeaderElector:
         return left if self._observation.renewed is None else min(left, self._timing.renewal)
 
     def _pause(self) -> float:
+        if self._ending:
+            return self._timing.retry
         is_urgent = self._has_failed and self._observation.renewed is not None
         retry = self._timing.retry / 3 if is_urgent else self._timing.retry
         return min(retry * (1 + self._random.random() / 5), self._left())
