@@ -189,6 +189,12 @@ def test_an_unanswered_revocation_holds_up_the_end_for_a_bounded_time() -> None:
         ((), {"reason": "Evicted", "message": "The node was low on memory."}, Reason.POD_EVICTED),
         ((), {"reason": "Evicted", "message": "Usage of EmptyDir exceeds the limit."}, Reason.DISK_LIMIT),
         ((), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((step("checkout", wire.StepState.FAILED, "Terminated"),), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((DONE[0], step("agent", wire.StepState.FAILED, "Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((DONE[0], step("agent", wire.StepState.FAILED, "Terminated")), {"reason": "NodeShutdown"}, Reason.POD_EVICTED),
+        ((DONE[0], step("agent", wire.StepState.FAILED, "Terminated")), {}, Reason.AGENT_FAILED),
+        ((DONE[0], step("agent", wire.StepState.FAILED, "AgentFailed")), {"deletion_time": NOW}, Reason.AGENT_FAILED),
+        ((*DONE, publish(wire.Publication.FAILED, reason="Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
     ],
 )
 def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(

@@ -290,8 +290,8 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         log = answer.text if isinstance(answer, LogFact) else None
     deadline = pod_deadline_seconds(run.status.workflow)
     outcome = read_outcome(pod, log, deadline_seconds=deadline, now=now)
-    if pod.deletion_time is not None and outcome.reason is Reason.REPORT_LOST:
-        outcome = _start_timeout(world, pod, now) or _failed(Reason.POD_DELETED, pod=pod.name)
+    if outcome.reason is Reason.POD_DELETED:
+        outcome = _start_timeout(world, pod, now) or outcome
     return _finish(world, outcome, now)
 
 

@@ -35,6 +35,9 @@ _STEP_REASONS = {
     "SecretInOutput": Reason.SECRET_IN_OUTPUT,
 }
 
+_TERMINATED = "Terminated"
+"""What a step reports that was told to end."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -54,6 +57,8 @@ class _Failure:
     reason: Reason
     message: str
     retry_after_seconds: int | None = None
+    is_cut_short: bool = False
+    """Whether the step says no more than that it was ended, or nothing at all."""
 
 
 def read_publication(pod: PodView) -> wire.PublishResult | None:
@@ -76,6 +81,8 @@ def read_outcome(pod: PodView, log: str | None, *, deadline_seconds: int, now: d
     details = _read_details(publication, log)
     has_lost_details = publication is not None and publication.details_digest is not None and details is None
     failure = _failure(pod, publication, deadline_seconds)
+    if failure is not None and failure.is_cut_short:
+        failure = _interruption(pod) or failure
     result = None if publication is None else _result(publication, details)
     steps = tuple(_step(c) for c in pod.containers if c.exit_code is not None)
     finished = pod.finish_time or now
@@ -123,6 +130,16 @@ def _pod_failure(pod: PodView, deadline_seconds: int) -> _Failure | None:
     return _Failure(Reason.POD_EVICTED, sentence(Reason.POD_EVICTED, pod=pod.name, detail=pod.message))
 
 
+def _interruption(pod: PodView) -> _Failure | None:
+    """Return who ended a pod whose step was cut short, where the cluster says so: it was not the step's own fault."""
+    if pod.deletion_time is not None:
+        return _Failure(Reason.POD_DELETED, sentence(Reason.POD_DELETED, pod=pod.name))
+    if pod.reason:
+        detail = f"{pod.reason}: {pod.message}"
+        return _Failure(Reason.POD_EVICTED, sentence(Reason.POD_EVICTED, pod=pod.name, detail=detail))
+    return None
+
+
 def _first_failure(pod: PodView) -> _Failure | None:
     for container in pod.containers:
         if container.name == wire.CONTAINER_PUBLISH or container.exit_code is None:
@@ -146,10 +163,12 @@ def _container_failure(container: ContainerView) -> _Failure | None:
                 step=container.name,
                 detail=f"exit code {container.exit_code}, {container.reason or 'no reason'}; {error}",
             ),
+            is_cut_short=True,
         )
     if report.state is wire.StepState.SUCCEEDED:
         return None
-    return _Failure(*_step_failure(container.name, report), report.retry_after_seconds)
+    reason, message = _step_failure(container.name, report)
+    return _Failure(reason, message, report.retry_after_seconds, is_cut_short=report.reason == _TERMINATED)
 
 
 def _step_failure(step: str, report: wire.StepReport) -> tuple[Reason, str]:
@@ -176,13 +195,14 @@ def _publish_failure(pod: PodView, publication: wire.PublishResult | None) -> _F
         said = "it never ran" if container is None else f"exit code {container.exit_code}, {container.reason}"
         if container is not None and container.reason == "OOMKilled":
             return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=wire.CONTAINER_PUBLISH))
-        return _Failure(Reason.REPORT_LOST, sentence(Reason.REPORT_LOST, step=wire.CONTAINER_PUBLISH, detail=said))
+        text = sentence(Reason.REPORT_LOST, step=wire.CONTAINER_PUBLISH, detail=said)
+        return _Failure(Reason.REPORT_LOST, text, is_cut_short=True)
     if publication.state is not wire.Publication.FAILED:
         return None
     reason, message = _own_step_failure(
         wire.CONTAINER_PUBLISH, publication.reason, publication.message or publication.reason
     )
-    return _Failure(reason, message, publication.retry_after_seconds)
+    return _Failure(reason, message, publication.retry_after_seconds, is_cut_short=publication.reason == _TERMINATED)
 
 
 def _read_details(publication: wire.PublishResult | None, log: str | None) -> wire.Details | None:
