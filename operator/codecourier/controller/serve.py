@@ -22,13 +22,17 @@ from codecourier.errors import SettingsError
 from codecourier.github.client import GitHubForge
 from codecourier.github.secret import Secret
 from codecourier.kube.access import Access
+from codecourier.kube.api import KubeApi
 from codecourier.kube.client import AiohttpKube
 from codecourier.metrics import Metrics
 from codecourier.settings import Settings
 
-__all__ = ["serve"]
+__all__ = ["TRIMS", "serve", "serve_with"]
 
 _LOGGER = logging.getLogger(__name__)
+
+TRIMS = {kind.resource: kind.trim for kind in CACHED if kind.trim is not None}
+"""What the operator's client takes off the objects of a kind before anybody sees them."""
 
 
 def _now() -> datetime:
@@ -50,44 +54,55 @@ async def serve(settings: Settings, access: Access) -> bool:
     SettingsError
         A file that a setting names cannot be read, or the port of the probes is taken.
     """
+    metrics = Metrics()
+    # A certificate that cannot be read is told as a setting that is wrong, before any client stumbles over it.
+    _certificate(settings)
+    async with (
+        AiohttpKube(access, note=metrics.note_api_request, trims=TRIMS) as api,
+        GitHubForge(ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request) as forge,
+    ):
+        return await serve_with(settings, metrics, api, forge)
+
+
+async def serve_with(settings: Settings, metrics: Metrics, api: KubeApi, forge: GitHubForge) -> bool:
+    """Run the operator as `serve` does, with clients that are open already."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    metrics = Metrics()
-    certificate = _read(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
     ProcessCollector(registry=metrics.registry)
-    trims = {kind.resource: kind.trim for kind in CACHED if kind.trim is not None}
-    async with (
-        AiohttpKube(access, note=metrics.note_api_request, trims=trims) as api,
-        GitHubForge(ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request) as forge,
-    ):
-        register_forge_gauges(metrics, forge)
-        operator = Operator(
-            OperatorParts(
-                api=api,
-                forge=forge,
-                now=_now,
-                random=random.Random(),  # noqa: S311  jitter, nothing secret
-                pods=PodSettings(settings.courier_image, has_ca=certificate is not None),
-                namespace=settings.namespace,
-                identity=settings.identity,
-                app=_app(settings),
-                ca_certificate=certificate,
-                workers=settings.workers,
-            ),
-            metrics,
-        )
-        health = HealthServer(lambda: operator.ended, lambda: operator.unsynced, metrics.registry)
-        port = await _listen(health, settings)
-        _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
-        kopf_thread = KopfThread(loop, operator.heard)
-        kopf_thread.start()
-        try:
-            return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.watch()})
-        finally:
-            await asyncio.to_thread(kopf_thread.stop)
-            await health.stop()
+    register_forge_gauges(metrics, forge)
+    operator = Operator(_parts(settings, api, forge), metrics)
+    health = HealthServer(lambda: operator.ended, lambda: operator.unsynced, metrics.registry)
+    port = await _listen(health, settings)
+    _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
+    kopf_thread = KopfThread(loop, operator.heard)
+    kopf_thread.start()
+    try:
+        return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.watch()})
+    finally:
+        await asyncio.to_thread(kopf_thread.stop)
+        await health.stop()
+
+
+def _parts(settings: Settings, api: KubeApi, forge: GitHubForge) -> OperatorParts:
+    certificate = _certificate(settings)
+    return OperatorParts(
+        api=api,
+        forge=forge,
+        now=_now,
+        random=random.Random(),  # noqa: S311  jitter, nothing secret
+        pods=PodSettings(settings.courier_image, has_ca=certificate is not None),
+        namespace=settings.namespace,
+        identity=settings.identity,
+        app=_app(settings),
+        ca_certificate=certificate,
+        workers=settings.workers,
+    )
+
+
+def _certificate(settings: Settings) -> str | None:
+    return _read(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
 
 
 async def _listen(health: HealthServer, settings: Settings) -> int:

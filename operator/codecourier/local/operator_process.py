@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from signal import Signals
 from typing import Self
 
 __all__ = ["OperatorProcess"]
@@ -71,6 +72,21 @@ class OperatorProcess:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
 
+    def signal(self, number: Signals) -> None:
+        """Send it a signal; nothing happens if it does not run."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def wait(self, timeout_seconds: float = _STOP_SECONDS) -> int | None:
+        """Wait until it has ended by itself; return its exit code, or None when it was never started.
+
+        Raises
+        ------
+        TimeoutExpired
+            If it does not end; of `subprocess`.
+        """
+        return None if self._process is None else self._process.wait(timeout_seconds)
+
     def kill(self) -> None:
         """End it as a crash would, without a chance to tidy up."""
         if self._process is not None:
@@ -83,7 +99,7 @@ class OperatorProcess:
             return None
         self._process.terminate()
         try:
-            return self._process.wait(_STOP_SECONDS)
+            return self.wait()
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
