@@ -27,10 +27,15 @@ _FINISHED = frozenset({"Completed", "Failed", "Cancelled"})
 
 
 async def wait_for(
-    api: KubeApi, resource: Resource, namespace: str, condition: Callable[[dict[str, Json]], bool]
+    api: KubeApi,
+    resource: Resource,
+    namespace: str,
+    condition: Callable[[dict[str, Json]], bool],
+    *,
+    seconds: float | None = _LIMIT_SECONDS,
 ) -> dict[str, Json]:
-    """Watch the objects of a kind, by name, until they meet a condition; return them."""
-    async with asyncio.timeout(_LIMIT_SECONDS):
+    """Watch the objects of a kind, by name, until they meet a condition, at most so long; return them."""
+    async with asyncio.timeout(seconds):
         while True:
             try:
                 listed = await api.list(resource, namespace)

@@ -1,0 +1,120 @@
+"""The operator is killed at each of its writes in turn, or frozen and replaced: nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.kube.access import load_access
+from codecourier.kube.api import LEASES, PODS, Json
+from codecourier.kube.client import AiohttpKube
+from codecourier.local.cluster import LocalCluster
+from codecourier.local.demo.stage import ensure_namespace
+from tests.support.main_job import wait_for
+from tests.support.team import Team, make_team, operator_environment, operator_process
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+DEADLY = (
+    "create Run",
+    "create Sandbox",
+    "create Secret",
+    "create Pod",
+    "create UsageRecord",
+    "create Notification",
+    "replace status of",
+    "patch Pod",
+    "delete Secret",
+    "mint tokens",
+    "revoke token",
+    "open pull request",
+)
+"""Beginnings of what the operator has to be killed at, or the test shows less than it says."""
+
+SCRIPT = 'sleep 1; echo "$CODECOURIER_SPRINT_NUMBER" >>done.txt'
+
+
+@pytest_asyncio.fixture
+async def team(cluster: LocalCluster) -> AsyncIterator[Team]:
+    """Return a team whose operator is not started yet."""
+    async with AiohttpKube(load_access(cluster.kubeconfig_path), user_agent="codecourier-test") as api:
+        await ensure_namespace(api, "codecourier-system")
+        async with make_team(api, cluster) as ready:
+            await ready.workflow(SCRIPT, verify=["test -s done.txt"])
+            yield ready
+
+
+@contextmanager
+def mortal_operator(team: Team, folder: Path) -> Iterator[Path]:
+    """Run an operator that dies at each of its writes; give the file with its deaths."""
+    deaths = folder / "deaths.jsonl"
+    with deaths.open("wb") as out, (folder / "operator.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.killed_operator", team.namespace],
+            env={**os.environ, "KUBECONFIG": str(team.cluster.kubeconfig_path), **operator_environment(team.forge)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            yield deaths
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+async def test_operator_killed_at_each_of_its_writes_does_nothing_twice(team: Team, tmp_path: Path) -> None:
+    """One life for each moment before and after a write, until the chain is finished."""
+    await team.chain()
+    with mortal_operator(team, tmp_path) as file:
+        chain = await team.ended("chain", CHAINS)
+    deaths = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    died_at = {" ".join(death["write"].split()[:3]) for death in deaths}
+    assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
+    assert {what for what in DEADLY if not any(died.startswith(what) for died in died_at)} == set()
+    # Each life was named as the one before: it need not wait for the Lease to expire.
+    assert {death["lease_looks"] for death in deaths} == {1}
+    await assert_chain_done_once(team, sprints=1)
+
+
+async def test_frozen_leader_that_thaws_does_nothing_twice(team: Team, tmp_path: Path) -> None:
+    first, second = (operator_process(team.cluster, tmp_path / f"{name}.log", name) for name in ("first", "second"))
+    with first:
+        await team.chain(last=2)
+        await team.running_pod("agent")
+        with second:
+            first.signal(signal.SIGSTOP)
+            await wait_for(team.api, LEASES, "codecourier-system", lambda leases: leads("second", leases))
+            first.signal(signal.SIGCONT)
+            chain = await team.ended("chain", CHAINS)
+            assert first.wait() == 1
+    assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
+    await assert_chain_done_once(team, sprints=2)
+
+
+def leads(identity: str, leases: dict[str, Json]) -> bool:
+    """Tell whether the operators' Lease names this one."""
+    return any(lease["spec"].get("holderIdentity") == identity for lease in leases.values())
+
+
+async def assert_chain_done_once(team: Team, *, sprints: int) -> None:
+    """Check that each sprint had one Run, agent, push and pull request, and that each was told of once."""
+    assert len(set(team.pushes())) == len(team.pushes()) == team.pulls() == team.agents.count == sprints
+    for kind in (RUNS, SANDBOXES, PODS, USAGE_RECORDS):
+        assert len(await team.names(kind)) == sprints
+    assert len(await team.names(NOTIFICATIONS)) == 2 * sprints + 1
+    await team.assert_tokens_ended()

@@ -1,0 +1,196 @@
+"""An operator that lives again and again, each time until a write: `python -m tests.support.killed_operator NAMESPACE`.
+
+Each life is a process of its own, forked from this one only to spare it the imports, that serves as the real operator
+does but for its two clients. With SIGKILL it ends itself before the first write to the namespace, or to its repository,
+that no life has ended before; or else after the first one that no life has ended after. Each death is one line of JSON
+on standard output. SIGTERM ends the present life in good order, and the whole with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Never, TypeVar
+
+from codecourier.controller.serve import serve_with
+from codecourier.github.api import PullRequestDraft, PullRequestFacts, RepositoryRef, Revocation, TokenPair
+from codecourier.github.client import GitHubForge
+from codecourier.github.secret import Secret
+from codecourier.kube.access import load_access
+from codecourier.kube.api import EVENTS, LEASES, Json, Resource
+from codecourier.kube.client import AiohttpKube
+from codecourier.metrics import Metrics
+from codecourier.settings import Settings, load_settings
+
+__all__ = ["main"]
+
+_T = TypeVar("_T")
+
+_PASSED_OVER = frozenset({LEASES, EVENTS})
+"""Leadership is no work, and an event is told once or never."""
+
+
+@dataclass
+class Death:
+    """When this life ends."""
+
+    namespace: str
+    """The only one whose writes are deadly; the owner of its repository has the same name."""
+
+    died: frozenset[tuple[str, bool]]
+    """Each write that a life has ended at, and whether after it."""
+
+    report: int
+    """Descriptor that the death is told to."""
+
+    lease_looks: int = 0
+    """How often this life looked at the Lease."""
+
+    async def around(self, what: str, write: Coroutine[Any, Any, _T]) -> _T:
+        """Do a write, unless this life ends before it."""
+        self._pass(what, is_after=False)
+        done = await write
+        self._pass(what, is_after=True)
+        return done
+
+    def _pass(self, what: str, *, is_after: bool) -> None:
+        if (what, is_after) in self.died:
+            return
+        line = json.dumps({"write": what, "is_after": is_after, "lease_looks": self.lease_looks})
+        os.write(self.report, line.encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class MortalKube(AiohttpKube):
+    """The API server, whose writes are deadly."""
+
+    death: Death
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
+        """See `KubeApi.get`."""
+        self.death.lease_looks += resource == LEASES
+        return await super().get(resource, namespace, name)
+
+    async def create(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.create`."""
+        return await self._write("create", resource, obj["metadata"], super().create(resource, obj))
+
+    async def replace(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.replace`."""
+        return await self._write("replace", resource, obj["metadata"], super().replace(resource, obj))
+
+    async def replace_status(self, resource: Resource, obj: Json) -> Json:
+        """See `KubeApi.replace_status`."""
+        return await self._write("replace status of", resource, obj["metadata"], super().replace_status(resource, obj))
+
+    async def patch(self, resource: Resource, namespace: str | None, name: str, body: Json, **options: Any) -> Json:
+        """See `KubeApi.patch`."""
+        metadata = {"namespace": namespace, "name": name, **body["metadata"]}
+        return await self._write("patch", resource, metadata, super().patch(resource, namespace, name, body, **options))
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, **options: Any) -> Json | None:
+        """See `KubeApi.delete`."""
+        metadata = {"namespace": namespace, "name": name}
+        return await self._write("delete", resource, metadata, super().delete(resource, namespace, name, **options))
+
+    async def _write(self, verb: str, resource: Resource, metadata: Json, call: Coroutine[Any, Any, _T]) -> _T:
+        if resource in _PASSED_OVER or metadata["namespace"] != self.death.namespace:
+            return await call
+        # The version tells the writes to one object apart.
+        what = f"{verb} {resource.kind} {metadata['name']} {metadata.get('resourceVersion', '')}"
+        return await self.death.around(what.strip(), call)
+
+
+class MortalForge(GitHubForge):
+    """The forge, whose writes are deadly."""
+
+    death: Death
+
+    async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
+        """See `Forge.open_pull_request`."""
+        return await self._write("open pull request", repo, super().open_pull_request(repo, draft))
+
+    async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
+        """See `Forge.mint_tokens`."""
+        return await self._write("mint tokens", repo, super().mint_tokens(repo))
+
+    async def revoke(self, repo: RepositoryRef, token: Secret) -> Revocation:
+        """See `Forge.revoke`."""
+        return await self._write(f"revoke token {token.fingerprint}", repo, super().revoke(repo, token))
+
+    async def _write(self, what: str, repo: RepositoryRef, call: Coroutine[Any, Any, _T]) -> _T:
+        if f"/{self.death.namespace}/" not in repo.url:
+            return await call
+        return await self.death.around(what, call)
+
+
+async def _live(settings: Settings, kubeconfig: Path, death: Death) -> bool:
+    async with MortalKube(load_access(kubeconfig)) as api, MortalForge(ca_bundle=settings.forge_ca_file) as forge:
+        api.death = forge.death = death
+        return await serve_with(settings, Metrics(), api, forge)
+
+
+def main() -> None:
+    """Live until a life ends in good order."""
+    (namespace,) = sys.argv[1:]
+    kubeconfig = Path(os.environ["KUBECONFIG"])
+    settings = load_settings(os.environ, listen_port=0)
+    lives = _Lives()
+    signal.signal(signal.SIGTERM, lives.stop)
+    died: set[tuple[str, bool]] = set()
+    while line := lives.live(lambda report: _live(settings, kubeconfig, Death(namespace, frozenset(died), report))):
+        death = json.loads(line)
+        died.add((death["write"], death["is_after"]))
+        print(line, flush=True)  # noqa: T201  this is its answer
+
+
+class _Lives:
+    """One life after the other."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._is_stopped = False
+
+    def stop(self, number: int, _frame: object) -> None:
+        """Handle SIGTERM: no life follows the present one, which is asked to end."""
+        self._is_stopped = True
+        if self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
+
+    def live(self, life: Callable[[int], Coroutine[Any, Any, bool]]) -> str:
+        """Live once in a process of its own; return what is told of its death, empty when it ended in good order."""
+        told, report = os.pipe()
+        # A signal that comes in between is neither lost nor for the wrong process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        pid = 0 if self._is_stopped else os.fork()
+        if pid == 0 and not self._is_stopped:
+            self._be_born(life, report)
+        self._pid = pid
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.close(report)
+        with os.fdopen(told) as file:
+            line = file.read()
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if pid else 0
+        self._pid = 0
+        if ended not in {0, -signal.SIGKILL, -signal.SIGTERM}:
+            sys.exit(f"a life ended by itself with {ended}")
+        return line
+
+    def _be_born(self, life: Callable[[int], Coroutine[Any, Any, bool]], report: int) -> Never:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        os._exit(0 if asyncio.run(life(report)) else 1)
+
+
+if __name__ == "__main__":
+    main()
