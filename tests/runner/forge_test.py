@@ -84,7 +84,7 @@ def test_a_secondary_limit_is_no_fault_of_the_token(repository: ForgeRepository,
     repository.control.limit_secondary(method="GET", path=f"{repository.full_name}.*info/refs", retry_after_seconds=44)
     pod.set_token(repository.token({"contents": "read"}))
     report = pod.run("checkout").report
-    assert (report.reason, report.retry_after_seconds) == ("ForgeUnavailable", 44)
+    assert (report.reason, report.retry_after_seconds) == ("RateLimited", 44)
 
 
 def test_a_refused_push_is_told_in_the_forges_words(repository: ForgeRepository, pod: Pod) -> None:

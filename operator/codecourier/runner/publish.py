@@ -46,6 +46,9 @@ from codecourier.task import (
 
 __all__ = ["publish"]
 
+_UNCERTAIN = frozenset({"ForgeUnavailable", "RateLimited"})
+"""Reasons of a push that may have been done all the same."""
+
 _ADOPTED_REF = "refs/codecourier/adopted"
 
 
@@ -197,7 +200,7 @@ def _push(work: _Work, commit: str) -> PublishResult:
     try:
         result = work.repository.push(commit, branch, work.start.branch_tip)
     except StepError as error:
-        if error.reason != "ForgeUnavailable":
+        if error.reason not in _UNCERTAIN:
             raise
         lost = error
     else:

@@ -21,6 +21,8 @@ _REQUEST = re.compile(r"=> Send header: (?:GET|POST) ")
 _RETRY_AFTER = re.compile(r"<= Recv header: retry-after:\s*([^\r\n]{1,100})", re.IGNORECASE)
 _HTTP_FOUND = 300
 _HTTP_CLIENT_ERROR = 400
+_HTTP_FORBIDDEN = 403
+_HTTP_TOO_MANY_REQUESTS = 429
 
 
 class PushOutcome(StrEnum):
@@ -171,8 +173,25 @@ class Repository:
 def _explain(status: int | None, wait: int | None, words: str) -> StepError:
     said = f"HTTP {status}" if status is not None else "no answer"
     end = f"({said}). {words}".rstrip()
-    is_limit = wait is not None or "rate limit" in words.lower()
-    if status in {401, 403} and not is_limit:
+    seconds = None if wait is None else min(wait, _RETRY_AFTER_MAX_SECONDS)
+    if status == _HTTP_TOO_MANY_REQUESTS or (status == _HTTP_FORBIDDEN and _is_limit(wait, words)):
+        return StepError("RateLimited", f"The forge asks for fewer requests {end}", retry_after_seconds=seconds)
+    refusal = _explain_refusal(status, end)
+    if refusal is not None:
+        return refusal
+    if "not our ref" in words:
+        return StepError("ObjectNotFound", f"The forge does not have what was asked for {end}")
+    # 200 as the last answer: the conversation broke off within it.
+    return StepError("ForgeUnavailable", f"The forge is not available {end}", retry_after_seconds=seconds)
+
+
+def _is_limit(wait: int | None, words: str) -> bool:
+    return wait is not None or "rate limit" in words.lower()
+
+
+def _explain_refusal(status: int | None, end: str) -> StepError | None:
+    """Say what an answer means that stays the same until somebody mends something; None for any other."""
+    if status in {401, _HTTP_FORBIDDEN}:
         return StepError("CredentialsRefused", f"The forge refused the repository token; check what it may do {end}")
     if status in {404, 410}:
         return StepError("RepositoryNotFound", f"The repository is not there, or the token may not see it {end}")
@@ -180,11 +199,7 @@ def _explain(status: int | None, wait: int | None, words: str) -> StepError:
         return StepError("RepositoryMoved", f"The forge redirects, which is not followed; name the new URL {end}")
     if status in {400, 405, 406, 413, 415, 422}:
         return StepError("ForgeRefused", f"The forge refused the request {end}")
-    if "not our ref" in words:
-        return StepError("ObjectNotFound", f"The forge does not have what was asked for {end}")
-    # 200 as the last answer: the conversation broke off within it.
-    seconds = None if wait is None else min(wait, _RETRY_AFTER_MAX_SECONDS)
-    return StepError("ForgeUnavailable", f"The forge is not available {end}", retry_after_seconds=seconds)
+    return None
 
 
 def _is_conflict(words: str, *, remote: bool) -> bool:
