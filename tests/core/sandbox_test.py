@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 
 from codecourier import task as wire
-from codecourier.core.facts import Problem
+from codecourier.core.facts import AgentSecretsFact, Problem
 from codecourier.core.intents import CreatePod, Delete, MintTokens, Plan, ReleasePod, RevokeTokens
 from codecourier.core.pod_view import ContainerView, PodView
 from codecourier.core.pods import PodSettings
 from codecourier.core.reasons import RETRYABLE, Reason
 from codecourier.core.run_start import build_sandbox
-from codecourier.core.sandbox import SILENCE_LIMIT, USUAL_START, SandboxWorld, TokenSecret, plan_sandbox
+from codecourier.core.sandbox import (
+    LOOK_AGAIN,
+    SILENCE_LIMIT,
+    USUAL_START,
+    SandboxWorld,
+    TokenSecret,
+    plan_sandbox,
+)
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
+from codecourier.resources.workflow import SecretKeyReference, SecretVariable
 from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
 
 SECRET = TokenSecret("1", NOW + timedelta(hours=1))
@@ -103,6 +111,21 @@ def test_a_missing_credential_is_waited_for_and_said() -> None:
     plan = plan_sandbox(world(facts={effect: problem}), NOW)
     assert status_of(plan).message == problem.message
     assert plan.effects == (effect,)
+
+
+def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -> None:
+    variable = SecretVariable(name="API_KEY", secret_key_ref=SecretKeyReference(name="model", key="key"))
+    run = running_run().updated(
+        status=running_run().status.updated(workflow=make_workflow(secret_env=(variable,)).spec)
+    )
+    waiting = world(run=run)
+    (ask,) = plan_sandbox(waiting, NOW).asks
+    answered = replace(waiting, facts={ask: AgentSecretsFact((("model", "key"),))})
+    plan = plan_sandbox(answered, NOW)
+    assert "Secret 'model' must exist, have the key 'key'" in status_of(plan).message
+    # Long before the start's deadline: nobody is told when the Secret comes.
+    assert plan.look_again == NOW + LOOK_AGAIN
+    assert status_of(plan_sandbox(answered, NOW + timedelta(hours=1))).reason == Reason.SECRET_NOT_READABLE
 
 
 def test_a_pod_that_the_cluster_refuses_ends_the_try() -> None:

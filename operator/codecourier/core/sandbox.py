@@ -59,6 +59,9 @@ REVOCATION_LIMIT = timedelta(minutes=2)
 SILENCE_LIMIT = timedelta(seconds=60)
 """How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
 
+LOOK_AGAIN = timedelta(seconds=15)
+"""When something is looked at again that tells nobody of its changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSecret:
@@ -151,7 +154,8 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
     if problem is not None:
         if now >= deadline:
             return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
-        return _wait(world, problem.reason, problem.message, now, until=deadline)
+        # Nothing tells of Secrets that people make: they are not watched.
+        return _wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
     create = _pod(world, run, workflow, world.project.spec.commit_identity)
     if isinstance(create, Outcome):
         return _finish(world, create, now)
@@ -405,7 +409,7 @@ def _running_status(world: SandboxWorld, pod: PodView, now: datetime) -> Sandbox
 
 
 def _wait(world: SandboxWorld, reason: Reason, message: str, now: datetime, *, until: datetime | None = None) -> Plan:
-    return Plan(status=_status(world, reason, message, now), look_again=until or now + timedelta(seconds=15))
+    return Plan(status=_status(world, reason, message, now), look_again=until or now + LOOK_AGAIN)
 
 
 def _status(world: SandboxWorld, reason: Reason, message: str, now: datetime) -> SandboxStatus:
