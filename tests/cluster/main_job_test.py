@@ -76,8 +76,21 @@ async def test_killed_operator_leaves_work_to_the_next(job: MainJob, sightings: 
         await assert_done_once(job, await job.finished())
 
 
-async def test_restarted_api_server_delays_and_repeats_nothing(job: MainJob) -> None:
-    with job.operator():
+@pytest.mark.parametrize("component", ["kube-apiserver", "etcd"])
+async def test_restarted_component_delays_and_repeats_nothing(job: MainJob, component: str) -> None:
+    with job.kept_operator():
         await wait_for(job.api, SANDBOXES, job.stage.namespace, bool)
-        job.cluster.restart("kube-apiserver")
+        job.cluster.restart(component)
+        await assert_done_once(job, await job.finished())
+
+
+async def test_killed_control_plane_delays_and_repeats_nothing(job: MainJob) -> None:
+    """Everything behind the API ends as in a crash, the storage last, and comes back."""
+    components = ("kube-controller-manager", "kube-apiserver", "etcd")
+    with job.kept_operator():
+        await wait_for(job.api, SANDBOXES, job.stage.namespace, bool)
+        for component in components:
+            job.cluster.kill(component)
+        for component in reversed(components):
+            job.cluster.start(component)
         await assert_done_once(job, await job.finished())

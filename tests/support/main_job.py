@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ __all__ = ["MainJob", "main_job", "wait_for"]
 
 _LIMIT_SECONDS = 120
 _WATCH_SECONDS = 20
+_KEEP_SECONDS = 0.2
 _FINISHED = frozenset({"Completed", "Failed", "Cancelled"})
 
 
@@ -88,6 +90,28 @@ class MainJob:
         """Return an operator that was not started yet."""
         log = self.folder / f"{identity}.log"
         return OperatorProcess(self.cluster.kubeconfig_path, self.ca_path, log, identity=identity)
+
+    @contextmanager
+    def kept_operator(self) -> Iterator[None]:
+        """Run an operator that is started again when it ends by itself, as a Deployment does.
+
+        It ends when it could not renew its Lease: the API server may be away for longer than that.
+        """
+        is_over = threading.Event()
+
+        def keep() -> None:
+            while not is_over.is_set():
+                with self.operator() as running:
+                    while running.is_running and not is_over.wait(_KEEP_SECONDS):
+                        pass
+
+        keeper = threading.Thread(target=keep)
+        keeper.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            keeper.join()
 
     async def finished(self) -> Json:
         """Wait until the chain has ended and everything that it calls for was made; return it."""
