@@ -25,9 +25,20 @@ from codecourier.local.processes import wait_until
 from codecourier.local.state import StateStore
 from tests.support.main_job import wait_for
 
-__all__ = ["AgentStarts", "Team", "condition", "make_team", "operator_environment", "operator_process", "reason"]
+__all__ = [
+    "CHANGE",
+    "HELD",
+    "PERMISSIONS",
+    "AgentStarts",
+    "Team",
+    "condition",
+    "make_team",
+    "operator_environment",
+    "operator_process",
+    "reason",
+]
 
-_PERMISSIONS: Permissions = {"contents": "write", "pull_requests": "write", "metadata": "read"}
+PERMISSIONS: Permissions = {"contents": "write", "pull_requests": "write", "metadata": "read"}
 _UNTIL_SECONDS = 60
 _FINISHED = frozenset({"Completed", "Failed", "Cancelled"})
 
@@ -37,6 +48,12 @@ WORKFLOW: Mapping[str, Any] = {
     "retry": {"maxTries": 3, "backoffSeconds": 1},
     "resources": {"cpu": "100m", "memory": "64Mi", "workspace": "1Gi"},
 }
+
+HELD = 'while [ ! -e "$HOME/go" ]; do sleep 0.1; done\n'
+"""Beginning of an agent's script that waits until the test lets it go on."""
+
+CHANGE = "echo done >done.txt\n"
+"""An agent's script that changes something."""
 
 
 def condition(obj: Json, type_: str) -> Json:
@@ -147,6 +164,10 @@ class Team:
         """Wait until there is no object of the name."""
         await wait_for(self.api, resource, self.namespace, lambda known: name not in known)
 
+    async def wait_namespace_gone(self) -> None:
+        """Wait until the namespace is gone."""
+        await wait_for(self.api, NAMESPACES, "", lambda known: self.namespace not in known)
+
     async def ended(self, name: str = "run", resource: Resource = RUNS) -> Json:
         """Wait until a Run or chain has ended and all that its end calls for was made; return it."""
 
@@ -155,6 +176,28 @@ class Team:
             return status.get("phase") in _FINISHED and not status.get("unnotified")
 
         return await self.wait(resource, name, is_settled)
+
+    async def seen(self, reason_: str, name: str = "run") -> str:
+        """Wait until a Run gives a reason for what it waits for, or for its end; return its message.
+
+        To be called before the reason may have passed again.
+        """
+        run = await self.wait(RUNS, name, lambda run: reason(run) == reason_)
+        assert condition(run, "Succeeded")["message"] == run["status"]["message"]
+        return str(run["status"]["message"])
+
+    async def sandbox_says(self, reason_: str) -> str:
+        """Wait until a Sandbox gives a reason for what it waits for; return its message."""
+
+        def says(sandbox: Json) -> bool:
+            return reason(sandbox) == reason_
+
+        known = await wait_for(self.api, SANDBOXES, self.namespace, lambda found: any(map(says, found.values())))
+        return next(str(sandbox["status"]["message"]) for sandbox in known.values() if says(sandbox))
+
+    def release(self, pod: Json) -> None:
+        """Let an agent go on whose script begins with `HELD`."""
+        (self.cluster.layout.node / "pods" / pod["metadata"]["uid"] / "volumes" / "home" / "go").touch()
 
     async def running_pod(self, step: str, *, number: int = 1) -> Json:
         """Wait until the pod of a try runs a step; return it."""
@@ -234,7 +277,7 @@ async def make_team(api: KubeApi, cluster: LocalCluster, files: Mapping[str, str
     owner = f"team-{secrets.token_hex(4)}"
     repository = f"{owner}/shop"
     forge.create_repository(repository, files or {"README.md": "# shop\n"})
-    team = Team(api, forge, cluster, owner, repository, forge.install_app(owner, _PERMISSIONS))
+    team = Team(api, forge, cluster, owner, repository, forge.install_app(owner, PERMISSIONS))
     await api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": owner}})
     entry = {"url": team.url, "isDefault": True, "app": {"installationId": team.installation}}
     await team.create(PROJECTS, "default", spec={"repositories": [entry]})

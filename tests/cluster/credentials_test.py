@@ -1,0 +1,149 @@
+"""A Project's credential is missing, wrong or gone in the middle: the Run says so, and goes on once it is repaired."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from codecourier.controller.kinds import PROJECTS, RUNS
+from codecourier.kube.api import SECRETS
+from codecourier.local.cluster import LocalCluster
+from codecourier.local.operator_process import OperatorProcess
+from tests.support.team import CHANGE, HELD, PERMISSIONS, Team
+from tests.support.together import Played, Together
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+
+CASES = Together()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def played(
+    cluster: LocalCluster, operator: OperatorProcess, request: pytest.FixtureRequest
+) -> AsyncIterator[Played]:
+    """Play the cases."""
+    assert operator.is_running
+    async with CASES.playing(cluster, request) as tasks:
+        yield tasks
+
+
+async def use_secret(team: Team) -> str:
+    """Have the Project name a Secret `forge`; return a token that could stand in it."""
+    entry = {"url": team.url, "isDefault": True, "credentialRef": {"name": "forge"}}
+    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
+    return team.forge.create_token(team.namespace, [team.repository], PERMISSIONS)
+
+
+async def assert_completed(team: Team) -> None:
+    """Wait for the end of the Run, and check that one try did the work once."""
+    run = await team.ended()
+    assert run["status"]["phase"] == "Completed", run["status"]
+    assert len(run["status"]["tries"]) == 1
+    await team.assert_done_once()
+
+
+@CASES.case
+async def secret_is_missing(team: Team) -> None:
+    token = await use_secret(team)
+    await team.workflow(CHANGE)
+    await team.run()
+    assert await team.seen("CredentialsMissing") == (
+        f"No usable credential for {team.url}: Secret 'forge' is not there. Create it with the key 'token'."
+    )
+    await team.create_secret("forge", token=token)
+    await assert_completed(team)
+
+
+@CASES.case
+async def key_is_missing(team: Team) -> None:
+    token = await use_secret(team)
+    await team.create_secret("forge", tokens=token)
+    await team.workflow(CHANGE)
+    await team.run()
+    assert await team.seen("CredentialsMissing") == (
+        f"No usable credential for {team.url}: Secret 'forge' has no text in its key 'token'."
+    )
+    await team.patch(SECRETS, "forge", {"stringData": {"token": token}})
+    await assert_completed(team)
+
+
+@CASES.case
+async def token_is_wrong(team: Team) -> None:
+    token = await use_secret(team)
+    await team.create_secret("forge", token="github_pat_never_made")
+    await team.workflow(CHANGE)
+    await team.run()
+    said = await team.seen("CredentialsRefused")
+    assert said.startswith(f"The credential for {team.url} was refused: ")
+    assert "never_made" not in said
+    await team.patch(SECRETS, "forge", {"stringData": {"token": token}})
+    await assert_completed(team)
+
+
+@CASES.case
+async def token_may_not_push(team: Team) -> None:
+    """The forge tells only at the push; the next tries take the token that was repaired meanwhile."""
+    token = await use_secret(team)
+    weak = team.forge.create_token(team.namespace, [team.repository], {"contents": "read", "pull_requests": "write"})
+    await team.create_secret("forge", token=weak)
+    await team.workflow(CHANGE)
+    await team.run()
+    run = await team.wait(RUNS, "run", lambda run: "retryTime" in (run.get("status") or {}))
+    first = run["status"]["tries"][0]
+    assert first["reason"] == "CredentialsRefused"
+    assert "check what it may do" in first["message"]
+    assert "(step publish)" in first["message"]
+    await team.patch(SECRETS, "forge", {"stringData": {"token": token}})
+    run = await team.ended()
+    assert run["status"]["phase"] == "Completed", run["status"]
+    assert len(team.pushes()) == team.pulls() == 1
+
+
+@CASES.case
+async def secret_goes_before_the_pull_request(team: Team) -> None:
+    token = await use_secret(team)
+    await team.create_secret("forge", token=token)
+    await team.workflow(HELD + CHANGE)
+    await team.run()
+    pod = await team.running_pod("agent")
+    await team.delete(SECRETS, "forge")
+    team.release(pod)
+    assert "Secret 'forge' is not there" in await team.seen("CredentialsMissing")
+    run = await team.get(RUNS, "run")
+    assert run["status"]["pullRequest"]["phase"] == "Creating"
+    assert len(team.pushes()) == 1
+    await team.create_secret("forge", token=token)
+    await assert_completed(team)
+
+
+@CASES.case
+async def installation_is_wrong(team: Team) -> None:
+    entry = {"url": team.url, "isDefault": True, "app": {"installationId": team.installation + 1_000_000}}
+    right = (await team.get(PROJECTS, "default"))["spec"]
+    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
+    await team.workflow(CHANGE)
+    await team.run()
+    run = await team.wait(RUNS, "run", lambda run: "installation" in (run.get("status") or {}).get("message", ""))
+    assert run["status"]["phase"] == "Queued"
+    assert str(team.installation + 1_000_000) in run["status"]["message"]
+    await team.patch(PROJECTS, "default", {"spec": right})
+    await assert_completed(team)
+
+
+@CASES.case
+async def agents_secret_is_missing(team: Team) -> None:
+    """What the agent itself needs: absent, then not labelled as readable, then repaired."""
+    variable = {"name": "API_KEY", "secretKeyRef": {"name": "model", "key": "key"}}
+    await team.workflow(CHANGE, secretEnv=[variable])
+    await team.run()
+    said = await team.sandbox_says("SecretNotReadable")
+    assert said.startswith("Secret 'model' must exist, have the key 'key' and carry the label")
+    await team.create_secret("model", {"codecourier.dev/agent-readable": "true"}, key="a-key-of-a-model")
+    await assert_completed(team)
+
+
+@pytest.mark.parametrize("case", CASES.names)
+async def test_run_goes_on_after_the_repair(played: Played, case: str) -> None:
+    await played[case]
