@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never, TypeVar
 
-from codecourier.controller.serve import serve_with
+from codecourier.controller.serve import TRIMS, serve_with
 from codecourier.github.api import PullRequestDraft, PullRequestFacts, RepositoryRef, Revocation, TokenPair
 from codecourier.github.client import GitHubForge
 from codecourier.github.secret import Secret
@@ -133,7 +133,10 @@ class MortalForge(GitHubForge):
 
 
 async def _live(settings: Settings, kubeconfig: Path, death: Death) -> bool:
-    async with MortalKube(load_access(kubeconfig)) as api, MortalForge(ca_bundle=settings.forge_ca_file) as forge:
+    async with (
+        MortalKube(load_access(kubeconfig), trims=TRIMS) as api,
+        MortalForge(ca_bundle=settings.forge_ca_file) as forge,
+    ):
         api.death = forge.death = death
         return await serve_with(settings, Metrics(), api, forge)
 
