@@ -37,8 +37,8 @@ ChangeCallback = Callable[[Resource, Json | None, Json | None], None]
 """Told of a change with the object before (None: created) and after (None: gone)."""
 
 _TOMBSTONES = 10_000
-"""UIDs that are remembered with the moment at which each was gone: far more than are deleted within the few seconds in
-which a late answer to an own write or an event from before the deletion can arrive."""
+"""UIDs, and names, of what is gone that are remembered with the moment: far more than are deleted within the few
+seconds in which a late answer to an own write or an event from before the deletion can arrive."""
 
 
 def key_of(obj: Json) -> Key:
@@ -97,6 +97,7 @@ class Cache:
         self._tombstones: OrderedDict[str, float] = OrderedDict()
         self._listed = 0
         self._callbacks: list[ChangeCallback] = []
+        self._last: OrderedDict[Key, int] = OrderedDict()
         self._count = 0
 
     def __len__(self) -> int:
@@ -164,12 +165,13 @@ class Cache:
             The moment of the list.
         """
         moment = int(resource_version)
-        listed: set[Key] = set()
+        listed: dict[Key, str] = {}
         for obj in items:
-            listed.add(key_of(obj))
+            listed[key_of(obj)] = obj["metadata"]["uid"]
             self._take(obj)
         for obj in self:
-            if key_of(obj) not in listed:
+            # An earlier object of a listed name is gone, too, also where the listed one is known to be gone since.
+            if listed.get(key_of(obj)) != obj["metadata"]["uid"]:
                 self._forget(obj, moment)
         self._listed = moment
 
@@ -178,7 +180,7 @@ class Cache:
         metadata.pop("managedFields", None)
         key, version = key_of(obj), version_of(obj)
         old = self.get(*key)
-        if old is not None and version_of(old) >= version:
+        if version <= (version_of(old) if old is not None else self._last.get(key, 0)):
             return False
         if version <= self._tombstones.get(metadata["uid"], 0):
             return False
@@ -210,6 +212,7 @@ class Cache:
             self._namespaces.setdefault(namespace, {})[name] = new
             self._count += old is None
         else:
+            self._leave(key, old)
             objects = self._namespaces[namespace]
             del objects[name]
             self._count -= 1
@@ -218,6 +221,13 @@ class Cache:
         self._reindex(key, old, new)
         for callback in self._callbacks:
             callback(self.resource, old, new)
+
+    def _leave(self, key: Key, old: Json | None) -> None:
+        # Events of an earlier object of this name may still come, where own writes are ahead of the watch.
+        if old is not None:
+            self._last[key] = version_of(old)
+            if len(self._last) > _TOMBSTONES:
+                self._last.popitem(last=False)
 
     def _reindex(self, key: Key, old: Json | None, new: Json | None) -> None:
         for name, function in self._functions.items():
