@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from codecourier.errors import SettingsError
-from codecourier.settings import load_settings
+from codecourier.settings import PREFIX, Settings, load_settings
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "operations.md"
 
 
 def test_how_the_log_is_written_can_be_set_in_any_case() -> None:
@@ -18,3 +23,11 @@ def test_how_the_log_is_written_can_be_set_in_any_case() -> None:
 def test_a_wrong_value_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load_settings({name: "loud"})
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(rf"^\| `({PREFIX}\w+)` \| `?([^`|]+?)`? \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = {name: None if default == "none" else default for name, default in rows}
+    settings = load_settings({name: default for name, default in documented.items() if default is not None})
+    assert list(documented) == [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    assert settings == Settings()

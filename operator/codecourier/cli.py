@@ -39,7 +39,10 @@ def operator(
     identity: Annotated[str | None, typer.Option(help="Name of this operator; in a cluster its pod's.")] = None,
     listen_port: Annotated[int | None, typer.Option(help="Port of probes and metrics; 0 takes a free one.")] = None,
 ) -> None:
-    """Run the operator. Everything else is set by CODECOURIER_… variables."""
+    """Run the operator.
+
+    Everything else is set by CODECOURIER_… variables: docs/operations.md lists them.
+    """
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)  # Kopf reads it for itself
     try:
