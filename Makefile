@@ -18,7 +18,8 @@ RUN := .venv/bin/python
 # Folders that hold Python; those that do not exist yet are left out.
 CODE := $(wildcard operator tests tools bench)
 export PYTEST_ARGS ?=
-export AGENT ?=
+# The agent's command is for its shell: make takes no `$` in it for its own.
+override export AGENT := $(value AGENT)
 SECONDS ?= 60
 BENCH_ARGS ?=
 
