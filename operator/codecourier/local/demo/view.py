@@ -44,13 +44,15 @@ def render(scene: Scene) -> RenderableType:
         "  ",
         status.get("message", ""),
     )
-    table = Table("SPRINT", "PHASE", "STEPS OF THE POD", "PULL REQUEST", box=None, pad_edge=False)
+    table = Table("SPRINT", "PHASE", box=None, pad_edge=False)
+    table.add_column("STEPS OF THE POD", no_wrap=True)
+    table.add_column("PULL REQUEST", overflow="fold")
     for sprint in status.get("sprints", ()):
         table.add_row(
             str(sprint["number"]),
             Text(sprint["phase"], style=_STYLES.get(sprint["phase"], "")),
             _steps(scene, sprint),
-            sprint.get("pullRequestUrl", ""),
+            _pull_request(sprint, status),
         )
     return Group(head, table, _cost(scene.usage), *_news(scene.notifications))
 
@@ -76,6 +78,15 @@ def _steps(scene: Scene, sprint: Json) -> Text:
     return text
 
 
+def _pull_request(sprint: Json, status: Json) -> str:
+    """Return a pull request's number and what it is stacked on: short enough for a narrow terminal."""
+    if "pullRequestNumber" not in sprint:
+        return ""
+    numbers = {s["branch"]: f"#{s['pullRequestNumber']}" for s in status["sprints"] if "pullRequestNumber" in s}
+    base = sprint.get("pullRequestBase", status.get("baseBranch", ""))
+    return f"#{sprint['pullRequestNumber']} onto {numbers.get(base, base)}"
+
+
 def _pod_of(scene: Scene, run: str | None) -> Json | None:
     names = [s["metadata"]["name"] for s in scene.sandboxes if s["spec"]["runRef"]["name"] == run]
     return next((pod for pod in reversed(scene.pods) if pod["metadata"]["name"] in names), None)
@@ -90,5 +101,12 @@ def _cost(usage: Sequence[Json]) -> Text:
 
 
 def _news(notifications: Sequence[Json]) -> list[Text]:
-    ordered = sorted(notifications, key=lambda n: (n["spec"]["eventTime"], n["metadata"]["name"]))
+    ordered = sorted(notifications, key=_time_and_rank)
     return [Text(f"  {n['spec']['type']}: {n['spec']['title']}") for n in ordered]
+
+
+def _time_and_rank(notification: Json) -> tuple[str, int, str]:
+    """Order by time; within a second, which is all that a forge tells, by what follows from what."""
+    spec = notification["spec"]
+    rank = {"PrCreated": 0, "PrFailed": 0, "WorkflowCompleted": 2}.get(spec["type"], 1)
+    return spec["eventTime"][: len("2026-11-25T03:56:36")], rank, notification["metadata"]["name"]
