@@ -76,6 +76,9 @@ def demo(
     except LocalError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("\nInterrupted. What was up of the cluster stays; `make down` stops all of it.", err=True)
+        raise typer.Exit(130) from error
     if not is_completed:
         raise typer.Exit(1)
 

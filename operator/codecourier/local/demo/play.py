@@ -50,7 +50,8 @@ def play(state_dir: Path, agent: str | None) -> bool:
     log = cluster.layout.log("operator")
     ca_path = ForgeAddress.read(forge_dir).ca_path
     chain_started = time.monotonic()
-    with OperatorProcess(cluster.kubeconfig_path, ca_path, log) as operator:
+    # A name of its own, so that of two demonstrations on one cluster one operator leads and the other stands by.
+    with OperatorProcess(cluster.kubeconfig_path, ca_path, log, identity=f"demo-{suffix}") as operator:
         command = None if agent is None else ["sh", "-c", agent]
         phase = asyncio.run(_perform(cluster, stage, command, console, lambda: operator.is_running))
     console.print(f"\nThe chain is {phase} after {time.monotonic() - chain_started:.1f} s. The operator was stopped.")
@@ -70,15 +71,22 @@ async def _perform(
         await ensure_namespace(api, OPERATOR_NAMESPACE)
         await set_stage(api, forge, cluster.forge_url, stage, sprints=3, command=command)
         with Live(console=console, auto_refresh=False) as live:
-            async with asyncio.timeout(_LIMIT_SECONDS):
-                while True:
-                    scene = await _look(api, stage)
-                    live.update(render(scene), refresh=True)
-                    if scene.phase in _FINISHED:
-                        return scene.phase
-                    if not is_running():
-                        return "left unfinished: the operator ended"
-                    await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                async with asyncio.timeout(_LIMIT_SECONDS):
+                    return await _watch(api, stage, live, is_running)
+            except TimeoutError:
+                return f"left unfinished: it had {_LIMIT_SECONDS} s"
+
+
+async def _watch(api: KubeApi, stage: Stage, live: Live, is_running: Callable[[], bool]) -> str:
+    while True:
+        scene = await _look(api, stage)
+        live.update(render(scene), refresh=True)
+        if scene.phase in _FINISHED:
+            return scene.phase
+        if not is_running():
+            return "left unfinished: the operator ended"
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _look(api: KubeApi, stage: Stage) -> Scene:
