@@ -127,3 +127,20 @@ async def test_an_unknown_field_is_refused_by_name_where_validation_is_strict(ap
         answer = await api.ask("POST", resources_path(CRDS["Run"], namespace), body, fieldValidation="Strict")
     assert answer.code == 400
     assert 'unknown field "spec.promptt"' in answer.body["message"]
+
+
+async def test_the_columns_of_a_usage_record_tell_the_sandbox_from_what_the_agent_reported(api: Api) -> None:
+    body = manifest(CRDS["UsageRecord"])
+    reported = {"service": "anthropic", "kind": "Tokens", "unit": "Token", "quantity": 1200, "costMicroUSD": 3600}
+    compute = {"service": "kubernetes", "kind": "Compute", "unit": "Second", "quantity": 7}
+    body["spec"]["items"] = [compute, reported]
+    accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    async with api.namespace() as namespace:
+        path = resources_path(CRDS["UsageRecord"], namespace)
+        assert (await api.ask("POST", path, body)).code == 201
+        async with api.session.get(api.server + path, headers=accept) as response:
+            table = await response.json()
+    names = [column["name"] for column in table["columnDefinitions"]]
+    cells = dict(zip(names, table["rows"][0]["cells"], strict=True))
+    shown = [cells[name] for name in ("Seconds", "Service", "Quantity", "MicroUSD")]
+    assert shown == [7, "anthropic", 1200, 3600]

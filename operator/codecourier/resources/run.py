@@ -300,6 +300,7 @@ class Run(Resource):
         short_names=("ccr",),
         columns=(
             PrinterColumn("Phase", ".status.phase"),
+            PrinterColumn("Ready", ".status.conditions[?(@.type=='Ready')].status"),
             PrinterColumn("PR", ".status.pullRequest.phase"),
             PrinterColumn("Reason", ".status.conditions[?(@.type=='Succeeded')].reason"),
             PrinterColumn("Workflow", ".spec.workflowRef.name"),

@@ -269,7 +269,8 @@ class SprintChain(Resource):
         short_names=("ccsc",),
         columns=(
             PrinterColumn("Phase", ".status.phase"),
-            PrinterColumn("Current", ".status.currentSprintIndex", type="integer"),
+            PrinterColumn("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            PrinterColumn("Index", ".status.currentSprintIndex", type="integer"),
             PrinterColumn("Completed", ".status.completedSprints", type="integer"),
             PrinterColumn("Suspended", ".spec.suspend", type="boolean"),
             PrinterColumn("Reason", ".status.conditions[?(@.type=='Succeeded')].reason"),

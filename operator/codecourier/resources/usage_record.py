@@ -101,9 +101,11 @@ class UsageRecord(Resource):
         columns=(
             PrinterColumn("Run", ".spec.run"),
             PrinterColumn("Try", ".spec.tryNumber", type="integer"),
-            PrinterColumn("Service", ".spec.items[*].service"),
-            PrinterColumn("Quantity", ".spec.items[*].quantity"),
-            PrinterColumn("MicroUSD", ".spec.items[*].costMicroUSD"),
+            PrinterColumn("Seconds", ".spec.items[?(@.kind=='Compute')].quantity", type="integer"),
+            # A column shows the first match: of what an agent reported, mostly all there is.
+            PrinterColumn("Service", ".spec.items[?(@.kind!='Compute')].service"),
+            PrinterColumn("Quantity", ".spec.items[?(@.kind!='Compute')].quantity", type="integer"),
+            PrinterColumn("MicroUSD", ".spec.items[?(@.kind!='Compute')].costMicroUSD", type="integer"),
             PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
         ),
         selectable_fields=(".spec.run",),
