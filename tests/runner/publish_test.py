@@ -129,6 +129,7 @@ def test_a_lost_answer_is_settled_by_looking(
     server.faults.append(Fault("POST", status, after_work=True))
     result = _result(pod)
     assert (result.state, result.reason) == (Publication.PUSHED, "Pushed")
+    assert result.message == f"Pushed {_tip(bare, task)}."
     assert _tip(bare, task) == result.commit
 
 

@@ -177,7 +177,7 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
     return Plan(
         status=new,
         creates=(Create(build_sandbox(run, status.attempt, number)),),
-        events=(Event("Started", f"Try {number} of attempt {status.attempt} runs in Sandbox {name}"),),
+        events=(Event("Started", f"Try {number} of attempt {status.attempt} runs in Sandbox {name}."),),
     )
 
 

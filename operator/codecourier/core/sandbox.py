@@ -237,7 +237,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     return Plan(
         status=running,
         effects=rotation.effects,
-        events=(Event("Started", f"Pod {pod.name} runs"),) if is_new else (),
+        events=(Event("Started", f"Pod {pod.name} runs."),) if is_new else (),
         look_again=rotation.look_again,
     )
 

@@ -156,7 +156,7 @@ def _advance(world: ChainWorld, status: SprintChainStatus, now: datetime) -> Pla
         held = accepted(chain, status, now)
         return _claim(world, with_outcome(chain, held, SprintChainPhase.RUNNING, Reason.SUSPENDED, text, now))
     claimed = claim_sprint(chain, accepted(chain, status, now), following.index, now)
-    text = f"Sprint {following.number} is number {following.index + 1} of {len(status.sprints)}."
+    text = f"Sprint {following.number} ({following.index + 1} of {len(status.sprints)}) is under way."
     running = with_outcome(
         chain, claimed, SprintChainPhase.RUNNING, Reason.RUNNING, sentence(Reason.RUNNING, detail=text), now
     )

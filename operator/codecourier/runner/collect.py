@@ -91,7 +91,8 @@ def collect(context: Context) -> StepReport:
     Path(layout.outbox, MANIFEST_FILE).write_bytes(manifest.to_json())
     Path(layout.outbox, DETAILS_FILE).write_text(details.to_json(), encoding="utf-8")
     count = len(manifest.changes) + len(manifest.deleted)
-    return StepReport(CONTAINER_COLLECT, StepState.SUCCEEDED, "Collected", f"{count} path(s) changed.")
+    words = "1 path changed." if count == 1 else f"{count} paths changed."
+    return StepReport(CONTAINER_COLLECT, StepState.SUCCEEDED, "Collected", words)
 
 
 def _walk(work: _Collection, ignorer: Ignorer) -> None:

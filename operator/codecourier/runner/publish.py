@@ -205,13 +205,13 @@ def _push(work: _Work, commit: str) -> PublishResult:
         lost = error
     else:
         if result.outcome is PushOutcome.DONE:
-            return _pushed(work, commit, "Pushed", "")
+            return _pushed(work, commit, "Pushed", f"Pushed {commit}.")
         if result.outcome is PushOutcome.REFUSED:
             raise StepError("PushRefused", f"The forge refused the push to {branch!r}: {result.words}")
         words = result.words
     tip = _look_again(work, lost)
     if tip == commit:
-        return _pushed(work, commit, "Pushed", "")
+        return _pushed(work, commit, "Pushed", f"Pushed {commit}.")
     if lost is not None:
         raise lost
     return _adopt(work, tip, words)
