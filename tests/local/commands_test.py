@@ -73,3 +73,6 @@ def test_the_commands_tell_about_a_running_cluster(cluster: LocalCluster) -> Non
     assert code == 0
     assert os.access(output.strip(), os.R_OK)
     assert run("logs", "kube-apiserver", option)[0] == 0
+    code, output = run("logs", "nobody", "agent", option)
+    assert code == 1
+    assert output.strip().endswith('was answered with 404: pods "nobody" not found')

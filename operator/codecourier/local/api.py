@@ -121,9 +121,18 @@ class LoopbackServer:
         except OSError as error:
             raise LocalError(f"{method} {path} on port {self._port} failed: {error}") from error
         if answer.status >= http.client.BAD_REQUEST:
-            text = answer.content.decode(errors="replace")
-            raise LocalError(f"{method} {path} was answered with {answer.status}: {text}")
+            raise LocalError(f"{method} {path} was answered with {answer.status}: {_words_of(answer)}")
         return answer.content
+
+
+def _words_of(answer: ApiAnswer) -> str:
+    """Return what a refusal says to people: the message of a Status of Kubernetes, else all of it."""
+    text = answer.content.decode(errors="replace").strip()
+    try:
+        status = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return str(status.get("message", text)) if isinstance(status, dict) else text
 
 
 def admin_of(layout: Layout, port: int) -> LoopbackServer:
