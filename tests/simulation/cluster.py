@@ -62,6 +62,7 @@ class OperatorLife:
         random = Random(cluster.random.getrandbits(64))
         self.network = FaultyNetwork(random, plan, self.kill, cluster.note)
         self._stop = asyncio.Event()
+        self._metrics = Metrics()
         is_app = not cluster.scenario.is_personal
         self._operator = Operator(
             OperatorParts(
@@ -74,7 +75,7 @@ class OperatorLife:
                 identity=identity,
                 app=AppIdentity(1, Secret(f"{CANARY}key"), "forge.test") if is_app else None,
             ),
-            Metrics(),
+            self._metrics,
         )
         self._task = asyncio.get_running_loop().create_task(self._live())
 
@@ -82,6 +83,12 @@ class OperatorLife:
     def is_leading(self) -> bool:
         """Whether it holds the Lease."""
         return self._operator.is_leading
+
+    @property
+    def worked(self) -> float:
+        """How often it has worked on a key."""
+        samples = (sample for metric in self._metrics.reconciles.collect() for sample in metric.samples)
+        return sum(sample.value for sample in samples if sample.name.endswith("_total"))
 
     def kill(self) -> None:
         """End it as SIGKILL would: nothing that it has begun leaves any more."""
@@ -158,6 +165,11 @@ class SimulatedCluster:
     def writes(self) -> int:
         """How many writes operators began, those for the Lease not counted."""
         return self._counter.count
+
+    @property
+    def worked(self) -> float:
+        """How often the operators that live have worked on a key."""
+        return sum(operator.worked for operator in self.operators)
 
     def note(self, text: str) -> None:
         """Add a line to the trace."""

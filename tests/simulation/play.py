@@ -24,6 +24,9 @@ _STEP_SECONDS = 5.0
 _QUIET_SECONDS = 150.0
 """How long nothing may change before a cluster counts as resting: longer than every wait of the operator's own."""
 
+_MOST_WORK_AT_REST = 20
+"""Keys that may be worked on in one step when nothing is left to do: a few look at the forge now and then."""
+
 _LIMIT_SECONDS = 3 * 3600.0
 """How long after the last fault a cluster may take to come to rest."""
 
@@ -104,14 +107,18 @@ def play(scenario: Scenario, plan: FaultPlan | None = None) -> Result:
 async def _until_rest(cluster: SimulatedCluster) -> None:
     loop, monitor = asyncio.get_running_loop(), cluster.monitor
     last = max([cluster.fault_end, *(deed.seconds for deed in cluster.scenario.deeds)])
+    worked = before = 0.0
     while monitor.violation is None:
         try:
             await asyncio.sleep(_STEP_SECONDS)
         except (Deadlock, Livelock) as error:
             monitor.fail("9", str(error))
         monitor.deeds()
+        worked, before = cluster.worked, worked
         is_quiet = loop.time() > max(last, cluster.quiet_since) + _QUIET_SECONDS
         if is_quiet and not list(unrest(cluster)):
+            if worked - before > _MOST_WORK_AT_REST:
+                monitor.fail("9", f"all is at rest and {worked - before:.0f} keys were worked on in {_STEP_SECONDS} s")
             return
         if loop.time() > last + _LIMIT_SECONDS:
             words = list(unrest(cluster)) or ["something is written again and again"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -62,9 +62,13 @@ class Backlog:
         if not entries:
             del self._entries[key]
 
-    def next_time(self, key: Hashable) -> float | None:
-        """Return the loop's time at which the first failed effect of an object may be tried again, or None."""
-        return min((entry.due for entry in self._entries.get(key, {}).values()), default=None)
+    def next_time(self, key: Hashable, wanted: Iterable[Hashable]) -> float | None:
+        """Return the loop's time at which the first of the wanted effects that failed may be tried again, or None.
+
+        What failed and is not wanted any more is never due again, so it must not ask for another look either.
+        """
+        entries = self._entries.get(key, {})
+        return min((entries[effect].due for effect in wanted if effect in entries), default=None)
 
     def forget(self, key: Hashable) -> None:
         """Forget an object that is gone or has nothing left to do."""

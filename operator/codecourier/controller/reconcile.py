@@ -17,7 +17,7 @@ from codecourier.controller.registry import Reconciled
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
 from codecourier.core.facts import Facts
-from codecourier.core.intents import Plan
+from codecourier.core.intents import CreatePod, Plan
 from codecourier.core.stray_pod import plan_stray_pod
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import Conflict
@@ -115,7 +115,10 @@ class Reconciler:
         if plan.look_again is not None:
             seconds = max(0.0, (plan.look_again - self._now()).total_seconds())
             self._look_again(key, loop_time + max(seconds, 0.05))
-        due = self._executor.backlog.next_time(key)
+        if plan == Plan():
+            self._executor.backlog.forget(key)
+        pods = (create for create in plan.creates if isinstance(create, CreatePod))
+        due = self._executor.backlog.next_time(key, (*plan.effects, *pods))
         if due is not None:
             self._look_again(key, max(due, loop_time + 0.05))
         elif plan.effects:
