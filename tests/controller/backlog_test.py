@@ -25,7 +25,7 @@ async def test_what_was_never_tried_may_be_tried() -> None:
     backlog = make()
     assert backlog.is_due("run", "mint")
     assert backlog.problems("run") == {}
-    assert backlog.next_time("run") is None
+    assert backlog.next_time("run", ["mint", "open"]) is None
 
 
 @virtual
@@ -34,7 +34,7 @@ async def test_what_failed_waits_and_the_next_plan_is_told_why() -> None:
     backlog.note("run", "mint", PROBLEM)
     assert backlog.problems("run") == {"mint": PROBLEM}
     assert not backlog.is_due("run", "mint")
-    due = backlog.next_time("run")
+    due = backlog.next_time("run", ["mint", "open"])
     assert due is not None
     assert 0.5 <= due <= 1.0
     await asyncio.sleep(due)
@@ -48,7 +48,7 @@ async def test_each_failure_waits_longer_up_to_a_bound() -> None:
     for count in range(12):
         backlog.note("run", "mint", PROBLEM)
         full = min(8.0, 2.0**count)
-        due = backlog.next_time("run")
+        due = backlog.next_time("run", ["mint", "open"])
         assert due is not None
         assert full / 2 <= due <= full
 
@@ -62,7 +62,7 @@ async def test_a_success_forgets_it() -> None:
     assert backlog.is_due("run", "mint")
     assert backlog.problems("run") == {}
     backlog.note("run", "mint", PROBLEM)
-    due = backlog.next_time("run")
+    due = backlog.next_time("run", ["mint", "open"])
     assert due is not None
     assert due <= 1.0
     assert list(backlog._entries) == ["run"]
@@ -73,10 +73,10 @@ async def test_a_time_that_the_forge_names_is_kept() -> None:
     backlog = make()
     limited = Problem(Reason.RATE_LIMITED, "Later.", retry_time=EPOCH + timedelta(seconds=100))
     backlog.note("run", "mint", limited)
-    assert backlog.next_time("run") == 100.0
+    assert backlog.next_time("run", ["mint", "open"]) == 100.0
     past = Problem(Reason.RATE_LIMITED, "Later.", retry_time=EPOCH - timedelta(seconds=100))
     backlog.note("run", "open", past)
-    due = backlog.next_time("run")
+    due = backlog.next_time("run", ["mint", "open"])
     assert due is not None
     assert 0.5 <= due <= 1.0, "the first of them counts, and a time that is past does not do away with the backoff"
 
@@ -94,3 +94,24 @@ async def test_objects_and_effects_are_told_apart() -> None:
     backlog.forget("run")
     backlog.note("run", "mint", None)
     assert list(backlog._entries) == ["other"]
+
+
+@virtual
+async def test_only_what_is_wanted_asks_for_another_look() -> None:
+    backlog = make()
+    backlog.note("run", "open", PROBLEM)
+    assert backlog.next_time("run", ["mint"]) is None
+    assert backlog.next_time("run", ["open"]) is not None
+
+
+@virtual
+async def test_a_time_that_a_plan_is_told_is_one_at_which_it_can_try() -> None:
+    backlog, now = make(), WallClock(asyncio.get_running_loop()).now
+    for _ in range(8):
+        limited = Problem(Reason.RATE_LIMITED, "Wait.", retry_time=now() + timedelta(seconds=3))
+        backlog.note("run", "mint", limited)
+        told = backlog.problems("run")["mint"]
+        assert isinstance(told, Problem)
+        assert told.retry_time is not None
+        await asyncio.sleep((told.retry_time - now()).total_seconds() + 0.001)
+        assert backlog.is_due("run", "mint")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from random import Random
 
 from codecourier.controller.queue import Backoff
@@ -58,7 +58,7 @@ class Backlog:
         old = entries.pop(effect, None)
         if problem is not None:
             failures = 1 if old is None else old.failures + 1
-            entries[effect] = _Entry(problem, failures, self._due(problem, failures))
+            entries[effect] = self._entry(problem, failures)
         if not entries:
             del self._entries[key]
 
@@ -74,8 +74,11 @@ class Backlog:
         """Forget an object that is gone or has nothing left to do."""
         self._entries.pop(key, None)
 
-    def _due(self, problem: Problem, failures: int) -> float:
+    def _entry(self, problem: Problem, failures: int) -> _Entry:
         delay = self._backoff.delay(failures, self._random)
         if problem.retry_time is not None:
+            # Plans look again at the time that they are told: an earlier one than the backoff's would have them look,
+            # in vain and without a pause, until that has passed.
             delay = max(delay, (problem.retry_time - self._now()).total_seconds())
-        return asyncio.get_running_loop().time() + delay
+            problem = replace(problem, retry_time=self._now() + timedelta(seconds=delay))
+        return _Entry(problem, failures, asyncio.get_running_loop().time() + delay)
