@@ -10,7 +10,7 @@ from codecourier.controller.backlog import Backlog
 from codecourier.controller.queue import Backoff
 from codecourier.core.facts import Problem
 from codecourier.core.reasons import Reason
-from tests.simulation.clock import EPOCH, WallClock, virtual
+from tests.simulation.clock import EPOCH, WallClock, pass_time, virtual
 
 PROBLEM = Problem(Reason.FORGE_UNAVAILABLE, "It is away.")
 
@@ -37,7 +37,7 @@ async def test_what_failed_waits_and_the_next_plan_is_told_why() -> None:
     due = backlog.next_time("run", ["mint", "open"])
     assert due is not None
     assert 0.5 <= due <= 1.0
-    await asyncio.sleep(due)
+    await pass_time(due)
     assert backlog.is_due("run", "mint")
     assert backlog.problems("run") == {"mint": PROBLEM}, "until it was tried again"
 
@@ -113,5 +113,5 @@ async def test_a_time_that_a_plan_is_told_is_one_at_which_it_can_try() -> None:
         told = backlog.problems("run")["mint"]
         assert isinstance(told, Problem)
         assert told.retry_time is not None
-        await asyncio.sleep((told.retry_time - now()).total_seconds() + 0.001)
+        await pass_time((told.retry_time - now()).total_seconds() + 0.001)
         assert backlog.is_due("run", "mint")

@@ -22,7 +22,7 @@ from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import NotFound, Unanswered
 from codecourier.metrics import Metrics
 from tests.controller.events_test import kubeconfig
-from tests.simulation.clock import run_virtual
+from tests.simulation.clock import pass_time, run_virtual
 from tests.support.simulated import make_operator, make_server, until
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -72,7 +72,7 @@ def test_a_queue_that_nobody_works_on_grows_old() -> None:
         operator = make_operator(make_server(), metrics=metrics)  # on hold: it never began
         for name in ("first", "second"):
             operator.wake(RUNS, "shop", name)
-        await asyncio.sleep(7)  # of the virtual clock
+        await pass_time(7)
         assert metrics.registry.get_sample_value("codecourier_queue_depth") == 2
         assert metrics.registry.get_sample_value("codecourier_queue_oldest_seconds") == pytest.approx(7)
 

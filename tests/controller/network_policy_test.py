@@ -13,7 +13,7 @@ from codecourier.kube.api import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, 
 from codecourier.metrics import Metrics
 from codecourier.resources.project import Project
 from tests.simulation.apiserver import ApiServer, SimulatedKube
-from tests.simulation.clock import run_virtual
+from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.store import Change, Stored
 from tests.support.simulated import make_operator, make_server, until
@@ -59,7 +59,7 @@ def play(story: Story) -> None:
         await until(server, lambda: is_current(server))
         # Seconds of the virtual clock: first the operator comes to rest; then the story is over soon, and not only
         # when the Project is looked at again for another reason.
-        await asyncio.sleep(5)
+        await pass_time(5)
         async with asyncio.timeout(10):
             await story(server)
         stop.set()
@@ -146,7 +146,7 @@ def test_a_policy_that_is_altered_on_its_way_is_written_ever_more_seldom() -> No
         server, stop, metrics = make_server(AlteringServer), asyncio.Event(), Metrics()
         create_project(server)
         running = asyncio.create_task(make_operator(server, metrics=metrics).run(stop, drain_seconds=1))
-        await asyncio.sleep(60)  # of the virtual clock
+        await pass_time(60)
         failed = metrics.registry.get_sample_value(
             "codecourier_reconciles_total", {"kind": "Project", "outcome": "error"}
         )

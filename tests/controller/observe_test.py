@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from codecourier.controller.observe import PROBLEM_SECONDS, REPOSITORY_SECONDS
@@ -25,7 +23,7 @@ from codecourier.core.reasons import Reason
 from codecourier.github.api import PullRequestDraft
 from codecourier.kube.errors import ServerError, Unanswered
 from codecourier.text import marker
-from tests.simulation.clock import virtual
+from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
@@ -55,7 +53,7 @@ async def test_a_repository_that_was_reached_is_not_asked_for_again_at_once() ->
     for _ in range(3):
         assert await desk.observer.answer(REPOSITORY) == RepositoryFact(MAIN)
     assert forge_calls(desk) == 1
-    await asyncio.sleep(REPOSITORY_SECONDS)
+    await pass_time(REPOSITORY_SECONDS)
     await desk.observer.answer(REPOSITORY)
     assert forge_calls(desk) == 2
 
@@ -70,7 +68,7 @@ async def test_a_repository_that_was_not_reached_is_tried_again_soon() -> None:
         assert problem.reason is Reason.FORGE_UNAVAILABLE
     assert forge_calls(desk) == 1
     desk.wire.refuse = lambda _: None
-    await asyncio.sleep(PROBLEM_SECONDS)
+    await pass_time(PROBLEM_SECONDS)
     assert await desk.observer.answer(REPOSITORY) == RepositoryFact(MAIN)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.controller.queue import Backoff, KeyQueue
-from tests.simulation.clock import virtual
+from tests.simulation.clock import pass_time, virtual
 
 BASE, MOST = 1.0, 8.0
 
@@ -34,7 +34,7 @@ class Work:
     async def __call__(self, key: str) -> None:
         loop = asyncio.get_running_loop()
         self.starts.append((key, loop.time()))
-        await asyncio.sleep(self.seconds)
+        await pass_time(self.seconds)
         self.ends.append((key, loop.time()))
         if key in self.failing:
             raise Refused(key)
@@ -82,7 +82,7 @@ async def test_what_is_added_while_it_is_worked_on_is_done_once_more() -> None:
     work = Work()
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(0.5)
+    await pass_time(0.5)
     for _ in range(3):
         queue.add("a")
     await queue.wait_idle()
@@ -104,7 +104,7 @@ async def test_one_more_run_waits_behind_the_others() -> None:
     work = Work()
     queue = make(work, workers=1)
     queue.add("a")
-    await asyncio.sleep(0.5)
+    await pass_time(0.5)
     queue.add("a")
     queue.add("b")
     await queue.wait_idle()
@@ -117,14 +117,14 @@ async def test_nothing_starts_while_it_is_held() -> None:
     queue: KeyQueue[str] = KeyQueue(work, workers=2, random=Random(1))
     queue.add("a")
     queue.add_after("b", 5.0)
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert (work.starts, queue.depth) == ([], 2)
     queue.release()
     await queue.wait_idle()
     assert sorted(work.started) == ["a", "b"]
     queue.hold()
     queue.add("a")
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert len(work.starts) == 2
 
 
@@ -136,7 +136,7 @@ async def test_a_later_moment_is_kept_and_the_earliest_counts() -> None:
     queue.add_at("a", 10.0)
     queue.add_at("a", 30.0)
     assert (queue.delayed, queue.next_time, queue.depth) == (1, 10.0, 0)
-    await asyncio.sleep(100.0)
+    await pass_time(100.0)
     assert work.times == [10.0]
 
 
@@ -145,9 +145,9 @@ async def test_a_start_forgets_when_it_was_to_be_looked_at() -> None:
     work = Work()
     queue = make(work)
     queue.add_at("a", 20.0)
-    await asyncio.sleep(5.0)
+    await pass_time(5.0)
     queue.add("a")
-    await asyncio.sleep(100.0)
+    await pass_time(100.0)
     assert work.times == [5.0]
     assert queue.next_time is None
 
@@ -157,10 +157,10 @@ async def test_a_moment_given_during_the_work_stays() -> None:
     work = Work(seconds=10.0)
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     queue.add_at("a", 30.0)
     queue.add_at("b", 5.0)
-    await asyncio.sleep(100.0)
+    await pass_time(100.0)
     assert work.starts == [("a", 0.0), ("b", 5.0), ("a", 30.0)]
 
 
@@ -169,9 +169,9 @@ async def test_a_moment_that_comes_during_the_work_leads_to_one_more_run() -> No
     work = Work(seconds=10.0)
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     queue.add_at("a", 5.0)
-    await asyncio.sleep(100.0)
+    await pass_time(100.0)
     assert work.times == [0.0, 10.0]
 
 
@@ -179,7 +179,7 @@ async def test_a_moment_that_comes_during_the_work_leads_to_one_more_run() -> No
 async def test_a_moment_that_is_past_is_now() -> None:
     work = Work()
     queue = make(work)
-    await asyncio.sleep(5.0)
+    await pass_time(5.0)
     queue.add_at("a", 1.0)
     await queue.wait_idle()
     assert work.times == [5.0]
@@ -190,7 +190,7 @@ async def test_a_failing_key_waits_ever_longer_up_to_a_bound() -> None:
     work = Work(seconds=0.0, failing={"a"})
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(200.0)
+    await pass_time(200.0)
     waits = [after - before for before, after in pairwise(work.times)]
     for count, wait in enumerate(waits):
         full = min(MOST, BASE * 2.0**count)
@@ -204,14 +204,14 @@ async def test_a_success_forgets_the_failures() -> None:
     work = Work(seconds=0.0, failing={"a"})
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     assert queue.failures("a") > 2
     work.failing.clear()
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     assert (queue.failures("a"), queue.delayed) == (0, 0)
     work.failing.add("a")
     queue.add("a")
-    await asyncio.sleep(BASE / 4)
+    await pass_time(BASE / 4)
     assert queue.failures("a") == 1
 
 
@@ -220,9 +220,9 @@ async def test_what_comes_during_a_failing_run_does_not_escape_the_backoff() -> 
     work = Work(failing={"a"})
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(0.5)
+    await pass_time(0.5)
     queue.add("a")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     assert work.times == [0.0]
     assert queue.delayed == 1
 
@@ -232,7 +232,7 @@ async def test_a_retry_waits_as_long_as_the_error_asks() -> None:
     work = Work(seconds=0.0, failing={"a"})
     queue = make(work, least_delay=lambda error: 25.0 if isinstance(error, Refused) else 0.0)
     queue.add("a")
-    await asyncio.sleep(30.0)
+    await pass_time(30.0)
     assert work.times == [0.0, 25.0]
 
 
@@ -244,7 +244,7 @@ async def test_a_failure_that_is_told_waits_too() -> None:
     assert BASE <= queue.fail("b") + queue.fail("b") <= 3 * BASE
     queue.forget("b")
     assert queue.failures("b") == 0
-    await asyncio.sleep(30.0)
+    await pass_time(30.0)
     assert ("a", 20.0) in work.starts
 
 
@@ -265,14 +265,14 @@ async def test_a_drained_queue_ends_what_runs_and_starts_nothing() -> None:
     queue.add("a")
     queue.add("b")
     queue.add_after("c", 1.0)
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     drained = asyncio.create_task(queue.drain(10.0))
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     for key in ("a", "d"):
         queue.add(key)
         queue.add_after(key, 1.0)
     assert await drained
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert work.ends == [("a", 3.0)]
     assert (queue.depth, queue.running, queue.delayed, queue.next_time) == (0, 0, 0, None)
 
@@ -282,7 +282,7 @@ async def test_a_drain_cancels_what_takes_too_long() -> None:
     work = Work(seconds=100.0)
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     assert not await queue.drain(5.0)
     assert asyncio.get_running_loop().time() == 6.0
     assert (work.ends, queue.running) == ([], 0)
@@ -293,9 +293,9 @@ async def test_what_fails_during_a_drain_is_not_tried_again() -> None:
     work = Work(seconds=3.0, failing={"a"})
     queue = make(work)
     queue.add("a")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     assert await queue.drain(5.0)
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert work.started == ["a"]
 
 
@@ -305,7 +305,7 @@ async def test_who_waits_for_idleness_is_told_of_a_drain() -> None:
     queue.hold()
     queue.add("a")
     waiter = asyncio.create_task(queue.wait_idle())
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     assert await queue.drain(5.0)
     await waiter
 
@@ -393,7 +393,7 @@ class Watched:
         assert len(self._active) < self._workers, "more workers than there are"
         self._active.add(key)
         self.starts.append((key, self.next()))
-        await asyncio.sleep(self._random.choice([0.0, 0.1, 0.7, 3.0]))
+        await pass_time(self._random.choice([0.0, 0.1, 0.7, 3.0]))
         self._active.discard(key)
         if self._random.random() < 0.3:
             raise Refused(key)
@@ -408,7 +408,7 @@ class Watched:
 
 async def take_step(queue: KeyQueue[str], watched: Watched, step: Step) -> None:
     pause, call, key, seconds = step
-    await asyncio.sleep(pause)
+    await pass_time(pause)
     if call == "hold":
         queue.hold()
     elif call == "release":
@@ -435,7 +435,7 @@ def test_no_call_is_lost_and_no_key_has_two_workers(workers: int, steps: list[St
         queue.release()
         await queue.wait_idle()
         while (due := queue.next_time) is not None:
-            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            await pass_time(due - asyncio.get_running_loop().time())
             await queue.wait_idle()
         last = dict(watched.starts)
         for key, sequence in watched.asked:

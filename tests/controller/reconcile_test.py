@@ -19,7 +19,7 @@ from codecourier.core.pods import PodSettings
 from codecourier.core.reasons import Reason
 from codecourier.kube.errors import Conflict, Unanswered
 from codecourier.resources.run import Run, RunPhase
-from tests.simulation.clock import virtual
+from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
@@ -155,7 +155,7 @@ async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_t
     assert told == [{}]
     ((_, due),) = trial.looks
     assert time() + 0.4 < due <= time() + 1.0
-    await asyncio.sleep(due - time())
+    await pass_time(due - time())
     trial.desk.wire.refuse = lambda _: None
     await trial.reconcile()
     assert told[1][effect].reason is Reason.FORGE_UNAVAILABLE

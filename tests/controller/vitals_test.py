@@ -12,7 +12,7 @@ from codecourier.controller.vitals import VitalTaskEndedError
 from codecourier.kube.api import LEASES, NAMESPACES, PODS, Resource
 from codecourier.kube.errors import Unanswered
 from codecourier.metrics import Metrics
-from tests.simulation.clock import run_virtual
+from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.network import Call, Network
 from tests.support.simulated import make_operator, make_server, until
 
@@ -80,7 +80,7 @@ def test_a_queue_that_loses_keys_ends_the_operator() -> None:
 )
 def test_what_runs_beside_it_must_not_end_either(words: str, *, fails: bool) -> None:
     async def beside() -> None:
-        await asyncio.sleep(5)
+        await pass_time(5)
         if fails:
             raise RuntimeError("no way")
 
@@ -137,7 +137,7 @@ def test_no_write_follows_the_loss_of_the_lease() -> None:
         assert not await running
         assert network.held
         network.released.set()
-        await asyncio.sleep(60)  # of the virtual clock
+        await pass_time(60)
         assert network.carried == []
 
     run_virtual(main)
@@ -149,7 +149,7 @@ def test_a_standby_is_ready_and_does_nothing() -> None:
         first, second = (make_operator(server, identity=name) for name in ("first", "second"))
         runs = [asyncio.create_task(operator.run(stop, drain_seconds=1)) for operator in (first, second)]
         await until(server, lambda: first.is_leading or second.is_leading)
-        await asyncio.sleep(60)  # of the virtual clock
+        await pass_time(60)
         assert [first.is_leading, second.is_leading].count(True) == 1
         assert first.unsynced == second.unsynced == []
         stop.set()

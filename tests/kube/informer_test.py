@@ -27,7 +27,7 @@ from codecourier.kube.errors import (
 )
 from codecourier.kube.informer import Informer, InformerTiming
 from tests.simulation.apiserver import ApiServer, SimulatedKube
-from tests.simulation.clock import WallClock, virtual
+from tests.simulation.clock import WallClock, pass_time, virtual
 from tests.simulation.network import Call, Network
 
 TIMING = InformerTiming(watch_seconds=100, first_retry_seconds=1.0, max_retry_seconds=8.0)
@@ -140,7 +140,7 @@ async def test_it_lists_and_then_follows() -> None:
     await world.label("a", side="left")
     await world.create("c")
     await world.delete("c")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     world.assert_equal()
     assert len(world.cache) == 2
     assert len(world.observer.counts) == 1
@@ -151,9 +151,9 @@ async def test_it_lists_and_then_follows() -> None:
 async def test_a_watch_that_the_server_ends_is_made_again_without_a_list() -> None:
     world = World()
     await world.create("a")
-    await asyncio.sleep(1000.0)
+    await pass_time(1000.0)
     await world.create("b")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     world.assert_equal()
     assert len(world.observer.counts) == 1
     assert world.observer.errors == []
@@ -164,11 +164,11 @@ async def test_a_watch_that_the_server_ends_is_made_again_without_a_list() -> No
 async def test_a_link_that_breaks_is_made_again_without_a_list_and_nothing_is_missed() -> None:
     world = World()
     await world.create("a")
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     world.server.cut_watches("informer")
     await world.create("b")
     await world.delete("a")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert len(world.observer.counts) == 1
     assert [type(error) for error in world.observer.errors] == [Unanswered]
@@ -179,15 +179,15 @@ async def test_a_history_that_is_gone_leads_to_a_list() -> None:
     world = World()
     await world.create("a")
     await world.create("b")
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     world.network.refuse = lambda call: Unanswered("down") if call.verb == "watch" else None
     world.server.cut_watches("informer")
     await world.delete("a")
     await world.create("c")
     world.server.compact()
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     world.network.refuse = lambda _: None
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert world.observer.counts[1:] == [2]
 
@@ -197,7 +197,7 @@ async def test_the_first_time_a_history_is_gone_it_is_listed_at_once() -> None:
     world = World()
     left: list[KubeError] = [Gone(410, "Expired", "too old")]
     world.network.refuse = lambda call: left.pop() if left and call.verb == "watch" else None
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     assert len(world.network.times("list")) == 2
     assert world.network.times("list")[1] == world.network.times("watch")[0]
 
@@ -206,24 +206,24 @@ async def test_the_first_time_a_history_is_gone_it_is_listed_at_once() -> None:
 async def test_a_history_that_is_always_too_short_is_not_listed_without_a_pause() -> None:
     world = World()
     world.network.refuse = lambda call: Gone(410, "Expired", "too old") if call.verb == "watch" else None
-    await asyncio.sleep(200.0)
+    await pass_time(200.0)
     times = world.network.times("list")
     assert len(times) < 200.0 / 4.0 + 10
     assert all(later - earlier >= 4.0 for earlier, later in pairwise(times[8:]))
     world.network.refuse = lambda _: None
     await world.create("a")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
 
 
 @virtual
 async def test_watches_that_end_at_once_are_not_made_without_a_pause() -> None:
     world = World(timing=InformerTiming(watch_seconds=0, first_retry_seconds=1.0, max_retry_seconds=8.0))
-    await asyncio.sleep(200.0)
+    await pass_time(200.0)
     assert 10 < len(world.network.times("watch")) < 60
     assert len(world.network.times("list")) == 1
     await world.create("a")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
 
 
@@ -231,14 +231,14 @@ async def test_watches_that_end_at_once_are_not_made_without_a_pause() -> None:
 async def test_it_waits_ever_longer_for_a_server_that_is_away() -> None:
     world = World()
     world.network.refuse = lambda _: Unanswered("no route")
-    await asyncio.sleep(100.0)
+    await pass_time(100.0)
     assert not world.informer.synced.is_set()
     waits = [later - earlier for earlier, later in pairwise(world.network.times("list"))]
     for count, wait in enumerate(waits):
         full = min(8.0, 2.0**count)
         assert full / 2 <= wait <= full + 0.1
     world.network.refuse = lambda _: None
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     assert world.informer.synced.is_set()
     world.assert_equal()
 
@@ -246,12 +246,12 @@ async def test_it_waits_ever_longer_for_a_server_that_is_away() -> None:
 @virtual
 async def test_an_event_ends_the_row_of_failures() -> None:
     world = World()
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     for number in range(6):
         await world.create(f"c{number}")
-        await asyncio.sleep(3.0)
+        await pass_time(3.0)
         world.server.cut_watches("informer")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     breaks = len(world.observer.errors)
     waits = [later - earlier for earlier, later in pairwise(world.network.times("watch"))]
     assert breaks == 6
@@ -262,13 +262,13 @@ async def test_an_event_ends_the_row_of_failures() -> None:
 async def test_a_busy_server_is_asked_again_after_the_time_that_it_names_and_not_listed() -> None:
     world = World()
     await world.create("a")
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     world.network.refuse = lambda _: TooManyRequests(429, "TooManyRequests", "busy", retry_after=30.0)
     world.server.cut_watches("informer")
-    await asyncio.sleep(5.0)
+    await pass_time(5.0)
     world.network.refuse = lambda _: None
     await world.create("b")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert len(world.observer.counts) == 1
     *_, refused, last = world.network.times("watch")
@@ -289,12 +289,12 @@ async def test_an_answer_that_is_an_error_leads_to_a_list() -> None:
 async def check_relist(error: KubeError) -> None:
     world = World()
     await world.create("a")
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     left = [error]
     world.network.refuse = lambda _: left.pop() if left else None
     world.server.cut_watches("informer")
     await world.create("b")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert world.observer.counts[1:] == [2]
     assert world.observer.errors[-1] is error
@@ -304,10 +304,10 @@ async def check_relist(error: KubeError) -> None:
 async def test_it_stays_synced_and_keeps_what_it_has_while_the_server_is_away() -> None:
     world = World()
     await world.create("a")
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     world.network.refuse = lambda _: ServerError(503, "ServiceUnavailable", "away")
     world.server.cut_watches("informer")
-    await asyncio.sleep(100.0)
+    await pass_time(100.0)
     assert world.informer.synced.is_set()
     world.assert_equal()
 
@@ -316,15 +316,15 @@ async def test_it_stays_synced_and_keeps_what_it_has_while_the_server_is_away() 
 async def test_bookmarks_move_the_moment_from_which_a_watch_goes_on() -> None:
     world = World()
     await world.create("a")
-    await asyncio.sleep(5.0)
+    await pass_time(5.0)
     for number in range(5):
         await world.people.create(NAMESPACES, {"metadata": {"name": f"n{number}"}})
-    await asyncio.sleep(70.0)
+    await pass_time(70.0)
     assert "BOOKMARK" in world.observer.events
     world.server.compact()
     world.server.cut_watches("informer")
     await world.create("b")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert len(world.observer.counts) == 1
 
@@ -334,14 +334,14 @@ async def test_what_leaves_its_selector_goes_and_what_enters_it_again_comes_back
     world = World(selector="side=left")
     await world.create("a", side="left")
     await world.create("b", side="right")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     assert [item["metadata"]["name"] for item in world.cache] == ["a"]
     for side in ("right", "left", None, "left"):
         await world.label("a", side=side)
-        await asyncio.sleep(1.0)
+        await pass_time(1.0)
         world.assert_equal()
     await world.label("b", side="left")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     assert len(world.cache) == 2
 
 
@@ -367,10 +367,10 @@ async def test_an_event_that_cannot_be_read_does_not_end_it() -> None:
         return made[0]
 
     world = World(client=client)
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     made[0].odd = {"metadata": {}}
     await world.create("a")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert [type(error) for error in world.observer.errors] == [KeyError]
 
@@ -378,7 +378,7 @@ async def test_an_event_that_cannot_be_read_does_not_end_it() -> None:
 @virtual
 async def test_somebody_who_cannot_hear_of_a_change_does_not_end_it() -> None:
     world = World()
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     told: list[str] = []
 
     def tell(resource: Resource, old: Json | None, new: Json | None) -> None:
@@ -389,7 +389,7 @@ async def test_somebody_who_cannot_hear_of_a_change_does_not_end_it() -> None:
     world.cache.subscribe(tell)
     await world.create("a")
     await world.create("b")
-    await asyncio.sleep(SETTLED)
+    await pass_time(SETTLED)
     world.assert_equal()
     assert told == ["a", "b"]
 
@@ -397,7 +397,7 @@ async def test_somebody_who_cannot_hear_of_a_change_does_not_end_it() -> None:
 @virtual
 async def test_it_ends_when_it_is_cancelled() -> None:
     world = World()
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     world.task.cancel()
     await asyncio.wait([world.task])
     assert world.task.cancelled()
@@ -417,7 +417,7 @@ HAPPENINGS = st.lists(
 
 async def happen(world: World, happening: Happening, random: Random) -> None:
     pause, what, name = happening
-    await asyncio.sleep(pause)
+    await pass_time(pause)
     network = world.network
     actions: dict[str, Callable[[], Awaitable[object]]] = {
         "create": lambda: world.create(name, side=random.choice(["left", "right"])),
@@ -468,7 +468,7 @@ def test_after_anything_the_cache_equals_the_server(happenings: list[Happening],
             await happen(world, happening, random)
         world.network.refuse = lambda _: None
         world.network.slow_seconds = 0.0
-        await asyncio.sleep(SETTLED)
+        await pass_time(SETTLED)
         world.assert_equal()
         assert not [error for error in world.observer.errors if not isinstance(error, KubeError)]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from codecourier.kube.api import LEASES
 from codecourier.kube.errors import ServerError, Unanswered
 from codecourier.kube.lease import Action, LeaseTiming, Observation, decide
-from tests.simulation.clock import virtual
+from tests.simulation.clock import pass_time, virtual
 from tests.simulation.network import Call, Late
 from tests.support.election import TIMING, Candidate, Election
 
@@ -53,7 +53,7 @@ def test_a_lost_leader_has_time_to_end() -> None:
 async def test_the_first_leads_at_once_and_says_so() -> None:
     election = Election()
     first = election.candidate("a")
-    await asyncio.sleep(0.1)
+    await pass_time(0.1)
     assert first.leads
     assert election.began == [(0.0, "a")]
     assert election.lease["spec"] == {
@@ -69,7 +69,7 @@ async def test_the_first_leads_at_once_and_says_so() -> None:
 async def test_a_leader_renews_and_a_standby_looks_on() -> None:
     election = Election()
     first, second = election.candidate("a"), election.candidate("b")
-    await asyncio.sleep(300.0)
+    await pass_time(300.0)
     assert (first.leads, second.leads) == (True, False)
     writes = [time for time, call in election.network.calls if call.verb == "replace"]
     assert 300.0 / LONGEST_PAUSE - 2 <= len(writes) <= 300.0 / TIMING.retry + 2
@@ -83,9 +83,9 @@ async def test_a_leader_renews_and_a_standby_looks_on() -> None:
 async def test_after_a_crash_a_standby_leads_within_a_bound() -> None:
     election = Election()
     first, second = election.candidate("a"), election.candidate("b")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     first.crash()
-    await asyncio.sleep(30.0)
+    await pass_time(30.0)
     assert second.leads
     assert TIMING.duration - LONGEST_PAUSE <= election.takeover_seconds(20.0) <= TIMING.duration + 2 * LONGEST_PAUSE
     assert election.lease["spec"]["holderIdentity"] == "b"
@@ -96,10 +96,10 @@ async def test_after_a_crash_a_standby_leads_within_a_bound() -> None:
 async def test_a_restarted_container_takes_its_own_lease_back_at_once() -> None:
     election = Election()
     first = election.candidate("a", holder="pod")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     first.crash()
     again = election.candidate("a again", holder="pod")
-    await asyncio.sleep(0.1)
+    await pass_time(0.1)
     assert again.leads
     assert election.lease["spec"]["leaseTransitions"] == 0
 
@@ -108,11 +108,11 @@ async def test_a_restarted_container_takes_its_own_lease_back_at_once() -> None:
 async def test_a_lease_that_was_given_back_is_taken_at_the_next_look() -> None:
     election = Election()
     first, second = election.candidate("a"), election.candidate("b")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     await first.elector.release()
     assert not first.leads
     assert election.lease["spec"]["holderIdentity"] == ""
-    await asyncio.sleep(LONGEST_PAUSE)
+    await pass_time(LONGEST_PAUSE)
     assert second.leads
     assert not first.is_lost
     assert not first.task.done()
@@ -122,7 +122,7 @@ async def test_a_lease_that_was_given_back_is_taken_at_the_next_look() -> None:
 async def test_giving_back_waits_for_a_renewal_that_is_under_way() -> None:
     election = Election()
     first = election.candidate("a")
-    await asyncio.sleep(0.1)
+    await pass_time(0.1)
     under_way = asyncio.Event()
 
     def back(call: Call) -> float:
@@ -134,7 +134,7 @@ async def test_giving_back_waits_for_a_renewal_that_is_under_way() -> None:
     await under_way.wait()
     await first.elector.release()
     assert election.lease["spec"]["holderIdentity"] == ""
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert election.lease["spec"]["holderIdentity"] == ""
     assert not first.leads
     assert not first.is_lost
@@ -144,7 +144,7 @@ async def test_giving_back_waits_for_a_renewal_that_is_under_way() -> None:
 async def test_giving_back_takes_no_longer_than_a_retry() -> None:
     election = Election()
     first = election.candidate("a")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     election.network.broken.add("a")
     began = asyncio.get_running_loop().time()
     await first.elector.release()
@@ -156,9 +156,9 @@ async def test_giving_back_takes_no_longer_than_a_retry() -> None:
 async def test_a_standby_gives_nothing_back() -> None:
     election = Election()
     election.candidate("a")
-    await asyncio.sleep(1.0)
+    await pass_time(1.0)
     second = election.candidate("b")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     await second.elector.release()
     assert election.lease["spec"]["holderIdentity"] == "a"
 
@@ -167,16 +167,16 @@ async def test_a_standby_gives_nothing_back() -> None:
 async def test_a_leader_that_cannot_renew_is_lost_at_its_deadline_and_before_another_leads() -> None:
     election = Election()
     first, second = election.candidate("a"), election.candidate("b")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     last = max(time for time, call in election.network.calls if call.verb == "replace")
     election.network.broken.add("a")
-    await asyncio.sleep(last + TIMING.renew_deadline - 20.0 - 0.01)
+    await pass_time(last + TIMING.renew_deadline - 20.0 - 0.01)
     assert election.leaders == {"a"}
-    await asyncio.sleep(0.02)
+    await pass_time(0.02)
     assert election.leaders == set()
     assert first.is_lost
     assert first.task.done()
-    await asyncio.sleep(30.0)
+    await pass_time(30.0)
     assert second.leads
 
 
@@ -184,10 +184,10 @@ async def test_a_leader_that_cannot_renew_is_lost_at_its_deadline_and_before_ano
 async def test_a_few_renewals_may_be_lost() -> None:
     election = Election()
     first = election.candidate("a")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     failures = [ServerError(500, "", "broken"), ServerError(503, "", "away"), Unanswered("cut")]
     election.network.refuse = lambda _: failures.pop() if failures else None
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert failures == []
     assert first.leads
 
@@ -198,10 +198,10 @@ def test_one_renewal_may_hang(way: str) -> None:
     async def scenario() -> None:
         election = Election()
         first = election.candidate("a")
-        await asyncio.sleep(20.0)
+        await pass_time(20.0)
         left = [100.0]
         setattr(election.network, way, lambda call: left.pop() if left and call.verb == "replace" else 0.0)
-        await asyncio.sleep(60.0)
+        await pass_time(60.0)
         assert left == []
         assert first.leads
         assert not first.is_lost
@@ -213,9 +213,9 @@ def test_one_renewal_may_hang(way: str) -> None:
 async def test_an_answer_that_nobody_expects_ends_the_election_and_the_lead() -> None:
     election = Election()
     first = election.candidate("a")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     election.network.refuse = lambda _: KeyError("metadata")
-    await asyncio.sleep(LONGEST_PAUSE)
+    await pass_time(LONGEST_PAUSE)
     assert isinstance(first.task.exception(), KeyError)
     assert not first.leads
 
@@ -224,9 +224,9 @@ async def test_an_answer_that_nobody_expects_ends_the_election_and_the_lead() ->
 async def test_a_leader_whose_lease_another_took_is_lost() -> None:
     election = Election()
     first = election.candidate("a")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     election.server.edit(LEASES, "default", "leader", lambda obj: obj["spec"].update(holderIdentity="z"))
-    await asyncio.sleep(LONGEST_PAUSE)
+    await pass_time(LONGEST_PAUSE)
     assert first.is_lost
     assert election.lease["spec"]["holderIdentity"] == "z"
 
@@ -236,7 +236,7 @@ async def test_a_lease_that_somebody_labels_is_kept() -> None:
     election = Election()
     first = election.candidate("a")
     for number in range(20):
-        await asyncio.sleep(1.0)
+        await pass_time(1.0)
         label = {"metadata": {"labels": {"seen": str(number)}}}
         election.server.store.patch(LEASES, "default", "leader", label)
     assert first.leads
@@ -246,11 +246,11 @@ async def test_a_lease_that_somebody_labels_is_kept() -> None:
 async def test_a_deleted_lease_makes_no_second_leader() -> None:
     election = Election()
     first, second = election.candidate("a"), election.candidate("b")
-    await asyncio.sleep(20.0)
+    await pass_time(20.0)
     election.server.store.delete(LEASES, "default", "leader")
-    await asyncio.sleep(LONGEST_PAUSE)
+    await pass_time(LONGEST_PAUSE)
     assert first.is_lost
-    await asyncio.sleep(TIMING.duration + LONGEST_PAUSE)
+    await pass_time(TIMING.duration + LONGEST_PAUSE)
     assert second.leads
     assert election.violations == []
 
@@ -260,9 +260,9 @@ async def test_wall_clocks_do_not_matter() -> None:
     election = Election()
     first, second = election.candidate("a"), election.candidate("b")
     for seconds in (3600.0, -7200.0, 86400.0):
-        await asyncio.sleep(10.0)
+        await pass_time(10.0)
         election.clock.jump(seconds)
-    await asyncio.sleep(10.0)
+    await pass_time(10.0)
     assert (first.leads, second.leads, first.is_lost) == (True, False, False)
 
 
@@ -271,7 +271,7 @@ async def test_an_empty_lease_is_free() -> None:
     election = Election()
     election.server.store.create(LEASES, {"metadata": {"name": "leader", "namespace": "default"}})
     first = election.candidate("a")
-    await asyncio.sleep(0.1)
+    await pass_time(0.1)
     assert first.leads
     assert election.lease["spec"]["leaseTransitions"] == 1
 
@@ -281,10 +281,10 @@ async def test_a_standby_goes_on_while_the_server_is_away() -> None:
     election = Election()
     election.network.refuse = lambda _: Unanswered("away")
     first = election.candidate("a")
-    await asyncio.sleep(60.0)
+    await pass_time(60.0)
     assert len(election.network.calls) > 30
     election.network.refuse = lambda _: None
-    await asyncio.sleep(LONGEST_PAUSE)
+    await pass_time(LONGEST_PAUSE)
     assert first.leads
 
 
@@ -351,19 +351,19 @@ def test_there_are_never_two_leaders_and_one_comes_within_a_bound(
     async def scenario() -> None:
         storm = Storm(seed)
         for pause, what, slot in events:
-            await asyncio.sleep(pause)
+            await pass_time(pause)
             await storm.happen(what, slot)
         storm.election.network.broken.clear()
         storm.election.network.refuse = lambda _: None
         for slot in (0, 1):
             storm.start(slot)
         # What is still under way may renew a dead leader's Lease once more.
-        await asyncio.sleep(40.0)
+        await pass_time(40.0)
         bound = TIMING.duration + 2 * LONGEST_PAUSE + 6 * MOST_DELAY
-        await asyncio.sleep(bound)
+        await pass_time(bound)
         for slot in (0, 1):
             storm.start(slot)
-        await asyncio.sleep(bound)
+        await pass_time(bound)
         assert storm.election.violations == []
         assert len(storm.election.leaders) == 1
         for process in storm.processes.values():
@@ -378,12 +378,12 @@ def test_a_takeover_is_bounded(crash_time: float, seed: int) -> None:
     async def scenario() -> None:
         storm = Storm(seed)
         storm.start(0)
-        await asyncio.sleep(5.0)
+        await pass_time(5.0)
         storm.start(1)
-        await asyncio.sleep(5.0 + crash_time)
+        await pass_time(5.0 + crash_time)
         storm.processes[0].crash()
         crash = asyncio.get_running_loop().time()
-        await asyncio.sleep(60.0)
+        await pass_time(60.0)
         least = TIMING.duration - LONGEST_PAUSE - 2 * MOST_DELAY
         most = TIMING.duration + 2 * LONGEST_PAUSE + 6 * MOST_DELAY
         assert least <= storm.election.takeover_seconds(crash) <= most

@@ -14,7 +14,7 @@ from functools import wraps
 from heapq import heappop
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-__all__ = ["EPOCH", "Deadlock", "Livelock", "VirtualLoop", "WallClock", "run_virtual", "virtual"]
+__all__ = ["EPOCH", "Deadlock", "Livelock", "VirtualLoop", "WallClock", "pass_time", "run_virtual", "virtual"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,6 +126,13 @@ def run_virtual(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main())
+
+
+async def pass_time(seconds: float) -> None:
+    """Let virtual time pass; a real loop is refused, since a test that waited for real would be slow and flaky."""
+    if not isinstance(asyncio.get_running_loop(), VirtualLoop):
+        raise TypeError("only a virtual loop's time can be made to pass")
+    await asyncio.sleep(seconds)
 
 
 def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
