@@ -26,8 +26,8 @@ from tests.support.main_job import MainJob, main_job, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
-TRY = Counter({"sandboxes": 1, "secrets": 2, "pods": 2, "sandboxes/status": 2, "usagerecords": 1})
-"""Sandbox; Secret made and deleted; pod made and let go; Running and its end; the record."""
+TRY = Counter({"sandboxes": 1, "secrets": 3, "pods": 2, "sandboxes/status": 2, "usagerecords": 1})
+"""Sandbox; Secret made, let go and deleted; pod made and let go; Running and its end; the record."""
 
 WITHOUT_PULL_REQUEST = TRY + Counter({"runs": 1, "runs/status": 2, "notifications": 1})
 """Finalizer; Running and the end; the Run's Notification. The place in the Project's list is shared by Runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -13,6 +14,7 @@ from codecourier.core.reasons import Reason
 from tests.simulation.clock import EPOCH, WallClock, pass_time, virtual
 
 PROBLEM = Problem(Reason.FORGE_UNAVAILABLE, "It is away.")
+COUNTED = replace(PROBLEM, since=EPOCH)
 
 
 def make() -> Backlog:
@@ -32,14 +34,16 @@ async def test_what_was_never_tried_may_be_tried() -> None:
 async def test_what_failed_waits_and_the_next_plan_is_told_why() -> None:
     backlog = make()
     backlog.note("run", "mint", PROBLEM)
-    assert backlog.problems("run") == {"mint": PROBLEM}
+    assert backlog.problems("run") == {"mint": COUNTED}
     assert not backlog.is_due("run", "mint")
     due = backlog.next_time("run", ["mint", "open"])
     assert due is not None
     assert 0.5 <= due <= 1.0
     await pass_time(due)
     assert backlog.is_due("run", "mint")
-    assert backlog.problems("run") == {"mint": PROBLEM}, "until it was tried again"
+    assert backlog.problems("run") == {"mint": COUNTED}, "until it was tried again"
+    backlog.note("run", "mint", PROBLEM)
+    assert backlog.problems("run") == {"mint": COUNTED}, "which counts from the first failure"
 
 
 @virtual
@@ -90,7 +94,7 @@ async def test_objects_and_effects_are_told_apart() -> None:
     backlog.note("other", "mint", PROBLEM)
     backlog.forget("run")
     assert backlog.problems("run") == {}
-    assert backlog.problems("other") == {"mint": PROBLEM}
+    assert backlog.problems("other") == {"mint": COUNTED}
     backlog.forget("run")
     backlog.note("run", "mint", None)
     assert list(backlog._entries) == ["other"]

@@ -13,7 +13,7 @@ from codecourier.controller.wakes import WorkKey
 from codecourier.core.intents import Create, CreatePod, Delete, Event, MintTokens, Plan, ReleasePod, RevokeTokens
 from codecourier.core.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
 from codecourier.core.reasons import Reason
-from codecourier.kube.api import EVENTS, PODS, SECRETS, Json
+from codecourier.kube.api import EVENTS, PODS, Json
 from codecourier.kube.errors import Conflict, Forbidden, Invalid, ServerError, Unanswered
 from codecourier.resources.meta import ObjectMeta, OwnerReference
 from codecourier.resources.run import RunPhase
@@ -296,35 +296,6 @@ async def test_an_effect_that_fails_is_noted_and_not_tried_before_its_time() -> 
     assert len([call for call in desk.wire.calls if call.client.endswith("@forge")]) == 1
     problem: Any = desk.backlog.problems(KEY)[effect]
     assert problem.reason is Reason.FORGE_UNAVAILABLE
-
-
-@virtual
-async def test_minted_tokens_lie_in_a_secret_of_the_sandbox() -> None:
-    desk = Desk(is_app=True)
-    desk.make_project()
-    sandbox = desk.make_sandbox(desk.make_run())
-    desk.refresh()
-    uid = sandbox["metadata"]["uid"]
-    await carry_out(desk, effects=(MintTokens(NAMESPACE, "fix-1", uid, URL, "fix-1-token"),))
-    secret = desk.server.store.get(SECRETS, NAMESPACE, "fix-1-token").obj
-    assert set(secret["data"]) == {"read", "write"}
-    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [uid]
-    known = desk.store.raw(SECRETS, NAMESPACE, "fix-1-token")
-    assert known is not None
-    assert known["metadata"]["resourceVersion"] == secret["metadata"]["resourceVersion"]
-    assert "data" not in known, "no token lies in the caches"
-    assert not [token for token in desk.forge.tokens.values() if token.is_revoked]
-
-
-@virtual
-async def test_tokens_whose_secret_is_there_already_are_ended() -> None:
-    desk = Desk(is_app=True)
-    desk.make_project()
-    sandbox = desk.make_sandbox(desk.make_run())
-    desk.make_secret("fix-1-token", read="a", write="b")
-    desk.refresh()
-    await carry_out(desk, effects=(MintTokens(NAMESPACE, "fix-1", sandbox["metadata"]["uid"], URL, "fix-1-token"),))
-    assert [token.is_revoked for token in desk.forge.tokens.values()] == [True, True]
 
 
 @virtual

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import RUNS
+from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.registry import Reconciled, build_registry
 from codecourier.controller.wakes import WorkKey
@@ -17,6 +17,7 @@ from codecourier.core.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk,
 from codecourier.core.intents import MintTokens, Plan
 from codecourier.core.pods import PodSettings
 from codecourier.core.reasons import Reason
+from codecourier.kube.api import SECRETS
 from codecourier.kube.errors import Conflict, Unanswered
 from codecourier.resources.run import Run, RunPhase
 from tests.simulation.clock import pass_time, virtual
@@ -167,3 +168,22 @@ async def test_the_real_plans_of_every_kind_are_registered() -> None:
     registry = build_registry(PodSettings("courier:1", has_ca=False))
     assert {resource.kind for resource in registry} == {"Project", "Workflow", "Run", "SprintChain", "Sandbox"}
     assert all(row.resource == resource and row.model.info.kind == resource.kind for resource, row in registry.items())
+
+
+@virtual
+async def test_tokens_of_a_sandbox_that_is_gone_are_revoked() -> None:
+    trial = Trial(lambda _world, _now: Plan())
+    desk, key = trial.desk, WorkKey(SANDBOXES, NAMESPACE, "fix-1")
+    assert await desk.effects.do(MintTokens(NAMESPACE, "fix-1", "uid-gone", URL, "fix-1-token")) is None
+    desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
+    await trial.reconciler.reconcile(key)
+    assert desk.has(SECRETS, "fix-1-token")
+    assert {again for again, _ in trial.looks} == {key}
+    when = max(when for _, when in trial.looks)
+    desk.wire.refuse = lambda _: None
+    await pass_time(when)
+    await trial.reconciler.reconcile(key)
+    assert not desk.has(SECRETS, "fix-1-token")
+    assert all(token.is_revoked for token in desk.forge.tokens.values())
+    await trial.reconciler.reconcile(key)
+    assert len(desk.backlog) == 0

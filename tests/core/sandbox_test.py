@@ -15,20 +15,14 @@ from codecourier.core.pod_view import ContainerView, PodView
 from codecourier.core.pods import PodSettings
 from codecourier.core.reasons import RETRYABLE, Reason
 from codecourier.core.run_start import build_sandbox
-from codecourier.core.sandbox import (
-    LOOK_AGAIN,
-    SILENCE_LIMIT,
-    USUAL_START,
-    SandboxWorld,
-    TokenSecret,
-    plan_sandbox,
-)
+from codecourier.core.sandbox import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START, SandboxWorld, plan_sandbox
+from codecourier.core.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
 from codecourier.resources.workflow import SecretKeyReference, SecretVariable
 from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
 
-SECRET = TokenSecret("1", NOW + timedelta(hours=1))
+SECRET = TokenSecret("fix-1-token", "1", NOW + timedelta(hours=1))
 HEAD = "b" * 40
 
 
@@ -186,15 +180,35 @@ def test_an_end_is_told_only_after_the_tokens_are_gone() -> None:
     )
 
 
+REVOKE = RevokeTokens("shop", SECRET.name)
+STUCK = {REVOKE: Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", since=NOW)}
+
+
 def test_an_unanswered_revocation_holds_up_the_end_for_a_bounded_time() -> None:
     over = pod(*DONE, publish(wire.Publication.NO_CHANGE), phase="Succeeded")
-    effect = plan_sandbox(world(secret=SECRET, pod=over), NOW).effects[0]
-    facts = {effect: Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")}
-    stuck = world(secret=SECRET, pod=over, facts=facts)
-    (soon,), (late,) = (plan_sandbox(stuck, NOW + timedelta(minutes=m)).effects for m in (1, 3))
-    assert isinstance(soon, RevokeTokens)
-    assert isinstance(late, RevokeTokens)
-    assert (soon.is_forced, late.is_forced) == (False, True)
+    stuck = world(secret=SECRET, pod=over, facts=STUCK)
+    soon = plan_sandbox(stuck, NOW + REVOCATION_LIMIT / 2)
+    assert (soon.status, soon.effects, soon.look_again) == (None, (REVOKE,), NOW + REVOCATION_LIMIT)
+    late = plan_sandbox(stuck, NOW + REVOCATION_LIMIT)
+    assert status_of(late).phase is SandboxPhase.COMPLETED
+    assert late.effects == (REVOKE,), "it is tried on"
+    assert [event.reason for event in late.events] == ["NothingToChange", "TokensNotRevoked"]
+
+
+def test_a_lost_node_is_not_said_to_be_without_tokens_that_still_work() -> None:
+    going = pod(ContainerView("agent", NOW), deletion_time=NOW)
+    stuck = world(secret=SECRET, pod=going, facts=STUCK)
+    assert "could not be revoked yet" in status_of(plan_sandbox(stuck, NOW + REVOCATION_LIMIT)).message
+    assert "personal token" in status_of(plan_sandbox(world(pod=going), NOW + SILENCE_LIMIT)).message
+
+
+def test_a_deleted_sandbox_leaves_tokens_behind_that_nobody_could_revoke() -> None:
+    known = finished(secret=SECRET, facts=STUCK)
+    sandbox = known.sandbox.updated(metadata=known.sandbox.metadata.updated(deletion_timestamp=NOW))
+    gone = replace(known, sandbox=sandbox, run=None)
+    assert not plan_sandbox(gone, NOW + REVOCATION_LIMIT / 2).release_finalizer
+    late = plan_sandbox(gone, NOW + REVOCATION_LIMIT)
+    assert (late.release_finalizer, late.effects) == (True, (REVOKE,))
 
 
 @pytest.mark.parametrize(

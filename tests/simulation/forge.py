@@ -165,9 +165,9 @@ class ForgeServer:
 
     def revoke(self, token: str) -> Revocation:
         """End a token."""
-        known = self.tokens.get(token)
-        if known is None or known.ends is None:
-            return Revocation.NOT_POSSIBLE
+        known = self.tokens[token]
+        if known.ends is None:
+            raise CredentialsRefused("a personal token cannot be revoked (403)", status=403)
         if known.is_revoked or known.ends <= self.now():
             return Revocation.ALREADY_INVALID
         known.is_revoked = True
@@ -260,7 +260,7 @@ class ForgeClient:
         self._server.unheard -= {read, write}
         return TokenPair(Secret(read), Secret(write), self._server.tokens[read].ends)
 
-    async def revoke(self, repo: RepositoryRef, token: Secret) -> Revocation:
+    async def revoke(self, _url: str, token: Secret) -> Revocation:
         """See `Forge.revoke`."""
         return await self._carry("delete", "token", lambda: self._server.revoke(token.reveal()))
 

@@ -7,6 +7,7 @@ agent starts, pushes and pull requests.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -278,7 +279,15 @@ class Monitor:
 
     def _secret_seen(self, change: Change) -> None:
         if LABEL_SANDBOX_UID in change.new.labels:
-            self.stored_tokens.update(v for k, v in change.new.obj["data"].items() if k in ("read", "write"))
+            stored = {v for k, v in change.new.obj["data"].items() if k in ("read", "write")}
+            self.stored_tokens |= stored
+            if change.type == "DELETED" and any(map(self.is_working, stored)):
+                self.fail("5", f"Secret {change.identity[2]} went while its tokens worked")
+
+    def is_working(self, encoded: str) -> bool:
+        """Tell whether a credential, base64, is a token that ends by itself and has neither ended nor been revoked."""
+        token = self._forge.tokens.get(base64.b64decode(encoded).decode())
+        return token is not None and token.ends is not None and not token.is_revoked and token.ends > self._forge.now()
 
     def _agent_started(self, start: AgentStart) -> None:
         key = start.run_uid, start.attempt, start.try_number

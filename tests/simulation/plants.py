@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 from unittest.mock import patch
 
-from codecourier.controller import execute
+from codecourier.controller import effects, execute
 from codecourier.core import chain_start, notifications, project, run, run_result, run_start, sandbox, sprints
 from codecourier.core import sprint_chain as chain
 from codecourier.core.intents import Plan
@@ -96,9 +96,9 @@ def _annotating_the_token(right: Any) -> Any:
 
 def _without_finalizer(right: Any) -> Any:
     def build(*arguments: Any, **options: Any) -> Any:
-        pod = right(*arguments, **options)
-        del pod["metadata"]["finalizers"]
-        return pod
+        manifest = right(*arguments, **options)
+        del manifest["metadata"]["finalizers"]
+        return manifest
 
     return build
 
@@ -116,7 +116,8 @@ PLANTS: Mapping[str, Plant] = {
         chain_start, "begin_sprints", lambda right: lambda declared, _first: right(declared, 0), frozenset({"7"})
     ),
     "a token lies in an annotation": Plant(execute.Executor, "_make", _annotating_the_token, frozenset({"8"})),
-    "tokens are not revoked": Plant(sandbox, "_revocation", _returning(Plan()), frozenset({"9"})),
+    "tokens are not revoked": Plant(sandbox, "_revocation", _returning(None), frozenset({"9"})),
+    "a token Secret can vanish": Plant(effects.Effects, "_secret", _without_finalizer, frozenset({"5"})),
     "a limit is one too high": Plant(project, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(run_start, "sandbox_name", _numbering, frozenset({"once", "9"})),

@@ -145,7 +145,11 @@ REFERENCE = Scenario(
 
 
 def _rehearsed(
-    runs: int, *deeds: tuple[float, str], fails: tuple[int, ...] = (), hangs: tuple[int, ...] = ()
+    runs: int,
+    *deeds: tuple[float, str],
+    fails: tuple[int, ...] = (),
+    hangs: tuple[int, ...] = (),
+    pace: float = REFERENCE.pace,
 ) -> Scenario:
     """Return a scenario of some Runs, or of a chain where there are none, in which people do just this."""
     name = "run" if runs else "chain"
@@ -158,6 +162,7 @@ def _rehearsed(
         runs=runs,
         behaviours=behaviours,
         deeds=tuple(Deed(*deed) for deed in deeds),
+        pace=pace,
     )
 
 
@@ -172,8 +177,11 @@ REHEARSED = (
     _rehearsed(2, (40.0, "raise attempt of run"), hangs=(1,)),
     _rehearsed(2, (40.0, "raise attempt of run"), fails=(0,), hangs=(1,)),
     _rehearsed(3, (5.0, "cancel run"), (6.0, "cancel run")),
+    _rehearsed(1, (0.2, "partition leader"), (3.0, "delete pod"), pace=0.01),
+    _rehearsed(1, (5.0, "delete run in foreground")),
+    _rehearsed(1, (5.0, "delete token")),
 )
-"""What people do too seldom for every budget of seeds to come through it."""
+"""What happens too seldom for every budget of seeds to come through it."""
 
 
 def scenario_of(seed: int) -> Scenario:

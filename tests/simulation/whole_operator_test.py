@@ -84,6 +84,7 @@ def test_planted_fault_is_noticed(words: str) -> None:
     crashes = (ScriptedFault(write, fault) for write in range(1, 80) for fault in (Fault.CRASH_AFTER, Fault.LOST))
     with planted(plant):
         played = chain(
+            map(play_and_compare, REHEARSED),
             (play_and_compare(scenario_of(seed)) for seed in range(MOST_SEEDS_FOR_A_PLANT)),
             (play_and_compare(REFERENCE, crash) for crash in crashes),
         )

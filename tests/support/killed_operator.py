@@ -116,18 +116,18 @@ class MortalForge(GitHubForge):
 
     async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
         """See `Forge.open_pull_request`."""
-        return await self._write("open pull request", repo, super().open_pull_request(repo, draft))
+        return await self._write("open pull request", repo.url, super().open_pull_request(repo, draft))
 
     async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
         """See `Forge.mint_tokens`."""
-        return await self._write("mint tokens", repo, super().mint_tokens(repo))
+        return await self._write("mint tokens", repo.url, super().mint_tokens(repo))
 
-    async def revoke(self, repo: RepositoryRef, token: Secret) -> Revocation:
+    async def revoke(self, url: str, token: Secret) -> Revocation:
         """See `Forge.revoke`."""
-        return await self._write(f"revoke token {token.fingerprint}", repo, super().revoke(repo, token))
+        return await self._write(f"revoke token {token.fingerprint}", url, super().revoke(url, token))
 
-    async def _write(self, what: str, repo: RepositoryRef, call: Coroutine[Any, Any, _T]) -> _T:
-        if f"/{self.death.namespace}/" not in repo.url:
+    async def _write(self, what: str, url: str, call: Coroutine[Any, Any, _T]) -> _T:
+        if f"/{self.death.namespace}/" not in url:
             return await call
         return await self.death.around(what, call)
 

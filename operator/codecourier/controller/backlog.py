@@ -57,8 +57,8 @@ class Backlog:
         entries = self._entries.setdefault(key, {})
         old = entries.pop(effect, None)
         if problem is not None:
-            failures = 1 if old is None else old.failures + 1
-            entries[effect] = self._entry(problem, failures)
+            failures, since = (1, self._now()) if old is None else (old.failures + 1, old.problem.since)
+            entries[effect] = self._entry(replace(problem, since=since), failures)
         if not entries:
             del self._entries[key]
 

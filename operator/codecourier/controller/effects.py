@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from codecourier.controller.credentials import Credentials, decode_key
+from codecourier.controller.finalizers import release
 from codecourier.controller.problems import problem_of_forge
 from codecourier.controller.store import Store
 from codecourier.core.facts import Problem
@@ -18,10 +19,11 @@ from codecourier.core.intents import Effect, MintTokens, OpenPullRequest, Revoke
 from codecourier.core.naming import (
     ANNOTATION_REPOSITORY,
     ANNOTATION_TOKEN_EXPIRY,
+    FINALIZER_TOKENS,
     LABEL_MANAGED,
     LABEL_SANDBOX_UID,
 )
-from codecourier.github.api import Forge, PullRequestDraft, RepositoryRef, TokenPair
+from codecourier.github.api import Forge, PullRequestDraft, TokenPair
 from codecourier.github.errors import ForgeError
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
@@ -79,13 +81,14 @@ class Effects:
             written = await self._write(effect, tokens)
         except ApiError as error:
             # Refused for certain, so nobody will ever use them. Where no answer came they may be in use.
-            await self._end_all(repository, (tokens.read, tokens.write))
+            if tokens.expires_at is not None:
+                await self._end_all(effect.url, (tokens.read, tokens.write))
             if isinstance(error, AlreadyExists):
                 return None
             raise
         self._store.cache(SECRETS).note_write(written)
         if old is not None:
-            await self._end_all(repository, _tokens(old))
+            await self._end_all(effect.url, _tokens(old))
         return None
 
     async def _write(self, effect: MintTokens, tokens: TokenPair) -> Json:
@@ -97,8 +100,10 @@ class Effects:
 
     def _secret(self, effect: MintTokens, tokens: TokenPair) -> Json:
         annotations = {ANNOTATION_REPOSITORY: effect.url}
+        finalizers: list[str] = []
         if tokens.expires_at is not None:
             annotations[ANNOTATION_TOKEN_EXPIRY] = tokens.expires_at.isoformat()
+            finalizers.append(FINALIZER_TOKENS)
         data = {"read": tokens.read.reveal(), "write": tokens.write.reveal()}
         if self._ca_certificate is not None:
             data["ca.crt"] = self._ca_certificate
@@ -111,6 +116,7 @@ class Effects:
                 "namespace": effect.namespace,
                 "labels": {LABEL_MANAGED: "true", LABEL_SANDBOX_UID: effect.sandbox_uid},
                 "annotations": annotations,
+                "finalizers": finalizers,
                 "ownerReferences": [
                     {
                         "apiVersion": API_VERSION,
@@ -125,14 +131,14 @@ class Effects:
             "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
         }
 
-    async def _end_all(self, repository: RepositoryRef, tokens: tuple[Secret, ...]) -> Problem | None:
-        """Revoke tokens; return the first problem."""
+    async def _end_all(self, url: str, tokens: tuple[Secret, ...]) -> Problem | None:
+        """Revoke tokens of an App; return the first problem."""
         problem: Problem | None = None
         for token in tokens:
             try:
-                await self._forge.revoke(repository, token)
+                await self._forge.revoke(url, token)
             except ForgeError as error:
-                problem = problem or problem_of_forge(error, repository.url)
+                problem = problem or problem_of_forge(error, url)
         return problem
 
     async def _revoke(self, effect: RevokeTokens) -> Problem | None:
@@ -140,23 +146,28 @@ class Effects:
         if secret is None:
             return None
         if not effect.is_forced:
-            problem = await self._revoke_all(effect, secret)
+            problem = await self._revoke_all(secret)
             if problem is not None:
                 return problem
-        metadata = secret["metadata"]
-        with suppress(NotFound):
-            await self._api.delete(SECRETS, effect.namespace, effect.secret, uid=metadata["uid"])
-        self._store.cache(SECRETS).note_delete(effect.namespace, effect.secret, metadata["uid"])
+        await self._let_go(secret)
         return None
 
-    async def _revoke_all(self, effect: RevokeTokens, secret: Json) -> Problem | None:
+    async def _revoke_all(self, secret: Json) -> Problem | None:
+        # Neither Project nor App is needed for it: both can be gone by now, as in a namespace that goes away.
         annotations = secret["metadata"].get("annotations") or {}
         if ANNOTATION_TOKEN_EXPIRY not in annotations:
             return None  # a personal token, which only its owner can revoke
-        repository = await self._credentials.find(effect.namespace, annotations[ANNOTATION_REPOSITORY])
-        if isinstance(repository, Problem):
-            return repository
-        return await self._end_all(repository, _tokens(secret))
+        return await self._end_all(annotations[ANNOTATION_REPOSITORY], _tokens(secret))
+
+    async def _let_go(self, secret: Json) -> None:
+        await release(self._api, self._store, SECRETS, secret, FINALIZER_TOKENS)
+        metadata = secret["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return
+        namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
+        with suppress(NotFound):
+            await self._api.delete(SECRETS, namespace, name, uid=uid)
+        self._store.cache(SECRETS).note_delete(namespace, name, uid)
 
     async def _read(self, namespace: str, name: str) -> Json | None:
         try:

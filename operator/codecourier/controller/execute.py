@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.effects import Effects
+from codecourier.controller.finalizers import hold, release
 from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
@@ -49,20 +50,16 @@ class Executor:
     async def execute(self, key: WorkKey, obj: Json, model: Model, plan: Plan) -> None:
         """Carry out what a plan wants for an object, given as it was planned from."""
         if plan.add_finalizer:
-            await self._set_finalizers(key.resource, obj, [*_finalizers(obj), FINALIZER])
+            await hold(self.api, self.store, key.resource, obj, FINALIZER)
             return
         for record in plan.records:
             await self._create(key, record)
         written = await self._claim(key.resource, obj, model, plan.status)
         for create in plan.creates:
             await self._create(key, create)
-        await self.execute_deletes(plan)
-        for effect in plan.effects:
-            if self.backlog.is_due(key, effect):
-                self.backlog.note(key, effect, await self.effects.do(effect))
-        if plan.release_finalizer and FINALIZER in _finalizers(written or obj):
-            kept = [f for f in _finalizers(written or obj) if f != FINALIZER]
-            await self._set_finalizers(key.resource, written or obj, kept)
+        await self.clear(key, plan)
+        if plan.release_finalizer:
+            await release(self.api, self.store, key.resource, written or obj, FINALIZER)
         if written is not None:
             for event in plan.events:
                 _LOGGER.log(
@@ -70,10 +67,13 @@ class Executor:
                 )
                 await self.recorder.record(written, event)
 
-    async def execute_deletes(self, plan: Plan) -> None:
-        """Carry out the deletions of a plan only, as for what belongs to an object that is not there."""
+    async def clear(self, key: WorkKey, plan: Plan) -> None:
+        """Carry out the deletions and effects of a plan only, as for what belongs to an object that is not there."""
         for delete in plan.deletes:
             await self._delete(delete)
+        for effect in plan.effects:
+            if self.backlog.is_due(key, effect):
+                self.backlog.note(key, effect, await self.effects.do(effect))
 
     async def _claim(self, resource: Resource, obj: Json, model: Model, status: Status | None) -> Json | None:
         """Write the status if it differs from the present one; return the object as written, or None."""
@@ -150,39 +150,8 @@ class Executor:
 
     async def _release_pod(self, intent: ReleasePod) -> None:
         pod = self.store.raw(PODS, intent.namespace, intent.name)
-        if pod is None or pod["metadata"]["uid"] != intent.uid:
-            return
-        await self._set_finalizers(PODS, pod, [f for f in _finalizers(pod) if f != FINALIZER])
-
-    async def _set_finalizers(self, resource: Resource, obj: Json, finalizers: list[str]) -> None:
-        metadata = obj["metadata"]
-        body = {
-            "metadata": {
-                "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"],
-                "finalizers": finalizers,
-            }
-        }
-        cache = self.store.cache(resource)
-        try:
-            written = await self.api.patch(resource, metadata["namespace"], metadata["name"], body)
-        except NotFound:
-            cache.note_delete(metadata["namespace"], metadata["name"], metadata["uid"])
-            return
-        if _is_removed(written["metadata"]):
-            cache.note_delete(metadata["namespace"], metadata["name"], metadata["uid"])
-        else:
-            cache.note_write(written)
-
-
-def _is_removed(metadata: Json) -> bool:
-    """Tell whether a write that left this was the last: a pod without finalizers may still wait for its node."""
-    is_deleting = metadata.get("deletionTimestamp") is not None
-    return is_deleting and not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
-
-
-def _finalizers(obj: Json) -> list[str]:
-    return list(obj["metadata"].get("finalizers") or ())
+        if pod is not None and pod["metadata"]["uid"] == intent.uid:
+            await release(self.api, self.store, PODS, pod, FINALIZER)
 
 
 def _is_ours(wanted: Json, found: Json) -> bool:

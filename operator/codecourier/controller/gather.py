@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
+from codecourier.controller.finalizers import is_held
 from codecourier.controller.kinds import (
     ACTIVE_BY_NAMESPACE,
     BY_ENTITY_UID,
@@ -20,16 +22,17 @@ from codecourier.controller.kinds import (
 from codecourier.controller.store import Store
 from codecourier.core.chain_status import ChainWorld
 from codecourier.core.facts import Facts
-from codecourier.core.naming import ANNOTATION_TOKEN_EXPIRY, token_secret_name
+from codecourier.core.naming import ANNOTATION_TOKEN_EXPIRY, FINALIZER_TOKENS, token_secret_name
 from codecourier.core.network_policy import POLICY_NAME, PolicyView, view_policy
 from codecourier.core.pod_view import PodView, view_pod
 from codecourier.core.pods import PodSettings
 from codecourier.core.project import ProjectWorld
 from codecourier.core.run_status import RunWorld
-from codecourier.core.sandbox import SandboxWorld, TokenSecret
-from codecourier.core.stray_pod import StrayPodWorld
+from codecourier.core.sandbox import SandboxWorld
+from codecourier.core.strays import StrayWorld
+from codecourier.core.tokens import TokenSecret
 from codecourier.core.workflow import WorkflowWorld
-from codecourier.kube.api import ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SECRETS
+from codecourier.kube.api import ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SECRETS, Json
 from codecourier.resources.project import Project
 from codecourier.resources.run import Origin, Run
 from codecourier.resources.sandbox import Sandbox
@@ -42,7 +45,7 @@ __all__ = [
     "gather_project",
     "gather_run",
     "gather_sandbox",
-    "gather_stray_pod",
+    "gather_strays",
     "gather_workflow",
 ]
 
@@ -154,33 +157,46 @@ def gather_sandbox(store: Store, sandbox: Sandbox, facts: Facts, settings: PodSe
     )
 
 
-def gather_stray_pod(store: Store, namespace: str, name: str, sandbox_uid: str | None) -> StrayPodWorld | None:
-    """Gather the pod of this name where it belongs to another Sandbox than the one that is there."""
-    pod = store.raw(PODS, namespace, name)
-    if pod is None:
-        return None
-    owners = [o["uid"] for o in pod["metadata"].get("ownerReferences") or () if o["kind"] == SANDBOXES.kind]
-    if not owners or sandbox_uid in owners:
-        return None
-    return StrayPodWorld(namespace, view_pod(pod), owners[0])
+def gather_strays(store: Store, namespace: str, sandbox: str, uid: str | None) -> Iterator[StrayWorld]:
+    """Gather what was made for a Sandbox of this name that is another one than the one that is there."""
+    pod, secret = store.raw(PODS, namespace, sandbox), store.raw(SECRETS, namespace, token_secret_name(sandbox))
+    owners = {_owner(obj) for obj in (pod, secret) if obj is not None} - {None, uid}
+    for owner in owners:
+        if owner is None:
+            continue
+        yield StrayWorld(
+            namespace=namespace,
+            sandbox=sandbox,
+            sandbox_uid=owner,
+            pod=view_pod(pod) if pod is not None and _owner(pod) == owner else None,
+            secret=_view_secret(secret) if secret is not None and _owner(secret) == owner else None,
+        )
 
 
 def _pod(store: Store, sandbox: Sandbox) -> PodView | None:
     pod = store.raw(PODS, sandbox.namespace, sandbox.name)
-    if pod is None or not _is_owned(pod["metadata"], sandbox):
-        return None
-    return view_pod(pod)
+    return view_pod(pod) if pod is not None and _owner(pod) == sandbox.uid else None
 
 
 def _secret(store: Store, sandbox: Sandbox) -> TokenSecret | None:
     secret = store.raw(SECRETS, sandbox.namespace, token_secret_name(sandbox.name))
-    if secret is None or not _is_owned(secret["metadata"], sandbox):
-        return None
+    return _view_secret(secret) if secret is not None and _owner(secret) == sandbox.uid else None
+
+
+def _view_secret(secret: Json) -> TokenSecret | None:
+    """Return what is known of a Secret; None for one whose tokens are dealt with and that only waits for others."""
     metadata = secret["metadata"]
+    if metadata.get("deletionTimestamp") and not is_held(secret, FINALIZER_TOKENS):
+        return None
     expiry = (metadata.get("annotations") or {}).get(ANNOTATION_TOKEN_EXPIRY)
-    return TokenSecret(metadata["resourceVersion"], datetime.fromisoformat(expiry) if expiry else None)
+    return TokenSecret(
+        name=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+        expiry_time=datetime.fromisoformat(expiry) if expiry else None,
+    )
 
 
-def _is_owned(metadata: dict[str, object], sandbox: Sandbox) -> bool:
-    owners = metadata.get("ownerReferences")
-    return isinstance(owners, list) and any(owner["uid"] == sandbox.uid for owner in owners)
+def _owner(obj: Json) -> str | None:
+    """Return the UID of the Sandbox that an object was made for; None if for none."""
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner["kind"] == SANDBOXES.kind), None)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from codecourier.controller.execute import Executor
-from codecourier.controller.gather import gather_stray_pod
+from codecourier.controller.gather import gather_strays
 from codecourier.controller.kinds import SANDBOXES
 from codecourier.controller.observe import Observer
 from codecourier.controller.registry import Reconciled
@@ -18,8 +18,9 @@ from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
 from codecourier.core.facts import Facts
 from codecourier.core.intents import CreatePod, Plan
-from codecourier.core.stray_pod import plan_stray_pod
-from codecourier.kube.api import Resource
+from codecourier.core.naming import token_secret_name
+from codecourier.core.strays import StrayWorld, plan_stray
+from codecourier.kube.api import SECRETS, Resource
 from codecourier.kube.errors import Conflict
 from codecourier.logs import log_context
 from codecourier.resources.meta import Resource as Model
@@ -74,13 +75,13 @@ class Reconciler:
             await self._reconcile(key)
 
     async def _reconcile(self, key: WorkKey) -> None:
-        row = self._registry[key.resource]
         obj = self._store.raw(key.resource, key.namespace, key.name)
         if key.resource == SANDBOXES:
-            await self._clear_stray_pod(key, None if obj is None else obj["metadata"]["uid"])
+            await self._clear_strays(key, None if obj is None else obj["metadata"]["uid"])
         if obj is None:
             self._executor.backlog.forget(key)
             return
+        row = self._registry[key.resource]
         model = self._store.parse(row.model, obj)
         with log_context(uid=model.uid, attempt=_attempt(model)):
             plan = await self._decide(key, lambda facts: row.plan(row.gather(self._store, model, facts), self._now()))
@@ -91,13 +92,21 @@ class Reconciler:
                 # watch is what is late, the retry with backoff waits for it.
                 _LOGGER.debug("written by others", extra={"reason": "Conflict", "error": str(error)})
                 raise
-        self._schedule(key, plan)
+        self._schedule(key, key, plan)
 
-    async def _clear_stray_pod(self, key: WorkKey, sandbox_uid: str | None) -> None:
-        world = gather_stray_pod(self._store, key.namespace, key.name, sandbox_uid)
-        if world is not None:
-            plan = await self._decide(key, lambda facts: plan_stray_pod(replace(world, facts=facts), self._now()))
-            await self._executor.execute_deletes(plan)
+    async def _clear_strays(self, key: WorkKey, sandbox_uid: str | None) -> None:
+        # What failed is remembered apart from what did for a Sandbox that may be there under the name.
+        memory = WorkKey(SECRETS, key.namespace, token_secret_name(key.name))
+        worlds = tuple(gather_strays(self._store, key.namespace, key.name, sandbox_uid))
+        for world in worlds:
+            await self._clear_stray(key, memory, world)
+        if not worlds:
+            self._executor.backlog.forget(memory)
+
+    async def _clear_stray(self, key: WorkKey, memory: WorkKey, world: StrayWorld) -> None:
+        plan = await self._decide(memory, lambda facts: plan_stray(replace(world, facts=facts), self._now()))
+        await self._executor.clear(memory, plan)
+        self._schedule(key, memory, plan)
 
     async def _decide(self, key: WorkKey, decide: Callable[[Facts], Plan]) -> Plan:
         """Plan, answering what the plan asks until it decides."""
@@ -110,15 +119,15 @@ class Reconciler:
             facts = {**facts, **dict(zip(plan.asks, answers, strict=True))}
         raise RuntimeError(f"the plan of {key.resource.kind} {key.namespace}/{key.name} never stops asking")
 
-    def _schedule(self, key: WorkKey, plan: Plan) -> None:
+    def _schedule(self, key: WorkKey, memory: WorkKey, plan: Plan) -> None:
         loop_time = asyncio.get_running_loop().time()
         if plan.look_again is not None:
             seconds = max(0.0, (plan.look_again - self._now()).total_seconds())
             self._look_again(key, loop_time + max(seconds, 0.05))
         if plan == Plan():
-            self._executor.backlog.forget(key)
+            self._executor.backlog.forget(memory)
         pods = (create for create in plan.creates if isinstance(create, CreatePod))
-        due = self._executor.backlog.next_time(key, (*plan.effects, *pods))
+        due = self._executor.backlog.next_time(memory, (*plan.effects, *pods))
         if due is not None:
             self._look_again(key, max(due, loop_time + 0.05))
         elif plan.effects:

@@ -52,6 +52,9 @@ class Problem:
     is_final: bool = False
     """Whether trying again cannot help."""
 
+    since: datetime | None = None
+    """When it first stood in the way of an effect; None where nobody has counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryAsk:

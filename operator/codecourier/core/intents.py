@@ -86,7 +86,7 @@ class MintTokens:
 
 @dataclass(frozen=True, slots=True)
 class RevokeTokens:
-    """Revoke the tokens in a Secret, then delete it."""
+    """Revoke the tokens in a Secret, then let it go."""
 
     namespace: str
     secret: str

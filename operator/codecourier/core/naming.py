@@ -12,6 +12,7 @@ __all__ = [
     "ANNOTATION_TASK",
     "ANNOTATION_TOKEN_EXPIRY",
     "FINALIZER",
+    "FINALIZER_TOKENS",
     "LABEL_AGENT_READABLE",
     "LABEL_MANAGED",
     "LABEL_ORIGIN_UID",
@@ -27,6 +28,9 @@ __all__ = [
 
 FINALIZER = f"{GROUP}/recorded"
 """Held on an object until what became of it stands in the ledger of the object that made it."""
+
+FINALIZER_TOKENS = f"{GROUP}/tokens"
+"""Held on a Secret of the operator until the tokens in it are revoked."""
 
 LABEL_ORIGIN_UID = f"{GROUP}/origin-uid"
 """UID of the object that a Run was made by. Labels hold UIDs: names can be longer than a label's value may be."""

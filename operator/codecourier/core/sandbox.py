@@ -20,14 +20,7 @@ from datetime import datetime, timedelta
 from codecourier import task as wire
 from codecourier.core.conditions import with_condition
 from codecourier.core.facts import AgentSecretsAsk, AgentSecretsFact, Facts, LogAsk, LogFact, Problem
-from codecourier.core.intents import (
-    CreatePod,
-    Delete,
-    Event,
-    MintTokens,
-    Plan,
-    RevokeTokens,
-)
+from codecourier.core.intents import CreatePod, Delete, Event, MintTokens, Plan
 from codecourier.core.naming import token_secret_name
 from codecourier.core.network_policy import PolicyView, find_policy_problem
 from codecourier.core.pod_view import PodView
@@ -36,8 +29,9 @@ from codecourier.core.prompts import TemplateError
 from codecourier.core.reasons import ConditionType, Reason, sentence
 from codecourier.core.sandbox_outcome import Outcome, read_outcome, read_publication
 from codecourier.core.stopping import is_stop_requested
-from codecourier.core.stray_pod import remove_pod
+from codecourier.core.strays import remove_pod
 from codecourier.core.tasks import build_task
+from codecourier.core.tokens import Revocation, TokenSecret, describe_tokens, revocation_of
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import CommitIdentity, Project
 from codecourier.resources.run import Run
@@ -45,7 +39,7 @@ from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import WorkflowSpec
 
-__all__ = ["USUAL_START", "SandboxWorld", "TokenSecret", "plan_sandbox"]
+__all__ = ["USUAL_START", "SandboxWorld", "plan_sandbox"]
 
 ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
@@ -53,23 +47,11 @@ ROTATION_MARGIN = timedelta(minutes=15)
 USUAL_START = timedelta(seconds=5)
 """How long a pod may wait for its node and images without a word of it in the status."""
 
-REVOCATION_LIMIT = timedelta(minutes=2)
-"""How long an unanswered revocation may hold up the end of a Sandbox; the tokens then end by themselves."""
-
 SILENCE_LIMIT = timedelta(seconds=60)
 """How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
 
 LOOK_AGAIN = timedelta(seconds=15)
 """When something is looked at again that tells nobody of its changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSecret:
-    """What is known of the Secret with the tokens of a Sandbox."""
-
-    resource_version: str
-    expiry_time: datetime | None
-    """When the tokens end; None for a personal token."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +106,12 @@ def _settle(world: SandboxWorld, now: datetime) -> Plan:
     # Creations that nobody answered can arrive after the end: a pod, or tokens that work.
     if world.pod is not None and (removal := remove_pod(world.sandbox.namespace, world.pod)):
         return Plan(deletes=removal)
-    if world.secret is not None:
-        return _revocation(world, now, world.sandbox.status.finish_time)
-    return Plan(release_finalizer=world.sandbox.is_deleting and _is_recorded(world))
+    may_go = world.sandbox.is_deleting and _is_recorded(world)
+    revocation = _revocation(world, now)
+    if revocation is None:
+        return Plan(release_finalizer=may_go)
+    may_go = may_go and not revocation.is_waited_for
+    return Plan(effects=(revocation.effect,), look_again=revocation.look_again, release_finalizer=may_go)
 
 
 def _is_recorded(world: SandboxWorld) -> bool:
@@ -261,7 +246,7 @@ def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         return Plan(status=status, look_again=limit)
     if (late := _start_timeout(world, pod, now)) is not None:
         return _finish(world, late, now)
-    return _finish(world, _failed(Reason.NODE_LOST, pod=pod.name, tokens=_token_words(world)), now)
+    return _finish(world, _failed(Reason.NODE_LOST, pod=pod.name, tokens=_tokens(world)), now)
 
 
 def _start_timeout(world: SandboxWorld, pod: PodView, now: datetime) -> Outcome | None:
@@ -306,18 +291,19 @@ def _stop(world: SandboxWorld, now: datetime) -> Plan:
     if pod.is_ended:
         return _finish(world, _cancelled(world), now)
     revocation = _revocation(world, now)
+    effects = () if revocation is None else (revocation.effect,)
     if pod.deletion_time is None:
         # The tokens go first: what the agent's processes do from here on cannot reach the repository.
         delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
         status = _status(world, Reason.STOPPING, sentence(Reason.STOPPING), now)
-        return Plan(status=status, deletes=(delete,), effects=revocation.effects)
+        return Plan(status=status, deletes=(delete,), effects=effects)
     limit = _silence_limit(pod)
     if now < limit:
-        return Plan(effects=revocation.effects, look_again=limit)
+        return Plan(effects=effects, look_again=limit)
     outcome = Outcome(
         SandboxPhase.CANCELLED,
         Reason.PROCESS_UNCONFIRMED,
-        sentence(Reason.PROCESS_UNCONFIRMED, pod=pod.name, tokens=_token_words(world)),
+        sentence(Reason.PROCESS_UNCONFIRMED, pod=pod.name, tokens=_tokens(world)),
     )
     return _finish(world, outcome, now)
 
@@ -328,39 +314,30 @@ def _cancelled(world: SandboxWorld) -> Outcome:
     return Outcome(SandboxPhase.CANCELLED, reason, text)
 
 
-def _token_words(world: SandboxWorld) -> str:
-    if world.project is None or world.run is None:
-        return "Its tokens were revoked where their kind allows it."
-    if world.secret is not None and world.secret.expiry_time is None:
-        return (
-            "It may still push with the Project's personal token, which only its owner can revoke; "
-            "pushes that come too late are refused because the branch has moved."
-        )
-    return "Its tokens were revoked, so it cannot push."
+def _tokens(world: SandboxWorld) -> str:
+    return describe_tokens(world.project, world.run, world.secret)
 
 
-def _revocation(world: SandboxWorld, now: datetime, ended: datetime | None = None) -> Plan:
-    """Return a plan with the effect that revokes the tokens, or an empty one when there are none left."""
+def _revocation(world: SandboxWorld, now: datetime) -> Revocation | None:
+    """Return how the tokens are ended, None when there are none left."""
     if world.secret is None:
-        return Plan()
-    name = token_secret_name(world.sandbox.name)
-    effect = RevokeTokens(world.sandbox.namespace, name)
-    problem = world.facts.get(effect)
-    is_overdue = ended is not None and now >= ended + REVOCATION_LIMIT
-    if isinstance(problem, Problem) and (is_overdue or problem.is_final):
-        return Plan(effects=(RevokeTokens(world.sandbox.namespace, name, is_forced=True),))
-    return Plan(effects=(effect,), look_again=now + timedelta(seconds=10))
+        return None
+    return revocation_of(world.sandbox.namespace, world.secret, world.facts, now)
 
 
 def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
     """Write the end of a Sandbox, once its tokens are gone."""
-    ended = (world.pod.finish_time if world.pod is not None else None) or now
-    revocation = _revocation(world, now, ended)
-    if revocation.effects:
-        return revocation
+    end = Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED)
+    revocation = _revocation(world, now)
+    if revocation is None:
+        return Plan(status=_final_status(world, outcome, now), events=(end,))
+    if revocation.is_waited_for:
+        return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
     return Plan(
         status=_final_status(world, outcome, now),
-        events=(Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED),),
+        effects=(revocation.effect,),
+        events=(end, Event("TokensNotRevoked", _tokens(world), is_warning=True)),
+        look_again=revocation.look_again,
     )
 
 

@@ -148,9 +148,6 @@ class Revocation(StrEnum):
     ALREADY_INVALID = "AlreadyInvalid"
     """It had ended before: expired, revoked, or its installation is gone."""
 
-    NOT_POSSIBLE = "NotPossible"
-    """A personal token, which only its owner can revoke."""
-
 
 class Forge(Protocol):
     """A forge. Every call is bounded in time and raises only errors of `codecourier.github.errors`.
@@ -195,5 +192,9 @@ class Forge(Protocol):
             Also if the forge answers with a token that can do anything else than what was asked.
         """
 
-    async def revoke(self, repo: RepositoryRef, token: Secret) -> Revocation:
-        """End a token that `mint_tokens` made."""
+    async def revoke(self, url: str, token: Secret) -> Revocation:
+        """End a token that `mint_tokens` made with an App for the repository at this address.
+
+        The token itself lets the request in: neither the Project nor the App need be there any more. A personal token
+        can be ended only by its owner.
+        """

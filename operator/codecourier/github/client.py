@@ -96,36 +96,36 @@ class GitHubForge:
 
     async def repository(self, repo: RepositoryRef) -> RepositoryFacts:
         """Look a repository up."""
-        return await self._run(repo, lambda at, end: self._operations.repository(at, repo.credential, end))
+        return await self._run(repo.url, lambda at, end: self._operations.repository(at, repo.credential, end))
 
     async def branch_head(self, repo: RepositoryRef, branch: str) -> str | None:
         """Give the commit at the tip of a branch; None if the repository has no such branch."""
-        return await self._run(repo, lambda at, end: self._operations.branch_head(at, repo.credential, branch, end))
+        return await self._run(repo.url, lambda at, end: self._operations.branch_head(at, repo.credential, branch, end))
 
     async def find_pull_requests(self, repo: RepositoryRef, head_branch: str, marker: str) -> list[PullRequestFacts]:
         """Find the pull requests from a branch of the repository, in every state, newest first, at most 100."""
         return await self._run(
-            repo,
+            repo.url,
             lambda at, end: self._operations.find_pull_requests(at, repo.credential, head_branch, marker, end),
         )
 
     async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
         """Open a pull request."""
         return await self._run(
-            repo, lambda at, end: self._operations.open_pull_request(at, repo.credential, draft, end)
+            repo.url, lambda at, end: self._operations.open_pull_request(at, repo.credential, draft, end)
         )
 
     async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
         """Make the credentials of a try."""
-        return await self._run(repo, lambda at, end: self._operations.mint_tokens(at, repo.credential, end))
+        return await self._run(repo.url, lambda at, end: self._operations.mint_tokens(at, repo.credential, end))
 
-    async def revoke(self, repo: RepositoryRef, token: Secret) -> Revocation:
-        """End a token that `mint_tokens` made."""
-        return await self._run(repo, lambda at, end: self._operations.revoke(at, repo.credential, token, end))
+    async def revoke(self, url: str, token: Secret) -> Revocation:
+        """End a token that `mint_tokens` made with an App."""
+        return await self._run(url, lambda at, end: self._operations.revoke(at, token, end))
 
-    async def _run(self, repo: RepositoryRef, operation: Callable[[RepositoryAddress, float], _T]) -> _T:
+    async def _run(self, url: str, operation: Callable[[RepositoryAddress, float], _T]) -> _T:
         """Run an operation in a thread of its host and wait for it no longer than agreed."""
-        address = RepositoryAddress.parse(repo.url)
+        address = RepositoryAddress.parse(url)
         seconds = self._wait.operation_seconds
         deadline = time.monotonic() + seconds
         # A copy of the context, so that what a thread logs names the object that it is done for.

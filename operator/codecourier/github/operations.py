@@ -117,10 +117,8 @@ class Operations:
             raise
         return TokenPair(read.token, write.token, min(read.expires_at, write.expires_at))
 
-    def revoke(self, address: RepositoryAddress, credential: Credential, token: Secret, deadline: float) -> Revocation:
-        """End a token that `mint_tokens` made."""
-        if isinstance(credential, PersonalToken):
-            return Revocation.NOT_POSSIBLE
+    def revoke(self, address: RepositoryAddress, token: Secret, deadline: float) -> Revocation:
+        """End a token that `mint_tokens` made with an App."""
         return revoke(self._gateway, address, token, deadline)
 
     def _mint(self, address: RepositoryAddress, credential: AppInstallation, wish: Wish, deadline: float) -> Minted:
