@@ -122,6 +122,13 @@ def test_a_report_always_fits(message: str, output: str) -> None:
     assert StepReport.from_json(report.to_json()).reason == "BaseNotFound"
 
 
+@pytest.mark.parametrize("field", ["message", "output"])
+def test_half_of_a_surrogate_pair_is_refused(field: str) -> None:
+    text = json.dumps({"step": "agent", "state": "Failed", "reason": "AgentFailed", field: "a\ud800"})
+    with pytest.raises(TaskError, match=rf"StepReport.{field}: holds half of a surrogate pair"):
+        StepReport.from_json(text)
+
+
 def test_details_are_found_among_other_lines() -> None:
     details = Details("Summary\n", (UsageItem("model", "input", "tokens", 3, 4),), learnings=("a",), notes=("n",))
     line, digest = frame_details(details)

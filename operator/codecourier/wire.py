@@ -82,12 +82,18 @@ def _decode(kind: Any, value: object, where: str) -> Any:
         return {key: _decode(arguments[1], item, f"{where}[{key!r}]") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return _decode_object(typing.cast("type[Any]", kind), value, where)
+    return _decode_scalar(kind, value, where)
+
+
+def _decode_scalar(kind: Any, value: object, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         if value not in [member.value for member in kind]:
             raise TaskError(f"{where}: must be one of {', '.join(kind)}")
         return kind(value)
     if type(value) is not kind:
         raise TaskError(f"{where}: must be {_JSON_TYPES[kind]}, is {_json_type(value)}")
+    if isinstance(value, str):
+        _utf8(value, where)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -240,6 +241,14 @@ def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(
     status = status_of(plan_sandbox(world(pod=pod(*containers, phase="Failed", **changes)), NOW))
     assert status.reason == reason
     assert status.phase is (SandboxPhase.EXPIRED if reason is Reason.DEADLINE_EXCEEDED else SandboxPhase.FAILED)
+
+
+def test_an_agent_cannot_keep_its_sandbox_from_ending_by_what_it_reports() -> None:
+    forged = json.dumps({"step": "agent", "state": "Failed", "reason": "AgentFailed", "message": "\ud800"})
+    agent = ContainerView("agent", NOW, NOW, 0, "Completed", forged)
+    ended = pod(DONE[0], agent, DONE[2], publish(wire.Publication.NO_CHANGE), phase="Succeeded")
+    status = status_of(plan_sandbox(world(pod=ended), NOW))
+    assert (status.phase, status.reason) == (SandboxPhase.FAILED, Reason.REPORT_LOST)
 
 
 def test_the_work_of_a_failed_agent_is_known() -> None:
