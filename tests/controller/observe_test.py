@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codecourier.controller.observe import PROBLEM_SECONDS, REPOSITORY_SECONDS
+from codecourier.controller.observe import LOG_SECONDS, PROBLEM_SECONDS, REPOSITORY_SECONDS
 from codecourier.core.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
@@ -21,7 +21,7 @@ from codecourier.core.facts import (
 from codecourier.core.naming import LABEL_AGENT_READABLE
 from codecourier.core.reasons import Reason
 from codecourier.github.api import PullRequestDraft
-from codecourier.kube.errors import ServerError, Unanswered
+from codecourier.kube.errors import KubeError, ServerError, TooManyRequests, Unanswered
 from codecourier.text import marker
 from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import MAIN, URL
@@ -142,16 +142,26 @@ async def test_a_log_is_its_last_lines_or_lost() -> None:
     assert found.text is not None
     assert found.text.splitlines()[0] == "line 100"
     assert found.text.splitlines()[-1] == "line 299"
-    desk.wire.refuse = lambda _: ServerError(500, "", "the node does not answer")
-    assert await desk.observer.answer(ask) == LogFact(None)
 
 
 @virtual
-async def test_a_log_that_did_not_come_in_time_is_asked_for_again() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [Unanswered("away"), ServerError(500, "", "the node does not answer"), TooManyRequests(429, "", "slow down")],
+)
+async def test_a_log_that_is_kept_back_is_asked_for_again_for_a_bounded_time(error: KubeError) -> None:
     desk = make()
-    desk.wire.refuse = lambda _: Unanswered("away")
-    with pytest.raises(Unanswered):
-        await desk.observer.answer(LogAsk(NAMESPACE, "fix-1", "u", "agent"))
+    desk.make_pod("fix-1")
+    desk.server.logs[NAMESPACE, "fix-1", "agent"] = "words"
+    ask = LogAsk(NAMESPACE, "fix-1", "u", "agent")
+    desk.wire.refuse = lambda _: error
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await desk.observer.answer(ask)
+        await pass_time(LOG_SECONDS / 2)
+    assert await desk.observer.answer(ask) == LogFact(None), "its node may never answer again"
+    desk.wire.refuse = lambda _: None
+    assert await desk.observer.answer(ask) == LogFact("words")
 
 
 @virtual

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ from codecourier.core.naming import LABEL_AGENT_READABLE
 from codecourier.github.api import Forge, RepositoryRef
 from codecourier.github.errors import ForgeError
 from codecourier.kube.api import SECRETS, KubeApi
-from codecourier.kube.errors import ApiError
+from codecourier.kube.errors import ApiError, ServerError, TooManyRequests, Unanswered
 from codecourier.kube.errors import NotFound as KubeNotFound
 from codecourier.text import marker
 
@@ -44,8 +45,12 @@ REPOSITORY_SECONDS = 60.0
 PROBLEM_SECONDS = 5.0
 """How long a repository that was not reached is not tried again."""
 
+LOG_SECONDS = 60.0
+"""How long a log is asked for again that a busy server or a silent node keeps back; then it is taken for lost."""
+
 _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
+_MOST_MISSED = 1024
 
 
 class Observer:
@@ -66,6 +71,7 @@ class Observer:
         self._forge = forge
         self._credentials = credentials
         self._repositories: dict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = {}
+        self._missed: OrderedDict[LogAsk, float] = OrderedDict()
         self._lookups: dict[type, Callable[[Any], Awaitable[object]]] = {
             RepositoryAsk: self._repository,
             BranchHeadAsk: self._branch_head,
@@ -132,14 +138,26 @@ class Observer:
         return RunVersionFact(run["metadata"]["resourceVersion"])
 
     async def _log(self, ask: LogAsk) -> LogFact:
+        text: str | None = None
         try:
             text = await self._api.read_log(
                 ask.namespace, ask.pod, ask.container, limit_bytes=_LOG_LIMIT_BYTES, tail_lines=_LOG_TAIL_LINES
             )
+        except (Unanswered, ServerError, TooManyRequests):
+            # The next try may find it, unless the node is gone: its silence must not keep the outcome from being told.
+            if self._may_still_come(ask):
+                raise
         except ApiError:
-            # The node is gone or has thrown the log away: the outcome stands without its details.
-            return LogFact(None)
+            pass  # thrown away: the outcome stands without its details
+        self._missed.pop(ask, None)
         return LogFact(text)
+
+    def _may_still_come(self, ask: LogAsk) -> bool:
+        time = asyncio.get_running_loop().time()
+        since = self._missed.setdefault(ask, time)
+        if len(self._missed) > _MOST_MISSED:
+            self._missed.popitem(last=False)
+        return time < since + LOG_SECONDS
 
     async def _sandbox(self, ask: SandboxAsk) -> SandboxFact:
         try:
