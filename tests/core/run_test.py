@@ -291,6 +291,42 @@ def test_an_unavailable_forge_is_waited_for() -> None:
     assert (status_of(plan).phase, plan.look_again) == (RunPhase.RUNNING, problem.retry_time)
 
 
+def test_who_cancels_need_not_wait_until_somebody_mends_the_credential() -> None:
+    run = claiming()
+    run = run.updated(spec=run.spec.updated(cancelled=True))
+    problem = Problem(Reason.CREDENTIALS_REFUSED, "It may not.")
+    told_first = status_of(plan_run(pull_request_world(run, problem=problem), NOW))
+    assert told_first.phase is RunPhase.RUNNING, "another leader may be opening it"
+    status = status_of(plan_run(pull_request_world(run.updated(status=told_first)), NOW))
+    assert (status.phase, status.message) == (RunPhase.FAILED, "It may not.")
+
+
+def test_a_deleted_run_goes_though_nobody_can_look_for_its_pull_request_any_more() -> None:
+    run = claiming()
+    run = run.updated(metadata=run.metadata.updated(deletion_timestamp=NOW))
+    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    facts = {ask: Problem(Reason.PROJECT_NOT_FOUND, "The namespace has no Project.")}
+    for phase in (RunPhase.RUNNING, RunPhase.FAILED):
+        status = status_of(plan_run(RunWorld(run, None, None, None, facts=facts, is_namespace_ending=True), NOW))
+        assert status.phase is phase
+        run = run.updated(status=status)
+    assert plan_run(RunWorld(run, None, None, None, is_namespace_ending=True), NOW).release_finalizer
+
+
+def test_a_forge_that_is_away_is_waited_for_also_by_who_cancels() -> None:
+    run = claiming()
+    run = run.updated(spec=run.spec.updated(cancelled=True))
+    away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
+    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    unseen = RunWorld(run, make_project(), make_workflow(), None, facts={ask: away})
+    for world in (pull_request_world(run, problem=away), unseen):
+        plan = plan_run(world, NOW)
+        claim = status_of(plan).pull_request
+        assert claim is not None
+        assert claim.phase is PullRequestPhase.CREATING, "one may be there, or still be under way"
+        assert plan.look_again is not None
+
+
 def test_invariant_5_cancelled_is_said_only_when_the_sandbox_is_over() -> None:
     run = running()
     run = run.updated(spec=run.spec.updated(cancelled=True))

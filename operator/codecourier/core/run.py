@@ -9,7 +9,8 @@ Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `sp
 - Queued → Running: the Project's list of admitted Runs has this try.
 - Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
 - Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
-- Running, pull request Failed: its host refuses it. It is looked for a last time, then the Run ends.
+- Running, pull request Failed: its host refuses it, or the Run has to stop and what is in the way only people can mend.
+  It is looked for a last time, then the Run ends.
 - Running → Completed | Failed: the Sandbox's end leaves nothing to try or to open, or the pull request is there. Both
   are facts, so who cancels after them comes too late, and the Notifications are made before the status is written.
 - → Cancelled: only once no Sandbox of it is unfinished (invariant 5).

@@ -18,6 +18,7 @@ from codecourier.core.pull_requests import build_body, build_title
 from codecourier.core.reasons import RETRYABLE, ConditionType, Reason, sentence
 from codecourier.core.run_end import claim_end, record_end
 from codecourier.core.run_status import RunWorld, with_outcome
+from codecourier.core.stopping import is_stop_requested
 from codecourier.core.usage import build_usage_record
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
@@ -30,6 +31,10 @@ MAX_BACKOFF = timedelta(hours=1)
 
 LOOK_AGAIN = timedelta(seconds=15)
 """When the repository's host is asked again after it failed without saying when."""
+
+_PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
+"""Problems that end by themselves, and after which a request may still arrive; the others are told for certain and end
+only when people mend them, such as a credential that is gone."""
 
 
 def record_usage(world: RunWorld, sandbox: Sandbox) -> tuple[Create, ...]:
@@ -187,7 +192,7 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
     if answer is None:
         return Plan(asks=(ask,))
     if isinstance(answer, Problem):
-        return _wait(world, claim, answer, now)
+        return _plan_unseen(world, claim, answer, now)
     if not isinstance(answer, PullRequestsFact):
         raise TypeError(f"a PullRequestsAsk was answered with {type(answer).__name__}")
     if claim.phase is PullRequestPhase.FAILED:
@@ -211,12 +216,30 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     problem = world.facts.get(effect)
     if not isinstance(problem, Problem):
         return Plan(effects=(effect,))
-    if problem.is_final:
-        refused = claim.updated(phase=PullRequestPhase.FAILED, message=problem.message)
-        new = status.updated(pull_request=refused)
-        return Plan(status=with_outcome(run, new, RunPhase.RUNNING, problem.reason, problem.message, now))
+    if problem.is_final or _is_given_up(world, problem):
+        return _refuse(world, claim, problem, now)
     waiting = _wait(world, claim, problem, now)
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
+
+
+def _plan_unseen(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
+    """Wait until the pull request can be looked for, unless the Run has to stop and the wait may never end."""
+    if not _is_given_up(world, problem):
+        return _wait(world, claim, problem, now)
+    if claim.phase is PullRequestPhase.FAILED:
+        return _plan_refused(world, claim, (), now)
+    return _refuse(world, claim, problem, now)
+
+
+def _is_given_up(world: RunWorld, problem: Problem) -> bool:
+    return problem.reason not in _PASSING and is_stop_requested(world.run, world.origin)
+
+
+def _refuse(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
+    """Write that there is no pull request; it is looked for a last time from then on, and nobody opens one any more."""
+    refused = claim.updated(phase=PullRequestPhase.FAILED, message=problem.message)
+    status = world.run.status.updated(pull_request=refused)
+    return Plan(status=with_outcome(world.run, status, RunPhase.RUNNING, problem.reason, problem.message, now))
 
 
 def _wait(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
