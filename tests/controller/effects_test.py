@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from codecourier.controller.kinds import PROJECTS, SANDBOXES
-from codecourier.core.intents import MintTokens, RevokeTokens
+from codecourier.core.intents import MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.naming import FINALIZER_TOKENS
 from codecourier.core.reasons import Reason
+from codecourier.github.api import PullRequestDraft
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import Unanswered
 from tests.simulation.clock import virtual
-from tests.simulation.forge import URL
+from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
 NAME = "fix-1-token"
@@ -129,3 +130,14 @@ async def test_a_personal_token_is_its_owners() -> None:
     desk.wire.refuse = away
     assert await desk.effects.do(REVOKE) is None
     assert not desk.has(SECRETS, NAME)
+
+
+@virtual
+async def test_a_pull_request_of_others_for_the_branch_is_no_fault_of_the_forge() -> None:
+    desk = desk_with_sandbox()
+    desk.forge.branches["codecourier/fix"] = desk.forge.branches[MAIN]
+    desk.forge.open(PullRequestDraft("Theirs", "", "codecourier/fix", MAIN))
+    problem = await desk.effects.do(OpenPullRequest(NAMESPACE, URL, "Ours", "", "codecourier/fix", MAIN, False))
+    assert problem is not None
+    assert (problem.reason, problem.is_final) == (Reason.PULL_REQUEST_TAKEN, False)
+    assert "branch codecourier/fix, which has a pull request that this Run did not open" in problem.message

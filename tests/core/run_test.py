@@ -21,6 +21,7 @@ from codecourier.core.facts import (
 from codecourier.core.intents import Create, OpenPullRequest, Plan
 from codecourier.core.reasons import Reason
 from codecourier.core.run import plan_run
+from codecourier.core.run_result import TAKEN_LIMIT
 from codecourier.core.run_start import DECISION_GRACE, build_sandbox
 from codecourier.core.run_status import RunWorld
 from codecourier.resources.notification import Notification
@@ -289,6 +290,19 @@ def test_an_unavailable_forge_is_waited_for() -> None:
     problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", retry_time=NOW + timedelta(minutes=1))
     plan = plan_run(pull_request_world(claiming(), problem=problem), NOW)
     assert (status_of(plan).phase, plan.look_again) == (RunPhase.RUNNING, problem.retry_time)
+
+
+def test_a_pull_request_of_others_for_the_branch_is_told_and_holds_the_run_up_for_a_bounded_time() -> None:
+    run = claiming()
+    problem = Problem(Reason.PULL_REQUEST_TAKEN, "It has another one.", since=NOW)
+    world = pull_request_world(run, problem=problem)
+    early = plan_run(world, NOW + TAKEN_LIMIT - timedelta(seconds=1))
+    assert (status_of(early).message, [type(e) for e in early.effects]) == (problem.message, [OpenPullRequest])
+    late = status_of(plan_run(world, NOW + TAKEN_LIMIT))
+    status = status_of(plan_run(pull_request_world(run.updated(status=late)), NOW + TAKEN_LIMIT))
+    assert (status.phase, status.message) == (RunPhase.FAILED, problem.message)
+    ours = status_of(plan_run(pull_request_world(run.updated(status=late), FOUND), NOW + TAKEN_LIMIT))
+    assert ours.phase is RunPhase.COMPLETED, "its host was slow to show it"
 
 
 def test_who_cancels_need_not_wait_until_somebody_mends_the_credential() -> None:

@@ -21,6 +21,9 @@ def problem_of_forge(error: forge.ForgeError, url: str, branch: str = "") -> Pro
             return _problem(Reason.CREDENTIALS_REFUSED, url, detail)
         case forge.NotFound():
             return _problem(Reason.REPOSITORY_NOT_FOUND, url, detail)
+        case forge.AlreadyExists():
+            text = sentence(Reason.PULL_REQUEST_TAKEN, branch=branch, detail=detail)
+            return Problem(Reason.PULL_REQUEST_TAKEN, text)
         case forge.Invalid():
             text = sentence(Reason.PULL_REQUEST_REFUSED, branch=branch, detail=detail)
             return Problem(Reason.PULL_REQUEST_REFUSED, text, is_final=True)

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     FORGE_UNAVAILABLE = "ForgeUnavailable"
     RATE_LIMITED = "RateLimited"
     PULL_REQUEST_REFUSED = "PullRequestRefused"
+    PULL_REQUEST_TAKEN = "PullRequestTaken"
     REPORT_LOST = "ReportLost"
     SANDBOX_RESTARTED = "SandboxRestarted"
 
@@ -153,6 +154,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.FORGE_UNAVAILABLE: "{repository} does not answer as it should: {detail}",
     Reason.RATE_LIMITED: "The host of {repository} asks to wait: {detail}",
     Reason.PULL_REQUEST_REFUSED: "The work is on branch {branch}, but its pull request was refused: {detail}",
+    Reason.PULL_REQUEST_TAKEN: (
+        "The work is on branch {branch}, which has a pull request that this Run did not open; close it, and the Run "
+        "opens its own: {detail}"
+    ),
     Reason.SANDBOX_RESTARTED: "The node made the pod's containers anew, so that what they had was lost: {detail}",
     Reason.REPORT_LOST: "Step {step} ended without a report that could be read: {detail}",
 }

@@ -32,6 +32,9 @@ MAX_BACKOFF = timedelta(hours=1)
 LOOK_AGAIN = timedelta(seconds=15)
 """When the repository's host is asked again after it failed without saying when."""
 
+TAKEN_LIMIT = timedelta(minutes=5)
+"""How long people have to close another pull request of the branch: a Run that waited for ever would keep its place."""
+
 _PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
 """Problems that end by themselves, and after which a request may still arrive; the others are told for certain and end
 only when people mend them, such as a credential that is gone."""
@@ -216,7 +219,7 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     problem = world.facts.get(effect)
     if not isinstance(problem, Problem):
         return Plan(effects=(effect,))
-    if problem.is_final or _is_given_up(world, problem):
+    if problem.is_final or _is_given_up(world, problem) or _is_taken(problem, now):
         return _refuse(world, claim, problem, now)
     waiting = _wait(world, claim, problem, now)
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
@@ -233,6 +236,11 @@ def _plan_unseen(world: RunWorld, claim: PullRequest, problem: Problem, now: dat
 
 def _is_given_up(world: RunWorld, problem: Problem) -> bool:
     return problem.reason not in _PASSING and is_stop_requested(world.run, world.origin)
+
+
+def _is_taken(problem: Problem, now: datetime) -> bool:
+    """Tell whether the branch's pull request is surely another's: one of ours would have been found by now."""
+    return problem.reason is Reason.PULL_REQUEST_TAKEN and now >= (problem.since or now) + TAKEN_LIMIT
 
 
 def _refuse(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
