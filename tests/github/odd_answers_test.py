@@ -1,0 +1,88 @@
+"""Answers that no forge of good faith gives: what a proxy, a stranger's fork or a broken server may send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codecourier.github.api import PersonalToken, PullRequestDraft, RepositoryRef, Revocation
+from codecourier.github.client import GitHubForge
+from codecourier.github.errors import NotFound, Unavailable
+from codecourier.github.secret import Secret
+from codecourier.github.transport import _ANSWER_MAX_BYTES
+from codecourier.text import marker
+from tests.support.odd_forge import OddForge, answer
+
+TOKEN = Secret("a-token-of-the-app")
+MARKER = marker("run", 1)
+DRAFT = PullRequestDraft("Add", MARKER, "work", "main")
+
+
+def reach(odd: OddForge) -> tuple[GitHubForge, RepositoryRef]:
+    """Return a client that trusts the server, and the repository there."""
+    return GitHubForge(ca_bundle=odd.ca_path), RepositoryRef(f"https://{odd.host}/acme/shop", PersonalToken(TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (answer(204), Revocation.REVOKED),
+        (answer(401, {"message": "Bad credentials"}), Revocation.ALREADY_INVALID),
+        (answer(404, {"message": "Not Found"}), Revocation.ALREADY_INVALID),
+    ],
+)
+async def test_a_token_that_the_forge_does_not_know_has_ended(
+    tmp_path: Path, script: bytes, expected: Revocation
+) -> None:
+    async with OddForge(tmp_path, [script]) as odd:
+        forge, repo = reach(odd)
+        async with forge:
+            assert await forge.revoke(repo.url, TOKEN) is expected
+
+
+Operation = Callable[[GitHubForge, RepositoryRef], Any]
+OPERATIONS: list[Operation] = [
+    lambda forge, repo: forge.repository(repo),
+    lambda forge, repo: forge.open_pull_request(repo, DRAFT),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_no_credential_follows_a_redirect(tmp_path: Path, operation: Operation) -> None:
+    async with OddForge(tmp_path, [b""]) as odd:
+        odd.scripts = [answer(307, location=f"https://{odd.host}/elsewhere"), answer(200, {})]
+        forge, repo = reach(odd)
+        async with forge:
+            with pytest.raises(NotFound, match="renamed or moved"):
+                await operation(forge, repo)
+            assert [request.line for request in odd.seen if "elsewhere" in request.line] == []
+            assert len(odd.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (answer(200, [None] * (_ANSWER_MAX_BYTES // 5)), "larger than"),
+        (answer(202), "still preparing"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", "cut during|did not answer"),
+        (answer(200, {"id": "no number"}), "cannot be read"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnope", "it is not JSON"),
+    ],
+)
+async def test_an_answer_that_cannot_be_used_is_an_unavailable_forge_and_asked_for_once(
+    tmp_path: Path, script: bytes, words: str
+) -> None:
+    async def send(writer: Any) -> None:
+        writer.write(script)
+        await writer.drain()
+        writer.transport.abort() if script.endswith(b"{") else None
+
+    async with OddForge(tmp_path, [send]) as odd:
+        forge, repo = reach(odd)
+        async with forge:
+            with pytest.raises(Unavailable, match=words):
+                await forge.repository(repo)
+            assert len(odd.seen) == 1
