@@ -21,9 +21,33 @@ MARKER = marker("run", 1)
 DRAFT = PullRequestDraft("Add", MARKER, "work", "main")
 
 
+def pull(number: int, head_repository: int | None) -> dict[str, Any]:
+    """Return a pull request with our marker in repository 1, from a branch `work` of some repository."""
+    return {
+        "number": number,
+        "html_url": f"https://localhost/acme/shop/pull/{number}",
+        "state": "open",
+        "draft": False,
+        "merged_at": None,
+        "title": "Add",
+        "body": MARKER,
+        "created_at": "2026-01-01T00:00:00Z",
+        "head": {"ref": "work", "sha": "a" * 40, "repo": head_repository and {"id": head_repository}},
+        "base": {"ref": "main", "sha": "b" * 40, "repo": {"id": 1}},
+    }
+
+
 def reach(odd: OddForge) -> tuple[GitHubForge, RepositoryRef]:
     """Return a client that trusts the server, and the repository there."""
     return GitHubForge(ca_bundle=odd.ca_path), RepositoryRef(f"https://{odd.host}/acme/shop", PersonalToken(TOKEN))
+
+
+async def test_a_pull_request_from_a_fork_is_not_ours_whatever_its_text_says(tmp_path: Path) -> None:
+    found = [pull(4, None), pull(3, 2), pull(2, 1)]
+    async with OddForge(tmp_path, [answer(200, found)]) as odd:
+        forge, repo = reach(odd)
+        async with forge:
+            assert [facts.number for facts in await forge.find_pull_requests(repo, "work", MARKER)] == [2]
 
 
 @pytest.mark.parametrize(

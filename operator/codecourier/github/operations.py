@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from codecourier.github.address import RepositoryAddress, quote_branch
-from codecourier.github.answers import read_pull_request, read_repository, read_sha
+from codecourier.github.answers import Field, read_pull_request, read_repository, read_sha
 from codecourier.github.api import (
     AppInstallation,
     Credential,
@@ -82,11 +82,10 @@ class Operations:
             "per_page": 100,
         }
         field = self._logins.send(address, credential, Request("GET", f"{address.path}/pulls", query=query), deadline)
-        # A filter that the forge does not understand is not an error there: it answers everything.
         return [
             read_pull_request(item, has_marker=marker in str(item.at("body").data or ""))
             for item in field.items()
-            if item.at("head", "ref").data == head_branch
+            if _is_from(item, head_branch)
         ]
 
     def open_pull_request(
@@ -128,3 +127,13 @@ class Operations:
             # The kept number may be that of a repository which was deleted and made again under its name.
             self._logins.forget(address, credential)
             raise
+
+
+def _is_from(pull: Field, branch: str) -> bool:
+    """Tell whether a pull request comes from a branch of the repository itself.
+
+    The forge was asked for no others, but a fork of the same owner has branches of the same names, and a filter that
+    the forge does not understand is not an error there: it answers everything.
+    """
+    source = pull.at("head", "repo", "id").data
+    return pull.at("head", "ref").data == branch and source is not None and source == pull.at("base", "repo", "id").data
