@@ -10,7 +10,7 @@ import pytest
 
 from codecourier.github.api import PersonalToken, PullRequestDraft, RepositoryRef, Revocation
 from codecourier.github.client import GitHubForge
-from codecourier.github.errors import NotFound, Unavailable
+from codecourier.github.errors import ForgeError, NotFound, Unavailable
 from codecourier.github.secret import Secret
 from codecourier.github.transport import _ANSWER_MAX_BYTES
 from codecourier.text import marker
@@ -65,6 +65,25 @@ async def test_a_token_that_the_forge_does_not_know_has_ended(
         forge, repo = reach(odd)
         async with forge:
             assert await forge.revoke(repo.url, TOKEN) is expected
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        answer(302, location="https://status.example/maintenance"),
+        answer(301, location="https://elsewhere.example/"),
+        answer(403, {"message": "Blocked"}),
+        answer(451, {"message": "Blocked"}),
+        answer(500),
+    ],
+)
+async def test_a_token_is_not_taken_for_ended_because_somebody_else_answered(tmp_path: Path, script: bytes) -> None:
+    async with OddForge(tmp_path, [script]) as odd:
+        forge, repo = reach(odd)
+        async with forge:
+            with pytest.raises(ForgeError):
+                await forge.revoke(repo.url, TOKEN)
+            assert len(odd.seen) == 1
 
 
 Operation = Callable[[GitHubForge, RepositoryRef], Any]

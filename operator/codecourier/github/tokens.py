@@ -122,10 +122,9 @@ def revoke(gateway: Gateway, address: RepositoryAddress, token: Secret, deadline
     login = Login(Token(token.reveal()), f"{address.host}/token/{token.fingerprint}")
     try:
         gateway.send(address, login, Request("DELETE", "/installation/token"), deadline)
-    except NotFound:
-        return Revocation.ALREADY_INVALID
-    except CredentialsRefused as error:
-        if error.status != 401:  # noqa: PLR2004 - HTTP
+    except (CredentialsRefused, NotFound) as error:
+        # Not after a redirect: a proxy, or a host in maintenance, knows nothing of the token.
+        if error.status not in {401, 404}:
             raise
         return Revocation.ALREADY_INVALID
     return Revocation.REVOKED
