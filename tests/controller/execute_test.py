@@ -249,10 +249,11 @@ async def test_a_pod_that_went_before_it_was_released_is_forgotten() -> None:
     ("error", "is_final"),
     [
         (Forbidden(403, "Forbidden", "exceeded quota: few"), False),
+        (Forbidden(403, "Forbidden", 'error looking up service account shop/default: "default" not found'), False),
         (Forbidden(403, "Forbidden", "violates PodSecurity"), True),
         (Invalid(422, "Invalid", "spec is wrong"), True),
     ],
-    ids=["quota", "admission", "validation"],
+    ids=["quota", "new namespace", "admission", "validation"],
 )
 def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_final: bool) -> None:
     @virtual

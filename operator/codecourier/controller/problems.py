@@ -9,6 +9,9 @@ from codecourier.kube import errors as kube
 
 __all__ = ["problem_of_create", "problem_of_forge"]
 
+_PASSING = ("quota", "error looking up service account")
+"""What Kubernetes says of a pod that it may take a moment later."""
+
 
 def problem_of_forge(error: forge.ForgeError, url: str, branch: str = "") -> Problem:
     """Return what a plan is told of a forge's error; `branch` is the one whose pull request was to be opened."""
@@ -38,9 +41,10 @@ def _problem(reason: Reason, url: str, detail: str) -> Problem:
 def problem_of_create(error: kube.ApiError) -> Problem | None:
     """Return what a plan is told when the API server refuses a pod; None for errors that a retry settles.
 
-    A quota's refusal (403) may end by itself; what admission or validation refuses (other 4xx) does not.
+    A quota's refusal (403) may end by itself, and so does that of a new namespace whose service account Kubernetes has
+    still to make; what admission or validation refuses (other 4xx) does not.
     """
-    if isinstance(error, kube.Forbidden) and "quota" in error.message:
+    if isinstance(error, kube.Forbidden) and any(words in error.message for words in _PASSING):
         return Problem(Reason.POD_REFUSED, sentence(Reason.POD_REFUSED, detail=error.message))
     if isinstance(error, kube.Forbidden | kube.Invalid):
         return Problem(Reason.POD_REFUSED, sentence(Reason.POD_REFUSED, detail=error.message), is_final=True)
