@@ -71,6 +71,7 @@ class Deeds:
             "break credential": self._break_credential,
             "delete workflow": self._delete_workflow,
             "refuse pull request": self._refuse,
+            "forbid pull requests": lambda: setattr(cluster.forge, "forbids_pulls", True),
             "delete namespace": self._delete_namespace,
         }
 

@@ -116,6 +116,9 @@ class ForgeServer:
     refusals: int = 0
     """How many of the next pull requests are refused for good."""
 
+    forbids_pulls: bool = False
+    """Whether the credential lacks the permission to open pull requests."""
+
     tokens: dict[str, _Token] = field(default_factory=dict)
     unheard: set[str] = field(default_factory=set)
     """Tokens whose minting was never answered: nobody knows them, so nobody can revoke them."""
@@ -175,6 +178,8 @@ class ForgeServer:
 
     def open(self, draft: PullRequestDraft) -> Pull:
         """Open a pull request."""
+        if self.forbids_pulls:
+            raise CredentialsRefused("the credential lacks a permission (403)", status=403)
         if self.refusals:
             self.refusals -= 1
             raise Invalid("Validation Failed: the repository takes no pull requests", status=422)

@@ -171,6 +171,8 @@ REHEARSED = (
     _rehearsed(0, (20.0, "cancel run"), (200.0, "raise attempt")),
     _rehearsed(0, (200.0, "raise attempt"), fails=(0,)),
     _rehearsed(0, (1.0, "refuse pull request")),
+    _rehearsed(0, (1.0, "forbid pull requests"), (200.0, "delete chain"), (250.0, "cancel run")),
+    _rehearsed(1, (1.0, "forbid pull requests"), (200.0, "delete run")),
     _rehearsed(1, (0.0, "delete workflow"), (2.0, "cancel run")),
     _rehearsed(1, (200.0, "raise attempt of run"), fails=(0,)),
     _rehearsed(1, (15.0, "expire pod")),

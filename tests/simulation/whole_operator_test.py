@@ -13,7 +13,7 @@ from tests.simulation.faults import Fault, NoFaults, ScriptedFault
 from tests.simulation.plants import PLANTS, planted
 from tests.simulation.play import Result, play, play_and_compare
 from tests.simulation.rest import differences
-from tests.simulation.scenario import REFERENCE, REHEARSED, scenario_of
+from tests.simulation.scenario import REFERENCE, REHEARSED, Scenario, scenario_of
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
 
@@ -34,6 +34,12 @@ def test_invariants_hold_in_every_scenario(part: int) -> None:
     for seed in range(part, SEEDS, PARTS):
         result = play_and_compare(scenario_of(seed))
         assert result.violation is None, complain(result)
+
+
+@pytest.mark.parametrize("scenario", REHEARSED)
+def test_invariants_hold_in_what_is_rehearsed(scenario: Scenario) -> None:
+    result = play_and_compare(scenario)
+    assert result.violation is None, complain(result)
 
 
 def test_scenarios_come_through_every_transition() -> None:
