@@ -240,6 +240,23 @@ def test_a_pull_request_is_looked_for_before_one_is_opened() -> None:
     assert [type(e) for e in plan_run(pull_request_world(run), NOW).effects] == [OpenPullRequest]
 
 
+def test_a_pull_request_is_stacked_on_an_earlier_one_for_as_long_as_that_branch_is_there() -> None:
+    run = claiming()
+    run = run.updated(spec=run.spec.updated(pull_request_base="codecourier/before"))
+    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    head = BranchHeadAsk("shop", URL, "codecourier/before")
+    world = RunWorld(run, make_project(), make_workflow(), None, facts={ask: PullRequestsFact(())})
+    assert plan_run(world, NOW).asks == (head,)
+    for commit, base in ((BASE, "codecourier/before"), (None, "main")):
+        (effect,) = plan_run(replace(world, facts={**world.facts, head: BranchHeadFact(commit)}), NOW).effects
+        assert isinstance(effect, OpenPullRequest)
+        assert effect.base == base
+        assert ("Stacked on `codecourier/before`" in effect.body) is (commit is not None)
+    away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
+    plan = plan_run(replace(world, facts={**world.facts, head: away}), NOW)
+    assert (plan.effects, status_of(plan).message) == ((), away.message)
+
+
 def test_one_that_an_unanswered_call_made_is_taken() -> None:
     plan = plan_run(pull_request_world(claiming(), FOUND), NOW)
     status = status_of(plan)

@@ -70,6 +70,7 @@ class Deeds:
             "change limit": self._change_limit,
             "break credential": self._break_credential,
             "delete workflow": self._delete_workflow,
+            "merge pull request": cluster.forge.merge,
             "refuse pull request": self._refuse,
             "forbid pull requests": lambda: setattr(cluster.forge, "forbids_pulls", True),
             "delete namespace": self._delete_namespace,

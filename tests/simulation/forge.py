@@ -195,6 +195,13 @@ class ForgeServer:
         self.pulls.append(pull)
         return pull
 
+    def merge(self) -> None:
+        """Merge the oldest open pull request and delete its branch, as people and hosts do."""
+        pull = next((pull for pull in self.pulls if pull.state is PullRequestState.OPEN), None)
+        if pull is not None:
+            self.branches[pull.base] = self.branches.pop(pull.head)
+            self.pulls[pull.number - 1] = replace(pull, state=PullRequestState.MERGED)
+
     def posts(self) -> Counter[str]:
         """Return how many pull requests were opened for each head branch."""
         return Counter(pull.head for pull in self.pulls)

@@ -13,7 +13,7 @@ from tests.simulation.faults import Fault, NoFaults, ScriptedFault
 from tests.simulation.plants import PLANTS, planted
 from tests.simulation.play import Result, play, play_and_compare
 from tests.simulation.rest import differences
-from tests.simulation.scenario import REFERENCE, REHEARSED, Scenario, scenario_of
+from tests.simulation.scenario import REFERENCE, REHEARSED, Deed, Scenario, scenario_of
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
 
@@ -82,6 +82,13 @@ def test_a_fault_at_any_write_changes_nothing(fault: Fault, operators: int) -> N
         assert result.outcome is not None
         assert list(differences(result.outcome, expected.outcome, is_calm=True)) == []
         assert result.agent_starts == expected.agent_starts
+
+
+def test_a_chain_goes_on_above_a_pull_request_that_is_merged_meanwhile() -> None:
+    result = play(replace(REFERENCE, mood="peopled", deeds=(Deed(40.0, "merge pull request"),)))
+    assert result.violation is None, complain(result)
+    assert result.outcome is not None
+    assert [known[0] for known in result.outcome.chains.values()] == ["Completed"], complain(result)
 
 
 @pytest.mark.parametrize("words", PLANTS)

@@ -17,12 +17,15 @@ def build_title(run: Run, status: RunStatus | None = None) -> str:
     return defuse_title(title)
 
 
-def build_body(run: Run) -> str:
-    """Return the pull request's body, with the marker by which it is found again."""
+def build_body(run: Run, base: str) -> str:
+    """Return the body of the pull request into a branch, with the marker by which it is found again."""
     status = run.status
     parts = [defuse_body(status.summary or "The agent left no summary.")]
-    if run.spec.pull_request_base is not None:
-        parts.append(f"Stacked on `{run.spec.pull_request_base}`: review and merge that pull request first.")
+    below = run.spec.pull_request_base
+    if below is not None and below == base:
+        parts.append(f"Stacked on `{below}`: review and merge that pull request first.")
+    elif below is not None:
+        parts.append(f"Built on `{below}`, which is gone: it holds that work too, as far as `{base}` does not.")
     parts.append(f"Made by Run `{run.name}` in namespace `{run.namespace}`, attempt {status.attempt}.")
     parts.append(marker(run.uid, status.attempt))
     return "\n\n".join(parts)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.facts import (
+    BranchHeadAsk,
+    BranchHeadFact,
     Problem,
     PullRequestFact,
     PullRequestsAsk,
@@ -207,13 +209,18 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
 
 def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     run, status = world.run, world.run.status
+    base = _find_base(world)
+    if isinstance(base, BranchHeadAsk):
+        return Plan(asks=(base,))
+    if isinstance(base, Problem):
+        return _plan_unseen(world, claim, base, now)
     effect = OpenPullRequest(
         namespace=run.namespace,
         url=status.repository_url or "",
         title=build_title(run),
-        body=build_body(run),
+        body=build_body(run, base),
         head=status.branch or "",
-        base=run.spec.pull_request_base or status.base_branch or "",
+        base=base,
         is_draft=claim.is_draft,
     )
     problem = world.facts.get(effect)
@@ -223,6 +230,26 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
         return _refuse(world, claim, problem, now)
     waiting = _wait(world, claim, problem, now)
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
+
+
+def _find_base(world: RunWorld) -> str | BranchHeadAsk | Problem:
+    """Return the branch to merge into, or what has to be asked for it, or what stands in the way of the answer.
+
+    The branch of an earlier sprint is gone once its own pull request is merged, where hosts or people delete it then.
+    """
+    run, status = world.run, world.run.status
+    wanted, otherwise = run.spec.pull_request_base, status.base_branch or ""
+    if wanted is None or wanted == otherwise:
+        return otherwise
+    ask = BranchHeadAsk(run.namespace, status.repository_url or "", wanted)
+    answer = world.facts.get(ask)
+    if answer is None:
+        return ask
+    if isinstance(answer, Problem):
+        return answer
+    if not isinstance(answer, BranchHeadFact):
+        raise TypeError(f"a BranchHeadAsk was answered with {type(answer).__name__}")
+    return wanted if answer.commit is not None else otherwise
 
 
 def _plan_unseen(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
