@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from codecourier.controller.kinds import PROJECTS, SANDBOXES
 from codecourier.core.intents import MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.naming import FINALIZER_TOKENS
 from codecourier.core.reasons import Reason
 from codecourier.github.api import PullRequestDraft
 from codecourier.kube.api import SECRETS, Json
-from codecourier.kube.errors import Unanswered
+from codecourier.kube.errors import AlreadyExists, ServerError, Unanswered
 from tests.simulation.clock import virtual
 from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
@@ -62,13 +64,72 @@ async def test_minted_tokens_lie_in_a_secret_of_the_sandbox() -> None:
     assert revoked(desk) == [False, False]
 
 
+async def rotate(desk: Desk) -> Json:
+    """Replace the Sandbox's tokens; return their Secret."""
+    secret = desk.server.store.get(SECRETS, NAMESPACE, NAME)
+    uid, version = secret.metadata["ownerReferences"][0]["uid"], secret.metadata["resourceVersion"]
+    assert await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME, replaces=version)) is None
+    return desk.server.store.get(SECRETS, NAMESPACE, NAME).obj
+
+
 @virtual
-async def test_tokens_whose_secret_is_there_already_are_ended() -> None:
+async def test_replaced_tokens_work_until_the_pod_has_the_new_ones() -> None:
+    desk = desk_with_sandbox()
+    first = await mint(desk)
+    second = await rotate(desk)
+    assert first["data"]["write"] != second["data"]["write"]
+    assert revoked(desk) == [False] * 4, "the kubelet brings a new Secret into a pod only after a while"
+    await rotate(desk)
+    assert revoked(desk) == [True, True, False, False, False, False]
+    assert await desk.effects.do(REVOKE) is None
+    assert revoked(desk) == [True] * 6
+
+
+@virtual
+async def test_a_secret_that_an_unanswered_call_made_is_known_at_once() -> None:
+    desk = desk_with_sandbox()
+    uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
+    effect = MintTokens(NAMESPACE, "fix-1", uid, URL, NAME)
+    desk.wire.lose = lambda call: Unanswered("away") if (call.verb, call.resource) == ("create", SECRETS) else None
+    with pytest.raises(Unanswered):
+        await desk.effects.do(effect)
+    desk.wire.lose = lambda _: None
+    assert await desk.effects.do(effect) is None
+    assert revoked(desk) == [False, False, True, True]
+    assert desk.store.raw(SECRETS, NAMESPACE, NAME) is not None, "or tokens would be minted again, without a pause"
+
+
+@virtual
+async def test_a_secret_of_others_under_the_name_is_an_error_with_its_backoff() -> None:
     desk = desk_with_sandbox()
     uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
     desk.make_secret(NAME, read="a", write="b")
-    assert await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME)) is None
+    with pytest.raises(AlreadyExists):
+        await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME))
     assert revoked(desk) == [True, True]
+
+
+@virtual
+async def test_tokens_that_a_broken_server_may_have_stored_are_not_revoked() -> None:
+    desk = desk_with_sandbox()
+    uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
+    desk.wire.lose = lambda call: (
+        ServerError(500, "", "timed out") if (call.verb, call.resource) == ("create", SECRETS) else None
+    )
+    with pytest.raises(ServerError):
+        await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME))
+    assert desk.has(SECRETS, NAME)
+    assert revoked(desk) == [False, False]
+
+
+@virtual
+async def test_a_secret_that_is_gone_is_known_to_be() -> None:
+    desk = desk_with_sandbox(is_app=False)
+    await mint(desk)
+    desk.server.store.delete(SECRETS, NAMESPACE, NAME)
+    assert desk.store.raw(SECRETS, NAMESPACE, NAME) is not None
+    assert await desk.effects.do(REVOKE) is None
+    assert desk.store.raw(SECRETS, NAMESPACE, NAME) is None, "or it would be revoked again, without a pause"
 
 
 @virtual

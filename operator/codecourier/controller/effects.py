@@ -27,10 +27,16 @@ from codecourier.github.api import Forge, PullRequestDraft, TokenPair
 from codecourier.github.errors import ForgeError
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
-from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
+from codecourier.kube.errors import AlreadyExists, ApiError, NotFound, ServerError
 from codecourier.resources.meta import API_VERSION
 
 __all__ = ["Effects"]
+
+_PRESENT = ("read", "write")
+"""Keys of the tokens that the steps of a pod are given."""
+
+_PREVIOUS = ("previous-read", "previous-write")
+"""Keys of those that they replaced, which pods may still have; they end with the others, or with the next rotation."""
 
 
 class Effects:
@@ -78,21 +84,35 @@ class Effects:
         except ForgeError as error:
             return problem_of_forge(error, effect.url)
         try:
-            written = await self._write(effect, tokens)
+            written = await self._write(effect, tokens, old)
         except ApiError as error:
-            # Refused for certain, so nobody will ever use them. Where no answer came they may be in use.
-            if tokens.expires_at is not None:
+            # Refused for certain, so nobody will ever use them. Where the server broke, or no answer came, they may be
+            # in use.
+            if tokens.expires_at is not None and not isinstance(error, ServerError):
                 await self._end_all(effect.url, (tokens.read, tokens.write))
-            if isinstance(error, AlreadyExists):
+            if isinstance(error, AlreadyExists) and await self._is_known(effect):
                 return None
             raise
         self._store.cache(SECRETS).note_write(written)
         if old is not None:
-            await self._end_all(effect.url, _tokens(old))
+            await self._end_all(effect.url, _tokens(old, _PREVIOUS))
         return None
 
-    async def _write(self, effect: MintTokens, tokens: TokenPair) -> Json:
+    async def _is_known(self, effect: MintTokens) -> bool:
+        """Take note of a Secret that an unanswered call has made; tell whether it is the Sandbox's."""
+        found = await self._read(effect.namespace, effect.secret)
+        owners = [] if found is None else found["metadata"].get("ownerReferences") or ()
+        if found is None or effect.sandbox_uid not in {owner["uid"] for owner in owners}:
+            return False
+        self._store.cache(SECRETS).note_write(found)
+        return True
+
+    async def _write(self, effect: MintTokens, tokens: TokenPair, old: Json | None) -> Json:
         body = self._secret(effect, tokens)
+        if old is not None:
+            # The kubelet brings what is new into a pod that runs a minute or two later; until then a push uses these.
+            present = old.get("data") or {}
+            body["data"] |= {f"previous-{key}": present[key] for key in _PRESENT if key in present}
         if effect.replaces is None:
             return await self._api.create(SECRETS, body)
         body["metadata"]["resourceVersion"] = effect.replaces
@@ -144,6 +164,7 @@ class Effects:
     async def _revoke(self, effect: RevokeTokens) -> Problem | None:
         secret = await self._read(effect.namespace, effect.secret)
         if secret is None:
+            self._forget(effect)
             return None
         if not effect.is_forced:
             problem = await self._revoke_all(secret)
@@ -151,6 +172,12 @@ class Effects:
                 return problem
         await self._let_go(secret)
         return None
+
+    def _forget(self, effect: RevokeTokens) -> None:
+        # Until the watch tells, the plan would want it again and again, without a pause.
+        known = self._store.raw(SECRETS, effect.namespace, effect.secret)
+        if known is not None:
+            self._store.cache(SECRETS).note_delete(effect.namespace, effect.secret, known["metadata"]["uid"])
 
     async def _revoke_all(self, secret: Json) -> Problem | None:
         # Neither Project nor App is needed for it: both can be gone by now, as in a namespace that goes away.
@@ -187,6 +214,6 @@ class Effects:
         return None
 
 
-def _tokens(secret: Json) -> tuple[Secret, ...]:
-    values = {decode_key(secret, key) for key in ("read", "write")} - {""}
+def _tokens(secret: Json, keys: tuple[str, ...] = (*_PRESENT, *_PREVIOUS)) -> tuple[Secret, ...]:
+    values = {decode_key(secret, key) for key in keys} - {""}
     return tuple(Secret(value) for value in sorted(values))
