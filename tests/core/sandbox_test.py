@@ -168,6 +168,24 @@ def test_tokens_that_are_about_to_end_are_replaced() -> None:
     assert effect.replaces == SECRET.resource_version
 
 
+def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
+    later = NOW + timedelta(minutes=50)
+    run = running_run()
+    patient = run.updated(status=run.status.updated(workflow=make_workflow(start_timeout_seconds=86_400).spec))
+    waiting = pod(waiting_for="Unschedulable: no node yet.", node="")
+    create = plan_sandbox(world(run=patient, secret=SECRET), NOW).creates[0]
+    refused = {create: Problem(Reason.POD_REFUSED, "The quota is used up.")}
+    for known in (
+        world(run=patient, secret=SECRET, pod=waiting),
+        world(run=patient, secret=SECRET),
+        world(run=patient, secret=SECRET, facts=refused),
+    ):
+        early, late = plan_sandbox(known, NOW + timedelta(minutes=1)), plan_sandbox(known, later)
+        assert early.effects == ()
+        assert early.look_again == NOW + timedelta(minutes=45)
+        assert [(type(e), e.replaces) for e in late.effects if isinstance(e, MintTokens)] == [(MintTokens, "1")]
+
+
 def test_an_end_is_told_only_after_the_tokens_are_gone() -> None:
     over = pod(*DONE, publish(wire.Publication.PUSHED, commit=HEAD), phase="Succeeded")
     assert [type(e) for e in plan_sandbox(world(secret=SECRET, pod=over), NOW).effects] == [RevokeTokens]

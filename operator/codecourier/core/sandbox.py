@@ -155,10 +155,12 @@ def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetim
         return _finish(world, Outcome(SandboxPhase.FAILED, refusal.reason, refusal.message), now)
     if world.secret is None:
         return _mint(world, run, now)
+    rotation = _rotate(world, run, now)
+    look_again = min(deadline, rotation.look_again or deadline)
     if isinstance(refusal, Problem):
-        waiting = _wait(world, refusal.reason, refusal.message, now, until=deadline)
-        return Plan(status=waiting.status, creates=(create,), look_again=waiting.look_again)
-    return Plan(creates=(create,), look_again=deadline)
+        waiting = _wait(world, refusal.reason, refusal.message, now)
+        return Plan(status=waiting.status, creates=(create,), effects=rotation.effects, look_again=look_again)
+    return Plan(creates=(create,), effects=rotation.effects, look_again=look_again)
 
 
 def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: CommitIdentity) -> CreatePod | Outcome:
@@ -213,9 +215,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
             return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
         if not pod.waiting_for and now < pod.creation_time + USUAL_START:
             return Plan(look_again=pod.creation_time + USUAL_START)
-        deadline = pod.creation_time + timedelta(seconds=run.status.workflow.start_timeout_seconds)
-        text = pod.waiting_for or "The pod was made and waits for a node."
-        return _wait(world, Reason.STARTING, text, now, until=deadline)
+        return _await_start(world, run, pod, run.status.workflow, now)
     rotation = _rotate(world, run, now)
     running = _running_status(world, pod, now)
     is_new = world.sandbox.status.phase is SandboxPhase.PENDING
@@ -225,6 +225,15 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         events=(Event("Started", f"Pod {pod.name} runs."),) if is_new else (),
         look_again=rotation.look_again,
     )
+
+
+def _await_start(world: SandboxWorld, run: Run, pod: PodView, workflow: WorkflowSpec, now: datetime) -> Plan:
+    """Say what the pod waits for; a wait can be longer than the life of its tokens."""
+    deadline = pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds)
+    text = pod.waiting_for or "The pod was made and waits for a node."
+    waiting, rotation = _wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
+    look_again = min(deadline, rotation.look_again or deadline)
+    return Plan(status=waiting.status, effects=rotation.effects, look_again=look_again)
 
 
 def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
