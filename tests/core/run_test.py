@@ -204,6 +204,15 @@ def test_only_what_lies_outside_the_agent_is_tried_again(reason: Reason, phase: 
     assert (status.phase, status.retry_time is not None) == (phase, phase is RunPhase.QUEUED)
 
 
+def test_a_run_that_a_provider_lets_wait_says_so_once_and_until_when() -> None:
+    run = running()
+    sandbox = ended(run, SandboxPhase.FAILED, Reason.PROVIDER_LIMIT)
+    due = NOW + timedelta(minutes=5)
+    status = status_of(plan_end(run, sandbox.updated(status=sandbox.status.updated(retry_time=due))))
+    words = f"So it was. The work goes on from its branch at {due:%Y-%m-%dT%H:%M:%SZ}."
+    assert (status.message, status.retry_time) == (words, due)
+
+
 def test_tries_end_and_waits_grow() -> None:
     run, waits = running(), []
     for number in (1, 2):

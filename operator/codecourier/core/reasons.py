@@ -103,7 +103,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.WAITING_FOR_PLACE: "All {limit} places of the project are taken; the Run starts when one is free.",
     Reason.PROJECT_SUSPENDED: "The Project is suspended; the Run starts once spec.suspend is false again.",
     Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",
-    Reason.PROVIDER_LIMIT: "The agent's provider asked to wait: {detail} The work goes on from its branch at {time}.",
+    Reason.PROVIDER_LIMIT: "{detail} The work goes on from its branch at {time}.",
     Reason.NETWORK_POLICY_MISSING: (
         "NetworkPolicy '{policy}' of namespace {namespace} is not there as the Project asks for it, so no pod starts. "
         "The operator writes it; where that lasts, its log says what refuses."

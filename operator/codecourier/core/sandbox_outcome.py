@@ -175,8 +175,8 @@ def _step_failure(step: str, report: wire.StepReport) -> tuple[Reason, str]:
     detail = report.message or report.reason
     if step == wire.CONTAINER_AGENT:
         reason = _AGENT_REASONS.get(report.reason, Reason.AGENT_FAILED)
-        time = "the given time" if reason is Reason.PROVIDER_LIMIT else ""
-        return reason, sentence(reason, detail=detail, time=time)
+        # When the work goes on is the Run's to say: it chooses the time.
+        return reason, cut(detail) if reason is Reason.PROVIDER_LIMIT else sentence(reason, detail=detail)
     if step == wire.CONTAINER_VERIFY:
         return Reason.VERIFY_FAILED, sentence(Reason.VERIFY_FAILED, detail=detail)
     return _own_step_failure(step, report.reason, detail)

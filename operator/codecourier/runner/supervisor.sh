@@ -199,7 +199,7 @@ finish_provider_limit() {
     # Times, and numbers that would not fit, are read by collect.
     '' | 0?* | *[!0-9]* | ???????*) seconds= ;;
     esac
-    finish Failed ProviderLimit 75 'The provider of the agent wants it to wait.' "$seconds"
+    finish Failed ProviderLimit 75 "The agent's provider asked to wait." "$seconds"
 }
 
 run_verify() {
