@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from codecourier.core.conditions import with_condition
 from codecourier.core.facts import (
     BranchHeadAsk,
     BranchHeadFact,
@@ -19,11 +20,12 @@ from codecourier.core.facts import (
     RunVersionFact,
 )
 from codecourier.core.intents import Create, OpenPullRequest, Plan
-from codecourier.core.reasons import Reason
+from codecourier.core.reasons import ConditionType, Reason
 from codecourier.core.run import plan_run
 from codecourier.core.run_result import TAKEN_LIMIT
 from codecourier.core.run_start import DECISION_GRACE, build_sandbox
 from codecourier.core.run_status import RunWorld
+from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus, Try
@@ -202,6 +204,40 @@ def test_only_what_lies_outside_the_agent_is_tried_again(reason: Reason, phase: 
     run = running()
     status = status_of(plan_end(run, ended(run, SandboxPhase.FAILED, reason)))
     assert (status.phase, status.retry_time is not None) == (phase, phase is RunPhase.QUEUED)
+
+
+def going(run: Run, reason: Reason, message: str) -> Sandbox:
+    """Return the Sandbox of a Run's first try, which says something and has not ended."""
+    conditions = with_condition(
+        (), ConditionType.SUCCEEDED, ConditionStatus.UNKNOWN, reason, message, now=NOW, generation=1
+    )
+    status = SandboxStatus(phase=SandboxPhase.PENDING, conditions=conditions, message=message)
+    return build_sandbox(run, 1, 1).updated(status=status)
+
+
+def test_a_run_says_what_keeps_its_sandbox_from_working_and_when_that_is_over() -> None:
+    run = running()
+    missing = going(run, Reason.SECRET_NOT_READABLE, "Secret 'key' must exist.")
+    status = status_of(plan_run(RunWorld(run, admitting(run), make_workflow(), None, (missing,)), NOW))
+    assert (status.phase, status.message) == (RunPhase.RUNNING, "Secret 'key' must exist.")
+    succeeded = status.condition("Succeeded")
+    assert succeeded is not None
+    assert (succeeded.reason, succeeded.status) == (Reason.SECRET_NOT_READABLE, ConditionStatus.UNKNOWN)
+
+    waiting = run.updated(status=status)
+    assert plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (missing,)), NOW) == Plan()
+    mended = going(run, Reason.RUNNING, "Pod fix runs.")
+    plan = plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (mended,)), NOW)
+    assert status_of(plan).message == f"Sandbox {mended.name} works on it."
+
+
+@pytest.mark.parametrize("reason", [Reason.STARTING, Reason.RUNNING])
+def test_a_run_whose_pod_comes_up_as_usual_costs_no_write(reason: Reason) -> None:
+    claim = make_run(base_branch="main")
+    started = status_of(plan_run(RunWorld(claim, admitting(claim), make_workflow(), None, facts=FACTS), NOW))
+    run = claim.updated(status=started)
+    sandbox = going(run, reason, "The pod was made and waits for a node.")
+    assert plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW) == Plan()
 
 
 def test_a_run_that_a_provider_lets_wait_says_so_once_and_until_when() -> None:

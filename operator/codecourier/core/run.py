@@ -26,17 +26,27 @@ from datetime import datetime
 
 from codecourier.core.intents import Create, Plan
 from codecourier.core.naming import FINALIZER
-from codecourier.core.reasons import Reason, sentence
+from codecourier.core.reasons import ConditionType, Reason, sentence
 from codecourier.core.run_end import build_run_notifications, claim_end
 from codecourier.core.run_result import close_try, is_decided, plan_pull_request, plan_result, record_usage
 from codecourier.core.run_start import build_sandbox, plan_pending, plan_queued
-from codecourier.core.run_status import RunWorld, accepted, attempt_status, starts_again, with_outcome
+from codecourier.core.run_status import (
+    RunWorld,
+    accepted,
+    attempt_status,
+    starts_again,
+    with_outcome,
+    working_sentence,
+)
 from codecourier.core.stopping import is_stop_requested
-from codecourier.resources.run import RunPhase, RunStatus
+from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintPhase
 
 __all__ = ["RunWorld", "plan_run"]
+
+_USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
+"""What a Sandbox says when nothing has to be mended."""
 
 
 def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
@@ -76,8 +86,22 @@ def _plan_running(world: RunWorld, now: datetime) -> Plan:
         # that was made keeps it until this ledger has its end, so one that is absent was never made.
         return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
     if not sandbox.status.phase.is_finished:
-        return Plan()
+        return _follow(run, sandbox, now)
     return plan_result(world, sandbox, now)
+
+
+def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
+    """Say what keeps the Sandbox from its pod, for as long as that lasts: whoever looks at the Run has to mend it.
+
+    How a pod comes up is not repeated: that is the usual way, and would cost every Run two writes more.
+    """
+    succeeded = sandbox.status.condition(ConditionType.SUCCEEDED)
+    reason, text = Reason.RUNNING, working_sentence(sandbox.name)
+    if succeeded is not None and succeeded.reason not in _USUAL:
+        reason, text = Reason(succeeded.reason), succeeded.message
+    if text == run.status.message:
+        return Plan()
+    return Plan(status=with_outcome(run, run.status, RunPhase.RUNNING, reason, text, now))
 
 
 def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:

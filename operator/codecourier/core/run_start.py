@@ -17,7 +17,7 @@ from codecourier.core.naming import (
 from codecourier.core.reasons import Reason, sentence
 from codecourier.core.references import resolve
 from codecourier.core.run_end import claim_end
-from codecourier.core.run_status import RunWorld, accepted, refused, with_outcome
+from codecourier.core.run_status import RunWorld, accepted, refused, with_outcome, working_sentence
 from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
@@ -164,7 +164,7 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
         accepted(run, status, now),
         RunPhase.RUNNING,
         Reason.RUNNING,
-        sentence(Reason.RUNNING, detail=f"Sandbox {name} works on it."),
+        working_sentence(name),
         now,
     ).updated(
         base_branch=base[0],

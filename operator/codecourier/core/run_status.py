@@ -15,7 +15,7 @@ from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["RunWorld", "accepted", "attempt_status", "refused", "starts_again", "with_outcome"]
+__all__ = ["RunWorld", "accepted", "attempt_status", "refused", "starts_again", "with_outcome", "working_sentence"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,8 @@ def with_outcome(
         message=message,
         finish_time=now if phase.is_finished else None,
     )
+
+
+def working_sentence(sandbox: str) -> str:
+    """Return what a Run says while a Sandbox works on it."""
+    return sentence(Reason.RUNNING, detail=f"Sandbox {sandbox} works on it.")
