@@ -99,8 +99,9 @@ class SprintChainSpec(Model):
     """Raise it by one to resume a finished chain, 1 to 1,000."""
 
     resume_from_sprint: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Zero-based index of the sprint that this attempt starts with. Absent: the first one that is not finished.
-    In a new chain the sprints before it are Omitted; in a resumed one their work is used as it is."""
+    """Zero-based index of the sprint that this attempt starts with. Absent: the first one that is not finished, the
+    last one where all are. In a new chain the sprints before it are Omitted; in a resumed one their work is used as it
+    is. Pull requests of sprints that are run again are left to people."""
 
 
 class SprintChainPhase(StrEnum):
