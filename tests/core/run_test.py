@@ -124,13 +124,15 @@ def test_a_run_that_names_what_is_not_there_waits_and_says_so(
 ) -> None:
     workflow = make_workflow() if has_workflow else None
     status = status_of(plan_run(RunWorld(run, make_project(), workflow, None), NOW))
-    ready = status.condition("Ready")
+    ready, succeeded = status.condition("Ready"), status.condition("Succeeded")
     assert ready is not None
+    assert succeeded is not None
     assert (status.phase, ready.reason, status.condition("Stalled") is not None) == (
         RunPhase.PENDING,
         reason,
         is_stalled,
     )
+    assert (succeeded.status, succeeded.reason) == (ConditionStatus.UNKNOWN, reason)
 
 
 def test_nothing_starts_without_a_place() -> None:

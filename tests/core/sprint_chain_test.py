@@ -218,13 +218,23 @@ def test_what_a_sprint_is_told_is_bounded_and_newest_first() -> None:
     assert text.endswith("(Earlier sprints are left out.)")
 
 
-def test_an_attempt_that_cannot_begin_leaves_the_sentence_of_the_last_one() -> None:
+def test_a_chain_that_cannot_begin_says_why_wherever_one_looks() -> None:
+    plan = plan_sprint_chain(ChainWorld(make_chain(), make_project(), None), NOW)
+    assert isinstance(plan.status, SprintChainStatus)
+    for type_, status in (("Ready", "False"), ("Succeeded", "Unknown")):
+        condition = plan.status.condition(type_)
+        assert condition is not None
+        assert (condition.status, condition.reason) == (status, Reason.WORKFLOW_NOT_FOUND)
+
+
+def test_an_attempt_that_cannot_begin_leaves_the_outcome_of_the_last_one() -> None:
     chain, run = played(make_chain(), 1)
     chain, _, _ = step(chain, ended(run, RunPhase.FAILED))
     resumed = chain.updated(spec=chain.spec.updated(attempt=2))
     plan = plan_sprint_chain(ChainWorld(resumed, make_project(), None), NOW)
     assert isinstance(plan.status, SprintChainStatus)
     assert plan.status.message == chain.status.message
+    assert plan.status.condition("Succeeded") == chain.status.condition("Succeeded")
     ready = plan.status.condition("Ready")
     assert ready is not None
     assert ready.reason == Reason.WORKFLOW_NOT_FOUND

@@ -129,18 +129,36 @@ async def test_an_unknown_field_is_refused_by_name_where_validation_is_strict(ap
     assert 'unknown field "spec.promptt"' in answer.body["message"]
 
 
+async def columns(api: Api, path: str) -> dict[str, Any]:
+    """Return what `kubectl get -o wide` shows of the one object below a path, by the columns' names."""
+    accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    async with api.session.get(api.server + path, headers=accept) as response:
+        table = await response.json()
+    names = [column["name"] for column in table["columnDefinitions"]]
+    return dict(zip(names, table["rows"][0]["cells"], strict=True))
+
+
+@pytest.mark.parametrize("kind", ["Project", "Workflow"])
+async def test_the_columns_of_what_runs_are_made_from_say_what_is_wrong_with_it(api: Api, kind: str) -> None:
+    ready = {"type": "Ready", "status": "False", "reason": "Odd", "message": "It is odd.", "observedGeneration": 1}
+    condition = {**ready, "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    async with api.namespace() as namespace:
+        path = resources_path(CRDS[kind], namespace)
+        made = (await api.ask("POST", path, manifest(CRDS[kind]))).body
+        made["status"] = {"observedGeneration": 1, "conditions": [condition]}
+        assert (await api.ask("PUT", f"{path}/{made['metadata']['name']}/status", made)).code == 200
+        cells = await columns(api, path)
+    assert [cells[name] for name in ("Ready", "Reason", "Message")] == ["False", "Odd", "It is odd."]
+
+
 async def test_the_columns_of_a_usage_record_tell_the_sandbox_from_what_the_agent_reported(api: Api) -> None:
     body = manifest(CRDS["UsageRecord"])
     reported = {"service": "anthropic", "kind": "Tokens", "unit": "Token", "quantity": 1200, "costMicroUSD": 3600}
     compute = {"service": "kubernetes", "kind": "Compute", "unit": "Second", "quantity": 7}
     body["spec"]["items"] = [compute, reported]
-    accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     async with api.namespace() as namespace:
         path = resources_path(CRDS["UsageRecord"], namespace)
         assert (await api.ask("POST", path, body)).code == 201
-        async with api.session.get(api.server + path, headers=accept) as response:
-            table = await response.json()
-    names = [column["name"] for column in table["columnDefinitions"]]
-    cells = dict(zip(names, table["rows"][0]["cells"], strict=True))
+        cells = await columns(api, path)
     shown = [cells[name] for name in ("Seconds", "Service", "Quantity", "MicroUSD")]
     assert shown == [7, "anthropic", 1200, 3600]

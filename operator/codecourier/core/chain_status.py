@@ -62,7 +62,7 @@ def refused(
 ) -> SprintChainStatus:
     """Return the status of a chain that cannot start before its declaration, or what it names, is changed.
 
-    An attempt that has ended keeps its sentence: why the next one does not begin is in the Ready condition.
+    An attempt that has ended keeps its outcome: why the next one does not begin is in the Ready condition.
     """
     generation = chain.metadata.generation
     conditions = with_condition(
@@ -85,8 +85,8 @@ def refused(
             now=now,
             generation=generation,
         )
-    shown = status.message if status.phase.is_finished else message
-    return status.updated(observed_generation=generation, conditions=conditions, message=shown)
+    new = status.updated(observed_generation=generation, conditions=conditions)
+    return new if status.phase.is_finished else with_outcome(chain, new, status.phase, reason, message, now)
 
 
 def with_outcome(

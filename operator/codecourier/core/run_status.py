@@ -105,7 +105,8 @@ def refused(run: Run, status: RunStatus, reason: Reason, message: str, now: date
         )
     else:
         conditions = without_condition(conditions, ConditionType.STALLED)
-    return status.updated(observed_generation=generation, conditions=conditions, message=message)
+    new = status.updated(observed_generation=generation, conditions=conditions)
+    return with_outcome(run, new, status.phase, reason, message, now)
 
 
 def with_outcome(

@@ -203,6 +203,7 @@ class Project(Resource):
             PrinterColumn("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
             PrinterColumn("Limit", ".spec.limits.maxConcurrentRuns", type="integer"),
             PrinterColumn("Suspended", ".spec.suspend", type="boolean"),
+            PrinterColumn("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
             PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
         ),
     )

@@ -195,8 +195,10 @@ class Workflow(Resource):
         short_names=("ccw",),
         columns=(
             PrinterColumn("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            PrinterColumn("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
             PrinterColumn("Image", ".spec.image"),
             PrinterColumn("Timeout", ".spec.agent.timeoutSeconds", type="integer", priority=1),
+            PrinterColumn("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
             PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
         ),
         name_max_length=63,
