@@ -176,6 +176,7 @@ class LeaderElector:
         self._observation = Observation(holder=None, seen=-inf)
         self._has_failed = False
         self._ending = False
+        self._told = ""
         self._lock = asyncio.Lock()
 
     async def run(self, on_lost: Callable[[], Any]) -> None:
@@ -195,7 +196,7 @@ class LeaderElector:
                 await asyncio.sleep(self._pause())
         finally:
             self.leading.clear()
-        _LOGGER.error("lost the Lease %s/%s", self._identity.namespace, self._identity.name)
+        _LOGGER.error("lost the Lease %s", self._name())
         on_lost()
 
     async def release(self) -> None:
@@ -264,6 +265,8 @@ class LeaderElector:
         seen = known.seen if version == self._seen_version else self._time()
         self._lease, self._seen_version = lease, version
         self._observation = Observation(holder, seen, known.renewed)
+        if known.renewed is None and holder not in ("", self._identity.holder):
+            self._tell(logging.INFO, f"standing by: '{holder}' holds the Lease {self._name()}")
 
     async def _write(self, old: Json | None) -> None:
         # The clock is read before the call: others may have seen the write long before its answer came.
@@ -271,17 +274,29 @@ class LeaderElector:
         lease = self._claimed(old)
         try:
             lease = await (self._api.create(LEASES, lease) if old is None else self._api.replace(LEASES, lease))
-        except (AlreadyExists, Conflict, NotFound):
+        except (AlreadyExists, Conflict, NotFound) as error:
             self._lease = None
             self._has_failed = True
+            if old is None and isinstance(error, NotFound):
+                place = f"there is no namespace '{self._identity.namespace}' for the Lease"
+                self._tell(logging.WARNING, f"{place}: create it, or name another one")
             if self._observation.renewed is not None:
                 await self._look()
             return
         self._lease = lease
         self._observation = Observation(self._identity.holder, asked, asked)
         if not self._ending and not self.leading.is_set():
-            _LOGGER.info("leading by the Lease %s/%s", self._identity.namespace, self._identity.name)
+            _LOGGER.info("leading by the Lease %s", self._name())
             self.leading.set()
+
+    def _name(self) -> str:
+        return f"{self._identity.namespace}/{self._identity.name}"
+
+    def _tell(self, level: int, words: str) -> None:
+        """Log why this process does not lead: it looks again and again, and says it once."""
+        if words != self._told:
+            self._told = words
+            _LOGGER.log(level, "%s", words)
 
     def _claimed(self, old: Json | None) -> Json:
         now = self._timestamp()
