@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -15,7 +16,7 @@ import pytest
 from codecourier.local.api import LoopbackServer, admin_of
 from codecourier.local.cluster import Condition, LocalCluster, UpOutcome
 from codecourier.local.components import API_SERVER, CONTROL_PLANE
-from codecourier.local.errors import PortTakenError, UpInterruptedError
+from codecourier.local.errors import LocalError, PortTakenError, UpInterruptedError
 from codecourier.local.options import ClusterOptions
 from codecourier.local.processes import ProcessRecord, is_running, record_of, send_signal, wait_until
 from codecourier.local.state import ClusterState, StateStore
@@ -69,6 +70,11 @@ def test_a_second_up_attaches(control_plane: LocalCluster) -> None:
     before = state_of(control_plane)
     assert LocalCluster(control_plane.layout.root, OPTIONS).up() is UpOutcome.ATTACHED
     assert state_of(control_plane) == before
+
+
+def test_an_up_with_kind_takes_no_other_cluster_for_its_own(control_plane: LocalCluster) -> None:
+    with pytest.raises(LocalError, match="is none of kind"):
+        LocalCluster(control_plane.layout.root, replace(OPTIONS, kind=True)).up()
 
 
 def test_all_parts_are_ready_after_up(control_plane: LocalCluster) -> None:

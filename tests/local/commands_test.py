@@ -34,6 +34,16 @@ def test_down_without_a_cluster_is_no_error(nowhere: str, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["up", "down", "status", "kubeconfig"])
+def test_a_state_folder_that_is_a_file_is_named(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    code, output = run(command, f"--state-dir={file}")
+    assert code == 1
+    assert "file" in output
+    assert "Traceback" not in output
+
+
 def test_logs_of_an_unknown_component_name_the_known_ones(nowhere: str) -> None:
     code, output = run("logs", "scheduler", nowhere)
     assert code == 1

@@ -200,6 +200,11 @@ class LocalCluster:
         self.start(component)
 
     def _attach(self, state: ClusterState) -> UpOutcome:
+        if self._options.kind and not state.kind:
+            raise LocalError(
+                f"the cluster in {self.layout.root} is none of kind: run `codecourier local down` first, or name "
+                "another folder by --state-dir"
+            )
         supervisor = Supervisor(self.layout, self._options, state.session)
         wanted = self._wanted(state)
         missing = [name for name in wanted if not supervisor.is_running(name)]

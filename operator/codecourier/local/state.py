@@ -67,7 +67,7 @@ class StateStore:
         path = self._layout.state_file
         try:
             return ClusterState.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError as error:
             raise LocalError(
@@ -137,8 +137,11 @@ def file_lock(path: Path, *, timeout_seconds: float, checkpoint: Callable[[], ob
 
 
 def _try_lock(path: Path) -> int | None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LocalError(f"{path.parent} cannot be the state folder of a cluster: {error.strerror}") from error
     with suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever held the lock may have removed the file: then this lock is on nothing.
