@@ -84,7 +84,7 @@ def _fetch_base_commit(repository: Repository, task: Task) -> None:
     if not _has_commit(repository.git, task.base_commit):
         raise StepError(
             "BaseNotFound",
-            f"Commit {task.base_commit} is not in branch {task.base_branch!r} of {task.repository_url} any more.",
+            f"Commit {task.base_commit} is not in branch {task.base_branch!r} of {task.repository_url}, or no longer.",
         )
 
 
