@@ -42,8 +42,8 @@ async def test_a_thread_that_fails_is_told_of(tmp_path: Path, monkeypatch: pytes
     await asyncio.to_thread(thread.stop)
 
 
-async def test_a_server_that_is_away_ends_nothing_and_stop_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_server_that_is_away_ends_nothing_and_stop_does_without_a_warning_of_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, server.getsockname()[1])))
@@ -57,6 +57,7 @@ async def test_a_server_that_is_away_ends_nothing_and_stop_does(
         assert not watching.done()
         await asyncio.to_thread(thread.stop)
         await watching
+    assert "OS signals" not in caplog.text
 
 
 async def test_an_event_is_told_in_the_operators_loop() -> None:

@@ -84,6 +84,8 @@ class KopfThread:
         if self._stopping.is_set():
             return
         logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+        # It warns at every start that signals are not its own, which is meant so.
+        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(_configure)
         kopf.on.login(registry=registry)(kopf.login_with_service_account)
