@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -60,12 +61,20 @@ async def failed(team: Team) -> str:
     return str(run["status"]["message"])
 
 
-@CASES.case
-async def lookup_answers_500(team: Team) -> None:
-    team.forge.answer_with(500, method="GET", path=rest(team), message="unicorns")
+async def failing_lookup(team: Team, reason_: str, **answer: Any) -> str:
+    """Let lookups of the repository fail until the Run says why it waits; return what it says."""
+    # The Project's plan looks, too, and may be the first or the second.
+    fault = team.forge.answer_with(method="GET", path=rest(team), times=1000, **answer)
     await team.workflow(CHANGE)
     await team.run()
-    said = await team.seen("ForgeUnavailable")
+    said = await team.seen(reason_)
+    team.forge.clear_faults(fault)
+    return said
+
+
+@CASES.case
+async def lookup_answers_500(team: Team) -> None:
+    said = await failing_lookup(team, "ForgeUnavailable", status=500, message="unicorns")
     assert said.startswith(f"{team.url} does not answer as it should: ")
     assert "500" in said
     await completed(team)
@@ -73,10 +82,7 @@ async def lookup_answers_500(team: Team) -> None:
 
 @CASES.case
 async def lookup_answers_429(team: Team) -> None:
-    team.forge.answer_with(429, method="GET", path=rest(team), message="slow down", retry_after_seconds=3)
-    await team.workflow(CHANGE)
-    await team.run()
-    said = await team.seen("RateLimited")
+    said = await failing_lookup(team, "RateLimited", status=429, message="slow down", retry_after_seconds=3)
     assert said.startswith(f"The host of {team.url} asks to wait: ")
     await completed(team)
 

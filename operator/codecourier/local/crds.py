@@ -63,7 +63,9 @@ def _apply(api: LoopbackServer, document: Any, path: Path) -> str:
 
 def _is_established(api: LoopbackServer, name: str) -> bool:
     crd = api.fetch("GET", f"{_COLLECTION}/{name}")
-    conditions = {item["type"]: item["status"] for item in crd.get("status", {}).get("conditions", [])}
+    # Nobody has looked at a CRD of the last moment: its conditions are null.
+    found = (crd.get("status") or {}).get("conditions") or ()
+    conditions = {item["type"]: item["status"] for item in found}
     if conditions.get("Established") != "True":
         return False
     # An established CRD is served a moment later: asked for, so that the next command finds it.
