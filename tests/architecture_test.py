@@ -21,7 +21,7 @@ MAX_LINES = 500
 
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
-SHARED = frozenset({"layout", "task", "text", "wire"})
+SHARED = frozenset({"layout", "result", "task", "text", "wire"})
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
 
@@ -42,7 +42,8 @@ LAYERS = {
     "resources.crd": Layer(libraries=frozenset({"pydantic", "yaml"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "layout": Layer(),
-    "task": Layer(own=frozenset({"layout", "wire"})),
+    "result": Layer(own=frozenset({"wire"})),
+    "task": Layer(own=frozenset({"layout", "result", "wire"})),
     "text": Layer(),
     "wire": Layer(),
     "runner": Layer(own=SHARED),

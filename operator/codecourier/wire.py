@@ -15,7 +15,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
-__all__ = ["Message", "TaskError", "check_line", "check_match", "check_range", "check_text"]
+__all__ = ["COMMIT_ID", "Message", "TaskError", "check_line", "check_match", "check_range", "check_text"]
+
+COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""For `check_match`: a full commit id, of SHA-1 or SHA-256, as git writes it."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
