@@ -24,7 +24,7 @@ from codecourier.kube.errors import NotFound, ServerError
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.components import NODE
 from codecourier.local.demo.stage import OPERATOR_NAMESPACE, ensure_namespace
-from codecourier.local.forge.control import ForgeAddress
+from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.operator_process import OperatorProcess
 from codecourier.local.state import StateStore
 

@@ -25,7 +25,8 @@ import pytest
 from github import Auth, Github
 from github.Repository import Repository
 
-from codecourier.local.forge.control import ForgeAddress, ForgeControl, NoForgeError, Permissions
+from codecourier.local.forge.address import ForgeAddress, NoForgeError
+from codecourier.local.forge.control import ForgeControl, Permissions
 from codecourier.local.processes import wait_until
 
 __all__ = ["Answer", "ForgeProcess", "ForgeRepository", "GitFailedError", "forge", "new_repository", "repository"]

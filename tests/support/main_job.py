@@ -17,7 +17,8 @@ from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import KubeError
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import Stage, ensure_namespace, set_stage
-from codecourier.local.forge.control import ForgeAddress, ForgeControl
+from codecourier.local.forge.address import ForgeAddress
+from codecourier.local.forge.control import ForgeControl
 from codecourier.local.operator_process import OperatorProcess
 
 __all__ = ["MainJob", "main_job", "wait_for"]

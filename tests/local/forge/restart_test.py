@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from codecourier.local.forge.control import ForgeControl, NoForgeError
+from codecourier.local.forge.address import NoForgeError
+from codecourier.local.forge.control import ForgeControl
 from codecourier.local.forge.records import MergeIntent, Pull
 from codecourier.local.forge.store import Store
 from codecourier.local.processes import wait_until

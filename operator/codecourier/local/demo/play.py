@@ -18,7 +18,8 @@ from codecourier.kube.client import AiohttpKube
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import OPERATOR_NAMESPACE, Stage, ensure_namespace, set_stage
 from codecourier.local.demo.view import Scene, render
-from codecourier.local.forge.control import ForgeAddress, ForgeControl
+from codecourier.local.forge.address import ForgeAddress
+from codecourier.local.forge.control import ForgeControl
 from codecourier.local.operator_process import OperatorProcess
 
 __all__ = ["play"]

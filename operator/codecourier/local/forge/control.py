@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from codecourier.local.forge.address import ForgeAddress
+
 __all__ = [
     "CreatedRepository",
-    "ForgeAddress",
     "ForgeControl",
     "ForgeControlError",
     "ForgeCounters",
     "ForgePush",
-    "NoForgeError",
     "Permissions",
 ]
 
@@ -31,44 +31,6 @@ Permissions = Mapping[str, Literal["read", "write"]]
 
 class ForgeControlError(Exception):
     """The forge refused what was asked of its control API."""
-
-
-class NoForgeError(Exception):
-    """No forge has written where it is."""
-
-
-@dataclass(frozen=True)
-class ForgeAddress:
-    """Where a forge is, and the files that go with it."""
-
-    pid: int
-    port: int
-    base_url: str
-    api_url: str
-    """PyGithub's base URL."""
-
-    ca_path: Path
-    control_token_path: Path
-    app_id: int
-    app_client_id: str
-    app_private_key_path: Path
-
-    @classmethod
-    def read(cls, state_dir: Path) -> ForgeAddress:
-        """Read the ready file of a forge's state folder.
-
-        Raises
-        ------
-        NoForgeError
-            If there is none: the forge was never ready.
-        """
-        path = state_dir / "forge.json"
-        try:
-            content = json.loads(path.read_bytes())
-        except FileNotFoundError as error:
-            raise NoForgeError(f"{path} is missing: no forge was ready with this state folder") from error
-        paths = {name: Path(content[name]) for name in content if name.endswith("_path")}
-        return cls(**{**content, **paths})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""Where a forge is, as its clients learn it: the file that the forge writes once it is ready."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ForgeAddress", "NoForgeError"]
+
+
+class NoForgeError(Exception):
+    """No forge has written where it is."""
+
+
+@dataclass(frozen=True)
+class ForgeAddress:
+    """Where a forge is, and the files that go with it."""
+
+    pid: int
+    port: int
+    base_url: str
+    api_url: str
+    """PyGithub's base URL."""
+
+    ca_path: Path
+    control_token_path: Path
+    app_id: int
+    app_client_id: str
+    app_private_key_path: Path
+
+    @classmethod
+    def read(cls, state_dir: Path) -> ForgeAddress:
+        """Read the ready file of a forge's state folder.
+
+        Raises
+        ------
+        NoForgeError
+            If there is none: the forge was never ready.
+        """
+        path = state_dir / "forge.json"
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise NoForgeError(f"{path} is missing: no forge was ready with this state folder") from error
+        paths = {name: Path(content[name]) for name in content if name.endswith("_path")}
+        return cls(**{**content, **paths})
