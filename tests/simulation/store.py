@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import orjson
@@ -18,6 +18,8 @@ import orjson
 from codecourier.kube import api
 from codecourier.kube.api import Json, Propagation, Resource
 from codecourier.kube.errors import ServerError
+from tests.simulation.built_in import BUILT_IN, complete_new, deletion_grace
+from tests.simulation.fields import content_of, key_of, merge, set_or_drop, take, timestamp
 from tests.simulation.refusals import (
     already_exists,
     check_deletion,
@@ -29,15 +31,14 @@ from tests.simulation.refusals import (
     not_found,
     not_served,
 )
-from tests.simulation.schema import Definition, definition_of, event_errors, lease_errors
+from tests.simulation.schema import Definition, definition_of
 from tests.simulation.selectors import Matches, selector
 
-__all__ = ["BUILT_IN", "FOREGROUND", "ORPHAN", "Change", "Identity", "Store", "Stored", "merge"]
+__all__ = ["FOREGROUND", "ORPHAN", "Change", "Identity", "Store", "Stored"]
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
-_DEFAULT_GRACE_SECONDS = 30
 _SERVER_FIELDS = (
     "namespace",
     "uid",
@@ -47,20 +48,6 @@ _SERVER_FIELDS = (
     "generation",
     "resourceVersion",
 )
-
-BUILT_IN = (
-    Definition(api.PODS, has_status=True, has_generation=True),
-    Definition(api.SECRETS),
-    Definition(api.CONFIG_MAPS),
-    Definition(api.NAMESPACES, has_status=True),
-    Definition(api.NODES, has_status=True),
-    Definition(api.EVENTS, rules=event_errors),
-    Definition(api.NETWORK_POLICIES, has_generation=True),
-    Definition(api.ENDPOINT_SLICES, has_generation=True),
-    Definition(api.LEASES, needs_version=True, is_made_by_update=True, rules=lease_errors),
-    Definition(api.CUSTOM_RESOURCE_DEFINITIONS, has_status=True, has_generation=True, needs_version=True),
-)
-"""Kinds of Kubernetes itself, as far as CodeCourier uses them."""
 
 Identity = tuple[Resource, str, str]
 """Kind, namespace (empty outside of namespaces) and name."""
@@ -179,7 +166,7 @@ class Store:
         for name in _SERVER_FIELDS[1:]:
             metadata.pop(name, None)
         metadata["uid"] = str(UUID(int=self._random.getrandbits(128), version=4))
-        metadata["creationTimestamp"] = _timestamp(self._now())
+        metadata["creationTimestamp"] = timestamp(self._now())
         if definition.has_generation:
             metadata["generation"] = 1
         if definition.has_status:
@@ -187,7 +174,7 @@ class Store:
         self._complete(definition, new)
         if key in objects:
             raise already_exists(resource, key[1])
-        self._prepare(resource, new)
+        complete_new(resource, new)
         stored = self._put("ADDED", (resource, *key), None, new)
         if resource == api.CUSTOM_RESOURCE_DEFINITIONS:
             self._install(definition_of(stored.obj))
@@ -197,19 +184,19 @@ class Store:
         """Replace all but the status, or only the status; `obj` belongs to the store from now on."""
         metadata = obj["metadata"]
         definition = self._definition(resource)
-        if definition.is_made_by_update and self.find((resource, *_key(obj))) is None:
+        if definition.is_made_by_update and self.find((resource, *key_of(obj))) is None:
             return self._make_by_update(resource, obj)
         old = self.get(resource, metadata.get("namespace"), metadata["name"])
         check_version(definition, metadata, old.obj)
         check_deletion(resource, metadata, old.obj)
         new = old.copy() if subresource else obj
         if subresource:
-            _take(new, obj, subresource)
+            take(new, obj, subresource)
         else:
             for name in _SERVER_FIELDS:
-                _take(new["metadata"], old.metadata, name)
+                take(new["metadata"], old.metadata, name)
             if definition.has_status:
-                _take(new, old.obj, "status")
+                take(new, old.obj, "status")
         return self._replace(definition, old, new)
 
     def _make_by_update(self, resource: Resource, obj: Json) -> Stored:
@@ -247,22 +234,22 @@ class Store:
         new = old.copy()
         metadata = new["metadata"]
         finalizers = _deletion_finalizers(metadata.get("finalizers") or [], propagation)
-        _set_or_drop(metadata, "finalizers", finalizers)
-        grace = _grace_seconds(resource, new, grace_seconds)
+        set_or_drop(metadata, "finalizers", finalizers)
+        grace = deletion_grace(resource, new, grace_seconds)
         if not finalizers and not grace and resource != api.NAMESPACES:
-            self._remove((resource, *_key(new)), old)
+            self._remove((resource, *key_of(new)), old)
             return None
         if "deletionTimestamp" not in metadata:
-            metadata["deletionTimestamp"] = _timestamp(self._now() + timedelta(seconds=grace))
+            metadata["deletionTimestamp"] = timestamp(self._now() + timedelta(seconds=grace))
             if "generation" in metadata:
                 metadata["generation"] += 1
         elif grace < metadata["deletionGracePeriodSeconds"]:
             shorter = timedelta(seconds=metadata["deletionGracePeriodSeconds"] - grace)
-            metadata["deletionTimestamp"] = _timestamp(_moment(metadata["deletionTimestamp"]) - shorter)
+            metadata["deletionTimestamp"] = timestamp(datetime.fromisoformat(metadata["deletionTimestamp"]) - shorter)
         metadata["deletionGracePeriodSeconds"] = grace
         if resource == api.NAMESPACES:
             new["status"] = {"phase": "Terminating"}
-        return self._put_changed((resource, *_key(new)), old, new)
+        return self._put_changed((resource, *key_of(new)), old, new)
 
     def _replace(self, definition: Definition, old: Stored, new: Json) -> Stored:
         metadata = new["metadata"]
@@ -275,9 +262,9 @@ class Store:
             )
         self._complete(definition, new)
         check_immutable(definition.resource, old.obj, new)
-        if definition.has_generation and _content(new) != _content(old.obj):
+        if definition.has_generation and content_of(new) != content_of(old.obj):
             metadata["generation"] = old.metadata["generation"] + 1
-        identity = (definition.resource, *_key(new))
+        identity = (definition.resource, *key_of(new))
         is_namespace = definition.resource == api.NAMESPACES
         waits = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or is_namespace
         if "deletionTimestamp" in metadata and not waits:
@@ -329,7 +316,7 @@ class Store:
         new["apiVersion"], new["kind"] = definition.resource.api_version, definition.resource.kind
         new["metadata"].pop("managedFields", None)
         for name in ("finalizers", "ownerReferences", "labels", "annotations"):
-            _set_or_drop(new["metadata"], name, new["metadata"].get(name))
+            set_or_drop(new["metadata"], name, new["metadata"].get(name))
         if definition.schema is not None:
             metadata = new.pop("metadata")
             body = {"apiVersion": new["apiVersion"], "kind": new["kind"]}
@@ -343,15 +330,6 @@ class Store:
                 raise invalid(definition.resource, metadata["name"], [error.lstrip(".") for error in errors])
         if definition.rules is not None and (broken := definition.rules(new)):
             raise invalid(definition.resource, new["metadata"]["name"], broken)
-
-    def _prepare(self, resource: Resource, new: Json) -> None:
-        if resource == api.PODS:
-            new["spec"].setdefault("restartPolicy", "Always")
-            new["spec"].setdefault("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
-            new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
-        elif resource == api.NAMESPACES:
-            new["spec"] = {"finalizers": ["kubernetes"]}
-            new["status"] = {"phase": "Active"}
 
     def _put_changed(self, identity: Identity, old: Stored, new: Json) -> Stored:
         if new == old.obj:
@@ -396,53 +374,9 @@ class Store:
             listener(change)
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7386) in place and return the result."""
-    if not isinstance(patch, dict):
-        return patch
-    if not isinstance(target, dict):
-        target = {}
-    for name, value in patch.items():
-        if value is None:
-            target.pop(name, None)
-        else:
-            target[name] = merge(target.get(name), value)
-    return target
-
-
-def _key(obj: Json) -> tuple[str, str]:
-    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
-
-
 def _owners(stored: Stored | None) -> list[str]:
     owners = stored.metadata.get("ownerReferences") or () if stored is not None else ()
     return list(dict.fromkeys(owner["uid"] for owner in owners))
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
-
-
-def _moment(timestamp: str) -> datetime:
-    return datetime.fromisoformat(timestamp)
-
-
-def _take(target: Json, source: Json, name: str) -> None:
-    if name in source:
-        target[name] = source[name]
-    else:
-        target.pop(name, None)
-
-
-def _set_or_drop(target: Json, name: str, value: Any) -> None:
-    if value:
-        target[name] = value
-    else:
-        target.pop(name, None)
-
-
-def _content(obj: Json) -> Json:
-    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
 
 
 def _deletion_finalizers(finalizers: Sequence[str], propagation: Propagation | None) -> Sequence[str]:
@@ -451,15 +385,3 @@ def _deletion_finalizers(finalizers: Sequence[str], propagation: Propagation | N
     kept = [name for name in finalizers if name not in (FOREGROUND, ORPHAN)]
     added = {"Foreground": [FOREGROUND], "Orphan": [ORPHAN], "Background": []}[propagation]
     return kept + added
-
-
-def _grace_seconds(resource: Resource, obj: Json, asked: int | None) -> int:
-    if resource != api.PODS:
-        return 0
-    pending: int | None = obj["metadata"].get("deletionGracePeriodSeconds")
-    if pending is not None:
-        return pending if asked is None else min(pending, asked)
-    if not obj["spec"].get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    default = obj["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
-    return int(default if asked is None else asked)

@@ -1,0 +1,49 @@
+"""The kinds of Kubernetes itself, as far as CodeCourier uses them: how the API server treats their objects."""
+
+from __future__ import annotations
+
+from codecourier.kube import api
+from codecourier.kube.api import Json, Resource
+from tests.simulation.schema import Definition, event_errors, lease_errors
+
+__all__ = ["BUILT_IN", "complete_new", "deletion_grace"]
+
+_GRACE_SECONDS = 30
+"""Between SIGTERM and SIGKILL, where a pod names no other time."""
+
+BUILT_IN = (
+    Definition(api.PODS, has_status=True, has_generation=True),
+    Definition(api.SECRETS),
+    Definition(api.CONFIG_MAPS),
+    Definition(api.NAMESPACES, has_status=True),
+    Definition(api.NODES, has_status=True),
+    Definition(api.EVENTS, rules=event_errors),
+    Definition(api.NETWORK_POLICIES, has_generation=True),
+    Definition(api.ENDPOINT_SLICES, has_generation=True),
+    Definition(api.LEASES, needs_version=True, is_made_by_update=True, rules=lease_errors),
+    Definition(api.CUSTOM_RESOURCE_DEFINITIONS, has_status=True, has_generation=True, needs_version=True),
+)
+
+
+def complete_new(resource: Resource, obj: Json) -> None:
+    """Add to a new object what its kind has from the start, in place."""
+    if resource == api.PODS:
+        obj["spec"].setdefault("restartPolicy", "Always")
+        obj["spec"].setdefault("terminationGracePeriodSeconds", _GRACE_SECONDS)
+        obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+    elif resource == api.NAMESPACES:
+        obj["spec"] = {"finalizers": ["kubernetes"]}
+        obj["status"] = {"phase": "Active"}
+
+
+def deletion_grace(resource: Resource, obj: Json, asked: int | None) -> int:
+    """Return how many seconds a deletion waits: only pods that are bound and not over take any time."""
+    if resource != api.PODS:
+        return 0
+    pending: int | None = obj["metadata"].get("deletionGracePeriodSeconds")
+    if pending is not None:
+        return pending if asked is None else min(pending, asked)
+    if not obj["spec"].get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    default = obj["spec"].get("terminationGracePeriodSeconds", _GRACE_SECONDS)
+    return int(default if asked is None else asked)
