@@ -6,6 +6,8 @@ import sys
 import pytest
 from hypothesis import settings
 
+# Helpers hold assertions too: without this a failure there would not say which values differ.
+pytest.register_assert_rewrite("tests.controller", "tests.kube", "tests.support")
 pytest_plugins = ("tests.support.cluster", "tests.support.processnode")
 
 # The time that an example takes depends on the machine, so it decides nothing.
