@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from itertools import pairwise
 from random import Random
 
 import pytest
@@ -13,55 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.controller.queue import Backoff, KeyQueue
+from tests.controller.queued import Refused, Work, make
 from tests.simulation.clock import pass_time, virtual
-
-BASE, MOST = 1.0, 8.0
-
-
-class Refused(Exception):  # noqa: N818
-    """What a handler raises."""
-
-
-@dataclass
-class Work:
-    """A handler that notes what it is asked to do."""
-
-    seconds: float = 1.0
-    failing: set[str] = field(default_factory=set)
-    starts: list[tuple[str, float]] = field(default_factory=list)
-    ends: list[tuple[str, float]] = field(default_factory=list)
-
-    async def __call__(self, key: str) -> None:
-        loop = asyncio.get_running_loop()
-        self.starts.append((key, loop.time()))
-        await pass_time(self.seconds)
-        self.ends.append((key, loop.time()))
-        if key in self.failing:
-            raise Refused(key)
-
-    @property
-    def started(self) -> list[str]:
-        """The keys in the order of their starts."""
-        return [key for key, _ in self.starts]
-
-    @property
-    def times(self) -> list[float]:
-        """When work started."""
-        return [time for _, time in self.starts]
-
-
-def make(
-    handler: Callable[[str], Awaitable[None]],
-    *,
-    workers: int = 2,
-    seed: int = 1,
-    least_delay: Callable[[Exception], float] | None = None,
-) -> KeyQueue[str]:
-    queue = KeyQueue(
-        handler, workers=workers, random=Random(seed), backoff=Backoff(BASE, MOST), least_delay=least_delay
-    )
-    queue.release()
-    return queue
 
 
 @virtual
@@ -186,79 +136,6 @@ async def test_a_moment_that_is_past_is_now() -> None:
 
 
 @virtual
-async def test_a_failing_key_waits_ever_longer_up_to_a_bound() -> None:
-    work = Work(seconds=0.0, failing={"a"})
-    queue = make(work)
-    queue.add("a")
-    await pass_time(200.0)
-    waits = [after - before for before, after in pairwise(work.times)]
-    for count, wait in enumerate(waits):
-        full = min(MOST, BASE * 2.0**count)
-        assert full / 2 <= wait <= full
-    assert len(set(waits)) > len(waits) / 2, "chance spreads the retries of many keys"
-    assert queue.failures("a") == len(work.starts)
-
-
-@virtual
-async def test_a_success_forgets_the_failures() -> None:
-    work = Work(seconds=0.0, failing={"a"})
-    queue = make(work)
-    queue.add("a")
-    await pass_time(20.0)
-    assert queue.failures("a") > 2
-    work.failing.clear()
-    await pass_time(20.0)
-    assert (queue.failures("a"), queue.delayed) == (0, 0)
-    work.failing.add("a")
-    queue.add("a")
-    await pass_time(BASE / 4)
-    assert queue.failures("a") == 1
-
-
-@virtual
-async def test_what_comes_during_a_failing_run_does_not_escape_the_backoff() -> None:
-    work = Work(failing={"a"})
-    queue = make(work)
-    queue.add("a")
-    await pass_time(0.5)
-    queue.add("a")
-    await pass_time(1.0)
-    assert work.times == [0.0]
-    assert queue.delayed == 1
-
-
-@virtual
-async def test_a_retry_waits_as_long_as_the_error_asks() -> None:
-    work = Work(seconds=0.0, failing={"a"})
-    queue = make(work, least_delay=lambda error: 25.0 if isinstance(error, Refused) else 0.0)
-    queue.add("a")
-    await pass_time(30.0)
-    assert work.times == [0.0, 25.0]
-
-
-@virtual
-async def test_a_failure_that_is_told_waits_too() -> None:
-    work = Work(seconds=0.0)
-    queue = make(work)
-    assert queue.fail("a", at_least_seconds=20.0) == 20.0
-    assert BASE <= queue.fail("b") + queue.fail("b") <= 3 * BASE
-    queue.forget("b")
-    assert queue.failures("b") == 0
-    await pass_time(30.0)
-    assert ("a", 20.0) in work.starts
-
-
-@virtual
-async def test_one_failing_key_does_not_stop_the_others() -> None:
-    work = Work(failing={"a"})
-    queue = make(work, workers=1)
-    for key in ("a", "b", "c"):
-        queue.add(key)
-    await queue.wait_idle()
-    assert work.started[:3] == ["a", "b", "c"]
-
-
-@virtual
 async def test_a_drained_queue_ends_what_runs_and_starts_nothing() -> None:
     work = Work(seconds=3.0)
     queue = make(work, workers=1)
@@ -353,13 +230,6 @@ async def test_a_busy_key_with_a_far_moment_fills_no_memory() -> None:
         queue.add_at("a", 1e9 - step)
     assert queue.delayed == 1
     assert len(queue._delayed._heap) < 200
-
-
-@given(st.floats(0.01, 10.0), st.floats(0.01, 1000.0), st.integers(1, 5000), st.integers())
-def test_a_backoff_is_never_above_its_bound(base: float, most: float, failures: int, seed: int) -> None:
-    delay = Backoff(base, most).delay(failures, Random(seed))
-    full = min(most, base * 2.0 ** min(failures - 1, 100))
-    assert full / 2 <= delay <= full
 
 
 Step = tuple[float, str, str, float]

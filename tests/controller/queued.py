@@ -1,0 +1,63 @@
+"""A queue whose handler notes what it is asked to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from codecourier.controller.queue import Backoff, KeyQueue
+from tests.simulation.clock import pass_time
+
+__all__ = ["BASE", "MOST", "Refused", "Work", "make"]
+
+BASE, MOST = 1.0, 8.0
+"""The first and the longest pause after failures, in seconds of virtual time."""
+
+
+class Refused(Exception):  # noqa: N818
+    """What a handler raises."""
+
+
+@dataclass
+class Work:
+    """A handler that notes what it is asked to do."""
+
+    seconds: float = 1.0
+    failing: set[str] = field(default_factory=set)
+    starts: list[tuple[str, float]] = field(default_factory=list)
+    ends: list[tuple[str, float]] = field(default_factory=list)
+
+    async def __call__(self, key: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.starts.append((key, loop.time()))
+        await pass_time(self.seconds)
+        self.ends.append((key, loop.time()))
+        if key in self.failing:
+            raise Refused(key)
+
+    @property
+    def started(self) -> list[str]:
+        """The keys in the order of their starts."""
+        return [key for key, _ in self.starts]
+
+    @property
+    def times(self) -> list[float]:
+        """When work started."""
+        return [time for _, time in self.starts]
+
+
+def make(
+    handler: Callable[[str], Awaitable[None]],
+    *,
+    workers: int = 2,
+    seed: int = 1,
+    least_delay: Callable[[Exception], float] | None = None,
+) -> KeyQueue[str]:
+    """Make a queue that is released."""
+    queue = KeyQueue(
+        handler, workers=workers, random=Random(seed), backoff=Backoff(BASE, MOST), least_delay=least_delay
+    )
+    queue.release()
+    return queue
