@@ -5,20 +5,26 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+import requests
 
-from codecourier.github.api import AppInstallation, PersonalToken, RepositoryRef
+from codecourier.github.api import AppInstallation, PersonalToken, PullRequestDraft, RepositoryRef
 from codecourier.github.client import GitHubForge
 from codecourier.github.secret import Secret
 from codecourier.local.forge.control import ForgeControl
+from codecourier.text import marker
 
 CREDENTIALS = re.compile(r"\bgh[a-z]_\w{8}|github_pat_\w{8}|\beyJ[\w-]{8,}\.|PRIVATE KEY")
 PERMISSIONS = {"contents": "write", "pull_requests": "write"}
+MARKER = marker("0a1b2c3d-run", 1)
+DRAFT = PullRequestDraft("Add the total", f"{MARKER}\nAdds it.\n", "feature/total", "main")
+PULLS = r"/pulls$"
+"""Finds the path at which pull requests are opened."""
 
 _START_SECONDS = 60
 _numbers = count(1)
@@ -72,6 +78,21 @@ class Place:
 
     def change(self, branch: str) -> str:
         return self.control.commit(self.name, branch, {f"{branch}.txt": "changed\n"})
+
+    def ask(self, method: str, path: str, token: str, body: Mapping[str, str]) -> requests.Response:
+        """Ask for something in the repository, apart from the code under test."""
+        return requests.request(
+            method,
+            f"{self.control.address.api_url}/repos/{self.name}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            verify=str(self.control.address.ca_path),
+            timeout=30,
+        )
+
+    def create_ref(self, token: str, branch: str) -> int:
+        """Try to write contents with a token; return the answer's status."""
+        return self.ask("POST", "/git/refs", token, {"ref": f"refs/heads/{branch}", "sha": self.sha}).status_code
 
 
 @pytest.fixture(scope="session")
