@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import base64
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from codecourier.kube.access import AccessError, load_access
+from codecourier.local.certificates import create_authority, write_key_pair
 
 CANARY = "canary-token"
 
@@ -30,24 +26,8 @@ def _no_other_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Write a certificate and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
     certificate_file, key_file = folder / "a.crt", folder / "a.key"
-    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    write_key_pair(create_authority("test").pair, certificate_file, key_file)
     return certificate_file, key_file
 
 

@@ -2,8 +2,6 @@
 
 import base64
 import contextlib
-import datetime as dt
-import ipaddress
 import ssl
 import subprocess
 import threading
@@ -12,10 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from codecourier.local.certificates import create_authority, write_key_pair
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -93,30 +88,6 @@ def commit_files(bare: Path, branch: str, files: dict[str, str | bytes], message
     git(work, "commit", "--quiet", "--allow-empty", "-m", message)
     git(work, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
     return git(work, "rev-parse", "HEAD")
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    ca_file, key_file = folder / "ca.crt", folder / "server.key"
-    ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return ca_file, key_file
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -205,7 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serve_git(folder: Path, tokens: dict[str, set[str]]) -> Iterator[GitServer]:
     """Serve bare repositories below a folder on a free port of loopback."""
-    ca_file, key_file = _certificate(folder)
+    ca_file, certificate_file, key_file = folder / "ca.crt", folder / "server.crt", folder / "server.key"
+    authority = create_authority("forge")
+    ca_file.write_bytes(authority.pair.certificate)
+    write_key_pair(authority.issue("forge", hosts=["127.0.0.1"]), certificate_file, key_file)
     repositories = folder / "repositories"
     repositories.mkdir()
 
@@ -214,7 +188,7 @@ def serve_git(folder: Path, tokens: dict[str, set[str]]) -> Iterator[GitServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(ca_file, key_file)
+        context.load_cert_chain(certificate_file, key_file)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         git_server = GitServer(f"https://127.0.0.1:{server.server_address[1]}", repositories, ca_file, tokens)
