@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from codecourier.controller.kinds import CHAINS, RUNS
 from codecourier.kube.api import Json
 from codecourier.kube.errors import Invalid
-from codecourier.local.cluster import LocalCluster
-from codecourier.local.operator_process import OperatorProcess
 from tests.support.team import CHANGE, HELD, Team, reason
 from tests.support.together import Played, Together
 
@@ -38,16 +34,6 @@ exit 75
 PROMPT_BYTES = 65_536
 
 CASES = Together()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played(
-    cluster: LocalCluster, operator: OperatorProcess, request: pytest.FixtureRequest
-) -> AsyncIterator[Played]:
-    """Play the cases."""
-    assert operator.is_running
-    async with CASES.playing(cluster, request) as tasks:
-        yield tasks
 
 
 async def outcome(team: Team, script: str, **workflow: Any) -> Json:

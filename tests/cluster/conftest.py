@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.operator_process import OperatorProcess
 from tests.support.team import operator_process
+from tests.support.together import Played, Together
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +20,14 @@ def operator(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) ->
     with operator_process(cluster, log) as running:
         yield running
     assert "Traceback" not in log.read_text(encoding="utf-8")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def played(
+    cluster: LocalCluster, operator: OperatorProcess, request: pytest.FixtureRequest
+) -> AsyncIterator[Played]:
+    """Play the file's `CASES`, as `Together` explains."""
+    cases: Together = request.module.CASES
+    assert operator.is_running
+    async with cases.playing(cluster, request) as tasks:
+        yield tasks

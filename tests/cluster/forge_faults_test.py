@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from codecourier.controller.kinds import RUNS
 from codecourier.core.naming import branch_name
 from codecourier.kube.api import Json
-from codecourier.local.cluster import LocalCluster
-from codecourier.local.operator_process import OperatorProcess
 from tests.support.team import CHANGE, HELD, Team
 from tests.support.together import Played, Together
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 CASES = Together()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played(
-    cluster: LocalCluster, operator: OperatorProcess, request: pytest.FixtureRequest
-) -> AsyncIterator[Played]:
-    """Play the cases."""
-    assert operator.is_running
-    async with CASES.playing(cluster, request) as tasks:
-        yield tasks
 
 
 def rest(team: Team, path: str = "") -> str:

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from codecourier.kube.api import NODES, PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
-from codecourier.local.cluster import LocalCluster
 from codecourier.local.material import NODE_NAME
-from codecourier.local.operator_process import OperatorProcess
 from codecourier.local.processnode.container import Container
 from tests.support.processnode import OwnNode, running_node
 from tests.support.team import Team
@@ -42,16 +39,6 @@ STEPS = ("checkout", "agent", "verify", "collect", "publish")
 RUNTIME_CLASSES = Resource("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", namespaced=False)
 
 CASES = Together()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played(
-    cluster: LocalCluster, operator: OperatorProcess, request: pytest.FixtureRequest
-) -> AsyncIterator[Played]:
-    """Play the cases."""
-    assert operator.is_running
-    async with CASES.playing(cluster, request) as tasks:
-        yield tasks
 
 
 async def hold(team: Team, step: str, *, bind_to: str | None = None, **workflow: Any) -> Json:

@@ -1,7 +1,7 @@
 """Cases of one file that are played at the same time: most of what each of them does is to wait.
 
 The file says `CASES = Together()`, marks its cases with `@CASES.case`, and has one test with one parameter for each of
-them, which waits for its own case and fails as it failed.
+them, which waits for its own case and fails as it failed. The fixture `played` of the cluster tests plays them.
 """
 
 from __future__ import annotations
