@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from codecourier.core.conditions import with_condition, without_condition
+from codecourier.core.conditions import with_condition, with_readiness
 from codecourier.core.facts import Facts
 from codecourier.core.reasons import ConditionType, Reason, sentence
 from codecourier.resources.meta import ConditionStatus
@@ -39,9 +39,8 @@ class ChainWorld:
 def accepted(chain: SprintChain, status: SprintChainStatus, now: datetime) -> SprintChainStatus:
     """Return the status of a chain whose declaration is valid."""
     generation = chain.metadata.generation
-    conditions = with_condition(
-        without_condition(status.conditions, ConditionType.STALLED),
-        ConditionType.READY,
+    conditions = with_readiness(
+        status.conditions,
         ConditionStatus.TRUE,
         Reason.ACCEPTED,
         sentence(Reason.ACCEPTED),
@@ -65,26 +64,15 @@ def refused(
     An attempt that has ended keeps its outcome: why the next one does not begin is in the Ready condition.
     """
     generation = chain.metadata.generation
-    conditions = with_condition(
-        without_condition(status.conditions, ConditionType.STALLED),
-        ConditionType.READY,
+    conditions = with_readiness(
+        status.conditions,
         ConditionStatus.FALSE,
         reason,
         message,
+        is_stalled=is_stalled,
         now=now,
         generation=generation,
     )
-    if is_stalled:
-        old = status.condition(ConditionType.STALLED)
-        conditions = with_condition(
-            conditions if old is None else (*conditions, old),
-            ConditionType.STALLED,
-            ConditionStatus.TRUE,
-            reason,
-            message,
-            now=now,
-            generation=generation,
-        )
     new = status.updated(observed_generation=generation, conditions=conditions)
     return new if status.phase.is_finished else with_outcome(chain, new, status.phase, reason, message, now)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from codecourier.core.reasons import ConditionType, Reason
 from codecourier.resources.meta import Condition, ConditionStatus
 
-__all__ = ["with_condition", "without_condition"]
+__all__ = ["with_condition", "with_readiness"]
 
 
 def with_condition(
@@ -36,6 +36,23 @@ def with_condition(
     return tuple(new if c.type == type_ else c for c in conditions)
 
 
-def without_condition(conditions: tuple[Condition, ...], type_: ConditionType) -> tuple[Condition, ...]:
-    """Return the conditions without one. Stalled exists only while it is true, as kstatus expects."""
-    return tuple(c for c in conditions if c.type != type_)
+def with_readiness(
+    conditions: tuple[Condition, ...],
+    ready: ConditionStatus,
+    reason: Reason | str,
+    message: str,
+    *,
+    is_stalled: bool = False,
+    now: datetime,
+    generation: int,
+) -> tuple[Condition, ...]:
+    """Return the conditions with Ready set, and Stalled beside it for the same reason where only people can help.
+
+    Stalled exists only while it is true, as kstatus expects.
+    """
+    conditions = with_condition(conditions, ConditionType.READY, ready, reason, message, now=now, generation=generation)
+    if not is_stalled:
+        return tuple(c for c in conditions if c.type != ConditionType.STALLED)
+    return with_condition(
+        conditions, ConditionType.STALLED, ConditionStatus.TRUE, reason, message, now=now, generation=generation
+    )

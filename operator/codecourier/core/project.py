@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from codecourier.core.admission import UNSEEN_LIMIT, admit, has_new_place
-from codecourier.core.conditions import with_condition, without_condition
+from codecourier.core.conditions import with_readiness
 from codecourier.core.facts import Facts, Problem, RepositoryAsk
 from codecourier.core.intents import Create, Event, Plan, WritePolicy
 from codecourier.core.network_policy import PolicyView, build_network_policy, is_policy_current
@@ -106,20 +106,9 @@ def _judged(project: Project, problem: Problem | None, now: datetime) -> Project
     ready = ConditionStatus.TRUE
     if problem is not None:
         ready = ConditionStatus.FALSE if is_stalled else ConditionStatus.UNKNOWN
-    conditions = status.conditions
-    if is_stalled:
-        conditions = with_condition(
-            conditions,
-            ConditionType.STALLED,
-            ConditionStatus.TRUE,
-            reason,
-            text,
-            now=now,
-            generation=generation,
-        )
-    else:
-        conditions = without_condition(conditions, ConditionType.STALLED)
-    conditions = with_condition(conditions, ConditionType.READY, ready, reason, text, now=now, generation=generation)
+    conditions = with_readiness(
+        status.conditions, ready, reason, text, is_stalled=is_stalled, now=now, generation=generation
+    )
     return status.updated(observed_generation=generation, conditions=conditions)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from codecourier.core.conditions import with_condition, without_condition
+from codecourier.core.conditions import with_condition, with_readiness
 from codecourier.core.facts import Facts
 from codecourier.core.reasons import ConditionType, Reason, sentence
 from codecourier.resources.meta import ConditionStatus
@@ -68,10 +68,8 @@ def attempt_status(run: Run) -> RunStatus:
 def accepted(run: Run, status: RunStatus, now: datetime) -> RunStatus:
     """Return the status of a Run whose declaration is valid."""
     generation = run.metadata.generation
-    conditions = without_condition(status.conditions, ConditionType.STALLED)
-    conditions = with_condition(
-        conditions,
-        ConditionType.READY,
+    conditions = with_readiness(
+        status.conditions,
         ConditionStatus.TRUE,
         Reason.ACCEPTED,
         sentence(Reason.ACCEPTED),
@@ -84,27 +82,15 @@ def accepted(run: Run, status: RunStatus, now: datetime) -> RunStatus:
 def refused(run: Run, status: RunStatus, reason: Reason, message: str, now: datetime, *, is_stalled: bool) -> RunStatus:
     """Return the status of a Run that cannot start before its declaration, or what it names, is changed."""
     generation = run.metadata.generation
-    conditions = with_condition(
+    conditions = with_readiness(
         status.conditions,
-        ConditionType.READY,
         ConditionStatus.FALSE,
         reason,
         message,
+        is_stalled=is_stalled,
         now=now,
         generation=generation,
     )
-    if is_stalled:
-        conditions = with_condition(
-            conditions,
-            ConditionType.STALLED,
-            ConditionStatus.TRUE,
-            reason,
-            message,
-            now=now,
-            generation=generation,
-        )
-    else:
-        conditions = without_condition(conditions, ConditionType.STALLED)
     new = status.updated(observed_generation=generation, conditions=conditions)
     return with_outcome(run, new, status.phase, reason, message, now)
 

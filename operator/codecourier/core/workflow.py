@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from codecourier.core.conditions import with_condition
+from codecourier.core.conditions import with_readiness
 from codecourier.core.intents import Event, Plan
 from codecourier.core.prompts import unknown_placeholders
-from codecourier.core.reasons import ConditionType, Reason, sentence
+from codecourier.core.reasons import Reason, sentence
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.workflow import Workflow
 
@@ -29,13 +29,15 @@ def plan_workflow(world: WorkflowWorld, now: datetime) -> Plan:
     reason = Reason.ACCEPTED if fault is None else Reason.TEMPLATE_INVALID
     text = sentence(reason, detail=fault)
     generation = workflow.metadata.generation
-    conditions = workflow.status.conditions
-    verdicts = [(ConditionType.READY, ConditionStatus.TRUE if fault is None else ConditionStatus.FALSE)]
-    if fault is not None:
-        verdicts.append((ConditionType.STALLED, ConditionStatus.TRUE))
-    conditions = tuple(c for c in conditions if c.type != ConditionType.STALLED or fault is not None)
-    for type_, status in verdicts:
-        conditions = with_condition(conditions, type_, status, reason, text, now=now, generation=generation)
+    conditions = with_readiness(
+        workflow.status.conditions,
+        ConditionStatus.TRUE if fault is None else ConditionStatus.FALSE,
+        reason,
+        text,
+        is_stalled=fault is not None,
+        now=now,
+        generation=generation,
+    )
     new = workflow.status.updated(observed_generation=generation, conditions=conditions)
     if new.conditions == workflow.status.conditions:
         return Plan(status=new)
