@@ -51,6 +51,12 @@ def said(run: Json) -> tuple[str, str, str]:
     return run["status"]["phase"], reason(run), run["status"]["message"]
 
 
+def output_of(run: Json, step: str) -> str:
+    """Return the end of the message of a Run whose last try failed in a step."""
+    namespace, pod = run["metadata"]["namespace"], run["status"]["tries"][-1]["sandbox"]
+    return f"Its output: `kubectl logs -n {namespace} {pod} -c {step}`."
+
+
 def content(team: Team, run: Json, path: str) -> bytes:
     """Return a file of the branch that a Run pushed."""
     repository = team.cluster.layout.forge / "repositories" / f"{team.repository}.git"
@@ -61,7 +67,8 @@ def content(team: Team, run: Json, path: str) -> bytes:
 @CASES.case
 async def agent_exits_1(team: Team) -> None:
     run = await outcome(team, f"{CHANGE} exit 1")
-    assert said(run) == ("Failed", "AgentFailed", "The agent failed: The agent ended with exit code 1.")
+    words = f"The agent failed: The agent ended with exit code 1. {output_of(run, 'agent')}"
+    assert said(run) == ("Failed", "AgentFailed", words)
     assert content(team, run, "done.txt") == b"done\n"
     assert (len(team.pushes()), team.pulls()) == (1, 0)
 
@@ -69,7 +76,8 @@ async def agent_exits_1(team: Team) -> None:
 @CASES.case
 async def agent_exits_1_and_a_draft_is_wanted(team: Team) -> None:
     run = await outcome(team, f"{CHANGE} exit 1", pullRequest={"onFailure": "Draft"})
-    assert said(run) == ("Failed", "AgentFailed", "The agent failed: The agent ended with exit code 1.")
+    words = f"The agent failed: The agent ended with exit code 1. {output_of(run, 'agent')}"
+    assert said(run) == ("Failed", "AgentFailed", words)
     assert (run["status"]["pullRequest"]["phase"], run["status"]["pullRequest"]["isDraft"]) == ("Created", True)
     assert (len(team.pushes()), team.pulls()) == (1, 1)
 
@@ -77,7 +85,7 @@ async def agent_exits_1_and_a_draft_is_wanted(team: Team) -> None:
 @CASES.case
 async def agent_hangs(team: Team) -> None:
     run = await outcome(team, f"{CHANGE} while :; do sleep 1; done", agent={"timeoutSeconds": 2})
-    words = "The agent was stopped at its timeout: The agent was ended after 2 seconds."
+    words = f"The agent was stopped at its timeout: The agent was ended after 2 seconds. {output_of(run, 'agent')}"
     assert said(run) == ("Failed", "AgentTimeout", words)
     assert (len(team.pushes()), team.pulls()) == (1, 0)
 

@@ -19,7 +19,7 @@ from codecourier.core.facts import (
     RunVersionAsk,
     RunVersionFact,
 )
-from codecourier.core.intents import Create, OpenPullRequest, Plan
+from codecourier.core.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.reasons import ConditionType, Reason
 from codecourier.core.run import plan_run
 from codecourier.core.run_result import TAKEN_LIMIT
@@ -108,6 +108,7 @@ def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() ->
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
     status = status_of(plan)
     assert (status.phase, status.message, status.workflow) == (RunPhase.QUEUED, problem.message, make_workflow().spec)
+    assert plan.events == (Event.of(problem),)
     assert not plan.creates
 
 
@@ -123,7 +124,9 @@ def test_a_run_that_names_what_is_not_there_waits_and_says_so(
     run: Run, *, has_workflow: bool, reason: Reason, is_stalled: bool
 ) -> None:
     workflow = make_workflow() if has_workflow else None
-    status = status_of(plan_run(RunWorld(run, make_project(), workflow, None), NOW))
+    plan = plan_run(RunWorld(run, make_project(), workflow, None), NOW)
+    status = status_of(plan)
+    assert plan.events == (Event(reason.value, status.message, is_warning=True),)
     ready, succeeded = status.condition("Ready"), status.condition("Succeeded")
     assert ready is not None
     assert succeeded is not None

@@ -118,6 +118,7 @@ def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -
     answered = replace(waiting, facts={ask: AgentSecretsFact((("model", "key"),))})
     plan = plan_sandbox(answered, NOW)
     assert "Secret 'model' must exist, have the key 'key'" in status_of(plan).message
+    assert [(event.reason, event.is_warning) for event in plan.events] == [("SecretNotReadable", True)]
     # Long before the start's deadline: nobody is told when the Secret comes.
     assert plan.look_again == NOW + LOOK_AGAIN
     assert status_of(plan_sandbox(answered, NOW + timedelta(hours=1))).reason == Reason.SECRET_NOT_READABLE
@@ -348,6 +349,8 @@ def test_work_that_was_lost_with_a_failed_agent_is_told() -> None:
     over = pod(DONE[0], agent, DONE[2], lost, phase="Failed")
     status = status_of(plan_sandbox(world(pod=over), NOW))
     assert status.reason == Reason.AGENT_FAILED
+    name = over.name
+    assert f" Its output: `kubectl logs -n shop {name} -c agent`. " in status.message
     assert "What it had done was not pushed: " in status.message
     assert "No answer." in status.message
 

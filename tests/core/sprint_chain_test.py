@@ -9,7 +9,7 @@ import pytest
 
 from codecourier.core.chain_status import ChainWorld
 from codecourier.core.facts import BranchHeadAsk, BranchHeadFact
-from codecourier.core.intents import Create, Plan
+from codecourier.core.intents import Create, Event, Plan
 from codecourier.core.naming import ANNOTATION_STOP_NOW
 from codecourier.core.reasons import Reason
 from codecourier.core.sprint_chain import plan_sprint_chain
@@ -225,6 +225,7 @@ def test_a_chain_that_cannot_begin_says_why_wherever_one_looks() -> None:
         condition = plan.status.condition(type_)
         assert condition is not None
         assert (condition.status, condition.reason) == (status, Reason.WORKFLOW_NOT_FOUND)
+    assert plan.events == (Event("WorkflowNotFound", plan.status.message, is_warning=True),)
 
 
 def test_an_attempt_that_cannot_begin_leaves_the_outcome_of_the_last_one() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.chain_status import ChainWorld, accepted, refused
 from codecourier.core.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
-from codecourier.core.intents import Plan
+from codecourier.core.intents import Event, Plan
 from codecourier.core.reasons import Reason, sentence
 from codecourier.core.repositories import find_repository
 from codecourier.core.sprints import begin_sprints, first_sprint_of_attempt, start_commit
@@ -102,7 +102,7 @@ def _refuse(world: ChainWorld, status: SprintChainStatus, problem: Problem, now:
         Reason.NO_DEFAULT_REPOSITORY,
     }
     new = refused(world.chain, status, problem.reason, problem.message, now, is_stalled=is_stalled)
-    return Plan(status=new, look_again=None if is_stalled else stalls)
+    return Plan(status=new, events=(Event.of(problem),), look_again=None if is_stalled else stalls)
 
 
 def _asked_time(chain: SprintChain, status: SprintChainStatus, now: datetime) -> datetime:
@@ -138,7 +138,8 @@ def _base(world: ChainWorld, url: str, recorded: str | None, now: datetime) -> t
     if head.commit is None:
         text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
         status = refused(chain, chain.status, Reason.BRANCH_NOT_FOUND, text, now, is_stalled=True)
-        return Plan(status=status, look_again=now + STALL_AFTER)
+        missing = Event(Reason.BRANCH_NOT_FOUND.value, text, is_warning=True)
+        return Plan(status=status, events=(missing,), look_again=now + STALL_AFTER)
     return branch, head.commit
 
 
@@ -148,5 +149,5 @@ def _known(world: ChainWorld, ask: RepositoryAsk | BranchHeadAsk, now: datetime)
         return Plan(asks=(ask,))
     if isinstance(answer, Problem):
         status = refused(world.chain, world.chain.status, answer.reason, answer.message, now, is_stalled=False)
-        return Plan(status=status, look_again=answer.retry_time or now + LOOK_AGAIN)
+        return Plan(status=status, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)
     return answer

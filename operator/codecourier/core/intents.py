@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from codecourier.core.facts import Problem
 from codecourier.resources.meta import Resource, Status
 
 __all__ = [
@@ -117,6 +118,11 @@ class Event:
     reason: str
     message: str
     is_warning: bool = False
+
+    @classmethod
+    def of(cls, problem: Problem) -> Event:
+        """Return the Event that tells why something waits."""
+        return cls(problem.reason.value, problem.message, is_warning=True)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     due = _decision_time(run, known.project, now)
     if now < due:
         return Plan(look_again=due)
-    return Plan(status=_queued(run, new, known.project, now), events=(Event("Queued", "Accepted and queued"),))
+    waiting = _queued(run, new, known.project, now)
+    return Plan(status=waiting, events=(Event("Queued", waiting.message),))
 
 
 def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
@@ -81,7 +82,7 @@ def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime)
         Reason.NO_DEFAULT_REPOSITORY,
     }
     new = refused(world.run, status, problem.reason, problem.message, now, is_stalled=is_stalled)
-    return Plan(status=new, look_again=None if is_stalled else stalls)
+    return Plan(status=new, events=(Event.of(problem),), look_again=None if is_stalled else stalls)
 
 
 def _queued(run: Run, status: RunStatus, project: Project, now: datetime) -> RunStatus:
@@ -151,7 +152,7 @@ def _known(world: RunWorld, status: RunStatus, ask: RepositoryAsk | BranchHeadAs
         return Plan(asks=(ask,))
     if isinstance(answer, Problem):
         waiting = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
-        return Plan(status=waiting, look_again=answer.retry_time or now + LOOK_AGAIN)
+        return Plan(status=waiting, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)
     return answer
 
 

@@ -14,7 +14,7 @@ Pending → Running → Completed | Failed | Cancelled | Expired. A final phase 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from codecourier import task as wire
@@ -159,7 +159,7 @@ def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetim
     look_again = min(deadline, rotation.look_again or deadline)
     if isinstance(refusal, Problem):
         waiting = _wait(world, refusal.reason, refusal.message, now)
-        return Plan(status=waiting.status, creates=(create,), effects=rotation.effects, look_again=look_again)
+        return replace(waiting, creates=(create,), effects=rotation.effects, look_again=look_again)
     return Plan(creates=(create,), effects=rotation.effects, look_again=look_again)
 
 
@@ -197,7 +197,7 @@ def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = N
     problem = world.facts.get(effect)
     if isinstance(problem, Problem):
         waiting = _wait(world, problem.reason, problem.message, now, until=problem.retry_time)
-        return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
+        return replace(waiting, effects=(effect,))
     return Plan(effects=(effect,))
 
 
@@ -233,7 +233,7 @@ def _await_start(world: SandboxWorld, run: Run, pod: PodView, workflow: Workflow
     text = pod.waiting_for or "The pod was made and waits for a node."
     waiting, rotation = _wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
     look_again = min(deadline, rotation.look_again or deadline)
-    return Plan(status=waiting.status, effects=rotation.effects, look_again=look_again)
+    return replace(waiting, effects=rotation.effects, look_again=look_again)
 
 
 def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
@@ -287,7 +287,7 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
             return Plan(asks=(ask,))
         log = answer.text if isinstance(answer, LogFact) else None
     deadline = pod_deadline_seconds(run.status.workflow)
-    outcome = read_outcome(pod, log, deadline_seconds=deadline, now=now)
+    outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)
     if outcome.reason is Reason.POD_DELETED:
         outcome = _start_timeout(world, pod, now) or outcome
     return _finish(world, outcome, now)
@@ -318,9 +318,11 @@ def _stop(world: SandboxWorld, now: datetime) -> Plan:
 
 
 def _cancelled(world: SandboxWorld) -> Outcome:
-    reason = Reason.DELETED if world.sandbox.is_deleting or world.run is None else Reason.CANCELLED
-    text = sentence(reason) if reason is Reason.DELETED else "Stopped because its Run was stopped."
-    return Outcome(SandboxPhase.CANCELLED, reason, text)
+    if world.sandbox.is_deleting:
+        return Outcome(SandboxPhase.CANCELLED, Reason.DELETED, sentence(Reason.DELETED))
+    if world.run is None:
+        return Outcome(SandboxPhase.CANCELLED, Reason.DELETED, "Stopped because its Run is not there.")
+    return Outcome(SandboxPhase.CANCELLED, Reason.CANCELLED, "Stopped because its Run was stopped.")
 
 
 def _tokens(world: SandboxWorld) -> str:
@@ -395,7 +397,8 @@ def _running_status(world: SandboxWorld, pod: PodView, now: datetime) -> Sandbox
 
 
 def _wait(world: SandboxWorld, reason: Reason, message: str, now: datetime, *, until: datetime | None = None) -> Plan:
-    return Plan(status=_status(world, reason, message, now), look_again=until or now + LOOK_AGAIN)
+    event = Event(reason.value, message, is_warning=reason is not Reason.STARTING)
+    return Plan(status=_status(world, reason, message, now), events=(event,), look_again=until or now + LOOK_AGAIN)
 
 
 def _status(world: SandboxWorld, reason: Reason, message: str, now: datetime) -> SandboxStatus:

@@ -27,6 +27,11 @@ _AGENT_REASONS = {
 _WORKED = frozenset({Reason.AGENT_FAILED, Reason.AGENT_TIMEOUT, Reason.VERIFY_FAILED, Reason.PROVIDER_LIMIT})
 """Failures before which the agent may have changed something."""
 
+_LOGGED = frozenset(
+    {Reason.AGENT_FAILED, Reason.AGENT_TIMEOUT, Reason.SETUP_FAILED, Reason.VERIFY_FAILED, Reason.STEP_FAILED}
+)
+"""Failures that the output of their step explains."""
+
 _STEP_REASONS = {
     "CredentialsRefused": Reason.CREDENTIALS_REFUSED,
     "ForgeUnavailable": Reason.FORGE_UNAVAILABLE,
@@ -72,7 +77,7 @@ def read_publication(pod: PodView) -> wire.PublishResult | None:
         return None
 
 
-def read_outcome(pod: PodView, log: str | None, *, deadline_seconds: int, now: datetime) -> Outcome:
+def read_outcome(pod: PodView, log: str | None, *, namespace: str, deadline_seconds: int, now: datetime) -> Outcome:
     """Return what became of a pod that has ended.
 
     `log` is what publish printed; None when it is lost, which costs the details but not the outcome.
@@ -80,7 +85,7 @@ def read_outcome(pod: PodView, log: str | None, *, deadline_seconds: int, now: d
     publication = read_publication(pod)
     details = _read_details(publication, log)
     has_lost_details = publication is not None and publication.details_digest is not None and details is None
-    failure = _failure(pod, publication, deadline_seconds)
+    failure = _failure(pod, namespace, publication, deadline_seconds)
     if failure is not None and failure.is_cut_short:
         failure = _interruption(pod) or failure
     result = None if publication is None else _result(publication, details)
@@ -109,11 +114,13 @@ def _success(result: SandboxResult | None) -> tuple[Reason, str]:
     return Reason.NOTHING_TO_CHANGE, sentence(Reason.NOTHING_TO_CHANGE)
 
 
-def _failure(pod: PodView, publication: wire.PublishResult | None, deadline_seconds: int) -> _Failure | None:
+def _failure(
+    pod: PodView, namespace: str, publication: wire.PublishResult | None, deadline_seconds: int
+) -> _Failure | None:
     """Return what failed first, and whether what the agent had done by then was lost with it."""
     if (failure := _pod_failure(pod, deadline_seconds)) is not None:
         return failure
-    first, last = _first_failure(pod), _publish_failure(pod, publication)
+    first, last = _first_failure(pod, namespace), _publish_failure(pod, publication)
     if first is None or last is None or first.reason not in _WORKED:
         return first or last
     return replace(first, message=cut(f"{first.message} What it had done was not pushed: {last.message}"))
@@ -140,13 +147,21 @@ def _interruption(pod: PodView) -> _Failure | None:
     return None
 
 
-def _first_failure(pod: PodView) -> _Failure | None:
+def _first_failure(pod: PodView, namespace: str) -> _Failure | None:
     for container in pod.containers:
         if container.name == wire.CONTAINER_PUBLISH or container.exit_code is None:
             continue
         if (failure := _container_failure(container)) is not None:
-            return failure
+            return _with_log(failure, namespace, pod.name, container.name)
     return None
+
+
+def _with_log(failure: _Failure, namespace: str, pod: str, container: str) -> _Failure:
+    """Return a failure that says where more is to be read, for those that may be the step's own fault."""
+    if failure.reason not in _LOGGED:
+        return failure
+    command = f"kubectl logs -n {namespace} {pod} -c {container}"
+    return replace(failure, message=cut(f"{failure.message} Its output: `{command}`."))
 
 
 def _container_failure(container: ContainerView) -> _Failure | None:

@@ -115,6 +115,7 @@ def _plan_active(world: ChainWorld, active: SprintStatus, run: Run, now: datetim
     new = with_outcome(chain, status, SprintChainPhase.RUNNING, reason, text, now)
     return Plan(
         status=new.updated(stopping=(run.uid,) if is_stopped else ()),
+        events=(Event(reason.value, text),),
         look_again=None if is_stopped else limit,
     )
 
