@@ -26,6 +26,7 @@ class Fault(Enum):
     DROPPED = "the request is lost"
     LOST = "the work is done and the answer is lost"
     BROKEN = "the server answers 500 and does nothing"
+    TORN = "the work is done and the server answers 500"
     THROTTLED = "the server answers 429 with Retry-After and does nothing"
     LATE = "the request arrives after the caller gave it up"
     ORPHANED = "the operator is killed, and the request arrives all the same, later"
@@ -177,6 +178,8 @@ class FaultyNetwork(Network):
         fault = self._after.pop(call, None)
         if fault is Fault.CRASH_AFTER:
             await self._die()
+        if fault is Fault.TORN:
+            raise ServerError(500, "InternalError", "the simulated server broke after the work")
         if fault is Fault.LOST or self.is_partitioned:
             await self._give_up(call)
         await super().after(call, error)
@@ -201,7 +204,7 @@ class FaultyNetwork(Network):
                 raise Late(self.random.random() * _MOST_LATE_SECONDS)
             case Fault.CRASH_BEFORE:
                 await self._die()
-            case Fault.LOST | Fault.CRASH_AFTER:
+            case Fault.LOST | Fault.TORN | Fault.CRASH_AFTER:
                 self._after[call] = fault
 
     async def _give_up(self, call: Call) -> None:

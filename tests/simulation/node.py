@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -24,6 +25,9 @@ _STEP_SECONDS = {wire.CONTAINER_AGENT: 20.0}
 _DEFAULT_STEP_SECONDS = 3.0
 _LOST_AFTER_SECONDS = 40.0
 _TOLERATED_SECONDS = 60.0
+_REFRESH_SECONDS = 95.0
+"""How long a kubelet takes to bring a changed Secret into a pod that runs."""
+
 _KILLED = 137
 
 Script = Callable[[wire.Task], tuple[Behaviour, PodTrouble | None]]
@@ -61,14 +65,19 @@ class _Pod:
     message: str = ""
     runner: asyncio.Task[None] | None = None
     current: str | None = None
-    token: str = ""
-    """What the mounted Secret last held."""
+    mounted: Mapping[str, str] = field(default_factory=dict)
+    """What the mounted Secret held when it was last looked at, base64."""
 
     is_ending: bool = False
 
     @property
     def is_ended(self) -> bool:
         return self.phase in {"Succeeded", "Failed"}
+
+    def token_of(self, step: str) -> str:
+        """Return the token that a step is given; empty for those that get none."""
+        key = {wire.CONTAINER_CHECKOUT: "read", wire.CONTAINER_PUBLISH: "write"}.get(step)
+        return base64.b64decode(self.mounted[key]).decode() if key is not None else ""
 
 
 class Nodes:
@@ -232,12 +241,14 @@ class Nodes:
         while not self._mount(pod):  # noqa: ASYNC110 - virtual time; nobody would set an event
             # As the kubelet does: it looks for a Secret that is not there again and again.
             await asyncio.sleep(1.0)
+        refresher = asyncio.get_running_loop().create_task(self._refresh(pod))
+        self._tasks.add(refresher)
+        refresher.add_done_callback(self._tasks.discard)
         for name in pod.names:
             self._begin(pod, name)
             seconds = _STEP_SECONDS.get(name, _DEFAULT_STEP_SECONDS)
             await asyncio.sleep(seconds * self._pace * (0.2 + self._random.random()))
-            self._mount(pod)
-            ended = pod.steps.run(name, pod.token if name in (wire.CONTAINER_CHECKOUT, wire.CONTAINER_PUBLISH) else "")
+            ended = pod.steps.run(name, pod.token_of(name))
             self._server.logs[pod.namespace, pod.name, name] = pod.steps.log if name == wire.CONTAINER_PUBLISH else ""
             self._end(pod, name, ended)
             if ended.exit_code != 0:
@@ -248,15 +259,17 @@ class Nodes:
         self._hear(pod)
 
     def _mount(self, pod: _Pod) -> bool:
-        """Take the mounted Secret's newest content; tell whether there ever was any."""
-        try:
-            data = self._server.store.get(SECRETS, pod.namespace, pod.secret).obj["data"]
-        except NotFound:
-            return bool(pod.token)
-        key = "read" if wire.CONTAINER_CHECKOUT not in pod.states else "write"
-        if pod.node not in self._cut or not pod.token:
-            pod.token = base64.b64decode(data[key]).decode()
-        return True
+        """Take the Secret's content as it is now; tell whether there ever was any."""
+        with suppress(NotFound):
+            pod.mounted = self._server.store.get(SECRETS, pod.namespace, pod.secret).obj["data"]
+        return bool(pod.mounted)
+
+    async def _refresh(self, pod: _Pod) -> None:
+        """Bring what is new of the Secret into the pod, as seldom as a kubelet does."""
+        while not pod.is_ended:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            if pod.node not in self._cut:
+                self._mount(pod)
 
     def _begin(self, pod: _Pod, name: str) -> None:
         pod.phase, pod.current = "Running", name

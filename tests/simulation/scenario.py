@@ -38,7 +38,7 @@ _RATES: tuple[Mapping[Fault, float], ...] = (
     {},
     {Fault.CRASH_BEFORE: 0.015, Fault.CRASH_AFTER: 0.015},
     {Fault.DROPPED: 0.02, Fault.LOST: 0.04},
-    {Fault.BROKEN: 0.05, Fault.THROTTLED: 0.05},
+    {Fault.BROKEN: 0.05, Fault.THROTTLED: 0.05, Fault.TORN: 0.02},
     {Fault.LATE: 0.03, Fault.ORPHANED: 0.015},
     {
         Fault.CRASH_BEFORE: 0.01,

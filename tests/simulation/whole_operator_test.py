@@ -68,6 +68,7 @@ def test_a_seed_decides_everything() -> None:
         (Fault.ORPHANED, 2),
         (Fault.DROPPED, 1),
         (Fault.LOST, 1),
+        (Fault.TORN, 1),
         (Fault.LATE, 1),
     ],
 )
@@ -89,6 +90,14 @@ def test_a_chain_goes_on_above_a_pull_request_that_is_merged_meanwhile() -> None
     assert result.violation is None, complain(result)
     assert result.outcome is not None
     assert [known[0] for known in result.outcome.chains.values()] == ["Completed"], complain(result)
+
+
+def test_tokens_that_are_replaced_while_agents_work_cost_no_try() -> None:
+    for seed in range(12):
+        scenario = replace(REFERENCE, seed=seed, chains=0, runs=8, limit=8, pace=180.0)
+        result = play(scenario)
+        assert result.violation is None, complain(result)
+        assert result.agent_starts == scenario.runs, complain(result)
 
 
 @pytest.mark.parametrize("words", PLANTS)
