@@ -16,7 +16,7 @@ KEYWORD = r"(?:close[sd]?|closing|fix(?:es|ed|ing)?|resolve[sd]?|resolving|imple
 REFERENCE = (
     r"(?:\#[0-9]+|gh-[0-9]+|[a-z0-9][a-z0-9-]*/[a-z0-9._-]+\#[0-9]+|https?://[^\s/]+/[^\s]+/(?:issues|pull)/[0-9]+)"
 )
-CLOSES = re.compile(rf"(?<![a-z0-9]){KEYWORD}:?[\s(\[<]*{REFERENCE}", re.IGNORECASE)
+CLOSES = re.compile(rf"(?<![a-z0-9]){KEYWORD}(?![a-z0-9]):?[\s(\[<]*{REFERENCE}", re.IGNORECASE)
 MENTIONS = re.compile(r"(?:^|[^a-zA-Z0-9_])@[a-zA-Z0-9]")
 COMMANDS = re.compile(r"^\s*/[a-z]", re.IGNORECASE | re.MULTILINE)
 SKIPS = re.compile(r"\[(?:skip|no)[ -](?:ci|actions)\]|\[(?:ci|actions)[ -]skip\]|\*\*\*NO_CI\*\*\*", re.IGNORECASE)
@@ -157,6 +157,9 @@ AGENT_TEXT = st.one_of(
 @example("Fixes\n```fix\n#1")
 @example("Fixes\n``` é\n#1")
 @example("[x\n]: # (y)")
+@example("```FIX_0#0")
+@example("FIX#*0")
+@example("FIX:FIXFIX*a/b#1")
 def test_defused_body_does_nothing_and_a_second_pass_changes_nothing(text: str) -> None:
     body = defuse_body(text)
     assert_harmless(body)
@@ -165,6 +168,12 @@ def test_defused_body_does_nothing_and_a_second_pass_changes_nothing(text: str) 
 
 
 @given(AGENT_TEXT)
+@example("FIX/0#0")
+@example("FIX/*0#0")
+@example("FIX*/0#0")
+@example("fix*#1")
+@example("fix#0#0")
+@example("fix_-0#0")
 def test_defused_title_does_nothing_and_a_second_pass_changes_nothing(text: str) -> None:
     title = defuse_title(text)
     assert_harmless(title)

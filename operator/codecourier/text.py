@@ -39,18 +39,25 @@ _CLOSING_WORDS = (
 )
 
 
+_MARKDOWN = r"*_~`\\"
+_HIDDEN = rf"[{_MARKDOWN}]{{0,4}}"
+"""Markdown in the middle of a word, which a forge renders away."""
+
+
 def _spelled(word: str) -> str:
-    """Give a pattern for a word whose letters may have Markdown between them, which a forge renders away."""
-    return r"[*_~`\\]{0,4}".join(word)
+    """Give a pattern for a word whose letters may have Markdown between them."""
+    return _HIDDEN.join(word)
 
 
 _CLOSING_WORD = "|".join(_spelled(word) for word in sorted(_CLOSING_WORDS, key=len, reverse=True))
 _ISSUE_URL = r"https?://[^\s/]{1,255}/[^\s]{1,255}?/(?:issues|pull|pulls|merge_requests|work_items)/\d"
-_NAMED_ISSUE = r"(?:GH-\d|[A-Za-z0-9][\w.-]{0,99}(?:/[\w.-]{1,100})?\#\d)"
+_NUMBER = rf"\#{_HIDDEN}\d"
+_NAME = rf"[\w.{_MARKDOWN}-]"
+_NAMED_ISSUE = rf"(?:{_spelled('GH-')}{_HIDDEN}\d|[A-Za-z0-9]{_NAME}{{0,99}}(?:/{_NAME}{{1,100}})?{_NUMBER})"
 _CLOSING = re.compile(
     rf"""
     (?<![A-Za-z0-9]) (?P<word>{_CLOSING_WORD})
-    (?= (?P<glue>[\W_]*) (?: \#\d | (?<![A-Za-z0-9]) (?:{_ISSUE_URL}|{_NAMED_ISSUE}) ) )
+    (?= (?P<glue>[\W_]*) (?: {_NUMBER} | (?<![A-Za-z0-9]) (?:{_ISSUE_URL}|{_NAMED_ISSUE}) ) )
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -167,8 +174,11 @@ def _inert(text: str) -> str:
 def _separated(match: re.Match[str]) -> str:
     """Put a word between a closing keyword and the issue it names."""
     glue = match["glue"]
-    # Without the space, `issue` would itself become part of a reference such as `issue#1`.
-    return f"{match['word']} issue" + ("" if glue and glue[0] not in "_.-" else " ")
+    # Without the space, `issue` would itself become part of a reference such as `issue#1` or `issue/1#1`, also where
+    # Markdown stands between them, which is not shown.
+    shown = glue.lstrip(_MARKDOWN)
+    is_apart = shown[:1].isspace() or shown[:1] in tuple(":;,([")
+    return f"{match['word']} issue" + ("" if is_apart else " ")
 
 
 @dataclass(frozen=True)
@@ -205,12 +215,16 @@ def _without_hidden_info(text: str) -> str:
         match = _FENCE.match(line)
         if match and fence is None:
             language = _LANGUAGE.match(match["info"])
-            word = language[1] if language and language[1].lower() not in _CLOSING_WORDS else ""
+            word = language[1] if language and _is_harmless(language[1]) else ""
             lines.append(match["indent"] + match["ticks"] + word)
         else:
             lines.append(line)
         fence = _fence_after(fence, match)
     return "\n".join(lines)
+
+
+def _is_harmless(language: str) -> bool:
+    return language.lower() not in _CLOSING_WORDS and _inert(language) == language
 
 
 def _open_fence(text: str) -> _Fence | None:
