@@ -10,8 +10,10 @@ from hypothesis import settings
 pytest.register_assert_rewrite("tests.controller", "tests.kube", "tests.support")
 pytest_plugins = ("tests.support.cluster", "tests.support.processnode")
 
-# The time that an example takes depends on the machine, so it decides nothing.
-settings.register_profile("codecourier", deadline=None, print_blob=True)
+# The time that an example takes depends on the machine, so it decides nothing. A change is judged by the same examples
+# as the one before it; every night looks for new ones (`--hypothesis-profile=new-examples`).
+settings.register_profile("codecourier", deadline=None, derandomize=True)
+settings.register_profile("new-examples", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("codecourier")
 
 
