@@ -61,6 +61,15 @@ def test_services_past_the_eighth_are_other(tmp_path: Path) -> None:
     assert services["other"] == 5
 
 
+def test_a_cost_that_is_a_long_text_takes_no_memory(tmp_path: Path) -> None:
+    costs = ("1" * 1_000_000, [1] * 100)
+    lines = [json.dumps({"service": "model", "kind": "tokens", "costUsd": cost}) for cost in costs]
+    (tmp_path / "usage.jsonl").write_text("\n".join(lines))
+    details = _read(tmp_path)
+    assert details.usage == ()
+    assert details.notes == ("2 line(s) of the report usage.jsonl are not usage as documented and were left out.",)
+
+
 def test_learnings_are_bounded(tmp_path: Path) -> None:
     lines = [json.dumps({"text": "\u00e9" * 2000}) for _ in range(7)]
     (tmp_path / "learnings.jsonl").write_text("\n".join(lines))

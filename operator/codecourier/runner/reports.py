@@ -145,12 +145,13 @@ def _read_usage(data: bytes, notes: list[str]) -> tuple[UsageItem, ...]:
 def _parse_usage(value: dict[str, Any]) -> UsageItem | None:
     """Accept ``{"service", "kind", "unit", "quantity"}`` and ``costMicroUSD`` or ``costUsd``."""
     try:
-        cost = value.get("costMicroUSD", 0)
+        cost, scale = value.get("costMicroUSD", 0), 1
         if "costUsd" in value:
-            cost = round(value["costUsd"] * 1_000_000)
+            cost, scale = value["costUsd"], 1_000_000
         numbers = {"quantity": value.get("quantity", 0), "cost_micro_usd": cost}
         if any(type(number) not in {int, float} for number in numbers.values()):
             return None
+        numbers["cost_micro_usd"] *= scale
         rounded = {name: round(number) for name, number in numbers.items()}
         return UsageItem(value["service"], value["kind"], value.get("unit", "count"), **rounded)
     except (TaskError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
