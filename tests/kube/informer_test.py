@@ -96,6 +96,39 @@ class Odd(SimulatedKube):
 
 
 @virtual
+async def test_what_a_late_watch_has_not_told_is_known_at_once_when_it_is_asked_for() -> None:
+    world = World()
+    await world.create("changed")
+    await world.create("gone")
+    await world.informer.synced.wait()
+    world.network.slow_seconds = 50.0
+    await world.label("changed", side="left")
+    await world.delete("gone")
+    await world.create("new")
+    await pass_time(1.0)
+    assert {item["metadata"]["name"] for item in world.cache} == {"changed", "gone"}
+    await world.informer.freshen()
+    world.assert_equal()
+    await pass_time(SETTLED)
+    world.assert_equal()
+    assert len(world.network.times("watch")) == 1, "what comes late does no harm, so the watch may stay"
+
+
+@virtual
+async def test_it_is_asked_for_until_the_server_answers() -> None:
+    world = World()
+    await world.informer.synced.wait()
+    world.network.refuse = lambda call: ServerError(500, "", "broken") if call.verb == "list" else None
+    freshening = asyncio.create_task(world.informer.freshen())
+    await pass_time(20.0)
+    assert not freshening.done()
+    assert 3 <= len(world.network.times("list")) <= 12, "with a pause"
+    world.network.refuse = lambda _: None
+    await pass_time(SETTLED)
+    assert freshening.done()
+
+
+@virtual
 async def test_an_event_that_cannot_be_read_does_not_end_it() -> None:
     made: list[Odd] = []
 

@@ -43,6 +43,9 @@ class Deeds:
             "cut watches": cluster.server.cut_watches,
             "compact": cluster.server.compact,
             "slow events": self._slow_events,
+            "late pods": lambda: self._late(PODS),
+            "late runs": lambda: self._late(RUNS),
+            "hand over": self._hand_over,
             "partition leader": self._partition,
             "restart operator": cluster.restart_some,
             "pause collector": self._pause_collector,
@@ -131,6 +134,17 @@ class Deeds:
         for network in networks:
             network.slow[resource] = 1 + self._random.random() * 15
         self._later(_HOLD_SECONDS, lambda: [network.slow.pop(resource, None) for network in networks])
+
+    def _late(self, resource: Resource) -> None:
+        """Let who does not lead hear of a kind much later, as by a link that is dead without a word."""
+        for operator in self._cluster.operators:
+            if not operator.is_leading:
+                operator.network.slow[resource] = _HOLD_SECONDS
+
+    def _hand_over(self) -> None:
+        for operator in self._cluster.operators:
+            if operator.is_leading:
+                operator.stop()
 
     def _partition(self) -> None:
         leader = next((operator for operator in self._cluster.operators if operator.is_leading), None)

@@ -179,7 +179,7 @@ REHEARSED = (
     _rehearsed(2, (40.0, "raise attempt of run"), hangs=(1,)),
     _rehearsed(2, (40.0, "raise attempt of run"), fails=(0,), hangs=(1,)),
     _rehearsed(3, (5.0, "cancel run"), (6.0, "cancel run")),
-    _rehearsed(1, (0.2, "partition leader"), (3.0, "delete pod"), pace=0.01),
+    _rehearsed(1, (0.4, "partition leader"), (3.0, "delete pod"), pace=0.01),
     _rehearsed(1, (5.0, "delete run in foreground")),
     _rehearsed(1, (5.0, "delete token")),
 )

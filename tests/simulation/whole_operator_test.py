@@ -85,6 +85,14 @@ def test_a_fault_at_any_write_changes_nothing(fault: Fault, operators: int) -> N
         assert result.agent_starts == expected.agent_starts
 
 
+@pytest.mark.parametrize("late", ["late pods", "late runs"])
+@pytest.mark.parametrize("seconds", [3.0, 5.0, 8.0])
+def test_a_standby_that_has_not_heard_of_everything_changes_nothing(late: str, seconds: float) -> None:
+    deeds = (Deed(0.05, late), Deed(seconds, "hand over"))
+    result = play_and_compare(replace(REFERENCE, operators=2, deeds=deeds))
+    assert result.violation is None, complain(result)
+
+
 def test_a_chain_goes_on_above_a_pull_request_that_is_merged_meanwhile() -> None:
     result = play(replace(REFERENCE, mood="peopled", deeds=(Deed(40.0, "merge pull request"),)))
     assert result.violation is None, complain(result)

@@ -212,10 +212,15 @@ class Operator:
             self._vitals.start(name, work)
 
     async def _work_when_ready(self) -> None:
-        """Let work begin once the caches are complete and this operator leads, and watch over it."""
+        """Let work begin once this operator leads and the caches are as new as that, and watch over it.
+
+        What a standby has heard may be old. From a pod that it has not heard of it would follow that it was deleted,
+        and from an old copy of a Run that its Sandbox belongs to none.
+        """
         for informer in self._informers:
             await informer.synced.wait()
         await self._elector.leading.wait()
+        await asyncio.gather(*(informer.freshen() for informer in self._informers))
         self._metrics.leading.set(1)
         _LOGGER.info("leading, with all caches complete")
         self._queue.release()

@@ -126,13 +126,34 @@ class Informer:
                 # An answer that breaks our expectations must not end the cache's only source of truth either.
                 await self._recover(error)
 
+    async def freshen(self) -> None:
+        """Take the whole list once more, beside the watch, and try until that works.
+
+        For who must not decide from what is old: a watch that is late, or dead without a word, looks like one of a kind
+        in which nothing happens.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._load()
+            except Exception as error:  # noqa: BLE001
+                # As in `run`: whatever the answer was, the next one may be right.
+                failures += 1
+                self._tell(error)
+                await asyncio.sleep(self._delay(error, failures))
+            else:
+                return
+
     async def _list(self) -> None:
+        self._version = await self._load()
+        self.synced.set()
+
+    async def _load(self) -> str:
         result = await self._api.list(self._resource, self._namespace, label_selector=self._label_selector)
         self.cache.replace_all(result.items, result.resource_version)
-        self._version = result.resource_version
         if self._observer is not None:
             self._observer.listed(self._resource, len(result.items))
-        self.synced.set()
+        return result.resource_version
 
     async def _watch(self, version: str) -> None:
         loop = asyncio.get_running_loop()
@@ -166,20 +187,23 @@ class Informer:
 
     async def _recover(self, error: Exception) -> None:
         self._failures += 1
-        if self._observer is not None:
-            self._observer.failed(self._resource, error)
         if not isinstance(error, Unanswered | TooManyRequests):
             self._version = None
+        self._tell(error)
+        await asyncio.sleep(self._delay(error, self._failures))
+
+    def _tell(self, error: Exception) -> None:
+        if self._observer is not None:
+            self._observer.failed(self._resource, error)
         level = logging.INFO if isinstance(error, Gone | Unanswered) else logging.WARNING
         unexpected = None if isinstance(error, KubeError) else error
         _LOGGER.log(level, "list or watch of %s failed: %s", self._resource.plural, error, exc_info=unexpected)
-        await asyncio.sleep(self._delay(error))
 
-    def _delay(self, error: Exception) -> float:
-        if isinstance(error, Gone) and self._failures == 1:
+    def _delay(self, error: Exception, failures: int) -> float:
+        if isinstance(error, Gone) and failures == 1:
             return 0.0
         timing = self._timing
         # 2.0**32 is above any bound; an exponent without bound would overflow.
-        full = min(timing.max_retry_seconds, timing.first_retry_seconds * 2.0 ** min(self._failures - 1, 32))
+        full = min(timing.max_retry_seconds, timing.first_retry_seconds * 2.0 ** min(failures - 1, 32))
         least = getattr(error, "retry_after", None) or 0.0
         return max(least, full * (1 - self._random.random() / 2))
