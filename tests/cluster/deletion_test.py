@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-import pytest_asyncio
 
 from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES
 from codecourier.kube.api import NAMESPACES, PODS, Json, Propagation
-from codecourier.local.cluster import LocalCluster
-from codecourier.local.operator_process import OperatorProcess
 from codecourier.local.processnode.container import Container
 from tests.support.main_job import wait_for
 from tests.support.team import CHANGE, HELD, Team, reason
@@ -22,16 +18,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio
 WAYS: tuple[Propagation, ...] = ("Background", "Foreground")
 
 CASES = Together()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played(
-    cluster: LocalCluster, operator: OperatorProcess, request: pytest.FixtureRequest
-) -> AsyncIterator[Played]:
-    """Play the cases."""
-    assert operator.is_running
-    async with CASES.playing(cluster, request) as tasks:
-        yield tasks
 
 
 async def begun_chain(team: Team) -> tuple[Json, str]:
