@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,19 @@ async def test_only_the_object_that_was_meant_is_deleted() -> None:
     with pytest.raises(Conflict):
         await carry_out(desk, deletes=(Delete("Pod", NAMESPACE, "fix-1", old["metadata"]["uid"]),))
     assert desk.has(PODS, "fix-1")
+
+
+@virtual
+async def test_what_has_changed_since_is_not_deleted_where_that_matters() -> None:
+    desk = desk_with_run()
+    old = desk.make_pod("fix-1", labels={LABEL_MANAGED: "true"})["metadata"]
+    desk.server.edit(PODS, NAMESPACE, "fix-1", lambda pod: pod.setdefault("status", {}).update(phase="Running"))
+    delete = Delete("Pod", NAMESPACE, "fix-1", old["uid"], old["resourceVersion"])
+    with pytest.raises(Conflict):
+        await carry_out(desk, deletes=(delete,))
+    assert desk.has(PODS, "fix-1")
+    await carry_out(desk, deletes=(replace(delete, resource_version=None),))
+    assert not desk.has(PODS, "fix-1")
 
 
 @virtual

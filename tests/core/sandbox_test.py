@@ -364,3 +364,9 @@ def test_a_deleted_sandbox_goes_once_its_run_has_its_end() -> None:
     recorded = run.updated(status=run.status.updated(tries=(closed,)))
     assert plan_sandbox(replace(known, sandbox=sandbox, run=recorded), NOW).release_finalizer
     assert plan_sandbox(replace(known, sandbox=sandbox, run=None), NOW).release_finalizer
+
+
+def test_a_pod_that_did_not_start_in_time_is_deleted_only_as_it_was_seen() -> None:
+    waiting = pod(waiting_for="Unschedulable: no node yet.", node="", resource_version="7")
+    (delete,) = plan_sandbox(world(secret=SECRET, pod=waiting), NOW + timedelta(hours=1)).deletes
+    assert delete == Delete("Pod", "shop", "pod", "uid-pod", resource_version="7")

@@ -139,7 +139,9 @@ class Executor:
                 await self._release_pod(intent)
                 return
             resource = _DELETED[intent.kind]
-            left = await self.api.delete(resource, intent.namespace, intent.name, uid=intent.uid)
+            left = await self.api.delete(
+                resource, intent.namespace, intent.name, uid=intent.uid, resource_version=intent.resource_version
+            )
             cache = self.store.cache(resource)
             if left is None:
                 cache.note_delete(intent.namespace, intent.name, intent.uid)

@@ -61,6 +61,8 @@ class Delete:
     namespace: str
     name: str
     uid: str
+    resource_version: str | None = None
+    """The version that the deletion was decided from, where a later one may decide otherwise; None: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ class PodView:
     waiting_for: str
     """Why it has not started yet, in Kubernetes' own words; empty when nothing is said."""
 
+    resource_version: str = ""
+    """Which of its versions this is."""
+
     @property
     def is_ended(self) -> bool:
         """Whether no process of it runs: the kubelet says so, or it can never come to a node."""
@@ -93,6 +96,7 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
         has_finalizer=FINALIZER in metadata.get("finalizers", []),
         containers=containers,
         waiting_for=_waiting_for(status, containers),
+        resource_version=metadata["resourceVersion"],
     )
 
 

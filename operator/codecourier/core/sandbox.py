@@ -211,7 +211,8 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
     if pod.start_time is None:
         if _start_timeout(world, pod, now) is not None:
-            delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
+            # It may have started meanwhile, where the watch is late or the clock has jumped.
+            delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid, pod.resource_version)
             return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
         if not pod.waiting_for and now < pod.creation_time + USUAL_START:
             return Plan(look_again=pod.creation_time + USUAL_START)
