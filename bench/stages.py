@@ -14,7 +14,20 @@ from typing import Any
 
 import yaml
 
-from codecourier import task as wire
+from codecourier.task import (
+    CONTAINER_AGENT,
+    CONTAINER_CHECKOUT,
+    CONTAINER_COLLECT,
+    CONTAINER_PUBLISH,
+    CONTAINER_VERIFY,
+    Details,
+    Publication,
+    PublishResult,
+    StepReport,
+    StepState,
+    UsageItem,
+    frame_details,
+)
 
 __all__ = ["DETAILS", "Behaviour", "build_configuration", "build_log", "build_messages"]
 
@@ -30,10 +43,10 @@ _OPTIONS = {
 """kwok's own, whose defaults do not count beside a configuration file; but 32 pods at once instead of 4, which would
 themselves be what is measured."""
 
-DETAILS = wire.Details(
+DETAILS = Details(
     summary="Benchmark the operator\n\nNothing was really done: kwok plays this pod.",
-    usage=(wire.UsageItem("scripted", "Tokens", "Token", 1200, 3600),),
-    steps=(wire.StepReport(wire.CONTAINER_AGENT, wire.StepState.SUCCEEDED, "Succeeded", exit_code=0),),
+    usage=(UsageItem("scripted", "Tokens", "Token", 1200, 3600),),
+    steps=(StepReport(CONTAINER_AGENT, StepState.SUCCEEDED, "Succeeded", exit_code=0),),
 )
 """What publish prints beside its message; the operator reads it from the log."""
 
@@ -72,31 +85,31 @@ def build_messages(pushed_commit: str | None) -> dict[str, str]:
     pushed_commit
         What publish says that it has pushed; None for nothing to change.
     """
-    succeeded = wire.StepState.SUCCEEDED
+    succeeded = StepState.SUCCEEDED
     reports = (
-        wire.StepReport(wire.CONTAINER_CHECKOUT, succeeded, "CheckedOut", "The work starts from the base commit."),
-        wire.StepReport(wire.CONTAINER_AGENT, succeeded, "Succeeded", "The agent succeeded.", exit_code=0),
-        wire.StepReport(wire.CONTAINER_VERIFY, succeeded, "Succeeded", "Every check passed.", exit_code=0),
-        wire.StepReport(wire.CONTAINER_COLLECT, succeeded, "Collected", "1 path(s) changed."),
+        StepReport(CONTAINER_CHECKOUT, succeeded, "CheckedOut", "The work starts from the base commit."),
+        StepReport(CONTAINER_AGENT, succeeded, "Succeeded", "The agent succeeded.", exit_code=0),
+        StepReport(CONTAINER_VERIFY, succeeded, "Succeeded", "Every check passed.", exit_code=0),
+        StepReport(CONTAINER_COLLECT, succeeded, "Collected", "1 path(s) changed."),
     )
     messages = {report.step: report.to_json() for report in reports}
-    return messages | {wire.CONTAINER_PUBLISH: _publish_message(pushed_commit)}
+    return messages | {CONTAINER_PUBLISH: _publish_message(pushed_commit)}
 
 
 def _publish_message(commit: str | None) -> str:
-    digest = wire.frame_details(DETAILS)[1]
-    agent = {"agent_state": wire.StepState.SUCCEEDED, "agent_reason": "Succeeded", "agent_exit_code": 0}
+    digest = frame_details(DETAILS)[1]
+    agent = {"agent_state": StepState.SUCCEEDED, "agent_reason": "Succeeded", "agent_exit_code": 0}
     if commit is None:
-        result = wire.PublishResult(
-            wire.Publication.NO_CHANGE,
+        result = PublishResult(
+            Publication.NO_CHANGE,
             "NoChange",
             "The agent changed nothing.",
             details_digest=digest,
             **agent,  # type: ignore[arg-type]
         )
     else:
-        result = wire.PublishResult(
-            wire.Publication.PUSHED,
+        result = PublishResult(
+            Publication.PUSHED,
             "Pushed",
             commit=commit,
             title="Benchmark the operator",
@@ -110,7 +123,7 @@ def _publish_message(commit: str | None) -> str:
 
 def build_log() -> str:
     """Return the log of publish, in the form in which container runtimes keep logs."""
-    return f"2026-01-01T00:00:00.000000000Z stdout F {wire.frame_details(DETAILS)[0]}\n"
+    return f"2026-01-01T00:00:00.000000000Z stdout F {frame_details(DETAILS)[0]}\n"
 
 
 def build_configuration(
@@ -139,7 +152,7 @@ def build_configuration(
             "apiVersion": "kwok.x-k8s.io/v1alpha1",
             "kind": "ClusterLogs",
             "metadata": {"name": "publish"},
-            "spec": {"logs": [{"containers": [wire.CONTAINER_PUBLISH], "logsFile": log_path}]},
+            "spec": {"logs": [{"containers": [CONTAINER_PUBLISH], "logsFile": log_path}]},
         },
         *(_document(stage, namespaces) for stage in _stages(pushed_commit) if _chosen(stage, namespaces)),
     ]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from bench.stages import DETAILS, Behaviour, build_configuration, build_log, build_messages
-from codecourier import task as wire
+from codecourier.task import CONTAINER_PUBLISH, Publication, PublishResult, StepReport, StepState, parse_details
 
 COMMIT = "a" * 40
 NODE_STAGES = "kind: Stage\nmetadata:\n  name: node-initialize\n"
@@ -26,23 +26,23 @@ def namespaces_of(stage: dict[str, Any]) -> list[str]:
 
 def test_each_step_leaves_a_message_that_the_operator_can_read() -> None:
     messages = build_messages(COMMIT)
-    publish = wire.PublishResult.from_json(messages.pop(wire.CONTAINER_PUBLISH))
-    reports = {name: wire.StepReport.from_json(message) for name, message in messages.items()}
+    publish = PublishResult.from_json(messages.pop(CONTAINER_PUBLISH))
+    reports = {name: StepReport.from_json(message) for name, message in messages.items()}
     assert set(reports) == {"checkout", "agent", "verify", "collect"}
     assert all(name == report.step for name, report in reports.items())
-    assert all(report.state is wire.StepState.SUCCEEDED for report in reports.values())
-    assert (publish.state, publish.commit) == (wire.Publication.PUSHED, COMMIT)
+    assert all(report.state is StepState.SUCCEEDED for report in reports.values())
+    assert (publish.state, publish.commit) == (Publication.PUSHED, COMMIT)
 
 
 def test_nothing_to_change_names_no_commit() -> None:
-    publish = wire.PublishResult.from_json(build_messages(None)[wire.CONTAINER_PUBLISH])
-    assert (publish.state, publish.commit) == (wire.Publication.NO_CHANGE, None)
+    publish = PublishResult.from_json(build_messages(None)[CONTAINER_PUBLISH])
+    assert (publish.state, publish.commit) == (Publication.NO_CHANGE, None)
 
 
 def test_the_log_has_the_details_that_publish_names() -> None:
-    publish = wire.PublishResult.from_json(build_messages(None)[wire.CONTAINER_PUBLISH])
+    publish = PublishResult.from_json(build_messages(None)[CONTAINER_PUBLISH])
     assert publish.details_digest is not None
-    assert wire.parse_details(build_log(), publish.details_digest) == DETAILS
+    assert parse_details(build_log(), publish.details_digest) == DETAILS
 
 
 def test_pods_of_each_namespace_go_as_it_says() -> None:

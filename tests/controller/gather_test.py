@@ -21,7 +21,7 @@ from codecourier.core.naming import (
 )
 from codecourier.core.pods import PodSettings
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, Resource
-from codecourier.resources.meta import Resource as Model
+from codecourier.resources.meta import CustomResource
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.sprint_chain import SprintChain
@@ -208,7 +208,7 @@ async def test_a_workflow_is_its_whole_world() -> None:
     assert gather_workflow(desk.store, workflow, {}).workflow is workflow
 
 
-def caching(*objects: tuple[Resource, Model]) -> Store:
+def caching(*objects: tuple[Resource, CustomResource]) -> Store:
     """Return caches that hold these objects."""
     store = Store()
     for version, (resource, model) in enumerate(objects, start=1):

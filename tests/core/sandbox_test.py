@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from codecourier import task as wire
 from codecourier.core.facts import AgentSecretsFact, Problem
 from codecourier.core.intents import CreatePod, Delete, MintTokens, Plan, ReleasePod, RevokeTokens
 from codecourier.core.pod_view import ContainerView, PodView
@@ -21,6 +20,7 @@ from codecourier.core.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
 from codecourier.resources.workflow import SecretKeyReference, SecretVariable
+from codecourier.task import Publication, PublishResult, StepReport, StepState
 from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
 
 SECRET = TokenSecret("fix-1-token", "1", NOW + timedelta(hours=1))
@@ -46,14 +46,14 @@ def world(**changes: Any) -> SandboxWorld:
     return replace(known, **changes)
 
 
-def step(name: str, state: wire.StepState = wire.StepState.SUCCEEDED, reason: str = "Completed") -> ContainerView:
+def step(name: str, state: StepState = StepState.SUCCEEDED, reason: str = "Completed") -> ContainerView:
     """Return the end of one of the steps before publish."""
-    return ContainerView(name, NOW, NOW, 0, "Completed", wire.StepReport(name, state, reason).to_json())
+    return ContainerView(name, NOW, NOW, 0, "Completed", StepReport(name, state, reason).to_json())
 
 
-def publish(state: wire.Publication, **changes: Any) -> ContainerView:
+def publish(state: Publication, **changes: Any) -> ContainerView:
     """Return the end of publish."""
-    message = wire.PublishResult(**{"state": state, "reason": state.value, **changes}).to_json()
+    message = PublishResult(**{"state": state, "reason": state.value, **changes}).to_json()
     return ContainerView("publish", NOW, NOW, 0, "Completed", message)
 
 
@@ -152,7 +152,7 @@ def test_that_a_pod_waits_is_said_when_it_takes_long_or_somebody_tells_why() -> 
 
 
 def test_a_pod_that_ended_before_anybody_looked_is_written_once() -> None:
-    over = pod(*DONE, publish(wire.Publication.NO_CHANGE), phase="Succeeded")
+    over = pod(*DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
     status = status_of(plan_sandbox(world(pod=over), NOW))
     assert (status.phase, status.start_time, status.pod_uid) == (SandboxPhase.COMPLETED, NOW, "uid-pod")
 
@@ -188,7 +188,7 @@ def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
 
 
 def test_an_end_is_told_only_after_the_tokens_are_gone() -> None:
-    over = pod(*DONE, publish(wire.Publication.PUSHED, commit=HEAD), phase="Succeeded")
+    over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD), phase="Succeeded")
     assert [type(e) for e in plan_sandbox(world(secret=SECRET, pod=over), NOW).effects] == [RevokeTokens]
     assert plan_sandbox(world(secret=SECRET, pod=over), NOW).status is None
     status = status_of(plan_sandbox(world(pod=over), NOW))
@@ -205,7 +205,7 @@ STUCK = {REVOKE: Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", since=NOW)
 
 
 def test_an_unanswered_revocation_holds_up_the_end_for_a_bounded_time() -> None:
-    over = pod(*DONE, publish(wire.Publication.NO_CHANGE), phase="Succeeded")
+    over = pod(*DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
     stuck = world(secret=SECRET, pod=over, facts=STUCK)
     soon = plan_sandbox(stuck, NOW + REVOCATION_LIMIT / 2)
     assert (soon.status, soon.effects, soon.look_again) == (None, (REVOKE,), NOW + REVOCATION_LIMIT)
@@ -234,24 +234,24 @@ def test_a_deleted_sandbox_leaves_tokens_behind_that_nobody_could_revoke() -> No
 @pytest.mark.parametrize(
     ("containers", "changes", "reason"),
     [
-        ((step("checkout", wire.StepState.FAILED, "ForgeUnavailable"),), {}, Reason.FORGE_UNAVAILABLE),
-        ((step("checkout", wire.StepState.FAILED, "LfsNotSupported"),), {}, Reason.STEP_FAILED),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "AgentFailed"), DONE[2]), {}, Reason.AGENT_FAILED),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "AgentTimeout"), DONE[2]), {}, Reason.AGENT_TIMEOUT),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "ProviderLimit"), DONE[2]), {}, Reason.PROVIDER_LIMIT),
-        ((DONE[0], step("agent"), step("verify", wire.StepState.FAILED, "VerifyFailed")), {}, Reason.VERIFY_FAILED),
+        ((step("checkout", StepState.FAILED, "ForgeUnavailable"),), {}, Reason.FORGE_UNAVAILABLE),
+        ((step("checkout", StepState.FAILED, "LfsNotSupported"),), {}, Reason.STEP_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "AgentFailed"), DONE[2]), {}, Reason.AGENT_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "AgentTimeout"), DONE[2]), {}, Reason.AGENT_TIMEOUT),
+        ((DONE[0], step("agent", StepState.FAILED, "ProviderLimit"), DONE[2]), {}, Reason.PROVIDER_LIMIT),
+        ((DONE[0], step("agent"), step("verify", StepState.FAILED, "VerifyFailed")), {}, Reason.VERIFY_FAILED),
         ((DONE[0], ContainerView("agent", NOW, NOW, 137, "OOMKilled")), {}, Reason.OUT_OF_MEMORY),
         ((DONE[0], ContainerView("agent", NOW, NOW, 137, "Error")), {}, Reason.REPORT_LOST),
         ((), {"reason": "DeadlineExceeded"}, Reason.DEADLINE_EXCEEDED),
         ((), {"reason": "Evicted", "message": "The node was low on memory."}, Reason.POD_EVICTED),
         ((), {"reason": "Evicted", "message": "Usage of EmptyDir exceeds the limit."}, Reason.DISK_LIMIT),
         ((), {"deletion_time": NOW}, Reason.POD_DELETED),
-        ((step("checkout", wire.StepState.FAILED, "Terminated"),), {"deletion_time": NOW}, Reason.POD_DELETED),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "Terminated")), {"reason": "NodeShutdown"}, Reason.POD_EVICTED),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "Terminated")), {}, Reason.AGENT_FAILED),
-        ((DONE[0], step("agent", wire.StepState.FAILED, "AgentFailed")), {"deletion_time": NOW}, Reason.AGENT_FAILED),
-        ((*DONE, publish(wire.Publication.FAILED, reason="Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((step("checkout", StepState.FAILED, "Terminated"),), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {"reason": "NodeShutdown"}, Reason.POD_EVICTED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {}, Reason.AGENT_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "AgentFailed")), {"deletion_time": NOW}, Reason.AGENT_FAILED),
+        ((*DONE, publish(Publication.FAILED, reason="Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
     ],
 )
 def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(
@@ -265,7 +265,7 @@ def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(
 def test_an_agent_cannot_keep_its_sandbox_from_ending_by_what_it_reports() -> None:
     forged = json.dumps({"step": "agent", "state": "Failed", "reason": "AgentFailed", "message": "\ud800"})
     agent = ContainerView("agent", NOW, NOW, 0, "Completed", forged)
-    ended = pod(DONE[0], agent, DONE[2], publish(wire.Publication.NO_CHANGE), phase="Succeeded")
+    ended = pod(DONE[0], agent, DONE[2], publish(Publication.NO_CHANGE), phase="Succeeded")
     status = status_of(plan_sandbox(world(pod=ended), NOW))
     assert (status.phase, status.reason) == (SandboxPhase.FAILED, Reason.REPORT_LOST)
 
@@ -273,9 +273,9 @@ def test_an_agent_cannot_keep_its_sandbox_from_ending_by_what_it_reports() -> No
 def test_the_work_of_a_failed_agent_is_known() -> None:
     over = pod(
         DONE[0],
-        step("agent", wire.StepState.FAILED, "AgentFailed"),
+        step("agent", StepState.FAILED, "AgentFailed"),
         DONE[2],
-        publish(wire.Publication.PUSHED, commit=HEAD),
+        publish(Publication.PUSHED, commit=HEAD),
         phase="Succeeded",
     )
     status = status_of(plan_sandbox(world(pod=over), NOW))
@@ -284,7 +284,7 @@ def test_the_work_of_a_failed_agent_is_known() -> None:
 
 
 def test_a_lost_log_costs_the_details_and_not_the_outcome() -> None:
-    over = pod(*DONE, publish(wire.Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
+    over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
     (ask,) = plan_sandbox(world(pod=over), NOW).asks
     status = status_of(plan_sandbox(world(pod=over, facts={ask: Problem(Reason.REPORT_LOST, "gone")}), NOW))
     assert status.phase is SandboxPhase.COMPLETED
@@ -344,8 +344,8 @@ def test_what_arrives_after_the_end_is_taken_away() -> None:
 
 
 def test_work_that_was_lost_with_a_failed_agent_is_told() -> None:
-    agent = step("agent", wire.StepState.FAILED, "AgentFailed")
-    lost = publish(wire.Publication.FAILED, reason="ForgeUnavailable", message="No answer.")
+    agent = step("agent", StepState.FAILED, "AgentFailed")
+    lost = publish(Publication.FAILED, reason="ForgeUnavailable", message="No answer.")
     over = pod(DONE[0], agent, DONE[2], lost, phase="Failed")
     status = status_of(plan_sandbox(world(pod=over), NOW))
     assert status.reason == Reason.AGENT_FAILED

@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from codecourier.resources.crd import build_crd, build_files, main
-from codecourier.resources.meta import Immutable, KindInfo, ListMap, Model, PrinterColumn, Resource, Rule
+from codecourier.resources.meta import CustomResource, Immutable, KindInfo, ListMap, Model, PrinterColumn, Rule
 from codecourier.resources.registry import KINDS
 from codecourier.resources.schema import SchemaError, structural_schema
 
@@ -36,7 +36,7 @@ def test_check_tells_what_differs_and_what_to_do(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.info.kind)
-def test_every_kind_has_what_kubectl_shows(kind: type[Resource]) -> None:
+def test_every_kind_has_what_kubectl_shows(kind: type[CustomResource]) -> None:
     spec = build_crd(kind)["spec"]
     version = spec["versions"][0]
     assert spec["names"]["categories"] == ["codecourier"]
@@ -55,7 +55,7 @@ class Inner(Model):
     """A name."""
 
 
-def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A field.") -> type[Resource]:
+def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A field.") -> type[CustomResource]:
     """Make a kind whose spec has one field of this type."""
     field = Field(default, description=docstring) if default is not ... else Field(description=docstring)
     spec = type("OddSpec", (Model,), {"__doc__": "Odd.", "__annotations__": {"odd": annotation}, "odd": field})
@@ -64,7 +64,7 @@ def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A fi
         "__annotations__": {"info": ClassVar[KindInfo], "spec": spec},
         "info": KindInfo("Odd", "odds", columns=(PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),)),
     }
-    return type("Odd", (Resource,), body)
+    return type("Odd", (CustomResource,), body)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A fi
         ),
     ],
 )
-def test_a_model_that_leaves_a_hole_is_refused(kind: type[Resource], says: str) -> None:
+def test_a_model_that_leaves_a_hole_is_refused(kind: type[CustomResource], says: str) -> None:
     with pytest.raises(SchemaError, match=says):
         structural_schema(kind)
 

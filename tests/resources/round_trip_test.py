@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codecourier.resources.meta import Resource
+from codecourier.resources.meta import CustomResource
 from codecourier.resources.registry import KINDS
 from codecourier.resources.run import Run
 from tests.resources.api import Answer, Api, connect, resources_path
@@ -35,7 +35,7 @@ async def namespace(api: Api) -> AsyncIterator[str]:
         yield name
 
 
-async def stored(api: Api, path: str, wanted: Resource) -> Answer:
+async def stored(api: Api, path: str, wanted: CustomResource) -> Answer:
     """Create an object, write its status, read it and delete it."""
     answer = await api.ask("POST", path, wanted.to_json())
     assert answer.code == 201, answer.body
@@ -53,7 +53,7 @@ async def stored(api: Api, path: str, wanted: Resource) -> Answer:
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 async def test_model_to_api_server_to_model(
-    api: Api, namespace: str, kind: type[Resource], data: st.DataObject
+    api: Api, namespace: str, kind: type[CustomResource], data: st.DataObject
 ) -> None:
     crd = CRDS[kind.info.kind]
     name = "default" if kind.info.kind == "Project" else f"trip-{next(NUMBERS)}"
@@ -63,7 +63,7 @@ async def test_model_to_api_server_to_model(
     assert content(found) == content(wanted)
 
 
-def content(resource: Resource) -> dict[str, Any]:
+def content(resource: CustomResource) -> dict[str, Any]:
     """Return what people and the operator wrote, without what the API server adds."""
     return resource.model_dump(exclude={"metadata"})
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from codecourier import task as wire
 from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, WORKFLOWS
 from codecourier.controller.operator import Operator, OperatorParts
@@ -20,6 +19,7 @@ from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Reso
 from codecourier.kube.errors import NotFound
 from codecourier.metrics import Metrics
 from codecourier.resources.meta import API_VERSION
+from codecourier.task import Task
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock
 from tests.simulation.coverage import Coverage
@@ -255,7 +255,7 @@ class SimulatedCluster:
     def _fork(self) -> Random:
         return Random(self.random.getrandbits(64))
 
-    def _script(self, task: wire.Task) -> tuple[Behaviour, PodTrouble | None]:
+    def _script(self, task: Task) -> tuple[Behaviour, PodTrouble | None]:
         slot = task.run.name, 0
         if (index := task.variables.get("CODECOURIER_SPRINT_INDEX")) is not None:
             # chain-0-<hash>-s1-a1

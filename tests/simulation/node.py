@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 
-from codecourier import task as wire
 from codecourier.core.naming import ANNOTATION_TASK
 from codecourier.kube.api import PODS, SECRETS, Json
 from codecourier.kube.errors import ApiError, Conflict, NotFound
+from codecourier.task import CONTAINER_AGENT, CONTAINER_CHECKOUT, CONTAINER_PUBLISH, Task
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.forge import ForgeServer
 from tests.simulation.steps import Behaviour, Ended, PodTrouble, SandboxSteps
@@ -21,7 +21,7 @@ from tests.simulation.store import Change
 
 __all__ = ["AgentStart", "Nodes", "Script"]
 
-_STEP_SECONDS = {wire.CONTAINER_AGENT: 20.0}
+_STEP_SECONDS = {CONTAINER_AGENT: 20.0}
 _DEFAULT_STEP_SECONDS = 3.0
 _LOST_AFTER_SECONDS = 40.0
 _TOLERATED_SECONDS = 60.0
@@ -30,7 +30,7 @@ _REFRESH_SECONDS = 95.0
 
 _KILLED = 137
 
-Script = Callable[[wire.Task], tuple[Behaviour, PodTrouble | None]]
+Script = Callable[[Task], tuple[Behaviour, PodTrouble | None]]
 """How the agent of a try behaves, and what goes wrong in its pod."""
 
 
@@ -76,7 +76,7 @@ class _Pod:
 
     def token_of(self, step: str) -> str:
         """Return the token that a step is given; empty for those that get none."""
-        key = {wire.CONTAINER_CHECKOUT: "read", wire.CONTAINER_PUBLISH: "write"}.get(step)
+        key = {CONTAINER_CHECKOUT: "read", CONTAINER_PUBLISH: "write"}.get(step)
         return base64.b64decode(self.mounted[key]).decode() if key is not None else ""
 
 
@@ -219,7 +219,7 @@ class Nodes:
 
     def _admit(self, change: Change) -> None:
         metadata, spec = change.new.metadata, change.new.obj["spec"]
-        task = wire.Task.from_json(metadata["annotations"][ANNOTATION_TASK])
+        task = Task.from_json(metadata["annotations"][ANNOTATION_TASK])
         behaviour, trouble = self._script(task)
         secret = next(v["secret"]["secretName"] for v in spec["volumes"] if v["name"] == "token-read")
         pod = _Pod(
@@ -249,7 +249,7 @@ class Nodes:
             seconds = _STEP_SECONDS.get(name, _DEFAULT_STEP_SECONDS)
             await asyncio.sleep(seconds * self._pace * (0.2 + self._random.random()))
             ended = pod.steps.run(name, pod.token_of(name))
-            self._server.logs[pod.namespace, pod.name, name] = pod.steps.log if name == wire.CONTAINER_PUBLISH else ""
+            self._server.logs[pod.namespace, pod.name, name] = pod.steps.log if name == CONTAINER_PUBLISH else ""
             self._end(pod, name, ended)
             if ended.exit_code != 0:
                 break
@@ -274,7 +274,7 @@ class Nodes:
     def _begin(self, pod: _Pod, name: str) -> None:
         pod.phase, pod.current = "Running", name
         pod.states[name] = {"running": {"startedAt": self._timestamp()}}
-        if name == wire.CONTAINER_AGENT:
+        if name == CONTAINER_AGENT:
             self._started(pod)
         self._sync(pod)
 
@@ -358,8 +358,8 @@ class Nodes:
                 return
             listed = [{"name": name, "state": pod.states[name]} for name in pod.names if name in pod.states]
             obj["status"] = {"phase": pod.phase, "qosClass": "BestEffort"} | {
-                "initContainerStatuses": [s for s in listed if s["name"] != wire.CONTAINER_PUBLISH],
-                "containerStatuses": [s for s in listed if s["name"] == wire.CONTAINER_PUBLISH],
+                "initContainerStatuses": [s for s in listed if s["name"] != CONTAINER_PUBLISH],
+                "containerStatuses": [s for s in listed if s["name"] == CONTAINER_PUBLISH],
             }
             obj["status"] |= {k: v for k, v in (("reason", pod.reason), ("message", pod.message)) if v}
 

@@ -6,12 +6,26 @@ the log of publish, and the branch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from codecourier import task as wire
 from codecourier.github.errors import CredentialsRefused
+from codecourier.task import (
+    CONTAINER_AGENT,
+    CONTAINER_CHECKOUT,
+    CONTAINER_COLLECT,
+    CONTAINER_PUBLISH,
+    CONTAINER_VERIFY,
+    Details,
+    Publication,
+    PublishResult,
+    StepReport,
+    StepState,
+    Task,
+    UsageItem,
+    frame_details,
+)
 from tests.simulation.forge import CANARY, Commit, ForgeServer
 
 __all__ = ["Behaviour", "Ended", "PodTrouble", "SandboxSteps"]
@@ -72,7 +86,7 @@ class SandboxSteps:
     """
 
     forge: ForgeServer
-    task: wire.Task
+    task: Task
     sandbox: str
     behaviour: Behaviour
     trouble: PodTrouble | None = None
@@ -88,36 +102,33 @@ class SandboxSteps:
 
     def run(self, step: str, token: str) -> Ended:
         """Do a step that may talk to the forge with a token; agent and verify get none."""
-        match step:
-            case wire.CONTAINER_CHECKOUT:
-                return self._checkout(token)
-            case wire.CONTAINER_AGENT:
-                return self._work()
-            case wire.CONTAINER_VERIFY:
-                return self._verify()
-            case wire.CONTAINER_COLLECT:
-                return self._collect()
-            case _:
-                return self._publish(token)
+        steps: dict[str, Callable[[], Ended]] = {
+            CONTAINER_CHECKOUT: lambda: self._checkout(token),
+            CONTAINER_AGENT: self._work,
+            CONTAINER_VERIFY: self._verify,
+            CONTAINER_COLLECT: self._collect,
+            CONTAINER_PUBLISH: lambda: self._publish(token),
+        }
+        return steps[step]()
 
     def _checkout(self, token: str) -> Ended:
         if self.trouble is PodTrouble.CHECKOUT_UNAVAILABLE:
-            return _failed(wire.CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
+            return _failed(CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
         try:
             self.forge.check(token)
         except CredentialsRefused as error:
-            return _failed(wire.CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
+            return _failed(CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
         if self.task.base_commit not in self.forge.commits:
-            return _failed(wire.CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
+            return _failed(CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
         self.tip = self.forge.branches.get(self.task.branch)
         start = self.task.base_commit
         if self.tip is not None and self.tip != start:
             if not self._is_ours(self.tip):
-                return _failed(wire.CONTAINER_CHECKOUT, "BranchTaken", f"{self.task.branch} is not of this run.")
+                return _failed(CONTAINER_CHECKOUT, "BranchTaken", f"{self.task.branch} is not of this run.")
             start = self.tip
         self.start = self.forge.commits[start]
         self.tree = dict(self.start.tree)
-        return _succeeded(wire.CONTAINER_CHECKOUT, "CheckedOut")
+        return _succeeded(CONTAINER_CHECKOUT, "CheckedOut")
 
     def _is_ours(self, sha: str) -> bool:
         commit = self.forge.commits[sha]
@@ -131,7 +142,7 @@ class SandboxSteps:
             case Behaviour.SETUP_FAILS:
                 return self._agent_failed("SetupFailed", "make deps ended with exit code 2.")
             case Behaviour.NOTHING:
-                return _succeeded(wire.CONTAINER_AGENT, "Succeeded")
+                return _succeeded(CONTAINER_AGENT, "Succeeded")
             case Behaviour.PROVIDER_LIMIT:
                 self._write(f"{self.key}-half", "half")
                 return self._agent_failed("ProviderLimit", "The provider asks to wait.", _RETRY_AFTER_SECONDS)
@@ -145,15 +156,15 @@ class SandboxSteps:
             return self._agent_failed("AgentFailed", "The agent ended with exit code 1.")
         if self.behaviour is Behaviour.HANGS:
             return self._agent_failed("AgentTimeout", "The agent was still running.")
-        return _succeeded(wire.CONTAINER_AGENT, "Succeeded")
+        return _succeeded(CONTAINER_AGENT, "Succeeded")
 
     def _write(self, path: str, content: str) -> None:
         self.tree = {**(self.tree or {}), path: content}
 
     def _agent_failed(self, reason: str, message: str, retry_after_seconds: int | None = None) -> Ended:
-        report = wire.StepReport(
-            wire.CONTAINER_AGENT,
-            wire.StepState.FAILED,
+        report = StepReport(
+            CONTAINER_AGENT,
+            StepState.FAILED,
             reason,
             message,
             exit_code=1,
@@ -163,38 +174,36 @@ class SandboxSteps:
 
     def _verify(self) -> Ended:
         if self.behaviour is Behaviour.VERIFY_FAILS:
-            report = wire.StepReport(
-                wire.CONTAINER_VERIFY, wire.StepState.FAILED, "VerifyFailed", "make test ended with exit code 1."
-            )
+            report = StepReport(CONTAINER_VERIFY, StepState.FAILED, "VerifyFailed", "make test ended with exit code 1.")
             return Ended(0, report.to_json())
-        return _succeeded(wire.CONTAINER_VERIFY, "Succeeded")
+        return _succeeded(CONTAINER_VERIFY, "Succeeded")
 
     def _collect(self) -> Ended:
         if self.behaviour is Behaviour.LEAKS:
-            return _failed(wire.CONTAINER_COLLECT, "SecretInOutput", f"{self.key} holds the value of MODEL_KEY.")
-        return _succeeded(wire.CONTAINER_COLLECT, "Collected")
+            return _failed(CONTAINER_COLLECT, "SecretInOutput", f"{self.key} holds the value of MODEL_KEY.")
+        return _succeeded(CONTAINER_COLLECT, "Collected")
 
     def _publish(self, token: str) -> Ended:
-        usage = wire.UsageItem("model", "tokens", "token", 100, 2_500)
-        line, digest = wire.frame_details(wire.Details(summary=f"Change {self.key}\n\nAs asked.", usage=(usage,)))
+        usage = UsageItem("model", "tokens", "token", 100, 2_500)
+        line, digest = frame_details(Details(summary=f"Change {self.key}\n\nAs asked.", usage=(usage,)))
         self.log = "" if self.trouble is PodTrouble.LOG_LOST else f"{line}\n"
         result = replace(self._publication(token), details_digest=digest)
         if self.trouble is PodTrouble.MESSAGE_LOST:
             return Ended(_OUT_OF_MEMORY, "", "Error")
-        is_failed = result.state is wire.Publication.FAILED
+        is_failed = result.state is Publication.FAILED
         return Ended(1, result.to_json(), "Error") if is_failed else Ended(0, result.to_json())
 
-    def _publication(self, token: str) -> wire.PublishResult:
+    def _publication(self, token: str) -> PublishResult:
         start = self.start
         if start is None:
             raise AssertionError("publish runs only after checkout")
         if self.tree != start.tree:
             return self._push(token, start, self.tree or {})
         if start.sha == self.task.base_commit:
-            return wire.PublishResult(wire.Publication.NO_CHANGE, "NoChange")
+            return PublishResult(Publication.NO_CHANGE, "NoChange")
         return _pushed(start.sha, "Continued")
 
-    def _push(self, token: str, start: Commit, tree: Mapping[str, str]) -> wire.PublishResult:
+    def _push(self, token: str, start: Commit, tree: Mapping[str, str]) -> PublishResult:
         if self.trouble is PodTrouble.PUSH_UNAVAILABLE:
             return _unpublished("ForgeUnavailable", "The forge does not answer.")
         commit = self.forge.commit(start.sha, tree, self.task.run.uid, self.task.attempt)
@@ -206,7 +215,7 @@ class SandboxSteps:
             return _unpublished("ForgeUnavailable", "The forge does not answer.")
         return _pushed(commit.sha, "Pushed") if is_done else self._adopt()
 
-    def _adopt(self) -> wire.PublishResult:
+    def _adopt(self) -> PublishResult:
         tip = self.forge.branches.get(self.task.branch)
         if tip is not None and self._is_ours(tip):
             return _pushed(tip, "Adopted")
@@ -214,16 +223,16 @@ class SandboxSteps:
 
 
 def _succeeded(step: str, reason: str) -> Ended:
-    return Ended(0, wire.StepReport(step, wire.StepState.SUCCEEDED, reason).to_json())
+    return Ended(0, StepReport(step, StepState.SUCCEEDED, reason).to_json())
 
 
 def _failed(step: str, reason: str, message: str) -> Ended:
-    return Ended(1, wire.StepReport(step, wire.StepState.FAILED, reason, message).to_json(), "Error")
+    return Ended(1, StepReport(step, StepState.FAILED, reason, message).to_json(), "Error")
 
 
-def _pushed(sha: str, reason: str) -> wire.PublishResult:
-    return wire.PublishResult(wire.Publication.PUSHED, reason, commit=sha, title="Change", files=1, insertions=1)
+def _pushed(sha: str, reason: str) -> PublishResult:
+    return PublishResult(Publication.PUSHED, reason, commit=sha, title="Change", files=1, insertions=1)
 
 
-def _unpublished(reason: str, message: str) -> wire.PublishResult:
-    return wire.PublishResult(wire.Publication.FAILED, reason, message)
+def _unpublished(reason: str, message: str) -> PublishResult:
+    return PublishResult(Publication.FAILED, reason, message)

@@ -18,8 +18,7 @@ from codecourier.core.intents import Create, CreatePod, Delete, Plan, ReleasePod
 from codecourier.core.naming import FINALIZER
 from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
-from codecourier.resources.meta import Resource as Model
-from codecourier.resources.meta import Status
+from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
 
@@ -47,7 +46,7 @@ class Executor:
     recorder: Recorder
     backlog: Backlog
 
-    async def execute(self, key: WorkKey, obj: Json, model: Model, plan: Plan) -> None:
+    async def execute(self, key: WorkKey, obj: Json, model: CustomResource, plan: Plan) -> None:
         """Carry out what a plan wants for an object, given as it was planned from."""
         if plan.add_finalizer:
             await hold(self.api, self.store, key.resource, obj, FINALIZER)
@@ -75,7 +74,7 @@ class Executor:
             if self.backlog.is_due(key, effect):
                 self.backlog.note(key, effect, await self.effects.do(effect))
 
-    async def _claim(self, resource: Resource, obj: Json, model: Model, status: Status | None) -> Json | None:
+    async def _claim(self, resource: Resource, obj: Json, model: CustomResource, status: Status | None) -> Json | None:
         """Write the status if it differs from the present one; return the object as written, or None."""
         if status is None or status == getattr(model, "status", None):
             return None

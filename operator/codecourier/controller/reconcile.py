@@ -23,7 +23,7 @@ from codecourier.core.strays import StrayWorld, plan_stray
 from codecourier.kube.api import SECRETS, Resource
 from codecourier.kube.errors import Conflict
 from codecourier.logs import log_context
-from codecourier.resources.meta import Resource as Model
+from codecourier.resources.meta import CustomResource
 
 __all__ = ["Reconciler"]
 
@@ -135,7 +135,7 @@ class Reconciler:
             self._look_again(key, loop_time)
 
 
-def _attempt(model: Model) -> int | None:
+def _attempt(model: CustomResource) -> int | None:
     """Return the attempt that an object is in; None for kinds that have none."""
     for part in (getattr(model, "status", None), getattr(model, "spec", None)):
         attempt = getattr(part, "attempt", None)

@@ -24,7 +24,7 @@ from codecourier.core.sandbox import plan_sandbox
 from codecourier.core.sprint_chain import plan_sprint_chain
 from codecourier.core.workflow import plan_workflow
 from codecourier.kube.api import Resource
-from codecourier.resources.meta import Resource as Model
+from codecourier.resources.meta import CustomResource
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
@@ -39,7 +39,7 @@ class Reconciled:
     """A kind that is reconciled."""
 
     resource: Resource
-    model: type[Model]
+    model: type[CustomResource]
     gather: Callable[..., Any]
     plan: Callable[[Any, datetime], Plan]
 

@@ -9,11 +9,11 @@ from typing import TypeVar, cast
 from codecourier.controller.kinds import CACHED
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.cache import Cache, ChangeCallback
-from codecourier.resources.meta import Resource as Model
+from codecourier.resources.meta import CustomResource
 
 __all__ = ["Store"]
 
-T = TypeVar("T", bound=Model)
+T = TypeVar("T", bound=CustomResource)
 
 _PARSED = 4096
 """Parsed models that are kept: what is worked on again and again is parsed once for each of its versions."""
@@ -24,7 +24,7 @@ class Store:
 
     def __init__(self) -> None:
         self._caches = {kind.resource: Cache(kind.resource, kind.indexes, kind.trim) for kind in CACHED}
-        self._parsed: OrderedDict[str, tuple[str, Model]] = OrderedDict()
+        self._parsed: OrderedDict[str, tuple[str, CustomResource]] = OrderedDict()
 
     def cache(self, resource: Resource) -> Cache:
         """Return the cache of a kind."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from codecourier.core.facts import Problem
-from codecourier.resources.meta import Resource, Status
+from codecourier.resources.meta import CustomResource, Status
 
 __all__ = [
     "Create",
@@ -34,7 +34,7 @@ __all__ = [
 class Create:
     """Make an object of ours; that it exists already is success if it has the same origin."""
 
-    resource: Resource
+    resource: CustomResource
 
 
 @dataclass(frozen=True)

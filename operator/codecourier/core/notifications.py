@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from codecourier.core.naming import LABEL_RUN_UID, notification_name
-from codecourier.resources.meta import ObjectMeta, Resource
+from codecourier.resources.meta import CustomResource, ObjectMeta
 from codecourier.resources.notification import (
     EntityKind,
     Notification,
@@ -21,7 +21,7 @@ _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def build_notification(
-    about: Resource,
+    about: CustomResource,
     type_: NotificationType,
     discriminator: str,
     *,

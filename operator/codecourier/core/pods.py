@@ -10,11 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codecourier import task as wire
 from codecourier.core.naming import ANNOTATION_TASK, FINALIZER, LABEL_MANAGED, LABEL_RUN_UID, LABEL_SANDBOX_UID
 from codecourier.resources.meta import API_VERSION
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.workflow import WorkflowSpec
+from codecourier.task import (
+    AGENT_UID,
+    CANARY_ENV_PREFIX,
+    CONTAINER_AGENT,
+    CONTAINER_CHECKOUT,
+    CONTAINER_COLLECT,
+    CONTAINER_PUBLISH,
+    CONTAINER_VERIFY,
+    COURIER_UID,
+    LAYOUT,
+    ROOT_ENV,
+    SHARED_GID,
+)
 
 __all__ = ["POD_DEADLINE_MARGIN_SECONDS", "PodSettings", "build_pod", "pod_deadline_seconds"]
 
@@ -24,19 +36,19 @@ POD_DEADLINE_MARGIN_SECONDS = 120
 NODE_TOLERATION_SECONDS = 60
 """Seconds that a pod stays bound to a node that does not answer before Kubernetes deletes it."""
 
-_HOME = f"{wire.LAYOUT.root}/home"
+_HOME = f"{LAYOUT.root}/home"
 _READ_ONLY, _WRITE = True, False
 
 _VOLUME_PATHS = {
-    "task": wire.LAYOUT.task,
-    "control": wire.LAYOUT.control,
-    "courier": wire.LAYOUT.courier,
-    "workspace": wire.LAYOUT.workspace,
-    "reports": wire.LAYOUT.reports,
-    "outbox": wire.LAYOUT.outbox,
-    "token-read": wire.LAYOUT.token,
-    "token-write": wire.LAYOUT.token,
-    "ca": wire.LAYOUT.ca,
+    "task": LAYOUT.task,
+    "control": LAYOUT.control,
+    "courier": LAYOUT.courier,
+    "workspace": LAYOUT.workspace,
+    "reports": LAYOUT.reports,
+    "outbox": LAYOUT.outbox,
+    "token-read": LAYOUT.token,
+    "token-write": LAYOUT.token,
+    "ca": LAYOUT.ca,
     "home": _HOME,
     "tmp-courier": "/tmp",  # noqa: S108  a mount of the pod's own
     "tmp-agent": "/tmp",  # noqa: S108  a mount of the pod's own
@@ -44,7 +56,7 @@ _VOLUME_PATHS = {
 }
 
 _MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
-    wire.CONTAINER_CHECKOUT: (
+    CONTAINER_CHECKOUT: (
         ("task", _READ_ONLY),
         ("token-read", _READ_ONLY),
         ("ca", _READ_ONLY),
@@ -53,21 +65,21 @@ _MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
         ("control", _WRITE),
         ("tmp-courier", _WRITE),
     ),
-    wire.CONTAINER_AGENT: (
+    CONTAINER_AGENT: (
         ("workspace", _WRITE),
         ("reports", _WRITE),
         ("control", _READ_ONLY),
         ("home", _WRITE),
         ("tmp-agent", _WRITE),
     ),
-    wire.CONTAINER_VERIFY: (
+    CONTAINER_VERIFY: (
         ("workspace", _WRITE),
         ("reports", _WRITE),
         ("control", _READ_ONLY),
         ("home", _WRITE),
         ("tmp-agent", _WRITE),
     ),
-    wire.CONTAINER_COLLECT: (
+    CONTAINER_COLLECT: (
         ("task", _READ_ONLY),
         ("workspace", _READ_ONLY),
         ("reports", _READ_ONLY),
@@ -75,7 +87,7 @@ _MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
         ("outbox", _WRITE),
         ("tmp-collect", _WRITE),
     ),
-    wire.CONTAINER_PUBLISH: (
+    CONTAINER_PUBLISH: (
         ("task", _READ_ONLY),
         ("token-write", _READ_ONLY),
         ("ca", _READ_ONLY),
@@ -143,9 +155,9 @@ def build_pod(
 
 
 def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -> dict[str, Any]:
-    init = [_courier(wire.CONTAINER_CHECKOUT, settings), _agent(wire.CONTAINER_AGENT, workflow)]
+    init = [_courier(CONTAINER_CHECKOUT, settings), _agent(CONTAINER_AGENT, workflow)]
     if workflow.verify:
-        init.append(_agent(wire.CONTAINER_VERIFY, workflow))
+        init.append(_agent(CONTAINER_VERIFY, workflow))
     init.append(_collect(workflow, settings))
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -156,7 +168,7 @@ def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -
         "terminationGracePeriodSeconds": workflow.agent.grace_period_seconds,
         "securityContext": {
             "runAsNonRoot": True,
-            "fsGroup": wire.SHARED_GID,
+            "fsGroup": SHARED_GID,
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
@@ -170,7 +182,7 @@ def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -
             for taint in ("not-ready", "unreachable")
         ],
         "initContainers": init,
-        "containers": [_courier(wire.CONTAINER_PUBLISH, settings)],
+        "containers": [_courier(CONTAINER_PUBLISH, settings)],
         "volumes": _volumes(workflow, secret_name, settings),
     }
     if workflow.runtime_class_name is not None:
@@ -183,12 +195,12 @@ def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: b
         "name": name,
         "image": image,
         "command": command,
-        "env": [{"name": wire.ROOT_ENV, "value": wire.LAYOUT.root}],
-        "terminationMessagePath": wire.LAYOUT.termination_log,
+        "env": [{"name": ROOT_ENV, "value": LAYOUT.root}],
+        "terminationMessagePath": LAYOUT.termination_log,
         "terminationMessagePolicy": "File",
         "securityContext": {
             "runAsUser": uid,
-            "runAsGroup": wire.SHARED_GID,
+            "runAsGroup": SHARED_GID,
             "runAsNonRoot": True,
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -204,24 +216,22 @@ def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: b
 
 def _courier(name: str, settings: PodSettings) -> dict[str, Any]:
     command = ["python3", "-I", "-m", f"codecourier.runner.{name}"]
-    container = _container(name, settings.courier_image, command, wire.COURIER_UID, has_ca=settings.has_ca)
+    container = _container(name, settings.courier_image, command, COURIER_UID, has_ca=settings.has_ca)
     container["resources"] = _resources("500m", "512Mi")
     return container
 
 
 def _collect(workflow: WorkflowSpec, settings: PodSettings) -> dict[str, Any]:
-    command = ["python3", "-I", "-m", f"codecourier.runner.{wire.CONTAINER_COLLECT}"]
-    container = _container(
-        wire.CONTAINER_COLLECT, settings.courier_image, command, wire.AGENT_UID, has_ca=settings.has_ca
-    )
-    container["env"] += _secret_environment(workflow, prefix=wire.CANARY_ENV_PREFIX)
+    command = ["python3", "-I", "-m", f"codecourier.runner.{CONTAINER_COLLECT}"]
+    container = _container(CONTAINER_COLLECT, settings.courier_image, command, AGENT_UID, has_ca=settings.has_ca)
+    container["env"] += _secret_environment(workflow, prefix=CANARY_ENV_PREFIX)
     container["resources"] = _resources("500m", "512Mi")
     return container
 
 
 def _agent(name: str, workflow: WorkflowSpec) -> dict[str, Any]:
-    command = ["sh", wire.LAYOUT.supervisor, name]
-    container = _container(name, workflow.image, command, wire.AGENT_UID, has_ca=False)
+    command = ["sh", LAYOUT.supervisor, name]
+    container = _container(name, workflow.image, command, AGENT_UID, has_ca=False)
     container["env"] += [{"name": "HOME", "value": _HOME}]
     container["env"] += [{"name": variable.name, "value": variable.value} for variable in workflow.env]
     container["env"] += _secret_environment(workflow, prefix="")

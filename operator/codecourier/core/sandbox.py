@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from codecourier import task as wire
 from codecourier.core.conditions import with_condition
 from codecourier.core.facts import AgentSecretsAsk, AgentSecretsFact, Facts, LogAsk, LogFact, Problem
 from codecourier.core.intents import CreatePod, Delete, Event, MintTokens, Plan
@@ -38,6 +37,7 @@ from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import WorkflowSpec
+from codecourier.task import CONTAINER_PUBLISH, TaskError
 
 __all__ = ["USUAL_START", "SandboxWorld", "plan_sandbox"]
 
@@ -170,7 +170,7 @@ def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: Commit
         task_json = build_task(run, workflow, identity, sandbox.spec.try_number).to_json()
     except TemplateError as error:
         return _failed(Reason.TEMPLATE_INVALID, detail=error)
-    except wire.TaskError as error:
+    except TaskError as error:
         return _failed(Reason.TASK_TOO_LARGE, detail=error)
     manifest = build_pod(sandbox, workflow, task_json, token_secret_name(sandbox.name), world.settings)
     return CreatePod(manifest, sandbox.name, sandbox.namespace)
@@ -282,7 +282,7 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     publication = read_publication(pod)
     log: str | None = None
     if publication is not None and publication.details_digest is not None:
-        ask = LogAsk(world.sandbox.namespace, pod.name, pod.uid, wire.CONTAINER_PUBLISH)
+        ask = LogAsk(world.sandbox.namespace, pod.name, pod.uid, CONTAINER_PUBLISH)
         answer = world.facts.get(ask)
         if answer is None:
             return Plan(asks=(ask,))

@@ -9,11 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from codecourier import task as wire
 from codecourier.core.pod_view import ContainerView, PodView
 from codecourier.core.reasons import Reason, cut, sentence
 from codecourier.core.usage import build_items
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxResult, Step
+from codecourier.task import (
+    CONTAINER_AGENT,
+    CONTAINER_PUBLISH,
+    CONTAINER_VERIFY,
+    Details,
+    Publication,
+    PublishResult,
+    StepReport,
+    StepState,
+    TaskError,
+    parse_details,
+)
 
 __all__ = ["Outcome", "read_outcome", "read_publication"]
 
@@ -66,14 +77,14 @@ class _Failure:
     """Whether the step says no more than that it was ended, or nothing at all."""
 
 
-def read_publication(pod: PodView) -> wire.PublishResult | None:
+def read_publication(pod: PodView) -> PublishResult | None:
     """Return what publish says in its termination message; None when it never ended or cannot be read."""
-    container = pod.container(wire.CONTAINER_PUBLISH)
+    container = pod.container(CONTAINER_PUBLISH)
     if container is None or container.exit_code is None:
         return None
     try:
-        return wire.PublishResult.from_json(container.message)
-    except wire.TaskError:
+        return PublishResult.from_json(container.message)
+    except TaskError:
         return None
 
 
@@ -114,9 +125,7 @@ def _success(result: SandboxResult | None) -> tuple[Reason, str]:
     return Reason.NOTHING_TO_CHANGE, sentence(Reason.NOTHING_TO_CHANGE)
 
 
-def _failure(
-    pod: PodView, namespace: str, publication: wire.PublishResult | None, deadline_seconds: int
-) -> _Failure | None:
+def _failure(pod: PodView, namespace: str, publication: PublishResult | None, deadline_seconds: int) -> _Failure | None:
     """Return what failed first, and whether what the agent had done by then was lost with it."""
     if (failure := _pod_failure(pod, deadline_seconds)) is not None:
         return failure
@@ -149,7 +158,7 @@ def _interruption(pod: PodView) -> _Failure | None:
 
 def _first_failure(pod: PodView, namespace: str) -> _Failure | None:
     for container in pod.containers:
-        if container.name == wire.CONTAINER_PUBLISH or container.exit_code is None:
+        if container.name == CONTAINER_PUBLISH or container.exit_code is None:
             continue
         if (failure := _container_failure(container)) is not None:
             return _with_log(failure, namespace, pod.name, container.name)
@@ -168,8 +177,8 @@ def _container_failure(container: ContainerView) -> _Failure | None:
     if container.reason == "OOMKilled":
         return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=container.name))
     try:
-        report = wire.StepReport.from_json(container.message)
-    except wire.TaskError as error:
+        report = StepReport.from_json(container.message)
+    except TaskError as error:
         # Whoever kills the supervisor takes its report along; nothing tells whether the work was done.
         return _Failure(
             Reason.REPORT_LOST,
@@ -180,19 +189,19 @@ def _container_failure(container: ContainerView) -> _Failure | None:
             ),
             is_cut_short=True,
         )
-    if report.state is wire.StepState.SUCCEEDED:
+    if report.state is StepState.SUCCEEDED:
         return None
     reason, message = _step_failure(container.name, report)
     return _Failure(reason, message, report.retry_after_seconds, is_cut_short=report.reason == _TERMINATED)
 
 
-def _step_failure(step: str, report: wire.StepReport) -> tuple[Reason, str]:
+def _step_failure(step: str, report: StepReport) -> tuple[Reason, str]:
     detail = report.message or report.reason
-    if step == wire.CONTAINER_AGENT:
+    if step == CONTAINER_AGENT:
         reason = _AGENT_REASONS.get(report.reason, Reason.AGENT_FAILED)
         # When the work goes on is the Run's to say: it chooses the time.
         return reason, cut(detail) if reason is Reason.PROVIDER_LIMIT else sentence(reason, detail=detail)
-    if step == wire.CONTAINER_VERIFY:
+    if step == CONTAINER_VERIFY:
         return Reason.VERIFY_FAILED, sentence(Reason.VERIFY_FAILED, detail=detail)
     return _own_step_failure(step, report.reason, detail)
 
@@ -204,32 +213,32 @@ def _own_step_failure(step: str, reported: str, detail: str) -> tuple[Reason, st
     return reason, sentence(reason, repository="the repository", detail=f"{detail} (step {step})")
 
 
-def _publish_failure(pod: PodView, publication: wire.PublishResult | None) -> _Failure | None:
-    container = pod.container(wire.CONTAINER_PUBLISH)
+def _publish_failure(pod: PodView, publication: PublishResult | None) -> _Failure | None:
+    container = pod.container(CONTAINER_PUBLISH)
     if publication is None:
         said = "it never ran" if container is None else f"exit code {container.exit_code}, {container.reason}"
         if container is not None and container.reason == "OOMKilled":
-            return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=wire.CONTAINER_PUBLISH))
-        text = sentence(Reason.REPORT_LOST, step=wire.CONTAINER_PUBLISH, detail=said)
+            return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=CONTAINER_PUBLISH))
+        text = sentence(Reason.REPORT_LOST, step=CONTAINER_PUBLISH, detail=said)
         return _Failure(Reason.REPORT_LOST, text, is_cut_short=True)
-    if publication.state is not wire.Publication.FAILED:
+    if publication.state is not Publication.FAILED:
         return None
     reason, message = _own_step_failure(
-        wire.CONTAINER_PUBLISH, publication.reason, publication.message or publication.reason
+        CONTAINER_PUBLISH, publication.reason, publication.message or publication.reason
     )
     return _Failure(reason, message, publication.retry_after_seconds, is_cut_short=publication.reason == _TERMINATED)
 
 
-def _read_details(publication: wire.PublishResult | None, log: str | None) -> wire.Details | None:
+def _read_details(publication: PublishResult | None, log: str | None) -> Details | None:
     if publication is None or publication.details_digest is None or log is None:
         return None
     try:
-        return wire.parse_details(log, publication.details_digest)
-    except wire.TaskError:
+        return parse_details(log, publication.details_digest)
+    except TaskError:
         return None
 
 
-def _result(publication: wire.PublishResult, details: wire.Details | None) -> SandboxResult:
+def _result(publication: PublishResult, details: Details | None) -> SandboxResult:
     return SandboxResult(
         state=PublishState(publication.state.value),
         commit=publication.commit,
@@ -246,13 +255,13 @@ def _step(container: ContainerView) -> Step:
     exit_code = container.exit_code if container.exit_code is not None else -1
     reason, message = container.reason or None, None
     try:
-        if container.name == wire.CONTAINER_PUBLISH:
-            publication = wire.PublishResult.from_json(container.message)
+        if container.name == CONTAINER_PUBLISH:
+            publication = PublishResult.from_json(container.message)
             reason, message = publication.reason, publication.message
         else:
-            report = wire.StepReport.from_json(container.message)
+            report = StepReport.from_json(container.message)
             reason, message = report.reason, report.message
-    except wire.TaskError:
+    except TaskError:
         message = None
     return Step(
         name=container.name,

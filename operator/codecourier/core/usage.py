@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codecourier import task as wire
+from codecourier import task
 from codecourier.core.naming import LABEL_RUN_UID
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import OriginKind, Run
@@ -24,7 +24,7 @@ _UNITS = {
 _MAX_QUANTITY = 2**53
 
 
-def build_items(reported: Iterable[wire.UsageItem]) -> tuple[UsageItem, ...]:
+def build_items(reported: Iterable[task.UsageItem]) -> tuple[UsageItem, ...]:
     """Return what an agent reported, in at most seven items: what is over is summed up as service `other`.
 
     Items of an unknown kind or with another kind's unit are counted as API calls, so that their cost is not lost.
@@ -43,7 +43,7 @@ def build_items(reported: Iterable[wire.UsageItem]) -> tuple[UsageItem, ...]:
     return (*kept, other)
 
 
-def _item(reported: wire.UsageItem) -> UsageItem:
+def _item(reported: task.UsageItem) -> UsageItem:
     kind = next((k for k in UsageKind if k.value == reported.kind), None)
     service = _service(reported.service)
     if kind is None or reported.unit != _UNITS[kind]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from codecourier.resources.meta import GROUP, VERSION, PrinterColumn, Resource
+from codecourier.resources.meta import GROUP, VERSION, CustomResource, PrinterColumn
 from codecourier.resources.registry import KINDS
 from codecourier.resources.schema import structural_schema
 
@@ -30,7 +30,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def build_crd(kind: type[Resource]) -> dict[str, Any]:
+def build_crd(kind: type[CustomResource]) -> dict[str, Any]:
     """Return the CustomResourceDefinition of a kind.
 
     Raises

@@ -27,6 +27,7 @@ __all__ = [
     "CommitSha",
     "Condition",
     "ConditionStatus",
+    "CustomResource",
     "Immutable",
     "KindInfo",
     "Labels",
@@ -40,9 +41,8 @@ __all__ = [
     "OwnerReference",
     "PrinterColumn",
     "Prompt",
-    "Reason",
+    "ReasonWord",
     "RepositoryUrl",
-    "Resource",
     "Rule",
     "Status",
     "Time",
@@ -204,7 +204,7 @@ Prompt = Annotated[
 Message = Annotated[str, Field(max_length=4096)]
 """A sentence that a person can act on, up to 4,096 characters."""
 
-Reason = Annotated[str, Field(max_length=128, pattern=r"^([A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?)?$")]
+ReasonWord = Annotated[str, Field(max_length=128, pattern=r"^([A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?)?$")]
 """A PascalCase word for programs, up to 128 characters."""
 
 
@@ -266,7 +266,7 @@ class Condition(Model):
     status: ConditionStatus
     """Whether it holds: True, False or Unknown."""
 
-    reason: Reason
+    reason: ReasonWord
     """Why, as one PascalCase word for programs."""
 
     message: Message
@@ -328,7 +328,7 @@ class Status(Model):
         return next((c for c in self.conditions if c.type == type_), None)
 
 
-class Resource(Model):
+class CustomResource(Model):
     """Base of all kinds; a subclass sets `info` and gives `spec` and, where it has one, `status` their types."""
 
     info: ClassVar[KindInfo]

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.resources.meta import (
+    CustomResource,
     Immutable,
     KindInfo,
     Message,
     Model,
     ObjectName,
     PrinterColumn,
-    Resource,
     Time,
     Uid,
 )
@@ -82,7 +82,7 @@ class NotificationSpec(Model):
     """Address of the pull request that it is about; absent when it is about none."""
 
 
-class Notification(Resource):
+class Notification(CustomResource):
     """Something that people should know: immutable, named by its event, so that one event makes exactly one."""
 
     info: ClassVar[KindInfo] = KindInfo(

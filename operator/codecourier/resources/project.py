@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.resources.meta import (
+    CustomResource,
     KindInfo,
     ListMap,
     ListSet,
@@ -15,7 +16,6 @@ from codecourier.resources.meta import (
     ObjectName,
     PrinterColumn,
     RepositoryUrl,
-    Resource,
     Rule,
     Status,
     Time,
@@ -188,7 +188,7 @@ class ProjectStatus(Status):
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""
 
 
-class Project(Resource):
+class Project(CustomResource):
     """Settings of a namespace: its repositories, their credentials, its limits.
 
     A namespace is a project. It has exactly one Project object, which must be named `default`.

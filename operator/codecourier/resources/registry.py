@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codecourier.resources.meta import Resource
+from codecourier.resources.meta import CustomResource
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
@@ -13,5 +13,5 @@ from codecourier.resources.workflow import Workflow
 
 __all__ = ["KINDS"]
 
-KINDS: tuple[type[Resource], ...] = (Project, Workflow, Run, SprintChain, Sandbox, Notification, UsageRecord)
+KINDS: tuple[type[CustomResource], ...] = (Project, Workflow, Run, SprintChain, Sandbox, Notification, UsageRecord)
 """Every kind of the API group; the CRD generator and the tests walk this table."""

@@ -10,6 +10,7 @@ from pydantic import Field
 from codecourier.resources.meta import (
     BranchName,
     CommitSha,
+    CustomResource,
     Immutable,
     KindInfo,
     ListMap,
@@ -20,9 +21,8 @@ from codecourier.resources.meta import (
     ObjectName,
     PrinterColumn,
     Prompt,
-    Reason,
+    ReasonWord,
     RepositoryUrl,
-    Resource,
     Rule,
     Status,
     Time,
@@ -214,7 +214,7 @@ class Try(Model):
     phase: SandboxPhase = SandboxPhase.PENDING
     """How it went, in the words of a Sandbox's phase."""
 
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why it ended as it did; absent before it ended."""
 
     message: Message | None = None
@@ -288,7 +288,7 @@ class RunStatus(Status):
     """What happens now or has happened, as a sentence."""
 
 
-class Run(Resource):
+class Run(CustomResource):
     """One execution of a Workflow with a prompt on a repository.
 
     It ends with a pull request, or with nothing to change, or with a sentence that says why not.

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from codecourier.resources.meta import (
     CommitSha,
+    CustomResource,
     Immutable,
     KindInfo,
     ListMap,
@@ -16,8 +17,7 @@ from codecourier.resources.meta import (
     Model,
     ObjectName,
     PrinterColumn,
-    Reason,
-    Resource,
+    ReasonWord,
     Status,
     Time,
     Uid,
@@ -84,7 +84,7 @@ class Step(Model):
     exit_code: Annotated[int, Field(ge=-1, le=255)]
     """Exit code of the container. The agent's own stands in `message`: its container always ends with 0."""
 
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why the step failed, or Kubernetes' own reason; absent when it succeeded."""
 
     message: Message | None = None
@@ -160,14 +160,14 @@ class SandboxStatus(Status):
     retry_time: Time | None = None
     """When the agent's provider or the repository's host asked to be called again; absent when neither did."""
 
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why it ended as it did; absent before it ended."""
 
     message: Message = ""
     """What happens now or has happened, as a sentence."""
 
 
-class Sandbox(Resource):
+class Sandbox(CustomResource):
     """One try of a Run in one pod. The operator makes it; people only look at it."""
 
     info: ClassVar[KindInfo] = KindInfo(

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from codecourier.resources.meta import IMMUTABLE_KEY, LIST_TYPE_KEY, RULES_KEY, Resource, Rule
+from codecourier.resources.meta import IMMUTABLE_KEY, LIST_TYPE_KEY, RULES_KEY, CustomResource, Rule
 
 __all__ = ["Schema", "SchemaError", "structural_schema"]
 
@@ -58,7 +58,7 @@ class _Place:
         return SchemaError(f"{self.path}: {text}")
 
 
-def structural_schema(kind: type[Resource]) -> Schema:
+def structural_schema(kind: type[CustomResource]) -> Schema:
     """Return the `openAPIV3Schema` of a kind.
 
     Transition rules are left out below `status`: they guard what people declare, and a recorded copy of a spec is
@@ -73,8 +73,8 @@ def structural_schema(kind: type[Resource]) -> Schema:
     defs: Mapping[str, Schema] = raw.get("$defs", {})
     place = _Place(kind.info.kind)
     properties: Schema = {
-        "apiVersion": {"type": "string", "description": Resource.model_fields["api_version"].description},
-        "kind": {"type": "string", "description": Resource.model_fields["kind"].description},
+        "apiVersion": {"type": "string", "description": CustomResource.model_fields["api_version"].description},
+        "kind": {"type": "string", "description": CustomResource.model_fields["kind"].description},
         "metadata": {"type": "object"},
     }
     required = [name for name in raw.get("required", ()) if name in {"spec", "status"}]
@@ -98,7 +98,7 @@ def structural_schema(kind: type[Resource]) -> Schema:
     return schema
 
 
-def _name_rules(kind: type[Resource]) -> Iterable[Rule]:
+def _name_rules(kind: type[CustomResource]) -> Iterable[Rule]:
     """Names end at 253 characters anyway; a shorter limit leaves room for what is appended to them."""
     limit = kind.info.name_max_length
     if limit < 253:  # noqa: PLR2004  what Kubernetes itself allows

@@ -10,6 +10,7 @@ from pydantic import Field
 from codecourier.resources.meta import (
     BranchName,
     CommitSha,
+    CustomResource,
     Immutable,
     KindInfo,
     ListMap,
@@ -20,9 +21,8 @@ from codecourier.resources.meta import (
     ObjectName,
     PrinterColumn,
     Prompt,
-    Reason,
+    ReasonWord,
     RepositoryUrl,
-    Resource,
     Rule,
     Status,
     Time,
@@ -200,7 +200,7 @@ class ChainAttempt(Model):
     finish_time: Time | None = None
     """When it ended."""
 
-    reason: Reason
+    reason: ReasonWord
     """Why it ended as it did."""
 
     message: Message
@@ -261,7 +261,7 @@ class SprintChainStatus(Status):
     """What happens now or has happened, as a sentence."""
 
 
-class SprintChain(Resource):
+class SprintChain(CustomResource):
     """Runs in sequence over numbered sprints, each on top of the commit of the last."""
 
     info: ClassVar[KindInfo] = KindInfo(

@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.resources.meta import (
+    CustomResource,
     Immutable,
     KindInfo,
     Model,
     ObjectName,
     PrinterColumn,
-    Resource,
     Time,
     Uid,
 )
@@ -91,7 +91,7 @@ class UsageRecordSpec(Model):
     """What was consumed, up to eight items: the sandbox's seconds and what the agent reported."""
 
 
-class UsageRecord(Resource):
+class UsageRecord(CustomResource):
     """What one try of a Run consumed: immutable, without an owner, kept when the Run is gone."""
 
     info: ClassVar[KindInfo] = KindInfo(

@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.resources.meta import (
+    CustomResource,
     KindInfo,
     ListMap,
     Model,
     ObjectName,
     PrinterColumn,
-    Resource,
     Rule,
     Status,
 )
@@ -186,7 +186,7 @@ class WorkflowStatus(Status):
     """Whether the Workflow can be used."""
 
 
-class Workflow(Resource):
+class Workflow(CustomResource):
     """Blueprint of Runs: image, agent command, steps around it, limits. Runs record it when they start."""
 
     info: ClassVar[KindInfo] = KindInfo(
