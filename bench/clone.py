@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from codecourier.core.naming import uid_hash
+from codecourier.core.shared.naming import uid_hash
 
 __all__ = ["as_new", "renamed"]
 

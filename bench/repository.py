@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codecourier.core.naming import branch_name
+from codecourier.core.shared.naming import branch_name
 from codecourier.kube.api import Json
 from codecourier.local.forge.control import ForgeControl
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 from bench.kwok import NODE_NAME
-from codecourier.core.naming import LABEL_MANAGED
+from codecourier.core.shared.naming import LABEL_MANAGED
 from codecourier.kube.access import Access
 from codecourier.kube.api import PODS, Json, KubeApi, Resource
 from codecourier.kube.cache import Cache

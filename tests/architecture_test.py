@@ -209,7 +209,7 @@ def test_files_stay_small() -> None:
         ("task", "import pydantic"),
         ("runner", "def late():\n    from codecourier.kube import client"),
         ("runner", "import codecourier.errors"),
-        ("kube", "from codecourier.core.run import plan_run"),
+        ("kube", "from codecourier.core.run.plan import plan_run"),
         ("kube", "from codecourier import github"),
         ("github", "from codecourier.resources import run"),
         ("controller", "from codecourier.runner import publish"),

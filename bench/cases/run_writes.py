@@ -9,7 +9,7 @@ from bench.project import build_run, create_project
 from bench.report import CaseResult, Figure, Target
 from bench.watching import watched
 from codecourier.controller.kinds import PROJECTS, RUNS, SANDBOXES
-from codecourier.core.naming import LABEL_MANAGED
+from codecourier.core.shared.naming import LABEL_MANAGED
 from codecourier.kube.api import PODS, SECRETS
 
 __all__ = ["measure_run_writes"]

@@ -1,7 +1,7 @@
 """Copies of finished objects."""
 
 from bench.clone import as_new, renamed
-from codecourier.core.naming import sandbox_name, uid_hash
+from codecourier.core.shared.naming import sandbox_name, uid_hash
 
 
 def test_names_uids_and_their_hashes_are_replaced_everywhere() -> None:

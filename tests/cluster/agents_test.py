@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import CHAINS, RUNS
+from codecourier.controller.kinds import RUNS, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from codecourier.kube.errors import Invalid
 from tests.support.team import CHANGE, HELD, Team, reason
@@ -180,7 +180,7 @@ async def prompt_arrives_byte_for_byte(team: Team) -> None:
 async def prompt_of_a_chain_arrives_byte_for_byte(team: Team) -> None:
     await team.workflow(READ)
     await team.chain(prompt=awkward_prompt())
-    chain = await team.ended("chain", CHAINS)
+    chain = await team.ended("chain", SPRINT_CHAINS)
     assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
     run = await team.get(RUNS, chain["status"]["sprints"][0]["run"])
     assert content(team, run, "stdin.txt") == content(team, run, "file.txt")

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES
+from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.kube.api import NAMESPACES, PODS, Json, Propagation
 from codecourier.local.processnode.container import Container
 from tests.support.main_job import wait_for
@@ -48,11 +48,11 @@ async def assert_stopped(team: Team, pod: Json) -> None:
 async def chain_is_deleted(team: Team, *, propagation: Propagation) -> None:
     """The active sprint may finish, no other starts, and the chain says so while it waits."""
     pod, run = await begun_chain(team)
-    await team.delete(CHAINS, "chain", propagation=propagation)
-    chain = await team.wait(CHAINS, "chain", lambda chain: reason(chain) == "Finishing")
+    await team.delete(SPRINT_CHAINS, "chain", propagation=propagation)
+    chain = await team.wait(SPRINT_CHAINS, "chain", lambda chain: reason(chain) == "Finishing")
     assert chain["status"]["message"] == "The chain was deleted; sprint 1 may finish, then the chain goes."
     team.release(pod)
-    await team.wait_gone(CHAINS, "chain")
+    await team.wait_gone(SPRINT_CHAINS, "chain")
     assert (await team.ended(run))["status"]["phase"] == "Completed"
     assert await team.names(RUNS) == [run]
     await team.assert_done_once()
@@ -67,9 +67,9 @@ for way in WAYS:
 @CASES.case
 async def chain_is_deleted_and_stopped(team: Team) -> None:
     pod, run = await begun_chain(team)
-    await team.patch(CHAINS, "chain", {"metadata": {"annotations": {"codecourier.dev/stop-now": "true"}}})
-    await team.delete(CHAINS, "chain")
-    await team.wait_gone(CHAINS, "chain")
+    await team.patch(SPRINT_CHAINS, "chain", {"metadata": {"annotations": {"codecourier.dev/stop-now": "true"}}})
+    await team.delete(SPRINT_CHAINS, "chain")
+    await team.wait_gone(SPRINT_CHAINS, "chain")
     stopped = await team.ended(run)
     assert (stopped["status"]["phase"], reason(stopped)) == ("Cancelled", "Cancelled")
     assert stopped["status"]["message"] == "Stopped because its SprintChain was deleted with the wish to stop now."
@@ -83,10 +83,10 @@ async def chain_is_deleted_and_stopped(team: Team) -> None:
 @CASES.case
 async def stop_is_wished_after_the_deletion(team: Team) -> None:
     pod, run = await begun_chain(team)
-    await team.delete(CHAINS, "chain", propagation="Foreground")
-    await team.wait(CHAINS, "chain", lambda chain: reason(chain) == "Finishing")
-    await team.patch(CHAINS, "chain", {"metadata": {"annotations": {"codecourier.dev/stop-now": "true"}}})
-    await team.wait_gone(CHAINS, "chain")
+    await team.delete(SPRINT_CHAINS, "chain", propagation="Foreground")
+    await team.wait(SPRINT_CHAINS, "chain", lambda chain: reason(chain) == "Finishing")
+    await team.patch(SPRINT_CHAINS, "chain", {"metadata": {"annotations": {"codecourier.dev/stop-now": "true"}}})
+    await team.wait_gone(SPRINT_CHAINS, "chain")
     assert (await team.ended(run))["status"]["phase"] == "Cancelled"
     await assert_stopped(team, pod)
 
@@ -133,7 +133,7 @@ for way in WAYS:
 async def run_of_a_chain_is_deleted(team: Team) -> None:
     pod, run = await begun_chain(team)
     await team.delete(RUNS, run)
-    chain = await team.ended("chain", CHAINS)
+    chain = await team.ended("chain", SPRINT_CHAINS)
     assert (chain["status"]["phase"], reason(chain)) == ("Failed", "SprintCancelled")
     assert chain["status"]["message"] == (
         "Sprint 1 was cancelled: Stopped because it was deleted. Raise spec.attempt to resume from it."

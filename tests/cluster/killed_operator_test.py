@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import LEASES, PODS, Json
 from codecourier.kube.client import AiohttpKube
@@ -81,7 +81,7 @@ async def test_operator_killed_at_each_of_its_writes_does_nothing_twice(team: Te
     """One life for each moment before and after a write, until the chain is finished."""
     await team.chain()
     with mortal_operator(team, tmp_path) as file:
-        chain = await team.ended("chain", CHAINS)
+        chain = await team.ended("chain", SPRINT_CHAINS)
     deaths = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     died_at = {" ".join(death["write"].split()[:3]) for death in deaths}
     assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
@@ -100,7 +100,7 @@ async def test_frozen_leader_that_thaws_does_nothing_twice(team: Team, tmp_path:
             first.signal(signal.SIGSTOP)
             await wait_for(team.api, LEASES, "codecourier-system", lambda leases: leads("second", leases))
             first.signal(signal.SIGCONT)
-            chain = await team.ended("chain", CHAINS)
+            chain = await team.ended("chain", SPRINT_CHAINS)
             assert first.wait() == 1
     assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
     await assert_chain_done_once(team, sprints=2)

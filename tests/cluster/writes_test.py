@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from codecourier.controller.kinds import RUNS, SANDBOXES, WORKFLOWS
-from codecourier.core.run_start import DECISION_GRACE
-from codecourier.core.sandbox import USUAL_START
+from codecourier.core.run.start import DECISION_GRACE
+from codecourier.core.sandbox.plan import USUAL_START
 from codecourier.kube.api import PODS, Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import example_workflow

@@ -9,8 +9,8 @@ from random import Random
 
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.queue import Backoff
-from codecourier.core.facts import Problem
-from codecourier.core.reasons import Reason
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.reasons import Reason
 from tests.simulation.clock import EPOCH, WallClock, pass_time, virtual
 
 PROBLEM = Problem(Reason.FORGE_UNAVAILABLE, "It is away.")

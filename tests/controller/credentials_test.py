@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from codecourier.controller.credentials import decode_key
-from codecourier.core.facts import Problem
-from codecourier.core.reasons import Reason
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.reasons import Reason
 from codecourier.github.api import AppInstallation, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json

@@ -11,9 +11,9 @@ import pytest
 from codecourier.controller.execute import ForeignObjectError
 from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.wakes import WorkKey
-from codecourier.core.intents import Create, CreatePod, Delete, Event, MintTokens, Plan, ReleasePod, RevokeTokens
-from codecourier.core.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
-from codecourier.core.reasons import Reason
+from codecourier.core.shared.intents import Create, CreatePod, Delete, Event, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
+from codecourier.core.shared.reasons import Reason
 from codecourier.kube.api import EVENTS, PODS, Json
 from codecourier.kube.errors import Conflict, Forbidden, Invalid, ServerError, Unanswered
 from codecourier.resources.meta import ObjectMeta, OwnerReference

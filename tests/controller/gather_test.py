@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from codecourier.controller.gather import (
-    gather_chain,
     gather_project,
     gather_run,
     gather_sandbox,
+    gather_sprint_chain,
     gather_workflow,
 )
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
+from codecourier.controller.kinds import (
+    NOTIFICATIONS,
+    PROJECTS,
+    RUNS,
+    SANDBOXES,
+    SPRINT_CHAINS,
+    USAGE_RECORDS,
+    WORKFLOWS,
+)
 from codecourier.controller.store import Store
-from codecourier.core.admission import admit
-from codecourier.core.naming import (
+from codecourier.core.project.admission import admit
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.naming import (
     ANNOTATION_TOKEN_EXPIRY,
     LABEL_MANAGED,
     LABEL_ORIGIN_UID,
     LABEL_RUN_UID,
     token_secret_name,
 )
-from codecourier.core.pods import PodSettings
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, Resource
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.project import Project
@@ -33,14 +41,14 @@ from tests.support.worlds import NOW, make_project, make_run, make_workflow, que
 SETTINGS = PodSettings("courier:1", has_ca=False)
 
 
-def make_chain(desk: Desk, name: str = "nightly") -> Json:
+def make_sprint_chain(desk: Desk, name: str = "nightly") -> Json:
     spec = {
         "workflowRef": {"name": "scripted"},
         "sprintRange": {"first": 1, "last": 3},
         "prompt": "Build it.",
         "baseBranch": "main",
     }
-    return desk.make(CHAINS, name, spec)
+    return desk.make(SPRINT_CHAINS, name, spec)
 
 
 def make_run_of(desk: Desk, chain: Json, name: str) -> Json:
@@ -101,7 +109,7 @@ async def test_a_run_has_what_belongs_to_its_uid() -> None:
     desk = Desk()
     desk.make_project()
     desk.make_workflow()
-    chain = make_chain(desk)
+    chain = make_sprint_chain(desk)
     run = make_run_of(desk, chain, "fix")
     other = desk.make_run("other")
     for owner, name in ((run, "fix-1"), (run, "fix-2"), (other, "other-1")):
@@ -126,29 +134,29 @@ async def test_a_run_has_what_belongs_to_its_uid() -> None:
 @virtual
 async def test_a_chain_made_again_is_not_a_runs_origin() -> None:
     desk = Desk()
-    run = make_run_of(desk, make_chain(desk), "fix")
-    desk.server.store.delete(CHAINS, NAMESPACE, "nightly")
-    make_chain(desk)
+    run = make_run_of(desk, make_sprint_chain(desk), "fix")
+    desk.server.store.delete(SPRINT_CHAINS, NAMESPACE, "nightly")
+    make_sprint_chain(desk)
     desk.refresh()
     assert run["spec"]["origin"]["name"] == "nightly"
     world = gather_run(desk.store, desk.run()[1], {})
     assert (world.origin, world.project, world.workflow) == (None, None, None)
-    chain = desk.store.get(CHAINS, SprintChain, NAMESPACE, "nightly")
+    chain = desk.store.get(SPRINT_CHAINS, SprintChain, NAMESPACE, "nightly")
     assert chain is not None
-    assert gather_chain(desk.store, chain, {}).runs == ()
+    assert gather_sprint_chain(desk.store, chain, {}).runs == ()
 
 
 @virtual
 async def test_a_chain_has_its_own_runs() -> None:
     desk = Desk()
-    chain = make_chain(desk)
+    chain = make_sprint_chain(desk)
     make_run_of(desk, chain, "s1")
-    make_run_of(desk, make_chain(desk, "other"), "s2")
+    make_run_of(desk, make_sprint_chain(desk, "other"), "s2")
     desk.make_run("alone")
     desk.refresh()
-    model = desk.store.get(CHAINS, SprintChain, NAMESPACE, "nightly")
+    model = desk.store.get(SPRINT_CHAINS, SprintChain, NAMESPACE, "nightly")
     assert model is not None
-    assert [run.name for run in gather_chain(desk.store, model, {}).runs] == ["s1"]
+    assert [run.name for run in gather_sprint_chain(desk.store, model, {}).runs] == ["s1"]
 
 
 @virtual

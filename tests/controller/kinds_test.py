@@ -4,8 +4,8 @@ import copy
 import json
 
 from codecourier.controller.kinds import trim_pod, trim_secret
-from codecourier.core.naming import ANNOTATION_TASK
-from codecourier.core.pod_view import view_pod
+from codecourier.core.sandbox.pod_view import view_pod
+from codecourier.core.shared.naming import ANNOTATION_TASK
 from codecourier.kube.api import PODS, Json
 from codecourier.kube.cache import Cache
 

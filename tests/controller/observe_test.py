@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codecourier.controller.observe import LOG_SECONDS, PROBLEM_SECONDS, REPOSITORY_SECONDS
-from codecourier.core.facts import (
+from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
     BranchHeadAsk,
@@ -18,8 +18,8 @@ from codecourier.core.facts import (
     RepositoryAsk,
     RepositoryFact,
 )
-from codecourier.core.naming import LABEL_AGENT_READABLE
-from codecourier.core.reasons import Reason
+from codecourier.core.shared.naming import LABEL_AGENT_READABLE
+from codecourier.core.shared.reasons import Reason
 from codecourier.github.api import PullRequestDraft
 from codecourier.kube.errors import KubeError, ServerError, TooManyRequests, Unanswered
 from codecourier.text import marker

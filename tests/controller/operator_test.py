@@ -9,7 +9,7 @@ from kubernetes.client import Configuration
 
 from codecourier.controller.kinds import RUNS
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.pods import PodSettings
+from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.client import GitHubForge
 from codecourier.kube.access import Access
 from codecourier.kube.api import Json, Resource

@@ -13,10 +13,10 @@ from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.registry import Reconciled, build_registry
 from codecourier.controller.wakes import WorkKey
-from codecourier.core.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
-from codecourier.core.intents import MintTokens, Plan
-from codecourier.core.pods import PodSettings
-from codecourier.core.reasons import Reason
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
+from codecourier.core.shared.intents import MintTokens, Plan
+from codecourier.core.shared.reasons import Reason
 from codecourier.kube.api import SECRETS
 from codecourier.kube.errors import Conflict, Unanswered
 from codecourier.resources.run import Run, RunPhase

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.controller.recorder import Recorder
-from codecourier.core.intents import Event
+from codecourier.core.shared.intents import Event
 from codecourier.kube.api import EVENTS, Json
 from codecourier.kube.errors import ApiError, Forbidden, KubeError, Unanswered
 from tests.simulation.apiserver import ApiServer

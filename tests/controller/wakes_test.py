@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from codecourier.controller.kinds import (
-    CHAINS,
     NOTIFICATIONS,
     PROJECTS,
     RUNS,
     SANDBOXES,
+    SPRINT_CHAINS,
     USAGE_RECORDS,
     WORKFLOWS,
 )
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import wakes
-from codecourier.core.naming import LABEL_ORIGIN_UID, LABEL_RUN_UID
+from codecourier.core.shared.naming import LABEL_ORIGIN_UID, LABEL_RUN_UID
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
 
 SHOP = "shop"
@@ -42,8 +42,8 @@ def sandbox(name: str, of: str) -> Json:
 def store() -> Store:
     made = Store()
     for resource, item in (
-        (CHAINS, obj("nightly")),
-        (CHAINS, obj("ended", status={"phase": "Completed", "attempt": 1})),
+        (SPRINT_CHAINS, obj("nightly")),
+        (SPRINT_CHAINS, obj("ended", status={"phase": "Completed", "attempt": 1})),
         (RUNS, run("s0", "nightly")),
         (RUNS, run("s1", "nightly", phase="Completed", attempt=1)),
         (RUNS, run("alone")),
@@ -64,7 +64,9 @@ def test_nothing_wakes_nobody(store: Store) -> None:
     assert woken(store, RUNS, None, None) == set()
 
 
-@pytest.mark.parametrize("resource", [PROJECTS, WORKFLOWS, RUNS, CHAINS], ids=lambda resource: str(resource.kind))
+@pytest.mark.parametrize(
+    "resource", [PROJECTS, WORKFLOWS, RUNS, SPRINT_CHAINS], ids=lambda resource: str(resource.kind)
+)
 def test_an_object_wakes_itself_when_it_comes_changes_and_goes(store: Store, resource: Resource) -> None:
     item = obj("x", spec={"a": 1})
     for old, new in ((None, item), (item, item), (item, None)):
@@ -113,7 +115,7 @@ def test_what_admission_reads_of_a_run_wakes_the_project(store: Store, old: Json
 
 
 def test_a_chain_wakes_its_runs(store: Store) -> None:
-    assert woken(store, CHAINS, None, obj("nightly")) == {"SprintChain/nightly", "Run/s0", "Run/s1"}
+    assert woken(store, SPRINT_CHAINS, None, obj("nightly")) == {"SprintChain/nightly", "Run/s0", "Run/s1"}
 
 
 def test_a_workflow_wakes_what_is_not_finished(store: Store) -> None:

@@ -11,9 +11,9 @@ from random import Random
 from typing import Any
 
 from codecourier.controller.credentials import AppIdentity
-from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, WORKFLOWS
+from codecourier.controller.kinds import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.pods import PodSettings
+from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
@@ -195,7 +195,7 @@ class SimulatedCluster:
         else:
             self._waiting[resource, name] = work
 
-    def make_chain(self, name: str) -> None:
+    def make_sprint_chain(self, name: str) -> None:
         """Declare a SprintChain."""
         spec: Json = {
             "workflowRef": {"name": "scripted"},
@@ -204,7 +204,7 @@ class SimulatedCluster:
         }
         if self.scenario.resume_from is not None:
             spec["resumeFromSprint"] = self.scenario.resume_from
-        self._create(CHAINS, name, spec)
+        self._create(SPRINT_CHAINS, name, spec)
 
     def make_workflow(self) -> None:
         """Declare the Workflow."""
@@ -240,7 +240,7 @@ class SimulatedCluster:
         self._create(PROJECTS, "default", {"repositories": [repository], "limits": limits})
         self.make_workflow()
         for number in range(self.scenario.chains):
-            self.make_chain(f"chain-{number}")
+            self.make_sprint_chain(f"chain-{number}")
         for number in range(self.scenario.runs):
             self._create(RUNS, f"run-{number}", {"workflowRef": {"name": "scripted"}, "prompt": f"Mend {number}."})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from codecourier.controller.kinds import CHAINS, RUNS, SANDBOXES
+from codecourier.controller.kinds import RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from tests.simulation.store import Change
 
@@ -71,7 +71,11 @@ class Coverage:
 
     def changed(self, change: Change) -> None:
         """Count what a change moved."""
-        if change.type != "MODIFIED" or change.old is None or change.identity[0] not in (RUNS, CHAINS, SANDBOXES):
+        if (
+            change.type != "MODIFIED"
+            or change.old is None
+            or change.identity[0] not in (RUNS, SPRINT_CHAINS, SANDBOXES)
+        ):
             return
         old, new = change.old.obj.get("status") or {}, change.new.obj.get("status") or {}
         for machine, before, after in _moves(change.identity[0].kind, old, new):

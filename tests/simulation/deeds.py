@@ -8,8 +8,16 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
-from codecourier.core.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
+from codecourier.controller.kinds import (
+    NOTIFICATIONS,
+    PROJECTS,
+    RUNS,
+    SANDBOXES,
+    SPRINT_CHAINS,
+    USAGE_RECORDS,
+    WORKFLOWS,
+)
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Propagation, Resource
 from codecourier.kube.errors import ApiError
 from tests.simulation.forge import CANARY
@@ -57,13 +65,13 @@ class Deeds:
             "cancel run": lambda: self._edit(RUNS, lambda run: run["spec"].update(cancelled=True), is_unfinished),
             "delete run": lambda: self._delete(RUNS),
             "delete run in foreground": lambda: self._delete(RUNS, "Foreground"),
-            "delete chain": lambda: self._delete(CHAINS),
-            "delete chain in foreground": lambda: self._delete(CHAINS, "Foreground"),
+            "delete chain": lambda: self._delete(SPRINT_CHAINS),
+            "delete chain in foreground": lambda: self._delete(SPRINT_CHAINS, "Foreground"),
             "stop chain now": self._stop_now,
             "make chain again": self._make_again,
-            "suspend chain": lambda: self._suspend(CHAINS),
+            "suspend chain": lambda: self._suspend(SPRINT_CHAINS),
             "suspend project": lambda: self._suspend(PROJECTS),
-            "raise attempt": lambda: self._raise_attempt(CHAINS),
+            "raise attempt": lambda: self._raise_attempt(SPRINT_CHAINS),
             "raise attempt of run": lambda: self._raise_attempt(RUNS),
             "delete sandbox": lambda: self._delete(SANDBOXES),
             "delete pod": lambda: self._delete(PODS),
@@ -129,7 +137,7 @@ class Deeds:
         return stored
 
     def _slow_events(self) -> None:
-        resource = self._random.choice((RUNS, CHAINS, SANDBOXES, PODS, PROJECTS, SECRETS, NOTIFICATIONS))
+        resource = self._random.choice((RUNS, SPRINT_CHAINS, SANDBOXES, PODS, PROJECTS, SECRETS, NOTIFICATIONS))
         networks = [operator.network for operator in self._cluster.operators]
         for network in networks:
             network.slow[resource] = 1 + self._random.random() * 15
@@ -160,7 +168,7 @@ class Deeds:
         self._later(_HOLD_SECONDS, lambda: setattr(collector, "paused", False))
 
     def _stop_now(self) -> None:
-        stored = self._delete(CHAINS)
+        stored = self._delete(SPRINT_CHAINS)
         if stored is None:
             return
 
@@ -169,14 +177,18 @@ class Deeds:
 
         self._later(
             self._random.random() * 10,
-            lambda: self._cluster.server.edit(CHAINS, self._cluster.namespace, stored.metadata["name"], annotate),
+            lambda: self._cluster.server.edit(
+                SPRINT_CHAINS, self._cluster.namespace, stored.metadata["name"], annotate
+            ),
         )
 
     def _make_again(self) -> None:
-        stored = self._delete(CHAINS)
+        stored = self._delete(SPRINT_CHAINS)
         if stored is not None:
             name = stored.metadata["name"]
-            self._cluster.when_gone(CHAINS, name, lambda: self._later(0, lambda: self._cluster.make_chain(name)))
+            self._cluster.when_gone(
+                SPRINT_CHAINS, name, lambda: self._later(0, lambda: self._cluster.make_sprint_chain(name))
+            )
 
     def _suspend(self, resource: Resource) -> None:
         stored = self._edit(resource, lambda obj: obj["spec"].update(suspend=True))
@@ -195,7 +207,7 @@ class Deeds:
         def raise_(obj: Json) -> None:
             spec = obj["spec"]
             spec["attempt"] = spec.get("attempt", 1) + 1
-            if resource == CHAINS and self._random.random() < 0.3:
+            if resource == SPRINT_CHAINS and self._random.random() < 0.3:
                 spec["resumeFromSprint"] = self._random.randrange(self._cluster.scenario.sprints)
 
         def fits(obj: Json) -> bool:

@@ -12,8 +12,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
-from codecourier.core.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.controller.kinds import (
+    NOTIFICATIONS,
+    PROJECTS,
+    RUNS,
+    SANDBOXES,
+    SPRINT_CHAINS,
+    USAGE_RECORDS,
+    WORKFLOWS,
+)
+from codecourier.core.shared.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
 from tests.simulation.forge import CANARY, ForgeServer, Push
@@ -25,7 +33,7 @@ __all__ = ["FINISHED", "Monitor", "Violation", "is_unfinished"]
 FINISHED = frozenset({"Completed", "Failed", "Cancelled", "Expired"})
 _UNCONFIRMED = "ProcessUnconfirmed"
 _MARKER = "<!-- codecourier run="
-_DECLARED = (PROJECTS, WORKFLOWS, RUNS, CHAINS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)
+_DECLARED = (PROJECTS, WORKFLOWS, RUNS, SPRINT_CHAINS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class Monitor:
         self._pulls = 0
         self._checks: dict[Resource, list[Callable[[Change], None]]] = {
             RUNS: [self._run_made, self._finished_stays, self._cancelled_is_over, self._one_of_chain, self._has_place],
-            CHAINS: [self._finished_stays, self._chain_cancelled, self._resume_keeps],
+            SPRINT_CHAINS: [self._finished_stays, self._chain_cancelled, self._resume_keeps],
             SANDBOXES: [self._finished_stays, self._sandbox_cancelled],
             PROJECTS: [self._limit_holds],
             NOTIFICATIONS: [self._made_once],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 
-from codecourier.core.naming import ANNOTATION_TASK
+from codecourier.core.shared.naming import ANNOTATION_TASK
 from codecourier.kube.api import PODS, SECRETS, Json
 from codecourier.kube.errors import ApiError, Conflict, NotFound
 from codecourier.task import CONTAINER_AGENT, CONTAINER_CHECKOUT, CONTAINER_PUBLISH, Task

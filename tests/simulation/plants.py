@@ -11,12 +11,18 @@ from typing import Any
 from unittest.mock import patch
 
 from codecourier.controller import effects, execute
-from codecourier.core import chain_start, notifications, project, run, run_result, run_start, sandbox, sprints
-from codecourier.core import sprint_chain as chain
-from codecourier.core.intents import Plan
-from codecourier.core.naming import token_secret_name
-from codecourier.core.reasons import Reason
-from codecourier.core.run_status import with_outcome
+from codecourier.core.project import plan as project_plan
+from codecourier.core.run import plan as run_plan
+from codecourier.core.run import result, start
+from codecourier.core.run.status import with_outcome
+from codecourier.core.sandbox import plan as sandbox_plan
+from codecourier.core.shared import notifications
+from codecourier.core.shared.intents import Plan
+from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.reasons import Reason
+from codecourier.core.sprint_chain import plan as sprint_chain_plan
+from codecourier.core.sprint_chain import sprints
+from codecourier.core.sprint_chain import start as sprint_chain_start
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.resources.run import RunPhase
 
@@ -104,22 +110,24 @@ def _without_finalizer(right: Any) -> Any:
 
 
 PLANTS: Mapping[str, Plant] = {
-    "a sprint starts beside the active one": Plant(chain, "active_sprint", _returning(None), frozenset({"1"})),
+    "a sprint starts beside the active one": Plant(
+        sprint_chain_plan, "active_sprint", _returning(None), frozenset({"1"})
+    ),
     "a sprint starts from the base": Plant(sprints, "start_commit", _returning(None), frozenset({"1"})),
     "a notification has a new name each time": Plant(
         notifications, "notification_name", _numbering, frozenset({"3", "9"})
     ),
-    "a finished Run changes its sentence": Plant(run, "_settle", _talking_on, frozenset({"4"})),
-    "Cancelled is said while the pod runs": Plant(run, "_plan_stop", _saying_cancelled, frozenset({"5"})),
-    "a try leaves no usage record": Plant(run_result, "record_usage", _returning(()), frozenset({"6", "9"})),
+    "a finished Run changes its sentence": Plant(run_plan, "_settle", _talking_on, frozenset({"4"})),
+    "Cancelled is said while the pod runs": Plant(run_plan, "_plan_stop", _saying_cancelled, frozenset({"5"})),
+    "a try leaves no usage record": Plant(result, "record_usage", _returning(()), frozenset({"6", "9"})),
     "a chain resumes from its first sprint": Plant(
-        chain_start, "begin_sprints", lambda right: lambda declared, _first: right(declared, 0), frozenset({"7"})
+        sprint_chain_start, "begin_sprints", lambda right: lambda declared, _first: right(declared, 0), frozenset({"7"})
     ),
     "a token lies in an annotation": Plant(execute.Executor, "_make", _annotating_the_token, frozenset({"8"})),
-    "tokens are not revoked": Plant(sandbox, "_revocation", _returning(None), frozenset({"9"})),
+    "tokens are not revoked": Plant(sandbox_plan, "_revocation", _returning(None), frozenset({"9"})),
     "a token Secret can vanish": Plant(effects.Effects, "_secret", _without_finalizer, frozenset({"5"})),
-    "a limit is one too high": Plant(project, "admit", _admitting_one_more, frozenset({"10"})),
-    "a pod can vanish unrecorded": Plant(sandbox, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
-    "a Sandbox has a new name each time": Plant(run_start, "sandbox_name", _numbering, frozenset({"once", "9"})),
+    "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
+    "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
+    "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),
 }
 """The faults, by what they do."""

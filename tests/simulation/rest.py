@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
-from codecourier.core.naming import FINALIZER, LABEL_MANAGED
+from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.invariants import FINISHED, is_unfinished, reason_of
@@ -39,7 +39,7 @@ class Outcome:
 def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     """Yield what is not as it has to be at rest; nothing when all is done."""
     store = cluster.server.store
-    for resource in (CHAINS, RUNS, SANDBOXES):
+    for resource in (SPRINT_CHAINS, RUNS, SANDBOXES):
         for stored in store.list(resource, NAMESPACE):
             name = f"{resource.kind} {stored.metadata['name']}"
             if "deletionTimestamp" in stored.metadata:
@@ -84,7 +84,7 @@ def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
         told = _told(cluster, stored.metadata["uid"], f"-a{status['attempt']}")
         if told != Counter(_news_of_run(stored.obj)):
             yield f"of Run {stored.metadata['name']}, {status['phase']}, people were told {dict(told)}"
-    for stored in cluster.server.store.list(CHAINS, NAMESPACE):
+    for stored in cluster.server.store.list(SPRINT_CHAINS, NAMESPACE):
         for sprint in stored.obj["status"]["sprints"]:
             told = _told(cluster, stored.metadata["uid"], f"-s{sprint['index']}-a{sprint.get('attempt', 1)}")
             if told != Counter(_NEWS_OF_SPRINT.get(sprint["phase"], ())):
@@ -118,7 +118,7 @@ def outcome_of(cluster: SimulatedCluster) -> Outcome:
         runs[key] = (status["phase"], reason_of(stored.obj), _tree(cluster, status), _pulls(cluster, status))
         tries[key] = len(status.get("tries") or ())
     chains = {}
-    for stored in store.list(CHAINS, NAMESPACE):
+    for stored in store.list(SPRINT_CHAINS, NAMESPACE):
         status = stored.obj["status"]
         sprints = tuple((s["phase"], s.get("pullRequest"), _tree(cluster, s)) for s in status["sprints"])
         chains[stored.metadata["name"]] = (status["phase"], status["attempt"], sprints)

@@ -17,7 +17,7 @@ from codecourier.controller.kinds import CACHED, PROJECTS, RUNS, SANDBOXES, WORK
 from codecourier.controller.observe import Observer
 from codecourier.controller.recorder import Recorder
 from codecourier.controller.store import Store
-from codecourier.core.naming import FINALIZER
+from codecourier.core.shared.naming import FINALIZER
 from codecourier.github.secret import Secret
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import ApiError

@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from codecourier.controller.kinds import CHAINS
+from codecourier.controller.kinds import SPRINT_CHAINS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.client import AiohttpKube
@@ -121,7 +121,7 @@ class MainJob:
             status = chains[self.stage.chain].get("status") or {}
             return status.get("phase") in _FINISHED and not status.get("unnotified")
 
-        return (await wait_for(self.api, CHAINS, self.stage.namespace, is_settled))[self.stage.chain]
+        return (await wait_for(self.api, SPRINT_CHAINS, self.stage.namespace, is_settled))[self.stage.chain]
 
     async def names(self, resource: Resource) -> list[str]:
         """Return the sorted names of the stage's objects of a kind."""

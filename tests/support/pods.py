@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codecourier.core.pods import PodSettings, build_pod
-from codecourier.core.run_start import build_sandbox
+from codecourier.core.run.start import build_sandbox
+from codecourier.core.sandbox.pods import PodSettings, build_pod
 from codecourier.resources.workflow import EnvironmentVariable, SecretKeyReference, SecretVariable
 from tests.support.worlds import make_run, make_workflow, queued
 

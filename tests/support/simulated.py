@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.pods import PodSettings
+from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.client import GitHubForge
 from codecourier.kube.api import NAMESPACES, KubeApi
 from codecourier.metrics import Metrics

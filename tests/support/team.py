@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, SANDBOXES, WORKFLOWS
+from codecourier.controller.kinds import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import NotFound
 from codecourier.local.api import LoopbackServer, admin_of
@@ -134,7 +134,7 @@ class Team:
     async def chain(self, last: int = 1, name: str = "chain", **spec: Any) -> Json:
         """Create a chain of the sprints 1 to `last`."""
         body = {"workflowRef": {"name": "work"}, "prompt": "Do it.", "sprintRange": {"first": 1, "last": last}, **spec}
-        return await self.create(CHAINS, name, spec=body)
+        return await self.create(SPRINT_CHAINS, name, spec=body)
 
     async def get(self, resource: Resource, name: str) -> Json:
         """Return an object as it is now."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from codecourier.core.naming import FINALIZER
-from codecourier.core.network_policy import PolicyView, build_network_policy
+from codecourier.core.project.network_policy import PolicyView, build_network_policy
+from codecourier.core.shared.naming import FINALIZER
 from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Limits, Project, ProjectSpec, Repository
 from codecourier.resources.run import Run, RunPhase, RunSpec, RunStatus
@@ -17,10 +17,10 @@ __all__ = [
     "BASE",
     "NOW",
     "URL",
-    "make_chain",
     "make_policy",
     "make_project",
     "make_run",
+    "make_sprint_chain",
     "make_workflow",
     "queued",
 ]
@@ -77,7 +77,7 @@ def queued(run: Run, **changes: Any) -> Run:
     return run.updated(status=RunStatus(**{**fields, **changes}))
 
 
-def make_chain(*, last: int = 3, metadata: dict[str, Any] | None = None, **spec: Any) -> SprintChain:
+def make_sprint_chain(*, last: int = 3, metadata: dict[str, Any] | None = None, **spec: Any) -> SprintChain:
     """Return a SprintChain that nobody has looked at."""
     fields: dict[str, Any] = {
         "workflow_ref": LocalReference(name="scripted"),

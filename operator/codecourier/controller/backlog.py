@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from codecourier.controller.queue import Backoff
-from codecourier.core.facts import Problem
+from codecourier.core.shared.facts import Problem
 
 __all__ = ["Backlog"]
 

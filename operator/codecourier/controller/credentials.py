@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from codecourier.controller.gather import PROJECT_NAME
 from codecourier.controller.kinds import PROJECTS
 from codecourier.controller.store import Store
-from codecourier.core.facts import Problem
-from codecourier.core.reasons import Reason, sentence
-from codecourier.core.repositories import find_repository
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.repositories import find_repository
 from codecourier.github.api import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi

@@ -14,9 +14,9 @@ from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.finalizers import release
 from codecourier.controller.problems import problem_of_forge
 from codecourier.controller.store import Store
-from codecourier.core.facts import Problem
-from codecourier.core.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
-from codecourier.core.naming import (
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
+from codecourier.core.shared.naming import (
     ANNOTATION_REPOSITORY,
     ANNOTATION_TOKEN_EXPIRY,
     FINALIZER_TOKENS,

@@ -17,14 +17,14 @@ from typing import Any
 
 import kopf
 
-from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, WORKFLOWS
+from codecourier.controller.kinds import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import Resource
 
 __all__ = ["KopfThread"]
 
 Tell = Callable[[Resource, str, str, str, str], None]
 
-_WAKING = (PROJECTS, WORKFLOWS, RUNS, CHAINS)
+_WAKING = (PROJECTS, WORKFLOWS, RUNS, SPRINT_CHAINS)
 _BACKOFFS = (0.5, 1, 2, 4, 8)
 
 

@@ -14,8 +14,8 @@ from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
-from codecourier.core.intents import Create, CreatePod, Delete, Plan, ReleasePod, WritePolicy
-from codecourier.core.naming import FINALIZER
+from codecourier.core.shared.intents import Create, CreatePod, Delete, Plan, ReleasePod, WritePolicy
+from codecourier.core.shared.naming import FINALIZER
 from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
 from codecourier.resources.meta import CustomResource, Status

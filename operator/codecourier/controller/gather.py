@@ -11,27 +11,27 @@ from codecourier.controller.kinds import (
     BY_ENTITY_UID,
     BY_ORIGIN_UID,
     BY_RUN_UID,
-    CHAINS,
     NOTIFICATIONS,
     PROJECTS,
     RUNS,
     SANDBOXES,
+    SPRINT_CHAINS,
     USAGE_RECORDS,
     WORKFLOWS,
 )
 from codecourier.controller.store import Store
-from codecourier.core.chain_status import ChainWorld
-from codecourier.core.facts import Facts
-from codecourier.core.naming import ANNOTATION_TOKEN_EXPIRY, FINALIZER_TOKENS, token_secret_name
-from codecourier.core.network_policy import POLICY_NAME, PolicyView, view_policy
-from codecourier.core.pod_view import PodView, view_pod
-from codecourier.core.pods import PodSettings
-from codecourier.core.project import ProjectWorld
-from codecourier.core.run_status import RunWorld
-from codecourier.core.sandbox import SandboxWorld
-from codecourier.core.strays import StrayWorld
-from codecourier.core.tokens import TokenSecret
-from codecourier.core.workflow import WorkflowWorld
+from codecourier.core.project.network_policy import POLICY_NAME, PolicyView, view_policy
+from codecourier.core.project.plan import ProjectWorld
+from codecourier.core.run.status import RunWorld
+from codecourier.core.sandbox.plan import SandboxWorld
+from codecourier.core.sandbox.pod_view import PodView, view_pod
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.sandbox.strays import StrayWorld
+from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.naming import ANNOTATION_TOKEN_EXPIRY, FINALIZER_TOKENS, token_secret_name
+from codecourier.core.sprint_chain.status import SprintChainWorld
+from codecourier.core.workflow.plan import WorkflowWorld
 from codecourier.kube.api import ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SECRETS, Json
 from codecourier.resources.project import Project
 from codecourier.resources.run import Origin, Run
@@ -41,10 +41,10 @@ from codecourier.resources.workflow import Workflow
 
 __all__ = [
     "PROJECT_NAME",
-    "gather_chain",
     "gather_project",
     "gather_run",
     "gather_sandbox",
+    "gather_sprint_chain",
     "gather_strays",
     "gather_workflow",
 ]
@@ -60,7 +60,7 @@ def _project(store: Store, namespace: str) -> Project | None:
 def _origin(store: Store, namespace: str, origin: Origin | None) -> SprintChain | None:
     if origin is None:
         return None
-    chain = store.get(CHAINS, SprintChain, namespace, origin.name)
+    chain = store.get(SPRINT_CHAINS, SprintChain, namespace, origin.name)
     return chain if chain is not None and chain.uid == origin.uid else None
 
 
@@ -123,10 +123,10 @@ def gather_run(store: Store, run: Run, facts: Facts) -> RunWorld:
     )
 
 
-def gather_chain(store: Store, chain: SprintChain, facts: Facts) -> ChainWorld:
+def gather_sprint_chain(store: Store, chain: SprintChain, facts: Facts) -> SprintChainWorld:
     """Gather a SprintChain with its Runs and what it refers to."""
     namespace = chain.namespace
-    return ChainWorld(
+    return SprintChainWorld(
         chain=chain,
         project=_project(store, namespace),
         workflow=store.get(WORKFLOWS, Workflow, namespace, chain.spec.workflow_ref.name),

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from codecourier.controller.backlog import Backlog
-from codecourier.controller.kinds import CACHED, CHAINS, RUNS, SANDBOXES
+from codecourier.controller.kinds import CACHED, RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.controller.queue import KeyQueue
 from codecourier.controller.store import Store
 from codecourier.github.client import GitHubForge
@@ -63,10 +63,10 @@ def register_gauges(metrics: Metrics, store: Store, queue: KeyQueue[Any], backlo
         lambda: {kind.resource.kind: len(store.cache(kind.resource)) for kind in CACHED},
         label="kind",
     )
-    for resource in (RUNS, CHAINS, SANDBOXES):
+    for resource in (RUNS, SPRINT_CHAINS, SANDBOXES):
         counter = PhaseCounter(resource)
         store.subscribe(counter.changed)
-        words = {RUNS: "Runs", CHAINS: "SprintChains", SANDBOXES: "Sandboxes"}[resource]
+        words = {RUNS: "Runs", SPRINT_CHAINS: "SprintChains", SANDBOXES: "Sandboxes"}[resource]
         metrics.read(f"codecourier_{resource.plural}", f"{words} in each phase", counter.read, label="phase")
 
 

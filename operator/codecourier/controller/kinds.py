@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from codecourier.core.naming import ANNOTATION_TASK, LABEL_MANAGED, LABEL_ORIGIN_UID, LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.core.shared.naming import (
+    ANNOTATION_TASK,
+    LABEL_MANAGED,
+    LABEL_ORIGIN_UID,
+    LABEL_RUN_UID,
+    LABEL_SANDBOX_UID,
+)
 from codecourier.kube.api import (
     ENDPOINT_SLICES,
     NAMESPACES,
@@ -32,11 +38,11 @@ __all__ = [
     "BY_RUN_UID",
     "BY_SANDBOX_UID",
     "CACHED",
-    "CHAINS",
     "NOTIFICATIONS",
     "PROJECTS",
     "RUNS",
     "SANDBOXES",
+    "SPRINT_CHAINS",
     "USAGE_RECORDS",
     "WORKFLOWS",
     "CachedKind",
@@ -47,7 +53,7 @@ __all__ = [
 PROJECTS = custom_resource(Project.info)
 WORKFLOWS = custom_resource(Workflow.info)
 RUNS = custom_resource(Run.info)
-CHAINS = custom_resource(SprintChain.info)
+SPRINT_CHAINS = custom_resource(SprintChain.info)
 SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)
 USAGE_RECORDS = custom_resource(UsageRecord.info)
@@ -110,7 +116,7 @@ CACHED: tuple[CachedKind, ...] = (
     CachedKind(PROJECTS),
     CachedKind(WORKFLOWS),
     CachedKind(RUNS, {ACTIVE_BY_NAMESPACE: _active, BY_ORIGIN_UID: by_label(LABEL_ORIGIN_UID)}),
-    CachedKind(CHAINS, {ACTIVE_BY_NAMESPACE: _active}),
+    CachedKind(SPRINT_CHAINS, {ACTIVE_BY_NAMESPACE: _active}),
     CachedKind(SANDBOXES, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),
     CachedKind(NOTIFICATIONS, {BY_ENTITY_UID: _entity}),
     CachedKind(USAGE_RECORDS, {BY_RUN_UID: by_label(LABEL_RUN_UID)}),

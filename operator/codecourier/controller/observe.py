@@ -10,7 +10,7 @@ from typing import Any
 from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.problems import problem_of_forge
-from codecourier.core.facts import (
+from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
     BranchHeadAsk,
@@ -29,7 +29,7 @@ from codecourier.core.facts import (
     SandboxAsk,
     SandboxFact,
 )
-from codecourier.core.naming import LABEL_AGENT_READABLE
+from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.github.api import Forge, RepositoryRef
 from codecourier.github.errors import ForgeError
 from codecourier.kube.api import SECRETS, KubeApi

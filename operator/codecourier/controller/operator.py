@@ -29,7 +29,7 @@ from codecourier.controller.registry import build_registry
 from codecourier.controller.store import Store
 from codecourier.controller.vitals import Vitals, VitalTaskEndedError
 from codecourier.controller.wakes import WorkKey, wakes
-from codecourier.core.pods import PodSettings
+from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.api import Forge
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.cache import version_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codecourier.core.facts import Problem
-from codecourier.core.reasons import Reason, sentence
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github import errors as forge
 from codecourier.kube import errors as kube
 

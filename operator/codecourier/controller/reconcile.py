@@ -16,10 +16,10 @@ from codecourier.controller.observe import Observer
 from codecourier.controller.registry import Reconciled
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
-from codecourier.core.facts import Facts
-from codecourier.core.intents import CreatePod, Plan
-from codecourier.core.naming import token_secret_name
-from codecourier.core.strays import StrayWorld, plan_stray
+from codecourier.core.sandbox.strays import StrayWorld, plan_stray
+from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.intents import CreatePod, Plan
+from codecourier.core.shared.naming import token_secret_name
 from codecourier.kube.api import SECRETS, Resource
 from codecourier.kube.errors import Conflict
 from codecourier.logs import log_context

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from codecourier.core.intents import Event
+from codecourier.core.shared.intents import Event
 from codecourier.kube.api import EVENTS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, KubeError
 

@@ -9,20 +9,20 @@ from functools import partial
 from typing import Any
 
 from codecourier.controller.gather import (
-    gather_chain,
     gather_project,
     gather_run,
     gather_sandbox,
+    gather_sprint_chain,
     gather_workflow,
 )
-from codecourier.controller.kinds import CHAINS, PROJECTS, RUNS, SANDBOXES, WORKFLOWS
-from codecourier.core.intents import Plan
-from codecourier.core.pods import PodSettings
-from codecourier.core.project import plan_project
-from codecourier.core.run import plan_run
-from codecourier.core.sandbox import plan_sandbox
-from codecourier.core.sprint_chain import plan_sprint_chain
-from codecourier.core.workflow import plan_workflow
+from codecourier.controller.kinds import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
+from codecourier.core.project.plan import plan_project
+from codecourier.core.run.plan import plan_run
+from codecourier.core.sandbox.plan import plan_sandbox
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.intents import Plan
+from codecourier.core.sprint_chain.plan import plan_sprint_chain
+from codecourier.core.workflow.plan import plan_workflow
 from codecourier.kube.api import Resource
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.project import Project
@@ -50,7 +50,7 @@ def build_registry(settings: PodSettings) -> dict[Resource, Reconciled]:
         Reconciled(PROJECTS, Project, gather_project, plan_project),
         Reconciled(WORKFLOWS, Workflow, gather_workflow, plan_workflow),
         Reconciled(RUNS, Run, gather_run, plan_run),
-        Reconciled(CHAINS, SprintChain, gather_chain, plan_sprint_chain),
+        Reconciled(SPRINT_CHAINS, SprintChain, gather_sprint_chain, plan_sprint_chain),
         Reconciled(SANDBOXES, Sandbox, partial(gather_sandbox, settings=settings), plan_sandbox),
     )
     return {row.resource: row for row in rows}

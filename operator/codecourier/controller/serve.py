@@ -17,7 +17,7 @@ from codecourier.controller.gauges import register_forge_gauges
 from codecourier.controller.health import HealthServer
 from codecourier.controller.kinds import CACHED
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.pods import PodSettings
+from codecourier.core.sandbox.pods import PodSettings
 from codecourier.errors import SettingsError
 from codecourier.github.client import GitHubForge
 from codecourier.github.secret import Secret

@@ -10,11 +10,11 @@ from codecourier.controller.kinds import (
     ACTIVE_BY_NAMESPACE,
     BY_ORIGIN_UID,
     BY_RUN_UID,
-    CHAINS,
     NOTIFICATIONS,
     PROJECTS,
     RUNS,
     SANDBOXES,
+    SPRINT_CHAINS,
     USAGE_RECORDS,
     WORKFLOWS,
 )
@@ -67,14 +67,14 @@ def _related(store: Store, resource: Resource, old: Json | None, new: Json | Non
         yield WorkKey(RUNS, namespace, obj["spec"]["runRef"]["name"])
     elif resource == RUNS:
         yield from _of_run(store, old, new)
-    elif resource == CHAINS:
+    elif resource == SPRINT_CHAINS:
         yield from _keys(store, RUNS, BY_ORIGIN_UID, uid)
     elif resource == PROJECTS:
         yield from _of_project(store, old, new)
     elif resource == WORKFLOWS:
         yield WorkKey(PROJECTS, namespace, PROJECT_NAME)
         yield from _keys(store, RUNS, ACTIVE_BY_NAMESPACE, namespace)
-        yield from _keys(store, CHAINS, ACTIVE_BY_NAMESPACE, namespace)
+        yield from _keys(store, SPRINT_CHAINS, ACTIVE_BY_NAMESPACE, namespace)
 
 
 def _of_run(store: Store, old: Json | None, new: Json | None) -> Iterator[WorkKey]:
@@ -84,7 +84,7 @@ def _of_run(store: Store, old: Json | None, new: Json | None) -> Iterator[WorkKe
     namespace = run["metadata"]["namespace"]
     origin = run["spec"].get("origin")
     if origin is not None:
-        yield WorkKey(CHAINS, namespace, origin["name"])
+        yield WorkKey(SPRINT_CHAINS, namespace, origin["name"])
     if _place(old) != _place(new):
         yield WorkKey(PROJECTS, namespace, PROJECT_NAME)
     yield from _keys(store, SANDBOXES, BY_RUN_UID, run["metadata"]["uid"])
@@ -115,7 +115,7 @@ def _of_project(store: Store, old: Json | None, new: Json | None) -> Iterator[Wo
     namespace = project["metadata"]["namespace"]
     if _declared(old) != _declared(new):
         yield from _keys(store, RUNS, ACTIVE_BY_NAMESPACE, namespace)
-        yield from _keys(store, CHAINS, ACTIVE_BY_NAMESPACE, namespace)
+        yield from _keys(store, SPRINT_CHAINS, ACTIVE_BY_NAMESPACE, namespace)
         return
     before = _admitted(old)
     for place, name in _admitted(new).items():
@@ -157,13 +157,13 @@ def _owners(obj: Json, namespace: str, kind: str, resource: Resource) -> Iterato
 
 def _entity(notification: Json, namespace: str) -> Iterator[WorkKey]:
     entity = notification["spec"]["entity"]
-    for resource in (PROJECTS, RUNS, CHAINS):
+    for resource in (PROJECTS, RUNS, SPRINT_CHAINS):
         if entity["kind"] == resource.kind:
             yield WorkKey(resource, namespace, entity["name"])
 
 
 def _all_of(store: Store, namespace: str) -> Iterator[WorkKey]:
-    for resource in (CHAINS, RUNS, SANDBOXES):
+    for resource in (SPRINT_CHAINS, RUNS, SANDBOXES):
         for obj in store.cache(resource).list(namespace):
             yield WorkKey(resource, namespace, obj["metadata"]["name"])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from codecourier.controller.kinds import CHAINS, NOTIFICATIONS, SANDBOXES, USAGE_RECORDS
+from codecourier.controller.kinds import NOTIFICATIONS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import PODS, KubeApi
 from codecourier.kube.client import AiohttpKube
@@ -91,7 +91,7 @@ async def _watch(api: KubeApi, stage: Stage, live: Live, is_running: Callable[[]
 
 
 async def _look(api: KubeApi, stage: Stage) -> Scene:
-    chain = await api.get(CHAINS, stage.namespace, stage.chain)
+    chain = await api.get(SPRINT_CHAINS, stage.namespace, stage.chain)
     lists = [await api.list(kind, stage.namespace) for kind in (SANDBOXES, PODS, NOTIFICATIONS, USAGE_RECORDS)]
     sandboxes, pods, notifications, usage = (result.items for result in lists)
     return Scene(chain, sandboxes, pods, notifications, usage)

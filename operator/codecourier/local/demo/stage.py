@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from codecourier.controller.kinds import CHAINS, PROJECTS, WORKFLOWS
+from codecourier.controller.kinds import PROJECTS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists
 from codecourier.local.errors import LocalError
@@ -87,7 +87,7 @@ async def set_stage(
         "sprintRange": {"first": 1, "last": sprints},
         "prompt": "Keep a changelog: in each sprint write the sprint's page and add a line to CHANGELOG.md.",
     }
-    await api.create(CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
+    await api.create(SPRINT_CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
 
 
 def _resource(kind: str, name: str, spec: Json) -> Json:

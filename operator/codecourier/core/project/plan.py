@@ -1,0 +1,158 @@
+"""How a Project is looked after: its repositories are reached, its sandboxes' network is closed, its Runs are admitted.
+
+Admission is the one decision over many Runs, so it has one writer (this plan) and one object that is claimed (the
+Project's status, with its resourceVersion): a second leader or an old copy conflicts instead of admitting too many.
+
+A place that is no longer needed counts for nothing from then on, but costs no write of its own: it leaves the list
+with the next change of the status, be that another Run's place or a condition. Nothing can use it meanwhile, because
+it names a try that is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place
+from codecourier.core.project.network_policy import PolicyView, build_network_policy, is_policy_current
+from codecourier.core.shared.conditions import with_readiness
+from codecourier.core.shared.facts import Facts, Problem, RepositoryAsk
+from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy
+from codecourier.core.shared.notifications import build_notification
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.notification import NotificationType
+from codecourier.resources.project import Project, ProjectStatus
+from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["ProjectWorld", "plan_project"]
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""When a repository that could not be reached is tried again."""
+
+_CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
+_DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND}
+
+
+@dataclass(frozen=True)
+class ProjectWorld:
+    """A Project, and of its namespace the Runs and what they name."""
+
+    project: Project
+    runs: tuple[Run, ...] = ()
+    """The Runs that are not finished, or that the Project still lists."""
+
+    workflows: Mapping[str, Workflow] = field(default_factory=dict)
+    """By name those that are there, of all that Pending Runs name."""
+
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications that are there."""
+
+    policy: PolicyView | None = None
+    """The NetworkPolicy of the namespace's sandbox pods."""
+
+    api_server: tuple[str, ...] = ()
+    """The API server's addresses."""
+
+    is_namespace_ending: bool = False
+
+    facts: Facts = field(default_factory=dict)
+
+
+def plan_project(world: ProjectWorld, now: datetime) -> Plan:
+    """Return what is to be done for a Project now."""
+    project = world.project
+    asks = tuple(
+        ask
+        for repository in project.spec.repositories
+        if (ask := RepositoryAsk(project.namespace, repository.url)) not in world.facts
+    )
+    if asks:
+        return Plan(asks=asks)
+    problem = _first_problem(world)
+    status, creates = _settle_notification(world, _judged(project, problem, now))
+    admitted = admit(project, world.runs, world.workflows, now)
+    if status != project.status or has_new_place(project, admitted):
+        status = status.updated(admitted=admitted)
+    return Plan(
+        status=status,
+        creates=creates + _policy_write(world),
+        events=_events(project, status),
+        look_again=_look_again(world, problem, now),
+    )
+
+
+def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
+    project, policy = world.project, world.policy
+    if world.is_namespace_ending or is_policy_current(project, world.api_server, policy):
+        return ()
+    replaces = policy.resource_version if policy is not None else None
+    return (WritePolicy(build_network_policy(project, world.api_server, replaces)),)
+
+
+def _first_problem(world: ProjectWorld) -> Problem | None:
+    answers = (world.facts[RepositoryAsk(world.project.namespace, r.url)] for r in world.project.spec.repositories)
+    return next((answer for answer in answers if isinstance(answer, Problem)), None)
+
+
+def _judged(project: Project, problem: Problem | None, now: datetime) -> ProjectStatus:
+    """Return the status with conditions that say whether the repositories can be reached."""
+    status, generation = project.status, project.metadata.generation
+    is_stalled = problem is not None and problem.reason in _DECLARATION_REASONS
+    reason = Reason.ACCEPTED if problem is None else problem.reason
+    text = sentence(Reason.ACCEPTED) if problem is None else problem.message
+    ready = ConditionStatus.TRUE
+    if problem is not None:
+        ready = ConditionStatus.FALSE if is_stalled else ConditionStatus.UNKNOWN
+    conditions = with_readiness(
+        status.conditions, ready, reason, text, is_stalled=is_stalled, now=now, generation=generation
+    )
+    return status.updated(observed_generation=generation, conditions=conditions)
+
+
+def _settle_notification(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:
+    """Tell people of a refused credential once for each time that it turns bad.
+
+    The Stalled condition that is already written is the claim: its time names the Notification. The ledger holds the
+    name once the Notification was seen, so that deleting it does not bring it back.
+    """
+    stalled = world.project.status.condition(ConditionType.STALLED)
+    if stalled is None or stalled.reason not in _CREDENTIAL_REASONS:
+        return status.updated(notified=()), ()
+    since = stalled.last_transition_time
+    notification = build_notification(
+        world.project,
+        NotificationType.CREDENTIALS_FAILED,
+        since.strftime("%Y%m%d%H%M%S"),
+        title="A repository's credential does not work",
+        message=stalled.message,
+        event_time=since,
+    )
+    if notification.name in status.notified:
+        return status, ()
+    if notification.name in world.notifications:
+        return status.updated(notified=(notification.name,)), ()
+    return status, (Create(notification),)
+
+
+def _events(project: Project, status: ProjectStatus) -> tuple[Event, ...]:
+    old, new = project.status.condition(ConditionType.READY), status.condition(ConditionType.READY)
+    if new is None or (old is not None and old.reason == new.reason):
+        return ()
+    return (Event(new.reason, new.message, is_warning=new.status != ConditionStatus.TRUE),)
+
+
+def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> datetime | None:
+    times = [
+        run.status.retry_time
+        for run in world.runs
+        if run.status.phase is RunPhase.QUEUED and run.status.retry_time is not None and run.status.retry_time > now
+    ]
+    known = {run.uid for run in world.runs}
+    unseen = (e.admission_time + UNSEEN_LIMIT for e in world.project.status.admitted if e.uid not in known)
+    times.extend(time for time in unseen if time > now)
+    if problem is not None:
+        times.append(problem.retry_time or now + LOOK_AGAIN)
+    return min(times, default=None)

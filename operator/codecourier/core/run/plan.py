@@ -1,0 +1,159 @@
+"""How a Run goes through its life.
+
+Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `spec.attempt` starts again at Pending.
+
+- Pending → Running: everything that it names is there and the Project's list of admitted Runs has this try. One write
+  records the Workflow and names the Sandbox before it is made.
+- Pending → Queued: everything is there, but the Project's plan gives no place, or what the try starts from cannot be
+  found out yet. The Workflow is recorded.
+- Queued → Running: the Project's list of admitted Runs has this try.
+- Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
+- Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
+- Running, pull request Failed: its host refuses it, or the Run has to stop and what is in the way only people can mend.
+  It is looked for a last time, then the Run ends.
+- Running → Completed | Failed: the Sandbox's end leaves nothing to try or to open, or the pull request is there. Both
+  are facts, so who cancels after them comes too late, and the Notifications are made before the status is written.
+- → Cancelled: only once no Sandbox of it is unfinished (invariant 5).
+
+Within an attempt a finished Run stays as it is (invariant 4); only the Notifications of an end that was a decision are
+still settled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from codecourier.core.run.end import build_run_notifications, claim_end
+from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
+from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
+from codecourier.core.run.status import (
+    RunWorld,
+    accepted,
+    attempt_status,
+    starts_again,
+    with_outcome,
+    working_sentence,
+)
+from codecourier.core.run.stopping import is_stop_requested
+from codecourier.core.shared.intents import Create, Plan
+from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.resources.run import Run, RunPhase, RunStatus
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintPhase
+
+__all__ = ["RunWorld", "plan_run"]
+
+_USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
+"""What a Sandbox says when nothing has to be mended."""
+
+
+def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
+    """Return what is to be done for a Run now."""
+    run, status = world.run, world.run.status
+    if FINALIZER not in run.metadata.finalizers and not run.is_deleting:
+        return Plan(add_finalizer=True)
+    if status.phase.is_finished and (status.unnotified or not starts_again(run)):
+        return _settle(world, now)
+    status = attempt_status(run)
+    if status.phase is RunPhase.RUNNING and status.pull_request is not None:
+        return plan_pull_request(world, status.pull_request, now)
+    sandbox = _current_sandbox(world, status)
+    if sandbox is not None and is_decided(status, sandbox):
+        return plan_result(world, sandbox, now)
+    if is_stop_requested(run, world.origin):
+        return _plan_stop(world, status, now)
+    if status.phase is RunPhase.PENDING:
+        return plan_pending(world, status, now)
+    if status.phase is RunPhase.QUEUED:
+        return plan_queued(world, now)
+    return _plan_running(world, now)
+
+
+def _current_sandbox(world: RunWorld, status: RunStatus) -> Sandbox | None:
+    if status.phase is not RunPhase.RUNNING or not status.tries:
+        return None
+    name = status.tries[-1].sandbox
+    return next((s for s in world.sandboxes if s.name == name), None)
+
+
+def _plan_running(world: RunWorld, now: datetime) -> Plan:
+    run, status = world.run, world.run.status
+    sandbox = _current_sandbox(world, status)
+    if sandbox is None:
+        # Claimed, and the creation was not answered or the operator stopped in between. The finalizer of a Sandbox
+        # that was made keeps it until this ledger has its end, so one that is absent was never made.
+        return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
+    if not sandbox.status.phase.is_finished:
+        return _follow(run, sandbox, now)
+    return plan_result(world, sandbox, now)
+
+
+def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
+    """Say what keeps the Sandbox from its pod, for as long as that lasts: whoever looks at the Run has to mend it.
+
+    How a pod comes up is not repeated: that is the usual way, and would cost every Run two writes more.
+    """
+    succeeded = sandbox.status.condition(ConditionType.SUCCEEDED)
+    reason, text = Reason.RUNNING, working_sentence(sandbox.name)
+    if succeeded is not None and succeeded.reason not in _USUAL:
+        reason, text = Reason(succeeded.reason), succeeded.message
+    if text == run.status.message:
+        return Plan()
+    return Plan(status=with_outcome(run, run.status, RunPhase.RUNNING, reason, text, now))
+
+
+def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    run, records = world.run, tuple[Create, ...]()
+    if status.phase is RunPhase.RUNNING:
+        sandbox = _current_sandbox(world, status)
+        if sandbox is None and not world.is_namespace_ending:
+            # The claim may have a creation in flight: the Sandbox is made, and at once stopped, so that a creation
+            # that comes late cannot start an agent for a Run that says Cancelled.
+            return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
+        if sandbox is not None and not sandbox.status.phase.is_finished:
+            text = sentence(Reason.STOPPING)
+            return Plan(status=with_outcome(run, status, RunPhase.RUNNING, Reason.STOPPING, text, now))
+        if sandbox is not None:
+            records = record_usage(world, sandbox)
+            status = close_try(status, sandbox)
+    reason, text = _stop_words(world, status)
+    new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
+    return replace(claim_end(run, new.updated(retry_time=None), reason, now), records=records)
+
+
+def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
+    last = status.tries[-1] if status.tries else None
+    if last is not None and last.reason == Reason.PROCESS_UNCONFIRMED:
+        return Reason.PROCESS_UNCONFIRMED, last.message or ""
+    if world.run.spec.cancelled:
+        return Reason.CANCELLED, sentence(Reason.CANCELLED)
+    if world.run.is_deleting:
+        return Reason.DELETED, sentence(Reason.DELETED)
+    return Reason.CANCELLED, "Stopped because its SprintChain was deleted with the wish to stop now."
+
+
+def _settle(world: RunWorld, now: datetime) -> Plan:
+    """Keep the ledger of a finished Run, and let one go that is being deleted."""
+    run, status = world.run, world.run.status
+    missing = tuple(name for name in status.unnotified if name not in world.notifications)
+    if missing and not world.is_namespace_ending:
+        built = build_run_notifications(run, status, status.finish_time or now)
+        return Plan(creates=tuple(Create(notification) for notification in built if notification.name in missing))
+    if status.unnotified and not world.is_namespace_ending:
+        generation = run.metadata.generation
+        return Plan(status=status.updated(unnotified=(), observed_generation=generation))
+    if run.is_deleting:
+        return Plan(release_finalizer=_is_recorded(world))
+    if status.observed_generation != run.metadata.generation:
+        return Plan(status=accepted(run, status, now))
+    return Plan()
+
+
+def _is_recorded(world: RunWorld) -> bool:
+    """Tell whether the ledger of the Run's origin, if there is one, holds the Run's end."""
+    if world.origin is None or world.is_namespace_ending:
+        return True
+    entry = next((s for s in world.origin.status.sprints if s.run == world.run.name), None)
+    return entry is None or entry.phase is not SprintPhase.RUNNING

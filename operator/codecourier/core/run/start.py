@@ -1,0 +1,205 @@
+"""How a Run comes to its sandbox: accepted, admitted at once or queued before, started."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from codecourier.core.project.admission import has_place, has_room, next_try_number
+from codecourier.core.run.end import claim_end
+from codecourier.core.run.references import resolve
+from codecourier.core.run.status import RunWorld, accepted, refused, with_outcome, working_sentence
+from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
+from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.naming import (
+    FINALIZER,
+    LABEL_MANAGED,
+    LABEL_RUN_UID,
+    branch_name,
+    sandbox_name,
+)
+from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run, RunPhase, RunStatus, Try
+from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
+
+__all__ = ["DECISION_GRACE", "build_sandbox", "plan_pending", "plan_queued"]
+
+STALL_AFTER = timedelta(minutes=5)
+"""How long something that a Run names may be missing before the Run is Stalled: GitOps applies in any order."""
+
+DECISION_GRACE = timedelta(seconds=3)
+"""How long a Run stays Pending for the Project's plan to admit it, at least 2 s of it: creation times have seconds."""
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""When something outside is asked again that has no time of its own."""
+
+
+def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    """Pending → Running with a place; → Queued without one, once the Project's plan has had its time to give it."""
+    run = world.run
+    known = resolve(run, world.project, world.workflow)
+    if isinstance(known, Problem):
+        return _refuse(world, status, known, now)
+    new = accepted(run, status, now).updated(workflow=known.workflow, repository_url=known.repository.url)
+    if has_place(known.project, run):
+        return _plan_admitted(world, new, now)
+    due = _decision_time(run, known.project, now)
+    if now < due:
+        return Plan(look_again=due)
+    waiting = _queued(run, new, known.project, now)
+    return Plan(status=waiting, events=(Event("Queued", waiting.message),))
+
+
+def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
+    """Return until when a Run that has no place is not said to wait for one: the Project's plan is about to look.
+
+    An attempt after the first, and a Run that was refused for a time, have no beginning that the API server tells;
+    they wait while the list has room, as the Project's plan then gives them a place or fills it.
+    """
+    if project.spec.suspend:
+        return now
+    if run.status.attempt == 0:
+        return (run.metadata.creation_timestamp or now) + DECISION_GRACE
+    return now + DECISION_GRACE if has_room(project) else now
+
+
+def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:
+    if problem.is_final:
+        new = with_outcome(
+            world.run,
+            accepted(world.run, status, now),
+            RunPhase.FAILED,
+            problem.reason,
+            problem.message,
+            now,
+        )
+        return claim_end(world.run, new, problem.reason, now)
+    created = world.run.metadata.creation_timestamp or now
+    stalls = created + STALL_AFTER
+    is_stalled = now >= stalls or problem.reason in {
+        Reason.REPOSITORY_NOT_ALLOWED,
+        Reason.NO_DEFAULT_REPOSITORY,
+    }
+    new = refused(world.run, status, problem.reason, problem.message, now, is_stalled=is_stalled)
+    return Plan(status=new, events=(Event.of(problem),), look_again=None if is_stalled else stalls)
+
+
+def _queued(run: Run, status: RunStatus, project: Project, now: datetime) -> RunStatus:
+    reason = Reason.PROJECT_SUSPENDED if project.spec.suspend else Reason.WAITING_FOR_PLACE
+    text = sentence(reason, limit=project.spec.limits.max_concurrent_runs)
+    return with_outcome(run, status, RunPhase.QUEUED, reason, text, now)
+
+
+def plan_queued(world: RunWorld, now: datetime) -> Plan:
+    """Queued → Running, once the Project's list gives this try a place and its commit is known."""
+    run, project = world.run, world.project
+    status = run.status
+    if project is None:
+        text = sentence(Reason.PROJECT_NOT_FOUND)
+        return Plan(status=with_outcome(run, status, RunPhase.QUEUED, Reason.PROJECT_NOT_FOUND, text, now))
+    if not has_place(project, run):
+        return _plan_waiting(world, project, now)
+    return _plan_admitted(world, status, now)
+
+
+def _plan_admitted(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    """Start the try that has a place, once its commit is known."""
+    based = _base(world, status, now)
+    if isinstance(based, Plan):
+        return based
+    return _start(world, status, based, now)
+
+
+def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:
+    status = world.run.status
+    if status.retry_time is not None and now < status.retry_time:
+        return Plan(look_again=status.retry_time)
+    return Plan(status=_queued(world.run, accepted(world.run, status, now), project, now))
+
+
+def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] | Plan:
+    """Return base branch and base commit of the attempt, or the plan that finds them out."""
+    run = world.run
+    branch = status.base_branch or run.spec.base_branch
+    url = status.repository_url or ""
+    if branch is None:
+        answer = _known(world, status, RepositoryAsk(run.namespace, url), now)
+        if isinstance(answer, Plan):
+            return answer
+        if not isinstance(answer, RepositoryFact):
+            raise TypeError(f"a RepositoryAsk was answered with {type(answer).__name__}")
+        branch = answer.default_branch
+    commit = status.base_commit or run.spec.base_commit
+    if commit is not None:
+        return branch, commit
+    head = _known(world, status, BranchHeadAsk(run.namespace, url, branch), now)
+    if isinstance(head, Plan):
+        return head
+    if not isinstance(head, BranchHeadFact):
+        raise TypeError(f"a BranchHeadAsk was answered with {type(head).__name__}")
+    if head.commit is None:
+        text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
+        failed = with_outcome(run, status, RunPhase.FAILED, Reason.BRANCH_NOT_FOUND, text, now)
+        return claim_end(run, failed, Reason.BRANCH_NOT_FOUND, now)
+    return branch, head.commit
+
+
+def _known(world: RunWorld, status: RunStatus, ask: RepositoryAsk | BranchHeadAsk, now: datetime) -> object:
+    """Return the answer, or the plan that asks or waits."""
+    answer = world.facts.get(ask)
+    if answer is None:
+        return Plan(asks=(ask,))
+    if isinstance(answer, Problem):
+        waiting = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
+        return Plan(status=waiting, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)
+    return answer
+
+
+def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datetime) -> Plan:
+    run = world.run
+    number = next_try_number(run)
+    name = sandbox_name(run.name, run.uid, status.attempt, number)
+    new = with_outcome(
+        run,
+        accepted(run, status, now),
+        RunPhase.RUNNING,
+        Reason.RUNNING,
+        working_sentence(name),
+        now,
+    ).updated(
+        base_branch=base[0],
+        base_commit=base[1],
+        branch=status.branch or branch_name(run.name, run.uid, status.attempt),
+        tries=(*status.tries, Try(number=number, sandbox=name)),
+        retry_time=None,
+        start_time=status.start_time or now,
+    )
+    return Plan(
+        status=new,
+        creates=(Create(build_sandbox(run, status.attempt, number)),),
+        events=(Event("Started", f"Try {number} of attempt {status.attempt} runs in Sandbox {name}."),),
+    )
+
+
+def build_sandbox(run: Run, attempt: int, number: int) -> Sandbox:
+    """Return the Sandbox of a try. Its finalizer keeps it until the Run's ledger has its end."""
+    return Sandbox(
+        metadata=ObjectMeta(
+            name=sandbox_name(run.name, run.uid, attempt, number),
+            namespace=run.namespace,
+            labels={LABEL_RUN_UID: run.uid, LABEL_MANAGED: "true"},
+            finalizers=(FINALIZER,),
+            owner_references=(
+                OwnerReference(
+                    api_version=API_VERSION,
+                    kind="Run",
+                    name=run.name,
+                    uid=run.uid,
+                    controller=True,
+                    block_owner_deletion=True,
+                ),
+            ),
+        ),
+        spec=SandboxSpec(run_ref=SandboxRun(name=run.name, uid=run.uid), attempt=attempt, try_number=number),
+    )

@@ -1,0 +1,120 @@
+"""How the status of a Run is put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from codecourier.core.shared.conditions import with_condition, with_readiness
+from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run, RunPhase, RunStatus
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["RunWorld", "accepted", "attempt_status", "refused", "starts_again", "with_outcome", "working_sentence"]
+
+
+@dataclass(frozen=True)
+class RunWorld:
+    """A Run, what belongs to it and what it refers to."""
+
+    run: Run
+    project: Project | None
+    workflow: Workflow | None
+    origin: SprintChain | None
+    """The Run's origin, if one with the right UID is there."""
+
+    sandboxes: tuple[Sandbox, ...] = ()
+    """The Sandboxes that carry the Run's UID."""
+
+    records: frozenset[str] = frozenset()
+    """Names of the UsageRecords that are there."""
+
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications that are there."""
+
+    is_namespace_ending: bool = False
+    """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    facts: Facts = field(default_factory=dict)
+
+
+def starts_again(run: Run) -> bool:
+    """Tell whether a finished Run is asked for another attempt."""
+    asked = run.spec.attempt > run.status.attempt and not run.spec.cancelled and not run.is_deleting
+    return asked and run.status.phase.is_finished
+
+
+def attempt_status(run: Run) -> RunStatus:
+    """Return the status of the attempt that a Run is in: of a new one, where one is to begin and nothing tells of it.
+
+    In a new attempt the recorded Workflow stays, everything else is new.
+    """
+    old = run.status
+    if old.attempt > 0 and not starts_again(run):
+        return old
+    return RunStatus(
+        observed_generation=old.observed_generation,
+        conditions=old.conditions,
+        attempt=run.spec.attempt,
+        workflow=old.workflow,
+    )
+
+
+def accepted(run: Run, status: RunStatus, now: datetime) -> RunStatus:
+    """Return the status of a Run whose declaration is valid."""
+    generation = run.metadata.generation
+    conditions = with_readiness(
+        status.conditions,
+        ConditionStatus.TRUE,
+        Reason.ACCEPTED,
+        sentence(Reason.ACCEPTED),
+        now=now,
+        generation=generation,
+    )
+    return status.updated(observed_generation=generation, conditions=conditions)
+
+
+def refused(run: Run, status: RunStatus, reason: Reason, message: str, now: datetime, *, is_stalled: bool) -> RunStatus:
+    """Return the status of a Run that cannot start before its declaration, or what it names, is changed."""
+    generation = run.metadata.generation
+    conditions = with_readiness(
+        status.conditions,
+        ConditionStatus.FALSE,
+        reason,
+        message,
+        is_stalled=is_stalled,
+        now=now,
+        generation=generation,
+    )
+    new = status.updated(observed_generation=generation, conditions=conditions)
+    return with_outcome(run, new, status.phase, reason, message, now)
+
+
+def with_outcome(
+    run: Run, status: RunStatus, phase: RunPhase, reason: Reason, message: str, now: datetime
+) -> RunStatus:
+    """Return the status with a phase and what the Succeeded condition says of it."""
+    succeeded = {RunPhase.COMPLETED: ConditionStatus.TRUE}.get(
+        phase, ConditionStatus.FALSE if phase.is_finished else ConditionStatus.UNKNOWN
+    )
+    generation = run.metadata.generation
+    conditions = with_condition(
+        status.conditions, ConditionType.SUCCEEDED, succeeded, reason, message, now=now, generation=generation
+    )
+    return status.updated(
+        observed_generation=generation,
+        phase=phase,
+        conditions=conditions,
+        message=message,
+        finish_time=now if phase.is_finished else None,
+    )
+
+
+def working_sentence(sandbox: str) -> str:
+    """Return what a Run says while a Sandbox works on it."""
+    return sentence(Reason.RUNNING, detail=f"Sandbox {sandbox} works on it.")

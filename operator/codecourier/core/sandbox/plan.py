@@ -1,0 +1,430 @@
+"""How a Sandbox goes through its life.
+
+Pending → Running → Completed | Failed | Cancelled | Expired. A final phase never changes.
+
+1. The tokens are minted into a Secret, then the pod is made. Both carry the Sandbox's UID; the pod holds a finalizer,
+   so that even one that is deleted at once cannot vanish before its end is recorded, and is never made twice.
+2. Once a container runs the Sandbox is Running. That its pod waits is said only when Kubernetes tells why, or when it
+   waits for longer than a pod usually does; a pod that has ended before anybody looked goes straight to its end.
+3. When the pod has ended its tokens are revoked and their Secret is deleted; only then a final phase is written, so
+   that no earlier try can push while a later one works (invariant 5 for Cancelled, and before every retry).
+4. Then the pod's finalizer is released. The pod itself stays for `kubectl logs` until the Sandbox goes.
+5. A Sandbox that is being deleted goes once its Run's ledger holds its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from codecourier.core.project.network_policy import PolicyView, find_policy_problem
+from codecourier.core.run.stopping import is_stop_requested
+from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
+from codecourier.core.sandbox.pod_view import PodView
+from codecourier.core.sandbox.pods import PodSettings, build_pod, pod_deadline_seconds
+from codecourier.core.sandbox.strays import remove_pod
+from codecourier.core.sandbox.tasks import build_task
+from codecourier.core.sandbox.tokens import Revocation, TokenSecret, describe_tokens, revocation_of
+from codecourier.core.shared.conditions import with_condition
+from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Facts, LogAsk, LogFact, Problem
+from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan
+from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.prompts import TemplateError
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.project import CommitIdentity, Project
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import WorkflowSpec
+from codecourier.task import CONTAINER_PUBLISH, TaskError
+
+__all__ = ["USUAL_START", "SandboxWorld", "plan_sandbox"]
+
+ROTATION_MARGIN = timedelta(minutes=15)
+"""Tokens that end sooner than this are replaced while the pod runs."""
+
+USUAL_START = timedelta(seconds=5)
+"""How long a pod may wait for its node and images without a word of it in the status."""
+
+SILENCE_LIMIT = timedelta(seconds=60)
+"""How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""When something is looked at again that tells nobody of its changes."""
+
+
+@dataclass(frozen=True)
+class SandboxWorld:
+    """A Sandbox, what belongs to it and what it refers to."""
+
+    sandbox: Sandbox
+    run: Run | None
+    """Its Run, if one with the right UID is there."""
+
+    origin: SprintChain | None
+    """The Run's origin, if one with the right UID is there."""
+
+    project: Project | None
+    pod: PodView | None
+    secret: TokenSecret | None
+    settings: PodSettings
+    policy: PolicyView | None = None
+    """The NetworkPolicy of the namespace's sandbox pods."""
+
+    api_server: tuple[str, ...] = ()
+    """The API server's addresses."""
+
+    facts: Facts = field(default_factory=dict)
+
+
+def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
+    """Return what is to be done for a Sandbox now."""
+    status = world.sandbox.status
+    if status.phase.is_finished:
+        return _settle(world, now)
+    if _is_stopping(world):
+        return _stop(world, now)
+    if world.pod is not None:
+        return _follow(world, world.pod, now)
+    if status.pod_uid is not None:
+        pod_name = status.pod_name or world.sandbox.name
+        outcome = _failed(Reason.POD_DELETED, pod=pod_name)
+        return _finish(world, outcome, now)
+    return _start(world, now)
+
+
+def _is_stopping(world: SandboxWorld) -> bool:
+    run, spec = world.run, world.sandbox.spec
+    if run is None or world.sandbox.is_deleting:
+        return True
+    is_current = run.status.attempt == spec.attempt and not run.status.phase.is_finished
+    return not is_current or is_stop_requested(run, world.origin)
+
+
+def _settle(world: SandboxWorld, now: datetime) -> Plan:
+    # Creations that nobody answered can arrive after the end: a pod, or tokens that work.
+    if world.pod is not None and (removal := remove_pod(world.sandbox.namespace, world.pod)):
+        return Plan(deletes=removal)
+    may_go = world.sandbox.is_deleting and _is_recorded(world)
+    revocation = _revocation(world, now)
+    if revocation is None:
+        return Plan(release_finalizer=may_go)
+    may_go = may_go and not revocation.is_waited_for
+    return Plan(effects=(revocation.effect,), look_again=revocation.look_again, release_finalizer=may_go)
+
+
+def _is_recorded(world: SandboxWorld) -> bool:
+    if world.run is None or world.run.status.attempt != world.sandbox.spec.attempt:
+        return True
+    entry = next((t for t in world.run.status.tries if t.sandbox == world.sandbox.name), None)
+    return entry is None or entry.phase.is_finished
+
+
+def _start(world: SandboxWorld, now: datetime) -> Plan:
+    run = world.run
+    workflow = run.status.workflow if run is not None else None
+    if run is None or workflow is None or world.project is None:
+        return _wait(world, Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND), now)
+    created = world.sandbox.metadata.creation_timestamp or now
+    deadline = created + timedelta(seconds=workflow.start_timeout_seconds)
+    ask = AgentSecretsAsk(
+        world.sandbox.namespace,
+        tuple((v.secret_key_ref.name, v.secret_key_ref.key) for v in workflow.secret_env),
+    )
+    readable = world.facts.get(ask) if ask.keys else AgentSecretsFact(())
+    if readable is None:
+        return Plan(asks=(ask,))
+    problem = find_policy_problem(world.project, world.api_server, world.policy) or _secret_problem(readable)
+    if problem is not None:
+        if now >= deadline:
+            return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
+        # Nothing tells of Secrets that people make: they are not watched.
+        return _wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
+    create = _pod(world, run, workflow, world.project.spec.commit_identity)
+    if isinstance(create, Outcome):
+        return _finish(world, create, now)
+    return _provide(world, run, create, deadline, now)
+
+
+def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetime, now: datetime) -> Plan:
+    """Mint the tokens, then make the pod, unless the cluster has refused it already."""
+    refusal = world.facts.get(create)
+    if isinstance(refusal, Problem) and (refusal.is_final or now >= deadline):
+        # Decided before any token is minted: the end revokes the tokens, after which this is planned once more.
+        return _finish(world, Outcome(SandboxPhase.FAILED, refusal.reason, refusal.message), now)
+    if world.secret is None:
+        return _mint(world, run, now)
+    rotation = _rotate(world, run, now)
+    look_again = min(deadline, rotation.look_again or deadline)
+    if isinstance(refusal, Problem):
+        waiting = _wait(world, refusal.reason, refusal.message, now)
+        return replace(waiting, creates=(create,), effects=rotation.effects, look_again=look_again)
+    return Plan(creates=(create,), effects=rotation.effects, look_again=look_again)
+
+
+def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: CommitIdentity) -> CreatePod | Outcome:
+    """Return the creation of the pod, or the end of a Sandbox that can have none."""
+    sandbox = world.sandbox
+    try:
+        task_json = build_task(run, workflow, identity, sandbox.spec.try_number).to_json()
+    except TemplateError as error:
+        return _failed(Reason.TEMPLATE_INVALID, detail=error)
+    except TaskError as error:
+        return _failed(Reason.TASK_TOO_LARGE, detail=error)
+    manifest = build_pod(sandbox, workflow, task_json, token_secret_name(sandbox.name), world.settings)
+    return CreatePod(manifest, sandbox.name, sandbox.namespace)
+
+
+def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:
+    if isinstance(answer, Problem):
+        return answer
+    if not answer.unreadable:
+        return None
+    secret, key = answer.unreadable[0]
+    return Problem(Reason.SECRET_NOT_READABLE, sentence(Reason.SECRET_NOT_READABLE, secret=secret, key=key))
+
+
+def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = None) -> Plan:
+    effect = MintTokens(
+        namespace=world.sandbox.namespace,
+        sandbox=world.sandbox.name,
+        sandbox_uid=world.sandbox.uid,
+        url=run.status.repository_url or "",
+        secret=token_secret_name(world.sandbox.name),
+        replaces=replaces,
+    )
+    problem = world.facts.get(effect)
+    if isinstance(problem, Problem):
+        waiting = _wait(world, problem.reason, problem.message, now, until=problem.retry_time)
+        return replace(waiting, effects=(effect,))
+    return Plan(effects=(effect,))
+
+
+def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    if pod.is_ended:
+        return _collect(world, pod, now)
+    if pod.deletion_time is not None:
+        return _follow_deleted(world, pod, now)
+    run = world.run
+    if run is None or run.status.workflow is None:
+        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
+    if pod.start_time is None:
+        if _start_timeout(world, pod, now) is not None:
+            # It may have started meanwhile, where the watch is late or the clock has jumped.
+            delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid, pod.resource_version)
+            return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
+        if not pod.waiting_for and now < pod.creation_time + USUAL_START:
+            return Plan(look_again=pod.creation_time + USUAL_START)
+        return _await_start(world, run, pod, run.status.workflow, now)
+    rotation = _rotate(world, run, now)
+    running = _running_status(world, pod, now)
+    is_new = world.sandbox.status.phase is SandboxPhase.PENDING
+    return Plan(
+        status=running,
+        effects=rotation.effects,
+        events=(Event("Started", f"Pod {pod.name} runs."),) if is_new else (),
+        look_again=rotation.look_again,
+    )
+
+
+def _await_start(world: SandboxWorld, run: Run, pod: PodView, workflow: WorkflowSpec, now: datetime) -> Plan:
+    """Say what the pod waits for; a wait can be longer than the life of its tokens."""
+    deadline = pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds)
+    text = pod.waiting_for or "The pod was made and waits for a node."
+    waiting, rotation = _wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
+    look_again = min(deadline, rotation.look_again or deadline)
+    return replace(waiting, effects=rotation.effects, look_again=look_again)
+
+
+def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
+    secret = world.secret
+    if secret is None or secret.expiry_time is None:
+        return Plan()
+    due = secret.expiry_time - ROTATION_MARGIN
+    if now < due:
+        return Plan(look_again=due)
+    minted = _mint(world, run, now, replaces=secret.resource_version)
+    return Plan(effects=minted.effects, look_again=minted.look_again)
+
+
+def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    """Wait for the end of a pod that others deleted, but not for ever."""
+    limit = _silence_limit(pod)
+    if now < limit:
+        status = _running_status(world, pod, now) if pod.start_time is not None else None
+        return Plan(status=status, look_again=limit)
+    if (late := _start_timeout(world, pod, now)) is not None:
+        return _finish(world, late, now)
+    return _finish(world, _failed(Reason.NODE_LOST, pod=pod.name, tokens=_tokens(world)), now)
+
+
+def _start_timeout(world: SandboxWorld, pod: PodView, now: datetime) -> Outcome | None:
+    """Return the end of a Sandbox whose pod did not start in time, or None when it has started or may yet."""
+    workflow = world.run.status.workflow if world.run is not None else None
+    if workflow is None or pod.start_time is not None:
+        return None
+    if now < pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds):
+        return None
+    detail = pod.waiting_for or "nobody says why."
+    return _failed(Reason.START_TIMEOUT, seconds=workflow.start_timeout_seconds, detail=detail)
+
+
+def _silence_limit(pod: PodView) -> datetime:
+    # deletionTimestamp already contains the grace period.
+    return (pod.deletion_time or pod.creation_time) + SILENCE_LIMIT
+
+
+def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    run = world.run
+    if run is None or run.status.workflow is None:
+        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
+    publication = read_publication(pod)
+    log: str | None = None
+    if publication is not None and publication.details_digest is not None:
+        ask = LogAsk(world.sandbox.namespace, pod.name, pod.uid, CONTAINER_PUBLISH)
+        answer = world.facts.get(ask)
+        if answer is None:
+            return Plan(asks=(ask,))
+        log = answer.text if isinstance(answer, LogFact) else None
+    deadline = pod_deadline_seconds(run.status.workflow)
+    outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)
+    if outcome.reason is Reason.POD_DELETED:
+        outcome = _start_timeout(world, pod, now) or outcome
+    return _finish(world, outcome, now)
+
+
+def _stop(world: SandboxWorld, now: datetime) -> Plan:
+    pod = world.pod
+    if pod is None:
+        return _finish(world, _cancelled(world), now)
+    if pod.is_ended:
+        return _finish(world, _cancelled(world), now)
+    revocation = _revocation(world, now)
+    effects = () if revocation is None else (revocation.effect,)
+    if pod.deletion_time is None:
+        # The tokens go first: what the agent's processes do from here on cannot reach the repository.
+        delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
+        status = _status(world, Reason.STOPPING, sentence(Reason.STOPPING), now)
+        return Plan(status=status, deletes=(delete,), effects=effects)
+    limit = _silence_limit(pod)
+    if now < limit:
+        return Plan(effects=effects, look_again=limit)
+    outcome = Outcome(
+        SandboxPhase.CANCELLED,
+        Reason.PROCESS_UNCONFIRMED,
+        sentence(Reason.PROCESS_UNCONFIRMED, pod=pod.name, tokens=_tokens(world)),
+    )
+    return _finish(world, outcome, now)
+
+
+def _cancelled(world: SandboxWorld) -> Outcome:
+    if world.sandbox.is_deleting:
+        return Outcome(SandboxPhase.CANCELLED, Reason.DELETED, sentence(Reason.DELETED))
+    if world.run is None:
+        return Outcome(SandboxPhase.CANCELLED, Reason.DELETED, "Stopped because its Run is not there.")
+    return Outcome(SandboxPhase.CANCELLED, Reason.CANCELLED, "Stopped because its Run was stopped.")
+
+
+def _tokens(world: SandboxWorld) -> str:
+    return describe_tokens(world.project, world.run, world.secret)
+
+
+def _revocation(world: SandboxWorld, now: datetime) -> Revocation | None:
+    """Return how the tokens are ended, None when there are none left."""
+    if world.secret is None:
+        return None
+    return revocation_of(world.sandbox.namespace, world.secret, world.facts, now)
+
+
+def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
+    """Write the end of a Sandbox, once its tokens are gone."""
+    end = Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED)
+    revocation = _revocation(world, now)
+    if revocation is None:
+        return Plan(status=_final_status(world, outcome, now), events=(end,))
+    if revocation.is_waited_for:
+        return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
+    return Plan(
+        status=_final_status(world, outcome, now),
+        effects=(revocation.effect,),
+        events=(end, Event("TokensNotRevoked", _tokens(world), is_warning=True)),
+        look_again=revocation.look_again,
+    )
+
+
+def _final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> SandboxStatus:
+    pod = world.pod
+    status = _status(world, outcome.reason, outcome.message, now)
+    generation = world.sandbox.metadata.generation
+    conditions = with_condition(
+        status.conditions,
+        ConditionType.SUCCEEDED,
+        ConditionStatus.TRUE if outcome.phase is SandboxPhase.COMPLETED else ConditionStatus.FALSE,
+        outcome.reason,
+        outcome.message,
+        now=now,
+        generation=generation,
+    )
+    if outcome.has_lost_details:
+        conditions = with_condition(
+            conditions,
+            ConditionType.DETAILS_LOST,
+            ConditionStatus.TRUE,
+            Reason.REPORT_LOST,
+            "The log of publish is gone: summary and usage of this try are not known.",
+            now=now,
+            generation=generation,
+        )
+    return status.updated(
+        phase=outcome.phase,
+        conditions=conditions,
+        pod_name=pod.name if pod is not None else status.pod_name,
+        pod_uid=pod.uid if pod is not None else status.pod_uid,
+        start_time=status.start_time or (pod.start_time if pod is not None else None),
+        finish_time=(pod.finish_time if pod is not None and pod.is_ended else None) or now,
+        steps=outcome.steps,
+        result=outcome.result,
+        retry_time=outcome.retry_time,
+        reason=outcome.reason.value,
+    )
+
+
+def _running_status(world: SandboxWorld, pod: PodView, now: datetime) -> SandboxStatus:
+    if world.sandbox.status.phase is SandboxPhase.RUNNING:
+        return world.sandbox.status
+    status = _status(world, Reason.RUNNING, f"Pod {pod.name} runs.", now)
+    return status.updated(phase=SandboxPhase.RUNNING, pod_name=pod.name, pod_uid=pod.uid, start_time=pod.start_time)
+
+
+def _wait(world: SandboxWorld, reason: Reason, message: str, now: datetime, *, until: datetime | None = None) -> Plan:
+    event = Event(reason.value, message, is_warning=reason is not Reason.STARTING)
+    return Plan(status=_status(world, reason, message, now), events=(event,), look_again=until or now + LOOK_AGAIN)
+
+
+def _status(world: SandboxWorld, reason: Reason, message: str, now: datetime) -> SandboxStatus:
+    """Return the present status with a new message."""
+    old, generation = world.sandbox.status, world.sandbox.metadata.generation
+    conditions = with_condition(
+        old.conditions,
+        ConditionType.READY,
+        ConditionStatus.TRUE,
+        Reason.ACCEPTED,
+        sentence(Reason.ACCEPTED),
+        now=now,
+        generation=generation,
+    )
+    conditions = with_condition(
+        conditions,
+        ConditionType.SUCCEEDED,
+        ConditionStatus.UNKNOWN,
+        reason,
+        message,
+        now=now,
+        generation=generation,
+    )
+    return old.updated(observed_generation=generation, conditions=conditions, message=message)
+
+
+def _failed(reason: Reason, **values: object) -> Outcome:
+    return Outcome(SandboxPhase.FAILED, reason, sentence(reason, **values))

@@ -1,0 +1,133 @@
+"""What the core reads of a pod: its life and that of its containers, in the kubelet's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from codecourier.core.shared.naming import FINALIZER
+
+__all__ = ["ContainerView", "PodView", "view_pod"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container."""
+
+    name: str
+    start_time: datetime | None = None
+    finish_time: datetime | None = None
+    exit_code: int | None = None
+    """None while it has not ended."""
+
+    reason: str = ""
+    """Kubernetes' reason of its end, or of its waiting."""
+
+    message: str = ""
+    """Its termination message, or why it waits."""
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it ever ran."""
+        return self.start_time is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod; containers are in the order in which they run."""
+
+    name: str
+    uid: str
+    phase: str
+    reason: str
+    message: str
+    creation_time: datetime
+    deletion_time: datetime | None
+    node: str
+    """Name of its node; empty while it has none, and one that is deleted never gets one."""
+
+    has_finalizer: bool
+    containers: tuple[ContainerView, ...]
+    waiting_for: str
+    """Why it has not started yet, in Kubernetes' own words; empty when nothing is said."""
+
+    resource_version: str = ""
+    """Which of its versions this is."""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no process of it runs: the kubelet says so, or it can never come to a node."""
+        return self.phase in {"Succeeded", "Failed"} or (self.deletion_time is not None and not self.node)
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When its first container ran; None before."""
+        times = [c.start_time for c in self.containers if c.start_time is not None]
+        return min(times, default=None)
+
+    @property
+    def finish_time(self) -> datetime | None:
+        """When the last container that has ended did; None before."""
+        times = [c.finish_time for c in self.containers if c.finish_time is not None]
+        return max(times, default=None)
+
+    def container(self, name: str) -> ContainerView | None:
+        """Return a container by name; None when the pod has none or the kubelet says nothing of it."""
+        return next((c for c in self.containers if c.name == name), None)
+
+
+def view_pod(pod: Mapping[str, Any]) -> PodView:
+    """Read a pod's manifest as the API server gives it."""
+    metadata, status = pod["metadata"], pod.get("status", {})
+    statuses = {c["name"]: c for key in ("initContainerStatuses", "containerStatuses") for c in status.get(key, [])}
+    names = [c["name"] for key in ("initContainers", "containers") for c in pod["spec"].get(key, [])]
+    containers = tuple(_view_container(statuses[name]) for name in names if name in statuses)
+    return PodView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        phase=status.get("phase", "Pending"),
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+        creation_time=_time(metadata["creationTimestamp"]),
+        deletion_time=_time(metadata["deletionTimestamp"]) if metadata.get("deletionTimestamp") else None,
+        node=pod["spec"].get("nodeName", ""),
+        has_finalizer=FINALIZER in metadata.get("finalizers", []),
+        containers=containers,
+        waiting_for=_waiting_for(status, containers),
+        resource_version=metadata["resourceVersion"],
+    )
+
+
+def _view_container(status: Mapping[str, Any]) -> ContainerView:
+    state = status.get("state", {})
+    running, ended, waiting = state.get("running"), state.get("terminated"), state.get("waiting") or {}
+    if ended:
+        return ContainerView(
+            name=status["name"],
+            start_time=_time(ended["startedAt"]) if ended.get("startedAt") else None,
+            finish_time=_time(ended["finishedAt"]) if ended.get("finishedAt") else None,
+            exit_code=ended.get("exitCode", 0),
+            reason=ended.get("reason", ""),
+            message=ended.get("message", ""),
+        )
+    if running:
+        return ContainerView(name=status["name"], start_time=_time(running["startedAt"]))
+    return ContainerView(name=status["name"], reason=waiting.get("reason", ""), message=waiting.get("message", ""))
+
+
+def _waiting_for(status: Mapping[str, Any], containers: tuple[ContainerView, ...]) -> str:
+    for condition in status.get("conditions", []):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    for container in containers:
+        if container.exit_code is None and not container.has_started:
+            if container.reason in {"", "PodInitializing", "ContainerCreating"}:
+                continue
+            return f"{container.name}: {container.reason}: {container.message}"
+    return ""
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

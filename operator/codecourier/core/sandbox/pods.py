@@ -1,0 +1,275 @@
+"""The pod of a Sandbox: which container sees what.
+
+The division of credentials is in the table `_MOUNTS`: the read token is in checkout alone, the write token in publish
+alone, neither shares a volume that the agent can write with a container that parses it, and nothing but collect ever
+reads the agent's files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from codecourier.core.shared.naming import ANNOTATION_TASK, FINALIZER, LABEL_MANAGED, LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.resources.meta import API_VERSION
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.workflow import WorkflowSpec
+from codecourier.task import (
+    AGENT_UID,
+    CANARY_ENV_PREFIX,
+    CONTAINER_AGENT,
+    CONTAINER_CHECKOUT,
+    CONTAINER_COLLECT,
+    CONTAINER_PUBLISH,
+    CONTAINER_VERIFY,
+    COURIER_UID,
+    LAYOUT,
+    ROOT_ENV,
+    SHARED_GID,
+)
+
+__all__ = ["POD_DEADLINE_MARGIN_SECONDS", "PodSettings", "build_pod", "pod_deadline_seconds"]
+
+POD_DEADLINE_MARGIN_SECONDS = 120
+"""Seconds between the sum of all timeouts and the pod's deadline, which is a backstop only."""
+
+NODE_TOLERATION_SECONDS = 60
+"""Seconds that a pod stays bound to a node that does not answer before Kubernetes deletes it."""
+
+_HOME = f"{LAYOUT.root}/home"
+_READ_ONLY, _WRITE = True, False
+
+_VOLUME_PATHS = {
+    "task": LAYOUT.task,
+    "control": LAYOUT.control,
+    "courier": LAYOUT.courier,
+    "workspace": LAYOUT.workspace,
+    "reports": LAYOUT.reports,
+    "outbox": LAYOUT.outbox,
+    "token-read": LAYOUT.token,
+    "token-write": LAYOUT.token,
+    "ca": LAYOUT.ca,
+    "home": _HOME,
+    "tmp-courier": "/tmp",  # noqa: S108  a mount of the pod's own
+    "tmp-agent": "/tmp",  # noqa: S108  a mount of the pod's own
+    "tmp-collect": "/tmp",  # noqa: S108  a mount of the pod's own
+}
+
+_MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
+    CONTAINER_CHECKOUT: (
+        ("task", _READ_ONLY),
+        ("token-read", _READ_ONLY),
+        ("ca", _READ_ONLY),
+        ("courier", _WRITE),
+        ("workspace", _WRITE),
+        ("control", _WRITE),
+        ("tmp-courier", _WRITE),
+    ),
+    CONTAINER_AGENT: (
+        ("workspace", _WRITE),
+        ("reports", _WRITE),
+        ("control", _READ_ONLY),
+        ("home", _WRITE),
+        ("tmp-agent", _WRITE),
+    ),
+    CONTAINER_VERIFY: (
+        ("workspace", _WRITE),
+        ("reports", _WRITE),
+        ("control", _READ_ONLY),
+        ("home", _WRITE),
+        ("tmp-agent", _WRITE),
+    ),
+    CONTAINER_COLLECT: (
+        ("task", _READ_ONLY),
+        ("workspace", _READ_ONLY),
+        ("reports", _READ_ONLY),
+        ("control", _READ_ONLY),
+        ("outbox", _WRITE),
+        ("tmp-collect", _WRITE),
+    ),
+    CONTAINER_PUBLISH: (
+        ("task", _READ_ONLY),
+        ("token-write", _READ_ONLY),
+        ("ca", _READ_ONLY),
+        ("courier", _WRITE),
+        ("outbox", _READ_ONLY),
+        ("tmp-courier", _WRITE),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """What the cluster's administrator decides of every sandbox pod."""
+
+    courier_image: str
+    """Image of our own steps."""
+
+    has_ca: bool = False
+    """Whether the repositories' host has a certificate authority of its own, in the token Secret's `ca.crt`."""
+
+
+def pod_deadline_seconds(workflow: WorkflowSpec) -> int:
+    """Return the pod's deadline in seconds: all timeouts together and a margin."""
+    steps = 3 + len(workflow.setup) + len(workflow.verify)
+    grace = (2 + len(workflow.setup) + len(workflow.verify)) * workflow.agent.grace_period_seconds
+    return (
+        workflow.start_timeout_seconds
+        + steps * workflow.step_timeout_seconds
+        + workflow.agent.timeout_seconds
+        + grace
+        + POD_DEADLINE_MARGIN_SECONDS
+    )
+
+
+def build_pod(
+    sandbox: Sandbox, workflow: WorkflowSpec, task_json: str, secret_name: str, settings: PodSettings
+) -> dict[str, Any]:
+    """Return the manifest of the pod of a Sandbox."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": sandbox.name,
+            "namespace": sandbox.namespace,
+            "labels": {
+                LABEL_MANAGED: "true",
+                LABEL_RUN_UID: sandbox.spec.run_ref.uid,
+                LABEL_SANDBOX_UID: sandbox.uid,
+            },
+            "annotations": {ANNOTATION_TASK: task_json},
+            "finalizers": [FINALIZER],
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": "Sandbox",
+                    "name": sandbox.name,
+                    "uid": sandbox.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": _pod_spec(workflow, secret_name, settings),
+    }
+
+
+def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -> dict[str, Any]:
+    init = [_courier(CONTAINER_CHECKOUT, settings), _agent(CONTAINER_AGENT, workflow)]
+    if workflow.verify:
+        init.append(_agent(CONTAINER_VERIFY, workflow))
+    init.append(_collect(workflow, settings))
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "shareProcessNamespace": False,
+        "activeDeadlineSeconds": pod_deadline_seconds(workflow),
+        "terminationGracePeriodSeconds": workflow.agent.grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "fsGroup": SHARED_GID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [
+            {
+                "key": f"node.kubernetes.io/{taint}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": NODE_TOLERATION_SECONDS,
+            }
+            for taint in ("not-ready", "unreachable")
+        ],
+        "initContainers": init,
+        "containers": [_courier(CONTAINER_PUBLISH, settings)],
+        "volumes": _volumes(workflow, secret_name, settings),
+    }
+    if workflow.runtime_class_name is not None:
+        spec["runtimeClassName"] = workflow.runtime_class_name
+    return spec
+
+
+def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": image,
+        "command": command,
+        "env": [{"name": ROOT_ENV, "value": LAYOUT.root}],
+        "terminationMessagePath": LAYOUT.termination_log,
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "runAsUser": uid,
+            "runAsGroup": SHARED_GID,
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": volume, "mountPath": _VOLUME_PATHS[volume], "readOnly": read_only}
+            for volume, read_only in _MOUNTS[name]
+            if volume != "ca" or has_ca
+        ],
+    }
+
+
+def _courier(name: str, settings: PodSettings) -> dict[str, Any]:
+    command = ["python3", "-I", "-m", f"codecourier.runner.{name}"]
+    container = _container(name, settings.courier_image, command, COURIER_UID, has_ca=settings.has_ca)
+    container["resources"] = _resources("500m", "512Mi")
+    return container
+
+
+def _collect(workflow: WorkflowSpec, settings: PodSettings) -> dict[str, Any]:
+    command = ["python3", "-I", "-m", f"codecourier.runner.{CONTAINER_COLLECT}"]
+    container = _container(CONTAINER_COLLECT, settings.courier_image, command, AGENT_UID, has_ca=settings.has_ca)
+    container["env"] += _secret_environment(workflow, prefix=CANARY_ENV_PREFIX)
+    container["resources"] = _resources("500m", "512Mi")
+    return container
+
+
+def _agent(name: str, workflow: WorkflowSpec) -> dict[str, Any]:
+    command = ["sh", LAYOUT.supervisor, name]
+    container = _container(name, workflow.image, command, AGENT_UID, has_ca=False)
+    container["env"] += [{"name": "HOME", "value": _HOME}]
+    container["env"] += [{"name": variable.name, "value": variable.value} for variable in workflow.env]
+    container["env"] += _secret_environment(workflow, prefix="")
+    container["resources"] = _resources(workflow.resources.cpu, workflow.resources.memory)
+    return container
+
+
+def _secret_environment(workflow: WorkflowSpec, *, prefix: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": f"{prefix}{variable.name}",
+            "valueFrom": {"secretKeyRef": {"name": variable.secret_key_ref.name, "key": variable.secret_key_ref.key}},
+        }
+        for variable in workflow.secret_env
+    ]
+
+
+def _resources(cpu: str, memory: str) -> dict[str, Any]:
+    amounts = {"cpu": cpu, "memory": memory}
+    return {"requests": dict(amounts), "limits": dict(amounts)}
+
+
+def _volumes(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -> list[dict[str, Any]]:
+    task_item = {"path": "task.json", "fieldRef": {"fieldPath": f"metadata.annotations['{ANNOTATION_TASK}']"}}
+    disk = workflow.resources.workspace
+    volumes: list[dict[str, Any]] = [
+        {"name": "task", "downwardAPI": {"items": [task_item], "defaultMode": 0o444}},
+        {"name": "token-read", "secret": _secret(secret_name, "read", "token")},
+        {"name": "token-write", "secret": _secret(secret_name, "write", "token")},
+        {"name": "workspace", "emptyDir": {"sizeLimit": disk}},
+        {"name": "courier", "emptyDir": {"sizeLimit": disk}},
+        {"name": "outbox", "emptyDir": {"sizeLimit": disk}},
+    ]
+    if settings.has_ca:
+        volumes.append({"name": "ca", "secret": _secret(secret_name, "ca.crt", "ca.crt")})
+    small = ("control", "reports", "home", "tmp-courier", "tmp-agent", "tmp-collect")
+    return volumes + [{"name": name, "emptyDir": {"sizeLimit": "1Gi"}} for name in small]
+
+
+def _secret(name: str, key: str, path: str) -> dict[str, Any]:
+    return {"secretName": name, "defaultMode": 0o440, "items": [{"key": key, "path": path}]}

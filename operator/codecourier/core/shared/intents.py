@@ -1,0 +1,150 @@
+"""What a plan wants done, as data.
+
+The executor works through a plan in this order and stops at the first thing that does not work: added finalizers,
+records, the status (the claim, with the resourceVersion that was planned from), creations, deletions, effects,
+released finalizers, events. So nothing happens in the world that the status does not already answer for, but for
+records: they tell of what has happened for good, and are as true if the status is never written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from codecourier.core.shared.facts import Problem
+from codecourier.resources.meta import CustomResource, Status
+
+__all__ = [
+    "Create",
+    "CreatePod",
+    "Delete",
+    "Effect",
+    "Event",
+    "MintTokens",
+    "OpenPullRequest",
+    "Plan",
+    "ReleasePod",
+    "RevokeTokens",
+    "WritePolicy",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make an object of ours; that it exists already is success if it has the same origin."""
+
+    resource: CustomResource
+
+
+@dataclass(frozen=True)
+class CreatePod:
+    """Make the pod of a Sandbox."""
+
+    manifest: dict[str, Any] = field(hash=False, compare=False)
+    name: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class WritePolicy:
+    """Make a namespace's NetworkPolicy, or replace the version of it that the manifest's resourceVersion names."""
+
+    manifest: dict[str, Any] = field(hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete exactly this object, not one made again under its name."""
+
+    kind: Literal["Pod", "Run", "Sandbox"]
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str | None = None
+    """The version that the deletion was decided from, where a later one may decide otherwise; None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePod:
+    """Take our finalizer off a pod whose outcome is recorded."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class MintTokens:
+    """Mint the tokens of a Sandbox into its Secret; with `replaces`, into the Secret that is there already."""
+
+    namespace: str
+    sandbox: str
+    sandbox_uid: str
+    url: str
+    secret: str
+    replaces: str | None = None
+    """resourceVersion of the Secret whose tokens are to be replaced before they end; None: there is none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeTokens:
+    """Revoke the tokens in a Secret, then let it go."""
+
+    namespace: str
+    secret: str
+    is_forced: bool = False
+    """Delete the Secret even if the tokens cannot be revoked."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPullRequest:
+    """Open a pull request."""
+
+    namespace: str
+    url: str
+    title: str
+    body: str
+    head: str
+    base: str
+    is_draft: bool
+
+
+Effect = MintTokens | RevokeTokens | OpenPullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a person should see in `kubectl describe`."""
+
+    reason: str
+    message: str
+    is_warning: bool = False
+
+    @classmethod
+    def of(cls, problem: Problem) -> Event:
+        """Return the Event that tells why something waits."""
+        return cls(problem.reason.value, problem.message, is_warning=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done for one object now."""
+
+    records: tuple[Create, ...] = ()
+    """Objects that tell of facts which can no longer change, and are functions of these facts alone."""
+
+    status: Status | None = None
+    """The status to write; None or one equal to the present: nothing is written."""
+
+    creates: tuple[Create | CreatePod | WritePolicy, ...] = ()
+    deletes: tuple[Delete | ReleasePod, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    add_finalizer: bool = False
+    release_finalizer: bool = False
+    events: tuple[Event, ...] = ()
+    asks: tuple[Any, ...] = ()
+    """Facts that the plan lacks; when there are any, everything else in the plan is void."""
+
+    look_again: datetime | None = None
+    """When to plan again if nothing changes before."""

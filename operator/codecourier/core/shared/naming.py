@@ -1,0 +1,97 @@
+"""Names of what the operator makes: functions of the origin, so that making something twice is impossible."""
+
+from __future__ import annotations
+
+import hashlib
+
+from codecourier.resources.meta import GROUP
+
+__all__ = [
+    "ANNOTATION_REPOSITORY",
+    "ANNOTATION_STOP_NOW",
+    "ANNOTATION_TASK",
+    "ANNOTATION_TOKEN_EXPIRY",
+    "FINALIZER",
+    "FINALIZER_TOKENS",
+    "LABEL_AGENT_READABLE",
+    "LABEL_MANAGED",
+    "LABEL_ORIGIN_UID",
+    "LABEL_RUN_UID",
+    "LABEL_SANDBOX_UID",
+    "branch_name",
+    "notification_name",
+    "sandbox_name",
+    "sprint_run_name",
+    "token_secret_name",
+    "uid_hash",
+]
+
+FINALIZER = f"{GROUP}/recorded"
+"""Held on an object until what became of it stands in the ledger of the object that made it."""
+
+FINALIZER_TOKENS = f"{GROUP}/tokens"
+"""Held on a Secret of the operator until the tokens in it are revoked."""
+
+LABEL_ORIGIN_UID = f"{GROUP}/origin-uid"
+"""UID of the object that a Run was made by. Labels hold UIDs: names can be longer than a label's value may be."""
+
+LABEL_RUN_UID = f"{GROUP}/run-uid"
+"""UID of the Run that a Sandbox, pod, UsageRecord or Notification belongs to."""
+
+LABEL_SANDBOX_UID = f"{GROUP}/sandbox-uid"
+"""UID of the Sandbox that a pod or token Secret belongs to."""
+
+LABEL_MANAGED = f"{GROUP}/managed"
+"""Set to `true` on pods and Secrets that the operator made; its caches hold no others."""
+
+LABEL_AGENT_READABLE = f"{GROUP}/agent-readable"
+"""Set to `true` by people on Secrets that agents may read."""
+
+ANNOTATION_TASK = f"{GROUP}/task"
+"""The task of a sandbox pod, as JSON."""
+
+ANNOTATION_TOKEN_EXPIRY = f"{GROUP}/token-expiry"
+"""When the tokens of a Secret end, RFC 3339; absent for a personal token, which does not end by itself."""
+
+ANNOTATION_REPOSITORY = f"{GROUP}/repository-url"
+"""Address of the repository that the tokens of a Secret are for; who revokes them needs no Project for it."""
+
+ANNOTATION_STOP_NOW = f"{GROUP}/stop-now"
+"""Set to `true` by people on a SprintChain that is being deleted, to stop its active sprint at once."""
+
+HASH_DIGITS = 8
+"""Hex digits of a UID hash."""
+
+
+def uid_hash(uid: str) -> str:
+    """Return the first 8 hex digits of the SHA-256 of a UID."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:HASH_DIGITS]
+
+
+def sprint_run_name(chain_name: str, chain_uid: str, index: int, attempt: int) -> str:
+    """Return the name of the Run of a chain's sprint (zero-based index) in an attempt of the chain."""
+    return f"{chain_name}-{uid_hash(chain_uid)}-s{index}-a{attempt}"
+
+
+def sandbox_name(run_name: str, run_uid: str, attempt: int, try_number: int) -> str:
+    """Return the name of the Sandbox, and of its pod and UsageRecord, of a try."""
+    return f"{run_name}-{uid_hash(run_uid)}-{attempt}-{try_number}"
+
+
+def token_secret_name(sandbox: str) -> str:
+    """Return the name of the Secret that holds the tokens of a Sandbox."""
+    return f"{sandbox}-token"
+
+
+def branch_name(run_name: str, run_uid: str, attempt: int) -> str:
+    """Return the branch that an attempt of a Run pushes to."""
+    suffix = "" if attempt == 1 else f"-a{attempt}"
+    return f"codecourier/{run_name}-{uid_hash(run_uid)}{suffix}"
+
+
+def notification_name(event: str, name: str, uid: str, discriminator: str) -> str:
+    """Return the name of the Notification of an event (kebab-case) of an object.
+
+    The discriminator tells the events of one object apart, such as `a2` for its second attempt.
+    """
+    return f"{event}-{name}-{uid_hash(uid)}-{discriminator}"

@@ -1,0 +1,199 @@
+"""How a SprintChain goes through its life.
+
+Pending → Running → Completed | Failed | Cancelled; a greater `spec.attempt` of a finished chain resumes it.
+
+- Pending → Running: Project, Workflow and repository are there; the head of the base branch is recorded and the
+  ledger of sprints is written.
+- Running: at most one sprint is Running. It is claimed in the ledger, with the commit that it starts from, before its
+  Run is made; the Run keeps a finalizer until the ledger has its end (invariant 1).
+- The end of a sprint and the claim of the next one are one write. It follows from the end of the Run, a fact, so the
+  sprint's Notification is made before it.
+- Deletion: no further sprint starts, the active one may finish (or is stopped, with the annotation for it), then the
+  chain is Cancelled and goes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from codecourier.core.sandbox.pods import pod_deadline_seconds
+from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
+from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.sprint_chain.sprints import (
+    active_sprint,
+    build_sprint_chain_notifications,
+    build_sprint_run,
+    claim_sprint,
+    close_sprint,
+    next_sprint,
+)
+from codecourier.core.sprint_chain.start import plan_begin
+from codecourier.core.sprint_chain.status import SprintChainWorld, accepted, with_outcome
+from codecourier.resources.notification import NotificationType
+from codecourier.resources.run import Run
+from codecourier.resources.sprint_chain import (
+    SprintChain,
+    SprintChainPhase,
+    SprintChainStatus,
+    SprintPhase,
+    SprintStatus,
+)
+
+__all__ = ["SprintChainWorld", "plan_sprint_chain"]
+
+FINISH_LIMIT = timedelta(days=1)
+"""How long a deleted chain waits for its active sprint where the sprint's own deadline is not known."""
+
+
+def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
+    """Return what is to be done for a SprintChain now."""
+    chain, status = world.chain, world.chain.status
+    if chain.is_deleting and world.is_namespace_ending:
+        return Plan(release_finalizer=True)
+    if FINALIZER not in chain.metadata.finalizers and not chain.is_deleting:
+        return Plan(add_finalizer=True)
+    if status.unnotified and (settling := _settle_notifications(world)) is not None:
+        return settling
+    if status.phase.is_finished:
+        return _plan_finished(world, now)
+    if status.phase is SprintChainPhase.PENDING:
+        if chain.is_deleting:
+            return _cancel(world, status, now)
+        return plan_begin(world, status, now, _advance)
+    return _plan_running(world, now)
+
+
+def _settle_notifications(world: SprintChainWorld) -> Plan | None:
+    """Make the Notifications that the status calls for, then take them off the list."""
+    if world.is_namespace_ending:
+        return None
+    status = world.chain.status
+    missing = {name for name in status.unnotified if name not in world.notifications}
+    if missing:
+        built = build_sprint_chain_notifications(world.chain, status)
+        return Plan(creates=tuple(Create(n) for n in built if n.name in missing))
+    return Plan(status=status.updated(unnotified=()))
+
+
+def _plan_finished(world: SprintChainWorld, now: datetime) -> Plan:
+    chain, status = world.chain, world.chain.status
+    if chain.is_deleting:
+        return Plan(release_finalizer=True)
+    if chain.spec.attempt > status.attempt:
+        return plan_begin(world, status, now, _advance)
+    if status.observed_generation != chain.metadata.generation:
+        return Plan(status=accepted(chain, status, now))
+    return Plan()
+
+
+def _plan_running(world: SprintChainWorld, now: datetime) -> Plan:
+    status = world.chain.status
+    active = active_sprint(status)
+    if active is None:
+        return _cancel(world, status, now) if world.chain.is_deleting else _advance(world, status, now)
+    run = next((r for r in world.runs if r.name == active.run), None)
+    if run is None:
+        # Claimed, and the creation was not answered or the operator stopped in between. The finalizer of a Run that
+        # was made keeps it until this ledger has its end, so one that is absent was never made.
+        return Plan(creates=(Create(build_sprint_run(world.chain, status, active)),))
+    if not run.status.phase.is_finished:
+        return _plan_active(world, active, run, now)
+    return _plan_ended(world, close_sprint(status, active, run, now), active.index, now)
+
+
+def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: datetime) -> Plan:
+    chain, status = world.chain, world.chain.status
+    if not chain.is_deleting:
+        if status.observed_generation == chain.metadata.generation:
+            return Plan()
+        return Plan(status=accepted(chain, status, now))
+    limit = _finish_limit(chain, run)
+    is_stopped = chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true" or now >= limit
+    text = sentence(Reason.STOPPING) if is_stopped else sentence(Reason.FINISHING, number=active.number)
+    reason = Reason.STOPPING if is_stopped else Reason.FINISHING
+    new = with_outcome(chain, status, SprintChainPhase.RUNNING, reason, text, now)
+    return Plan(
+        status=new.updated(stopping=(run.uid,) if is_stopped else ()),
+        events=(Event(reason.value, text),),
+        look_again=None if is_stopped else limit,
+    )
+
+
+def _finish_limit(chain: SprintChain, run: Run) -> datetime:
+    deleted = chain.metadata.deletion_timestamp
+    if deleted is None:
+        raise ValueError(f"SprintChain {chain.name} is not being deleted")
+    workflow = run.status.workflow
+    limit = FINISH_LIMIT if workflow is None else timedelta(seconds=pod_deadline_seconds(workflow))
+    return deleted + limit
+
+
+def _plan_ended(world: SprintChainWorld, status: SprintChainStatus, index: int, now: datetime) -> Plan:
+    """Decide what follows from the end of a sprint, which `status` already tells."""
+    sprint = status.sprints[index]
+    if sprint.phase is SprintPhase.COMPLETED:
+        if world.chain.is_deleting and next_sprint(status) is not None:
+            return _cancel(world, status, now)
+        return _advance(world, status, now)
+    if world.chain.is_deleting:
+        return _cancel(world, status, now)
+    failed = sprint.phase is SprintPhase.FAILED
+    reason = Reason.SPRINT_FAILED if failed else Reason.SPRINT_CANCELLED
+    text = sentence(reason, number=sprint.number, detail=sprint.message or "")
+    return _claim(world, with_outcome(world.chain, status, SprintChainPhase.FAILED, reason, text, now))
+
+
+def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
+    """Start the next sprint, or end the chain when there is none."""
+    chain = world.chain
+    following = next_sprint(status)
+    if following is None:
+        text = sentence(Reason.COMPLETED, detail=f"All {len(status.sprints)} sprints are done.")
+        done = with_outcome(chain, status, SprintChainPhase.COMPLETED, Reason.COMPLETED, text, now)
+        return _claim(world, done.updated(current_sprint_index=len(status.sprints) - 1))
+    if chain.spec.suspend:
+        text = sentence(Reason.SUSPENDED, number=following.number)
+        held = accepted(chain, status, now)
+        return _claim(world, with_outcome(chain, held, SprintChainPhase.RUNNING, Reason.SUSPENDED, text, now))
+    claimed = claim_sprint(chain, accepted(chain, status, now), following.index, now)
+    text = f"Sprint {following.number} ({following.index + 1} of {len(status.sprints)}) is under way."
+    running = with_outcome(
+        chain, claimed, SprintChainPhase.RUNNING, Reason.RUNNING, sentence(Reason.RUNNING, detail=text), now
+    )
+    run = build_sprint_run(chain, running, running.sprints[following.index])
+    return _claim(world, running, run)
+
+
+def _cancel(world: SprintChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
+    text = sentence(Reason.DELETED)
+    new = with_outcome(world.chain, status, SprintChainPhase.CANCELLED, Reason.DELETED, text, now)
+    return _claim(world, new.updated(stopping=()))
+
+
+def _claim(world: SprintChainWorld, status: SprintChainStatus, run: Run | None = None) -> Plan:
+    """Return the plan that writes a status and makes what it calls for.
+
+    The end of a sprint is that of its Run, and the end of the last one completes the chain, whatever happens
+    meanwhile: Notifications of these facts are made before the status is written. Those of a cancelled chain are
+    made after it, and its list of them is settled by another write.
+    """
+    before = {n.name for n in build_sprint_chain_notifications(world.chain, world.chain.status)}
+    made = tuple(n for n in build_sprint_chain_notifications(world.chain, status) if n.name not in before)
+    claimed = tuple(n for n in made if n.spec.type is NotificationType.CHAIN_CANCELLED)
+    facts = tuple(n for n in made if n not in claimed and n.name not in world.notifications)
+    new = status.updated(unnotified=tuple(n.name for n in claimed))
+    return Plan(
+        records=() if world.is_namespace_ending else tuple(Create(n) for n in facts),
+        status=new,
+        creates=(*(Create(n) for n in claimed), *((Create(run),) if run is not None else ())),
+        events=_events(world, new),
+    )
+
+
+def _events(world: SprintChainWorld, status: SprintChainStatus) -> tuple[Event, ...]:
+    if status.message == world.chain.status.message:
+        return ()
+    succeeded = status.condition("Succeeded")
+    reason = succeeded.reason if succeeded is not None else Reason.RUNNING.value
+    return (Event(reason, status.message, is_warning=status.phase is SprintChainPhase.FAILED),)

@@ -1,0 +1,372 @@
+"""A Sandbox's transitions, each from a world to a plan."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from codecourier.core.run.start import build_sandbox
+from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START, SandboxWorld, plan_sandbox
+from codecourier.core.sandbox.pod_view import ContainerView, PodView
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
+from codecourier.core.shared.facts import AgentSecretsFact, Problem
+from codecourier.core.shared.intents import CreatePod, Delete, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.reasons import RETRYABLE, Reason
+from codecourier.resources.run import Run, RunPhase, Try
+from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
+from codecourier.resources.workflow import SecretKeyReference, SecretVariable
+from codecourier.task import Publication, PublishResult, StepReport, StepState
+from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
+
+SECRET = TokenSecret("fix-1-token", "1", NOW + timedelta(hours=1))
+HEAD = "b" * 40
+
+
+def running_run(**changes: Any) -> Run:
+    """Return a Run whose first try is under way."""
+    run = make_run(base_branch="main", **changes)
+    tries = (Try(number=1, sandbox=build_sandbox(run, 1, 1).name),)
+    return queued(
+        run, phase=RunPhase.RUNNING, tries=tries, base_branch="main", base_commit=BASE, branch="codecourier/fix"
+    )
+
+
+def world(**changes: Any) -> SandboxWorld:
+    """Return the world of a new Sandbox."""
+    run = running_run()
+    sandbox = build_sandbox(run, 1, 1)
+    sandbox = sandbox.updated(metadata=sandbox.metadata.updated(uid="uid-sandbox", creation_timestamp=NOW))
+    project = make_project()
+    known = SandboxWorld(sandbox, run, None, project, None, None, PodSettings("courier"), policy=make_policy(project))
+    return replace(known, **changes)
+
+
+def step(name: str, state: StepState = StepState.SUCCEEDED, reason: str = "Completed") -> ContainerView:
+    """Return the end of one of the steps before publish."""
+    return ContainerView(name, NOW, NOW, 0, "Completed", StepReport(name, state, reason).to_json())
+
+
+def publish(state: Publication, **changes: Any) -> ContainerView:
+    """Return the end of publish."""
+    message = PublishResult(**{"state": state, "reason": state.value, **changes}).to_json()
+    return ContainerView("publish", NOW, NOW, 0, "Completed", message)
+
+
+DONE = tuple(step(name) for name in ("checkout", "agent", "collect"))
+
+
+def pod(*containers: ContainerView, **changes: Any) -> PodView:
+    """Return a pod on a node."""
+    fields: dict[str, Any] = {
+        "name": "pod",
+        "uid": "uid-pod",
+        "phase": "Running",
+        "reason": "",
+        "message": "",
+        "creation_time": NOW,
+        "deletion_time": None,
+        "node": "node",
+        "has_finalizer": True,
+        "containers": containers,
+        "waiting_for": "",
+    }
+    return PodView(**{**fields, **changes})
+
+
+def status_of(plan: Plan) -> SandboxStatus:
+    """Return the status that a plan writes."""
+    assert isinstance(plan.status, SandboxStatus)
+    return plan.status
+
+
+def test_tokens_come_before_the_pod() -> None:
+    assert [type(e) for e in plan_sandbox(world(), NOW).effects] == [MintTokens]
+    assert [type(c) for c in plan_sandbox(world(secret=SECRET), NOW).creates] == [CreatePod]
+
+
+def test_no_token_is_minted_before_the_network_is_closed() -> None:
+    early = plan_sandbox(world(policy=None), NOW)
+    assert (early.effects, early.creates) == ((), ())
+    condition = status_of(early).condition("Succeeded")
+    assert condition is not None
+    assert (condition.reason, status_of(early).message) == (Reason.NETWORK_POLICY_MISSING, condition.message)
+    late = status_of(plan_sandbox(world(policy=None), NOW + timedelta(days=1)))
+    assert (late.phase, late.reason) == (SandboxPhase.FAILED, Reason.NETWORK_POLICY_MISSING)
+    assert Reason.NETWORK_POLICY_MISSING in RETRYABLE
+
+
+def test_a_missing_credential_is_waited_for_and_said() -> None:
+    effect = plan_sandbox(world(), NOW).effects[0]
+    problem = Problem(Reason.CREDENTIALS_MISSING, "Secret 'token' is not there.")
+    plan = plan_sandbox(world(facts={effect: problem}), NOW)
+    assert status_of(plan).message == problem.message
+    assert plan.effects == (effect,)
+
+
+def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -> None:
+    variable = SecretVariable(name="API_KEY", secret_key_ref=SecretKeyReference(name="model", key="key"))
+    run = running_run().updated(
+        status=running_run().status.updated(workflow=make_workflow(secret_env=(variable,)).spec)
+    )
+    waiting = world(run=run)
+    (ask,) = plan_sandbox(waiting, NOW).asks
+    answered = replace(waiting, facts={ask: AgentSecretsFact((("model", "key"),))})
+    plan = plan_sandbox(answered, NOW)
+    assert "Secret 'model' must exist, have the key 'key'" in status_of(plan).message
+    assert [(event.reason, event.is_warning) for event in plan.events] == [("SecretNotReadable", True)]
+    # Long before the start's deadline: nobody is told when the Secret comes.
+    assert plan.look_again == NOW + LOOK_AGAIN
+    assert status_of(plan_sandbox(answered, NOW + timedelta(hours=1))).reason == Reason.SECRET_NOT_READABLE
+
+
+def test_a_pod_that_the_cluster_refuses_ends_the_try() -> None:
+    create = plan_sandbox(world(secret=SECRET), NOW).creates[0]
+    problem = Problem(Reason.POD_REFUSED, "Refused by admission.", is_final=True)
+    known = world(secret=SECRET, facts={create: problem})
+    assert [type(e) for e in plan_sandbox(known, NOW).effects] == [RevokeTokens]
+    status = status_of(plan_sandbox(replace(known, secret=None), NOW))
+    assert (status.phase, status.message) == (SandboxPhase.FAILED, problem.message)
+
+
+def test_a_task_that_no_pod_can_hold_ends_the_try_before_tokens_are_minted() -> None:
+    run = running_run(prompt="x")
+    template = make_workflow(prompt_template="{{ sprint.number }}").spec
+    known = world(run=run.updated(status=run.status.updated(workflow=template)))
+    plan = plan_sandbox(known, NOW)
+    assert plan.effects == ()
+    assert status_of(plan).reason == Reason.TEMPLATE_INVALID
+
+
+def test_that_a_pod_waits_is_said_when_it_takes_long_or_somebody_tells_why() -> None:
+    plan = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW)
+    assert (plan.status, plan.look_again) == (None, NOW + USUAL_START)
+    late = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + USUAL_START)
+    assert status_of(late).message == "The pod was made and waits for a node."
+    told = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for="Unschedulable: no room")), NOW)
+    assert status_of(told).message == "Unschedulable: no room"
+
+
+def test_a_pod_that_ended_before_anybody_looked_is_written_once() -> None:
+    over = pod(*DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert (status.phase, status.start_time, status.pod_uid) == (SandboxPhase.COMPLETED, NOW, "uid-pod")
+
+
+def test_it_runs_once_a_container_has_run() -> None:
+    plan = plan_sandbox(world(secret=SECRET, pod=pod(ContainerView("checkout", NOW))), NOW)
+    assert (status_of(plan).phase, status_of(plan).pod_uid) == (SandboxPhase.RUNNING, "uid-pod")
+
+
+def test_tokens_that_are_about_to_end_are_replaced() -> None:
+    going = world(secret=SECRET, pod=pod(ContainerView("checkout", NOW)))
+    (effect,) = plan_sandbox(going, NOW + timedelta(minutes=50)).effects
+    assert isinstance(effect, MintTokens)
+    assert effect.replaces == SECRET.resource_version
+
+
+def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
+    later = NOW + timedelta(minutes=50)
+    run = running_run()
+    patient = run.updated(status=run.status.updated(workflow=make_workflow(start_timeout_seconds=86_400).spec))
+    waiting = pod(waiting_for="Unschedulable: no node yet.", node="")
+    create = plan_sandbox(world(run=patient, secret=SECRET), NOW).creates[0]
+    refused = {create: Problem(Reason.POD_REFUSED, "The quota is used up.")}
+    for known in (
+        world(run=patient, secret=SECRET, pod=waiting),
+        world(run=patient, secret=SECRET),
+        world(run=patient, secret=SECRET, facts=refused),
+    ):
+        early, late = plan_sandbox(known, NOW + timedelta(minutes=1)), plan_sandbox(known, later)
+        assert early.effects == ()
+        assert early.look_again == NOW + timedelta(minutes=45)
+        assert [(type(e), e.replaces) for e in late.effects if isinstance(e, MintTokens)] == [(MintTokens, "1")]
+
+
+def test_an_end_is_told_only_after_the_tokens_are_gone() -> None:
+    over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD), phase="Succeeded")
+    assert [type(e) for e in plan_sandbox(world(secret=SECRET, pod=over), NOW).effects] == [RevokeTokens]
+    assert plan_sandbox(world(secret=SECRET, pod=over), NOW).status is None
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert status.result is not None
+    assert (status.phase, status.result.state, status.result.commit) == (
+        SandboxPhase.COMPLETED,
+        PublishState.PUSHED,
+        HEAD,
+    )
+
+
+REVOKE = RevokeTokens("shop", SECRET.name)
+STUCK = {REVOKE: Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", since=NOW)}
+
+
+def test_an_unanswered_revocation_holds_up_the_end_for_a_bounded_time() -> None:
+    over = pod(*DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
+    stuck = world(secret=SECRET, pod=over, facts=STUCK)
+    soon = plan_sandbox(stuck, NOW + REVOCATION_LIMIT / 2)
+    assert (soon.status, soon.effects, soon.look_again) == (None, (REVOKE,), NOW + REVOCATION_LIMIT)
+    late = plan_sandbox(stuck, NOW + REVOCATION_LIMIT)
+    assert status_of(late).phase is SandboxPhase.COMPLETED
+    assert late.effects == (REVOKE,), "it is tried on"
+    assert [event.reason for event in late.events] == ["NothingToChange", "TokensNotRevoked"]
+
+
+def test_a_lost_node_is_not_said_to_be_without_tokens_that_still_work() -> None:
+    going = pod(ContainerView("agent", NOW), deletion_time=NOW)
+    stuck = world(secret=SECRET, pod=going, facts=STUCK)
+    assert "could not be revoked yet" in status_of(plan_sandbox(stuck, NOW + REVOCATION_LIMIT)).message
+    assert "personal token" in status_of(plan_sandbox(world(pod=going), NOW + SILENCE_LIMIT)).message
+
+
+def test_a_deleted_sandbox_leaves_tokens_behind_that_nobody_could_revoke() -> None:
+    known = finished(secret=SECRET, facts=STUCK)
+    sandbox = known.sandbox.updated(metadata=known.sandbox.metadata.updated(deletion_timestamp=NOW))
+    gone = replace(known, sandbox=sandbox, run=None)
+    assert not plan_sandbox(gone, NOW + REVOCATION_LIMIT / 2).release_finalizer
+    late = plan_sandbox(gone, NOW + REVOCATION_LIMIT)
+    assert (late.release_finalizer, late.effects) == (True, (REVOKE,))
+
+
+@pytest.mark.parametrize(
+    ("containers", "changes", "reason"),
+    [
+        ((step("checkout", StepState.FAILED, "ForgeUnavailable"),), {}, Reason.FORGE_UNAVAILABLE),
+        ((step("checkout", StepState.FAILED, "LfsNotSupported"),), {}, Reason.STEP_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "AgentFailed"), DONE[2]), {}, Reason.AGENT_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "AgentTimeout"), DONE[2]), {}, Reason.AGENT_TIMEOUT),
+        ((DONE[0], step("agent", StepState.FAILED, "ProviderLimit"), DONE[2]), {}, Reason.PROVIDER_LIMIT),
+        ((DONE[0], step("agent"), step("verify", StepState.FAILED, "VerifyFailed")), {}, Reason.VERIFY_FAILED),
+        ((DONE[0], ContainerView("agent", NOW, NOW, 137, "OOMKilled")), {}, Reason.OUT_OF_MEMORY),
+        ((DONE[0], ContainerView("agent", NOW, NOW, 137, "Error")), {}, Reason.REPORT_LOST),
+        ((), {"reason": "DeadlineExceeded"}, Reason.DEADLINE_EXCEEDED),
+        ((), {"reason": "Evicted", "message": "The node was low on memory."}, Reason.POD_EVICTED),
+        ((), {"reason": "Evicted", "message": "Usage of EmptyDir exceeds the limit."}, Reason.DISK_LIMIT),
+        ((), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((step("checkout", StepState.FAILED, "Terminated"),), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {"reason": "NodeShutdown"}, Reason.POD_EVICTED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {}, Reason.AGENT_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "AgentFailed")), {"deletion_time": NOW}, Reason.AGENT_FAILED),
+        ((*DONE, publish(Publication.FAILED, reason="Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
+    ],
+)
+def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(
+    containers: tuple[ContainerView, ...], changes: dict[str, Any], reason: Reason
+) -> None:
+    status = status_of(plan_sandbox(world(pod=pod(*containers, phase="Failed", **changes)), NOW))
+    assert status.reason == reason
+    assert status.phase is (SandboxPhase.EXPIRED if reason is Reason.DEADLINE_EXCEEDED else SandboxPhase.FAILED)
+
+
+def test_an_agent_cannot_keep_its_sandbox_from_ending_by_what_it_reports() -> None:
+    forged = json.dumps({"step": "agent", "state": "Failed", "reason": "AgentFailed", "message": "\ud800"})
+    agent = ContainerView("agent", NOW, NOW, 0, "Completed", forged)
+    ended = pod(DONE[0], agent, DONE[2], publish(Publication.NO_CHANGE), phase="Succeeded")
+    status = status_of(plan_sandbox(world(pod=ended), NOW))
+    assert (status.phase, status.reason) == (SandboxPhase.FAILED, Reason.REPORT_LOST)
+
+
+def test_the_work_of_a_failed_agent_is_known() -> None:
+    over = pod(
+        DONE[0],
+        step("agent", StepState.FAILED, "AgentFailed"),
+        DONE[2],
+        publish(Publication.PUSHED, commit=HEAD),
+        phase="Succeeded",
+    )
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert status.result is not None
+    assert (status.phase, status.result.commit) == (SandboxPhase.FAILED, HEAD)
+
+
+def test_a_lost_log_costs_the_details_and_not_the_outcome() -> None:
+    over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
+    (ask,) = plan_sandbox(world(pod=over), NOW).asks
+    status = status_of(plan_sandbox(world(pod=over, facts={ask: Problem(Reason.REPORT_LOST, "gone")}), NOW))
+    assert status.phase is SandboxPhase.COMPLETED
+    assert status.condition("DetailsLost") is not None
+
+
+def test_a_node_that_does_not_answer_is_given_up_after_a_bounded_time() -> None:
+    silent = world(pod=pod(ContainerView("checkout", NOW), deletion_time=NOW))
+    assert not status_of(plan_sandbox(silent, NOW)).phase.is_finished
+    status = status_of(plan_sandbox(silent, NOW + SILENCE_LIMIT))
+    assert status.reason == Reason.NODE_LOST
+    assert Reason.NODE_LOST in RETRYABLE
+
+
+def cancelled(**changes: Any) -> SandboxWorld:
+    """Return the world of a Sandbox whose Run was cancelled."""
+    return world(run=running_run(cancelled=True), **changes)
+
+
+def test_stopping_revokes_the_tokens_and_deletes_the_pod() -> None:
+    plan = plan_sandbox(cancelled(secret=SECRET, pod=pod(ContainerView("agent", NOW))), NOW)
+    assert [type(d) for d in plan.deletes] == [Delete]
+    assert [type(e) for e in plan.effects] == [RevokeTokens]
+    assert not status_of(plan).phase.is_finished
+
+
+def test_invariant_5_cancelled_is_said_once_the_pod_is_over() -> None:
+    going = pod(ContainerView("agent", NOW), deletion_time=NOW)
+    assert plan_sandbox(cancelled(pod=going), NOW).status is None
+    over = replace(going, phase="Failed")
+    assert status_of(plan_sandbox(cancelled(pod=over), NOW)).phase is SandboxPhase.CANCELLED
+    unconfirmed = status_of(plan_sandbox(cancelled(pod=going), NOW + SILENCE_LIMIT))
+    assert (unconfirmed.phase, unconfirmed.reason) == (SandboxPhase.CANCELLED, Reason.PROCESS_UNCONFIRMED)
+
+
+def test_a_pod_that_never_came_to_a_node_needs_no_kubelets_word() -> None:
+    unbound = pod(deletion_time=NOW, node="", phase="Pending")
+    assert status_of(plan_sandbox(cancelled(pod=unbound), NOW)).phase is SandboxPhase.CANCELLED
+
+
+def finished(**changes: Any) -> SandboxWorld:
+    """Return the world of a Sandbox that is over."""
+    known = world()
+    sandbox = known.sandbox.updated(status=SandboxStatus(phase=SandboxPhase.COMPLETED))
+    return replace(known, sandbox=sandbox, **changes)
+
+
+def test_the_pod_is_let_go_once_its_end_is_written() -> None:
+    assert [type(d) for d in plan_sandbox(finished(pod=pod(phase="Succeeded")), NOW).deletes] == [ReleasePod]
+
+
+def test_what_arrives_after_the_end_is_taken_away() -> None:
+    """Creations that were not answered: tokens that work, and a pod that runs."""
+    assert [type(e) for e in plan_sandbox(finished(secret=SECRET), NOW).effects] == [RevokeTokens]
+    late = finished(pod=pod(ContainerView("checkout", NOW)), secret=SECRET)
+    assert [type(d) for d in plan_sandbox(late, NOW).deletes] == [Delete, ReleasePod]
+
+
+def test_work_that_was_lost_with_a_failed_agent_is_told() -> None:
+    agent = step("agent", StepState.FAILED, "AgentFailed")
+    lost = publish(Publication.FAILED, reason="ForgeUnavailable", message="No answer.")
+    over = pod(DONE[0], agent, DONE[2], lost, phase="Failed")
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert status.reason == Reason.AGENT_FAILED
+    name = over.name
+    assert f" Its output: `kubectl logs -n shop {name} -c agent`. " in status.message
+    assert "What it had done was not pushed: " in status.message
+    assert "No answer." in status.message
+
+
+def test_a_deleted_sandbox_goes_once_its_run_has_its_end() -> None:
+    known = finished()
+    sandbox = known.sandbox.updated(metadata=known.sandbox.metadata.updated(deletion_timestamp=NOW))
+    assert not plan_sandbox(replace(known, sandbox=sandbox), NOW).release_finalizer
+    run = running_run()
+    closed = run.status.tries[0].updated(phase=SandboxPhase.COMPLETED)
+    recorded = run.updated(status=run.status.updated(tries=(closed,)))
+    assert plan_sandbox(replace(known, sandbox=sandbox, run=recorded), NOW).release_finalizer
+    assert plan_sandbox(replace(known, sandbox=sandbox, run=None), NOW).release_finalizer
+
+
+def test_a_pod_that_did_not_start_in_time_is_deleted_only_as_it_was_seen() -> None:
+    waiting = pod(waiting_for="Unschedulable: no node yet.", node="", resource_version="7")
+    (delete,) = plan_sandbox(world(secret=SECRET, pod=waiting), NOW + timedelta(hours=1)).deletes
+    assert delete == Delete("Pod", "shop", "pod", "uid-pod", resource_version="7")

@@ -1,0 +1,52 @@
+"""Pods and tokens whose Sandbox is not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from codecourier.core.sandbox.pod_view import PodView
+from codecourier.core.sandbox.strays import StrayWorld, plan_stray
+from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
+from codecourier.core.shared.facts import Problem, SandboxAsk, SandboxFact
+from codecourier.core.shared.intents import Delete, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.reasons import Reason
+from tests.support.worlds import NOW
+
+POD = PodView("fix-1", "uid-pod", "Running", "", "", NOW, None, "node", True, (), "")
+SECRET = TokenSecret("fix-1-token", "1", NOW + timedelta(hours=1))
+ASK = SandboxAsk("shop", "fix-1")
+GONE = {ASK: SandboxFact(None)}
+WORLD = StrayWorld("shop", "fix-1", "uid-sandbox", POD, SECRET)
+REVOKE = RevokeTokens("shop", "fix-1-token")
+BROKEN = Problem(Reason.FORGE_UNAVAILABLE, "away", since=NOW)
+
+
+def test_the_api_server_is_asked_before_anything_is_taken_for_stray() -> None:
+    assert plan_stray(WORLD, NOW) == Plan(asks=(ASK,))
+    there = replace(WORLD, facts={ASK: SandboxFact("uid-sandbox")})
+    assert plan_stray(there, NOW) == Plan()
+
+
+def test_a_pod_without_its_sandbox_is_deleted_and_released() -> None:
+    for uid in (None, "uid-of-a-later-one"):
+        gone = replace(WORLD, facts={ASK: SandboxFact(uid)})
+        assert [type(d) for d in plan_stray(gone, NOW).deletes] == [Delete, ReleasePod]
+
+
+def test_a_pod_that_is_being_deleted_is_only_released() -> None:
+    deleted = replace(WORLD, pod=replace(POD, deletion_time=NOW), facts=GONE)
+    assert [type(d) for d in plan_stray(deleted, NOW).deletes] == [ReleasePod]
+
+
+def test_tokens_without_their_sandbox_are_revoked() -> None:
+    assert plan_stray(replace(WORLD, facts=GONE), NOW).effects == (REVOKE,)
+    alone = replace(WORLD, pod=None, facts=GONE)
+    assert (plan_stray(alone, NOW).deletes, plan_stray(alone, NOW).effects) == ((), (REVOKE,))
+
+
+def test_tokens_that_cannot_be_revoked_hold_nothing_up_for_ever() -> None:
+    world = replace(WORLD, facts={**GONE, REVOKE: BROKEN})
+    soon = plan_stray(world, NOW + REVOCATION_LIMIT / 2)
+    assert (soon.effects, soon.look_again) == ((REVOKE,), NOW + REVOCATION_LIMIT)
+    assert plan_stray(world, NOW + REVOCATION_LIMIT).effects == (replace(REVOKE, is_forced=True),)
