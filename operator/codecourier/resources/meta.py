@@ -8,12 +8,23 @@ understands (CEL rules, list types, printer columns) stands beside them as `Rule
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 __all__ = [
@@ -238,8 +249,37 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def updated(self, **changes: Any) -> Self:
-        """Return a copy with these fields (snake_case names) changed, not validated again."""
-        return self.model_copy(update=changes)
+        """Return a copy with these fields (snake_case names) changed.
+
+        Only the changed fields are validated, strictly, and models in them are taken as they are: this is on the way of
+        every status that is written.
+
+        Raises
+        ------
+        TypeError
+            If a name is no field of the model.
+        ValueError
+            If a value has the wrong type or exceeds a bound of its field.
+        """
+        valid = {name: _validated(type(self), name, value) for name, value in changes.items()}
+        return self.model_copy(update=valid)
+
+
+@cache
+def _validator(model: type[Model], name: str) -> Callable[..., object]:
+    field = model.model_fields.get(name)
+    if field is None:
+        raise TypeError(f"{model.__name__} has no field {name!r}")
+    bounded: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return TypeAdapter[Any](bounded).validator.validate_python
+
+
+def _validated(model: type[Model], name: str, value: object) -> object:
+    try:
+        return _validator(model, name)(value, strict=True)
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"] for problem in error.errors(include_url=False, include_input=False))
+        raise ValueError(f"{model.__name__}.{name}: {problems}") from None
 
 
 class LocalReference(Model):

@@ -370,3 +370,35 @@ def test_a_pod_that_did_not_start_in_time_is_deleted_only_as_it_was_seen() -> No
     waiting = pod(waiting_for="Unschedulable: no node yet.", node="", resource_version="7")
     (delete,) = plan_sandbox(world(secret=SECRET, pod=waiting), NOW + timedelta(hours=1)).deletes
     assert delete == Delete("Pod", "shop", "pod", "uid-pod", resource_version="7")
+
+
+LONG = "Ein sehr langer Grund. " * 500
+
+
+@pytest.mark.parametrize("waiting_for", [LONG, f"ErrImagePull: {LONG}"])
+def test_what_a_pod_waits_for_is_cut_to_what_a_status_holds(waiting_for: str) -> None:
+    status = status_of(plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for=waiting_for)), NOW))
+    assert waiting_for.startswith(status.message[:-1])
+    assert status.message.endswith("…")
+    late = plan_sandbox(world(pod=pod(waiting_for=LONG, deletion_time=NOW)), NOW + timedelta(hours=1))
+    assert (status_of(late).reason, status_of(late).message[-1]) == (Reason.START_TIMEOUT, "…")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("Start Error!", "StartError"), ("137_", None), ("é" * 9, None), ("R" * 200, "R" * 128)]
+)
+def test_a_reason_of_the_nodes_is_kept_as_far_as_a_reason_may_be_spelt(said: str, kept: str | None) -> None:
+    agent = ContainerView("agent", NOW, NOW, 137, said, LONG)
+    over = pod(DONE[0], agent, phase="Failed", reason=LONG, message=LONG, deletion_time=NOW)
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert [s.reason for s in status.steps] == ["Completed", kept]
+
+
+def test_a_container_that_others_injected_is_no_step() -> None:
+    injected = ContainerView("istio-init", NOW, NOW, 0, "Completed", LONG)
+    over = pod(injected, *DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
+    status = status_of(plan_sandbox(world(pod=over), NOW))
+    assert (status.phase, [s.name for s in status.steps]) == (
+        SandboxPhase.COMPLETED,
+        ["checkout", "agent", "collect", "publish"],
+    )

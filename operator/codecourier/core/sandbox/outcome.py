@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 
 from codecourier.core.run.usage import build_items
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
-from codecourier.core.shared.reasons import Reason, cut, sentence
+from codecourier.core.shared.reasons import Reason, clean_word, cut, sentence
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxResult, Step
 from codecourier.task import (
     CONTAINER_AGENT,
+    CONTAINER_CHECKOUT,
+    CONTAINER_COLLECT,
     CONTAINER_PUBLISH,
     CONTAINER_VERIFY,
     Details,
@@ -29,6 +31,9 @@ from codecourier.task import (
 __all__ = ["Outcome", "read_outcome", "read_publication"]
 
 _SUMMARY_LENGTH = 8192
+_STEPS = frozenset({CONTAINER_CHECKOUT, CONTAINER_AGENT, CONTAINER_VERIFY, CONTAINER_COLLECT, CONTAINER_PUBLISH})
+"""Our own containers. Others, such as those that a service mesh injects, report in no way that is known here."""
+
 _AGENT_REASONS = {
     "SetupFailed": Reason.SETUP_FAILED,
     "SetupTimeout": Reason.SETUP_FAILED,
@@ -100,7 +105,7 @@ def read_outcome(pod: PodView, log: str | None, *, namespace: str, deadline_seco
     if failure is not None and failure.is_cut_short:
         failure = _interruption(pod) or failure
     result = None if publication is None else _result(publication, details)
-    steps = tuple(_step(c) for c in pod.containers if c.exit_code is not None)
+    steps = tuple(_step(c) for c in _ended_steps(pod))
     finished = pod.finish_time or now
     if failure is None:
         return Outcome(SandboxPhase.COMPLETED, *_success(result), steps, result, has_lost_details=has_lost_details)
@@ -156,9 +161,13 @@ def _interruption(pod: PodView) -> _Failure | None:
     return None
 
 
+def _ended_steps(pod: PodView) -> list[ContainerView]:
+    return [c for c in pod.containers if c.name in _STEPS and c.exit_code is not None]
+
+
 def _first_failure(pod: PodView, namespace: str) -> _Failure | None:
-    for container in pod.containers:
-        if container.name == CONTAINER_PUBLISH or container.exit_code is None:
+    for container in _ended_steps(pod):
+        if container.name == CONTAINER_PUBLISH:
             continue
         if (failure := _container_failure(container)) is not None:
             return _with_log(failure, namespace, pod.name, container.name)
@@ -253,7 +262,7 @@ def _result(publication: PublishResult, details: Details | None) -> SandboxResul
 
 def _step(container: ContainerView) -> Step:
     exit_code = container.exit_code if container.exit_code is not None else -1
-    reason, message = container.reason or None, None
+    reason, message = clean_word(container.reason) or None, None
     try:
         if container.name == CONTAINER_PUBLISH:
             publication = PublishResult.from_json(container.message)

@@ -30,7 +30,7 @@ from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Fac
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.prompts import TemplateError
-from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.core.shared.reasons import ConditionType, Reason, cut, sentence
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import CommitIdentity, Project
 from codecourier.resources.run import Run
@@ -231,7 +231,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
 def _await_start(world: SandboxWorld, run: Run, pod: PodView, workflow: WorkflowSpec, now: datetime) -> Plan:
     """Say what the pod waits for; a wait can be longer than the life of its tokens."""
     deadline = pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds)
-    text = pod.waiting_for or "The pod was made and waits for a node."
+    text = cut(pod.waiting_for) or "The pod was made and waits for a node."
     waiting, rotation = _wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
     look_again = min(deadline, rotation.look_again or deadline)
     return replace(waiting, effects=rotation.effects, look_again=look_again)

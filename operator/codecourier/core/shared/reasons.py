@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["RETRYABLE", "SENTENCES", "ConditionType", "Reason", "cut", "sentence"]
+__all__ = ["RETRYABLE", "SENTENCES", "ConditionType", "Reason", "clean_word", "cut", "sentence"]
 
 SENTENCE_MAX_LENGTH = 2048
 """Longest sentence in characters; what others said (git, a server, an agent) is cut to fit."""
+
+WORD_MAX_LENGTH = 128
+"""Longest reason in characters."""
 
 
 class ConditionType(StrEnum):
@@ -192,3 +195,9 @@ def cut(text: str) -> str:
     if len(text) <= SENTENCE_MAX_LENGTH:
         return text
     return text[: SENTENCE_MAX_LENGTH - 1] + "…"
+
+
+def clean_word(text: str) -> str:
+    """Return a word of another program as a reason may be spelt: what no reason may hold is left out."""
+    kept = "".join(c for c in text if c.isascii() and (c.isalnum() or c in "_,:"))
+    return kept.lstrip("0123456789_,:")[:WORD_MAX_LENGTH].rstrip("_,:")
