@@ -25,7 +25,7 @@ from codecourier.resources.notification import Notification
 from codecourier.resources.run import Run, RunStatus
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, PullRequestPolicy
-from tests.core.run.plan_test import ended, running
+from tests.support.runs import ended, running
 from tests.support.worlds import NOW, URL, make_project, make_workflow
 
 REFUSED = Problem(Reason.PULL_REQUEST_REFUSED, "The base branch is gone.", is_final=True)

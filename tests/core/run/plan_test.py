@@ -11,7 +11,6 @@ from codecourier.core.run.plan import plan_run
 from codecourier.core.run.result import TAKEN_LIMIT
 from codecourier.core.run.start import DECISION_GRACE, build_sandbox
 from codecourier.core.run.status import RunWorld
-from codecourier.core.shared.conditions import with_condition
 from codecourier.core.shared.facts import (
     BranchHeadAsk,
     BranchHeadFact,
@@ -24,44 +23,19 @@ from codecourier.core.shared.facts import (
     RunVersionFact,
 )
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
-from codecourier.core.shared.reasons import ConditionType, Reason
+from codecourier.core.shared.reasons import Reason
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
-from codecourier.resources.project import AdmittedRun, Project
-from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus, Try
-from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase, SandboxResult, SandboxStatus
+from codecourier.resources.run import PullRequestPhase, Run, RunPhase, Try
+from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
+from tests.support.runs import admitting, ended, going, run_status_of, running
 from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
-HEAD = "b" * 40
 FOUND = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, False, NOW - timedelta(seconds=2))
 VERSION = RunVersionFact("")
 FACTS = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
-
-
-def admitting(run: Run, try_number: int = 1, *, attempt: int = 1, limit: int = 5) -> Project:
-    """Return a Project that gives a Run a place for a try."""
-    entry = AdmittedRun(name=run.name, uid=run.uid, attempt=attempt, try_number=try_number, admission_time=NOW)
-    project = make_project(limit=limit)
-    return project.updated(status=project.status.updated(admitted=(entry,)))
-
-
-def running(**changes: object) -> Run:
-    """Return a Run whose first try is under way."""
-    run = make_run(base_branch="main")
-    fields = {"phase": RunPhase.RUNNING, "tries": (Try(number=1, sandbox=build_sandbox(run, 1, 1).name),)}
-    return queued(run, base_branch="main", base_commit=BASE, branch="codecourier/fix", **{**fields, **changes})
-
-
-def ended(run: Run, phase: SandboxPhase, reason: Reason, state: PublishState | None = None) -> Sandbox:
-    """Return the Sandbox of a Run's last try after its end."""
-    commit = HEAD if state is PublishState.PUSHED else None
-    result = SandboxResult(state=state, commit=commit) if state is not None else None
-    status = SandboxStatus(
-        phase=phase, reason=reason.value, message="So it was.", start_time=NOW, finish_time=NOW, result=result
-    )
-    return build_sandbox(run, 1, len(run.status.tries)).updated(status=status)
 
 
 def plan_end(run: Run, sandbox: Sandbox) -> Plan:
@@ -71,16 +45,10 @@ def plan_end(run: Run, sandbox: Sandbox) -> Plan:
     )
 
 
-def status_of(plan: Plan) -> RunStatus:
-    """Return the status that a plan writes."""
-    assert isinstance(plan.status, RunStatus)
-    return plan.status
-
-
 def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -> None:
     run = make_run(base_branch="main")
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=FACTS), NOW)
-    status = status_of(plan)
+    status = run_status_of(plan)
     assert (status.phase, status.workflow, status.repository_url) == (RunPhase.RUNNING, make_workflow().spec, URL)
     assert (status.base_commit, [t.sandbox for t in status.tries]) == (BASE, [build_sandbox(run, 1, 1).name])
     assert [type(c.resource) for c in plan.creates if isinstance(c, Create)] == [Sandbox]
@@ -90,12 +58,12 @@ def test_a_new_run_gives_its_project_time_to_decide_then_says_that_it_waits() ->
     world = RunWorld(make_run(), make_project(), make_workflow(), None)
     early = plan_run(world, NOW)
     assert (early.status, early.look_again) == (None, NOW + DECISION_GRACE)
-    status = status_of(plan_run(world, NOW + DECISION_GRACE))
+    status = run_status_of(plan_run(world, NOW + DECISION_GRACE))
     assert (status.phase, status.workflow, status.repository_url) == (RunPhase.QUEUED, make_workflow().spec, URL)
 
 
 def test_a_suspended_project_has_decided_already() -> None:
-    status = status_of(plan_run(RunWorld(make_run(), make_project(suspend=True), make_workflow(), None), NOW))
+    status = run_status_of(plan_run(RunWorld(make_run(), make_project(suspend=True), make_workflow(), None), NOW))
     condition = status.condition("Succeeded")
     assert condition is not None
     assert (status.phase, condition.reason) == (RunPhase.QUEUED, Reason.PROJECT_SUSPENDED)
@@ -106,7 +74,7 @@ def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() ->
     problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
     facts = {BranchHeadAsk("shop", URL, "main"): problem}
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
-    status = status_of(plan)
+    status = run_status_of(plan)
     assert (status.phase, status.message, status.workflow) == (RunPhase.QUEUED, problem.message, make_workflow().spec)
     assert plan.events == (Event.of(problem),)
     assert not plan.creates
@@ -125,7 +93,7 @@ def test_a_run_that_names_what_is_not_there_waits_and_says_so(
 ) -> None:
     workflow = make_workflow() if has_workflow else None
     plan = plan_run(RunWorld(run, make_project(), workflow, None), NOW)
-    status = status_of(plan)
+    status = run_status_of(plan)
     assert plan.events == (Event(reason.value, status.message, is_warning=True),)
     ready, succeeded = status.condition("Ready"), status.condition("Succeeded")
     assert ready is not None
@@ -142,7 +110,7 @@ def test_nothing_starts_without_a_place() -> None:
     run = queued(make_run(base_branch="main"))
     plan = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=FACTS), NOW)
     assert not plan.creates
-    assert status_of(plan).phase is RunPhase.QUEUED
+    assert run_status_of(plan).phase is RunPhase.QUEUED
 
 
 def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
@@ -150,8 +118,8 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=FACTS), NOW)
     (create,) = plan.creates
     assert isinstance(create, Create)
-    assert [t.sandbox for t in status_of(plan).tries] == [create.resource.metadata.name]
-    assert status_of(plan).base_commit == BASE
+    assert [t.sandbox for t in run_status_of(plan).tries] == [create.resource.metadata.name]
+    assert run_status_of(plan).base_commit == BASE
 
 
 @pytest.mark.parametrize(
@@ -165,7 +133,7 @@ def test_a_run_that_fails_before_it_starts_is_told_of(workflow: Workflow, reason
     run = make_run(base_branch="main")
     facts = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(None)}
     plan = plan_run(RunWorld(run, admitting(run), workflow, None, facts=facts), NOW)
-    status = status_of(plan)
+    status = run_status_of(plan)
     condition = status.condition("Succeeded")
     assert condition is not None
     assert (status.phase, condition.reason) == (RunPhase.FAILED, reason)
@@ -179,13 +147,13 @@ def test_the_usage_record_is_made_before_the_end_is_told() -> None:
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW)
     assert [type(c.resource) for c in plan.records] == [UsageRecord, Notification]
     assert plan.creates == ()
-    assert status_of(plan).tries[-1].is_recorded
+    assert run_status_of(plan).tries[-1].is_recorded
     assert [type(c.resource) for c in plan_end(run, sandbox).records] == [Notification]
 
 
 def test_nothing_to_change_is_a_success_without_a_pull_request() -> None:
     run = running()
-    status = status_of(plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.NO_CHANGE)))
+    status = run_status_of(plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.NO_CHANGE)))
     assert status.pull_request is not None
     assert (status.phase, status.pull_request.phase, status.head_commit) == (
         RunPhase.COMPLETED,
@@ -207,23 +175,14 @@ def test_nothing_to_change_is_a_success_without_a_pull_request() -> None:
 )
 def test_only_what_lies_outside_the_agent_is_tried_again(reason: Reason, phase: RunPhase) -> None:
     run = running()
-    status = status_of(plan_end(run, ended(run, SandboxPhase.FAILED, reason)))
+    status = run_status_of(plan_end(run, ended(run, SandboxPhase.FAILED, reason)))
     assert (status.phase, status.retry_time is not None) == (phase, phase is RunPhase.QUEUED)
-
-
-def going(run: Run, reason: Reason, message: str) -> Sandbox:
-    """Return the Sandbox of a Run's first try, which says something and has not ended."""
-    conditions = with_condition(
-        (), ConditionType.SUCCEEDED, ConditionStatus.UNKNOWN, reason, message, now=NOW, generation=1
-    )
-    status = SandboxStatus(phase=SandboxPhase.PENDING, conditions=conditions, message=message)
-    return build_sandbox(run, 1, 1).updated(status=status)
 
 
 def test_a_run_says_what_keeps_its_sandbox_from_working_and_when_that_is_over() -> None:
     run = running()
     missing = going(run, Reason.SECRET_NOT_READABLE, "Secret 'key' must exist.")
-    status = status_of(plan_run(RunWorld(run, admitting(run), make_workflow(), None, (missing,)), NOW))
+    status = run_status_of(plan_run(RunWorld(run, admitting(run), make_workflow(), None, (missing,)), NOW))
     assert (status.phase, status.message) == (RunPhase.RUNNING, "Secret 'key' must exist.")
     succeeded = status.condition("Succeeded")
     assert succeeded is not None
@@ -233,13 +192,13 @@ def test_a_run_says_what_keeps_its_sandbox_from_working_and_when_that_is_over() 
     assert plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (missing,)), NOW) == Plan()
     mended = going(run, Reason.RUNNING, "Pod fix runs.")
     plan = plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (mended,)), NOW)
-    assert status_of(plan).message == f"Sandbox {mended.name} works on it."
+    assert run_status_of(plan).message == f"Sandbox {mended.name} works on it."
 
 
 @pytest.mark.parametrize("reason", [Reason.STARTING, Reason.RUNNING])
 def test_a_run_whose_pod_comes_up_as_usual_costs_no_write(reason: Reason) -> None:
     claim = make_run(base_branch="main")
-    started = status_of(plan_run(RunWorld(claim, admitting(claim), make_workflow(), None, facts=FACTS), NOW))
+    started = run_status_of(plan_run(RunWorld(claim, admitting(claim), make_workflow(), None, facts=FACTS), NOW))
     run = claim.updated(status=started)
     sandbox = going(run, reason, "The pod was made and waits for a node.")
     assert plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW) == Plan()
@@ -249,7 +208,7 @@ def test_a_run_that_a_provider_lets_wait_says_so_once_and_until_when() -> None:
     run = running()
     sandbox = ended(run, SandboxPhase.FAILED, Reason.PROVIDER_LIMIT)
     due = NOW + timedelta(minutes=5)
-    status = status_of(plan_end(run, sandbox.updated(status=sandbox.status.updated(retry_time=due))))
+    status = run_status_of(plan_end(run, sandbox.updated(status=sandbox.status.updated(retry_time=due))))
     words = f"So it was. The work goes on from its branch at {due:%Y-%m-%dT%H:%M:%SZ}."
     assert (status.message, status.retry_time) == (words, due)
 
@@ -257,13 +216,13 @@ def test_a_run_that_a_provider_lets_wait_says_so_once_and_until_when() -> None:
 def test_tries_end_and_waits_grow() -> None:
     run, waits = running(), []
     for number in (1, 2):
-        status = status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST)))
+        status = run_status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST)))
         assert status.retry_time is not None
         waits.append(status.retry_time - NOW)
         next_try = Try(number=number + 1, sandbox=build_sandbox(run, 1, number + 1).name)
         run = run.updated(status=status.updated(phase=RunPhase.RUNNING, tries=(*status.tries, next_try)))
     assert waits == [timedelta(seconds=10), timedelta(seconds=20)]
-    assert status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST))).phase is RunPhase.FAILED
+    assert run_status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST))).phase is RunPhase.FAILED
 
 
 def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
@@ -281,7 +240,7 @@ def claiming() -> Run:
     run = running()
     plan = plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.PUSHED))
     assert not plan.effects
-    return run.updated(status=status_of(plan))
+    return run.updated(status=run_status_of(plan))
 
 
 def test_a_pull_request_is_looked_for_before_one_is_opened() -> None:
@@ -304,12 +263,12 @@ def test_a_pull_request_is_stacked_on_an_earlier_one_for_as_long_as_that_branch_
         assert ("Stacked on `codecourier/before`" in effect.body) is (commit is not None)
     away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
     plan = plan_run(replace(world, facts={**world.facts, head: away}), NOW)
-    assert (plan.effects, status_of(plan).message) == ((), away.message)
+    assert (plan.effects, run_status_of(plan).message) == ((), away.message)
 
 
 def test_one_that_an_unanswered_call_made_is_taken() -> None:
     plan = plan_run(pull_request_world(claiming(), FOUND), NOW)
-    status = status_of(plan)
+    status = run_status_of(plan)
     assert (plan.effects, status.phase) == ((), RunPhase.COMPLETED)
     assert [n.spec.type for n in told(plan)] == ["PrCreated", "RunCompleted"]
     assert {n.spec.event_time for n in told(plan)} == {FOUND.creation_time}
@@ -335,19 +294,19 @@ def refused() -> Run:
     problem = Problem(Reason.PULL_REQUEST_REFUSED, "The work is on branch x.", is_final=True)
     plan = plan_run(pull_request_world(run, problem=problem), NOW)
     assert (plan.records, plan.creates, plan.effects) == ((), (), ())
-    return run.updated(status=status_of(plan))
+    return run.updated(status=run_status_of(plan))
 
 
 def test_a_refused_pull_request_fails_the_run_and_says_where_the_work_is() -> None:
     run = refused()
     assert run.status.phase is RunPhase.RUNNING
-    status = status_of(plan_run(pull_request_world(run), NOW))
+    status = run_status_of(plan_run(pull_request_world(run), NOW))
     assert (status.phase, status.message) == (RunPhase.FAILED, "The work is on branch x.")
     assert len(status.unnotified) == 2
 
 
 def test_a_refused_pull_request_that_is_there_after_all_is_taken() -> None:
-    status = status_of(plan_run(pull_request_world(refused(), FOUND), NOW))
+    status = run_status_of(plan_run(pull_request_world(refused(), FOUND), NOW))
     assert status.pull_request is not None
     assert (status.phase, status.pull_request.phase) == (RunPhase.COMPLETED, PullRequestPhase.CREATED)
     assert len(status.unnotified) == 2
@@ -356,7 +315,7 @@ def test_a_refused_pull_request_that_is_there_after_all_is_taken() -> None:
 def test_an_unavailable_forge_is_waited_for() -> None:
     problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", retry_time=NOW + timedelta(minutes=1))
     plan = plan_run(pull_request_world(claiming(), problem=problem), NOW)
-    assert (status_of(plan).phase, plan.look_again) == (RunPhase.RUNNING, problem.retry_time)
+    assert (run_status_of(plan).phase, plan.look_again) == (RunPhase.RUNNING, problem.retry_time)
 
 
 def test_a_pull_request_of_others_for_the_branch_is_told_and_holds_the_run_up_for_a_bounded_time() -> None:
@@ -364,11 +323,11 @@ def test_a_pull_request_of_others_for_the_branch_is_told_and_holds_the_run_up_fo
     problem = Problem(Reason.PULL_REQUEST_TAKEN, "It has another one.", since=NOW)
     world = pull_request_world(run, problem=problem)
     early = plan_run(world, NOW + TAKEN_LIMIT - timedelta(seconds=1))
-    assert (status_of(early).message, [type(e) for e in early.effects]) == (problem.message, [OpenPullRequest])
-    late = status_of(plan_run(world, NOW + TAKEN_LIMIT))
-    status = status_of(plan_run(pull_request_world(run.updated(status=late)), NOW + TAKEN_LIMIT))
+    assert (run_status_of(early).message, [type(e) for e in early.effects]) == (problem.message, [OpenPullRequest])
+    late = run_status_of(plan_run(world, NOW + TAKEN_LIMIT))
+    status = run_status_of(plan_run(pull_request_world(run.updated(status=late)), NOW + TAKEN_LIMIT))
     assert (status.phase, status.message) == (RunPhase.FAILED, problem.message)
-    ours = status_of(plan_run(pull_request_world(run.updated(status=late), FOUND), NOW + TAKEN_LIMIT))
+    ours = run_status_of(plan_run(pull_request_world(run.updated(status=late), FOUND), NOW + TAKEN_LIMIT))
     assert ours.phase is RunPhase.COMPLETED, "its host was slow to show it"
 
 
@@ -376,9 +335,9 @@ def test_who_cancels_need_not_wait_until_somebody_mends_the_credential() -> None
     run = claiming()
     run = run.updated(spec=run.spec.updated(cancelled=True))
     problem = Problem(Reason.CREDENTIALS_REFUSED, "It may not.")
-    told_first = status_of(plan_run(pull_request_world(run, problem=problem), NOW))
+    told_first = run_status_of(plan_run(pull_request_world(run, problem=problem), NOW))
     assert told_first.phase is RunPhase.RUNNING, "another leader may be opening it"
-    status = status_of(plan_run(pull_request_world(run.updated(status=told_first)), NOW))
+    status = run_status_of(plan_run(pull_request_world(run.updated(status=told_first)), NOW))
     assert (status.phase, status.message) == (RunPhase.FAILED, "It may not.")
 
 
@@ -388,7 +347,7 @@ def test_a_deleted_run_goes_though_nobody_can_look_for_its_pull_request_any_more
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
     facts = {ask: Problem(Reason.PROJECT_NOT_FOUND, "The namespace has no Project.")}
     for phase in (RunPhase.RUNNING, RunPhase.FAILED):
-        status = status_of(plan_run(RunWorld(run, None, None, None, facts=facts, is_namespace_ending=True), NOW))
+        status = run_status_of(plan_run(RunWorld(run, None, None, None, facts=facts, is_namespace_ending=True), NOW))
         assert status.phase is phase
         run = run.updated(status=status)
     assert plan_run(RunWorld(run, None, None, None, is_namespace_ending=True), NOW).release_finalizer
@@ -402,7 +361,7 @@ def test_a_forge_that_is_away_is_waited_for_also_by_who_cancels() -> None:
     unseen = RunWorld(run, make_project(), make_workflow(), None, facts={ask: away})
     for world in (pull_request_world(run, problem=away), unseen):
         plan = plan_run(world, NOW)
-        claim = status_of(plan).pull_request
+        claim = run_status_of(plan).pull_request
         assert claim is not None
         assert claim.phase is PullRequestPhase.CREATING, "one may be there, or still be under way"
         assert plan.look_again is not None
@@ -413,8 +372,10 @@ def test_invariant_5_cancelled_is_said_only_when_the_sandbox_is_over() -> None:
     run = run.updated(spec=run.spec.updated(cancelled=True))
     going = build_sandbox(run, 1, 1)
     world = RunWorld(run, make_project(), make_workflow(), None, (going,))
-    assert status_of(plan_run(world, NOW)).phase is RunPhase.RUNNING
-    assert status_of(plan_end(run, ended(run, SandboxPhase.CANCELLED, Reason.CANCELLED))).phase is RunPhase.CANCELLED
+    assert run_status_of(plan_run(world, NOW)).phase is RunPhase.RUNNING
+    assert (
+        run_status_of(plan_end(run, ended(run, SandboxPhase.CANCELLED, Reason.CANCELLED))).phase is RunPhase.CANCELLED
+    )
 
 
 @pytest.mark.parametrize(
@@ -434,7 +395,7 @@ def test_who_cancels_after_the_outcome_is_decided_comes_too_late(
     run = running()
     sandbox = ended(run, phase, reason, state)
     plan = plan_end(run.updated(spec=run.spec.updated(cancelled=True)), sandbox)
-    assert status_of(plan).phase is expected
+    assert run_status_of(plan).phase is expected
     if expected is not RunPhase.CANCELLED:
         assert told(plan) == told(plan_end(run, sandbox))
         assert told(plan)
@@ -454,7 +415,7 @@ def test_invariant_4_a_finished_run_stays_as_it_is(phase: RunPhase) -> None:
     run = run.updated(spec=run.spec.updated(cancelled=True))
     plan = plan_run(RunWorld(run, make_project(), make_workflow(), None), NOW)
     assert (plan.creates, plan.effects) == ((), ())
-    assert plan.status is None or status_of(plan).phase is phase
+    assert plan.status is None or run_status_of(plan).phase is phase
 
 
 def test_a_greater_attempt_starts_a_finished_run_again_with_its_recorded_workflow() -> None:
@@ -462,7 +423,7 @@ def test_a_greater_attempt_starts_a_finished_run_again_with_its_recorded_workflo
     run = run.updated(spec=run.spec.updated(attempt=2))
     other = make_workflow(image="another")
     plan = plan_run(RunWorld(run, admitting(run, attempt=2), other, None, facts=FACTS), NOW)
-    status = status_of(plan)
+    status = run_status_of(plan)
     assert (status.phase, status.attempt, len(status.tries)) == (RunPhase.RUNNING, 2, 1)
     assert status.workflow == make_workflow().spec
 
@@ -473,16 +434,16 @@ def test_a_greater_attempt_waits_for_the_decision_while_there_is_room_and_says_s
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW)
     assert (plan.status, plan.look_again) == (None, NOW + DECISION_GRACE)
     full = RunWorld(run, admitting(run, limit=1), make_workflow(), None)
-    status = status_of(plan_run(full, NOW))
+    status = run_status_of(plan_run(full, NOW))
     assert (status.phase, status.attempt, status.tries) == (RunPhase.QUEUED, 2, ())
 
 
 def test_a_notification_that_was_not_made_is_made_and_one_that_was_is_not_made_again() -> None:
     run = refused()
     plan = plan_run(pull_request_world(run), NOW)
-    run = run.updated(status=status_of(plan))
-    first, second = status_of(plan).unnotified
+    run = run.updated(status=run_status_of(plan))
+    first, second = run_status_of(plan).unnotified
     settling = RunWorld(run, make_project(), make_workflow(), None, notifications=frozenset({first}))
     assert [c.resource.metadata.name for c in plan_run(settling, NOW).creates if isinstance(c, Create)] == [second]
     settled = RunWorld(run, make_project(), make_workflow(), None, notifications=frozenset({first, second}))
-    assert status_of(plan_run(settled, NOW)).unnotified == ()
+    assert run_status_of(plan_run(settled, NOW)).unnotified == ()

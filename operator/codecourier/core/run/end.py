@@ -19,14 +19,13 @@ from codecourier.core.run.pull_request_text import build_title
 from codecourier.core.run.status import RunWorld
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.notifications import build_notification
-from codecourier.core.shared.reasons import Reason
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
 
 __all__ = ["build_run_notifications", "claim_end", "record_end"]
 
 
-def record_end(world: RunWorld, status: RunStatus, reason: Reason, time: datetime) -> Plan:
+def record_end(world: RunWorld, status: RunStatus, reason: str, time: datetime) -> Plan:
     """Return the plan that makes the Notifications of an end that facts determine, then writes it.
 
     `time` is one of those facts: when what ended the Run happened.
@@ -36,15 +35,15 @@ def record_end(world: RunWorld, status: RunStatus, reason: Reason, time: datetim
     return Plan(records=records, status=status, events=(_event(status, reason),))
 
 
-def claim_end(run: Run, status: RunStatus, reason: Reason, now: datetime) -> Plan:
+def claim_end(run: Run, status: RunStatus, reason: str, now: datetime) -> Plan:
     """Return the plan that writes an end, which nothing but this write determines, and makes its Notifications."""
     made = build_run_notifications(run, status, now)
     new = status.updated(unnotified=tuple(notification.name for notification in made))
     return Plan(status=new, creates=tuple(Create(n) for n in made), events=(_event(status, reason),))
 
 
-def _event(status: RunStatus, reason: Reason) -> Event:
-    return Event(reason.value, status.message, is_warning=status.phase is RunPhase.FAILED)
+def _event(status: RunStatus, reason: str) -> Event:
+    return Event(str(reason), status.message, is_warning=status.phase is RunPhase.FAILED)
 
 
 def build_run_notifications(run: Run, status: RunStatus, time: datetime) -> tuple[Notification, ...]:

@@ -96,9 +96,9 @@ def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
     How a pod comes up is not repeated: that is the usual way, and would cost every Run two writes more.
     """
     succeeded = sandbox.status.condition(ConditionType.SUCCEEDED)
-    reason, text = Reason.RUNNING, working_sentence(sandbox.name)
+    reason, text = Reason.RUNNING.value, working_sentence(sandbox.name)
     if succeeded is not None and succeeded.reason not in _USUAL:
-        reason, text = Reason(succeeded.reason), succeeded.message
+        reason, text = succeeded.reason, succeeded.message
     if text == run.status.message:
         return Plan()
     return Plan(status=with_outcome(run, run.status, RunPhase.RUNNING, reason, text, now))

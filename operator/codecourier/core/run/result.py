@@ -128,8 +128,9 @@ def _has_pushed(sandbox: Sandbox) -> bool:
     return sandbox.status.result is not None and sandbox.status.result.state is PublishState.PUSHED
 
 
-def _failure_reason(sandbox: Sandbox) -> Reason:
-    return Reason(sandbox.status.reason or Reason.STEP_FAILED)
+def _failure_reason(sandbox: Sandbox) -> str:
+    """Return why a Sandbox failed: one of the catalogue's reasons, or a word that only a newer operator knows."""
+    return sandbox.status.reason or Reason.STEP_FAILED.value
 
 
 def _is_retried(status: RunStatus, sandbox: Sandbox) -> bool:
@@ -159,11 +160,11 @@ def _end_time(sandbox: Sandbox) -> datetime:
     return time
 
 
-def _retry(world: RunWorld, status: RunStatus, reason: Reason, sandbox: Sandbox, retry: Retry, now: datetime) -> Plan:
+def _retry(world: RunWorld, status: RunStatus, reason: str, sandbox: Sandbox, retry: Retry, now: datetime) -> Plan:
     doublings = min(len(status.tries) - 1, 12)
     backoff = min(timedelta(seconds=retry.backoff_seconds * 2**doublings), MAX_BACKOFF)
     due = max(sandbox.status.retry_time or now, now + backoff)
-    shown = Reason.PROVIDER_LIMIT if reason is Reason.PROVIDER_LIMIT else Reason.RETRYING
+    shown = Reason.PROVIDER_LIMIT if reason == Reason.PROVIDER_LIMIT else Reason.RETRYING
     text = sentence(
         shown,
         number=len(status.tries),
@@ -306,13 +307,14 @@ def _plan_refused(world: RunWorld, claim: PullRequest, found: tuple[PullRequestF
         status, reason = _with_pull_request(world, found[0], now)
         return claim_end(world.run, status, reason, now)
     last = world.run.status.tries[-1]
-    reason, message = Reason.PULL_REQUEST_REFUSED, claim.message or ""
-    if last.phase is not SandboxPhase.COMPLETED:
+    if last.phase is SandboxPhase.COMPLETED:
+        reason, message = Reason.PULL_REQUEST_REFUSED.value, claim.message or ""
+    else:
         reason, message = _try_failure(last)
     return claim_end(world.run, _ended(world, world.run.status, RunPhase.FAILED, reason, message, now), reason, now)
 
 
-def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -> tuple[RunStatus, Reason]:
+def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -> tuple[RunStatus, str]:
     """Return the final status of a Run whose pull request is there, and the reason of its end."""
     status = world.run.status.updated(
         pull_request=PullRequest(
@@ -327,11 +329,9 @@ def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -
     return _ended(world, status, RunPhase.FAILED, reason, message, now), reason
 
 
-def _try_failure(last: Try) -> tuple[Reason, str]:
-    return Reason(last.reason or Reason.STEP_FAILED), last.message or ""
+def _try_failure(last: Try) -> tuple[str, str]:
+    return last.reason or Reason.STEP_FAILED.value, last.message or ""
 
 
-def _ended(
-    world: RunWorld, status: RunStatus, phase: RunPhase, reason: Reason, message: str, now: datetime
-) -> RunStatus:
+def _ended(world: RunWorld, status: RunStatus, phase: RunPhase, reason: str, message: str, now: datetime) -> RunStatus:
     return with_outcome(world.run, status, phase, reason, message, now).updated(retry_time=None)

@@ -95,9 +95,7 @@ def refused(run: Run, status: RunStatus, reason: Reason, message: str, now: date
     return with_outcome(run, new, status.phase, reason, message, now)
 
 
-def with_outcome(
-    run: Run, status: RunStatus, phase: RunPhase, reason: Reason, message: str, now: datetime
-) -> RunStatus:
+def with_outcome(run: Run, status: RunStatus, phase: RunPhase, reason: str, message: str, now: datetime) -> RunStatus:
     """Return the status with a phase and what the Succeeded condition says of it."""
     succeeded = {RunPhase.COMPLETED: ConditionStatus.TRUE}.get(
         phase, ConditionStatus.FALSE if phase.is_finished else ConditionStatus.UNKNOWN

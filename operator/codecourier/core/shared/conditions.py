@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from codecourier.core.shared.reasons import ConditionType, Reason
+from codecourier.core.shared.reasons import ConditionType
 from codecourier.resources.meta import Condition, ConditionStatus
 
 __all__ = ["with_condition", "with_readiness"]
@@ -14,13 +14,16 @@ def with_condition(
     conditions: tuple[Condition, ...],
     type_: ConditionType,
     status: ConditionStatus,
-    reason: Reason | str,
+    reason: str,
     message: str,
     *,
     now: datetime,
     generation: int,
 ) -> tuple[Condition, ...]:
-    """Return the conditions with one set; its transition time moves only when its status does."""
+    """Return the conditions with one set; its transition time moves only when its status does.
+
+    `reason` is one of the catalogue's, or one that was read from an object and that only a newer operator knows.
+    """
     old = next((c for c in conditions if c.type == type_), None)
     changed = old is None or old.status != status
     new = Condition(
@@ -39,7 +42,7 @@ def with_condition(
 def with_readiness(
     conditions: tuple[Condition, ...],
     ready: ConditionStatus,
-    reason: Reason | str,
+    reason: str,
     message: str,
     *,
     is_stalled: bool = False,
