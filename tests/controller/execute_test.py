@@ -273,7 +273,7 @@ def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_fi
     @virtual
     async def scenario() -> None:
         desk = desk_with_run()
-        create = CreatePod(pod_manifest(), name="fix-1", namespace=NAMESPACE)
+        create = CreatePod(pod_manifest())
         desk.wire.refuse = lambda call: error if call.resource == PODS else None
         await carry_out(desk, creates=(create,))
         problem: Any = desk.backlog.problems(KEY)[create]
@@ -288,7 +288,7 @@ def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_fi
 @virtual
 async def test_a_pod_that_a_broken_server_did_not_make_is_an_error() -> None:
     desk = desk_with_run()
-    create = CreatePod(pod_manifest(), name="fix-1", namespace=NAMESPACE)
+    create = CreatePod(pod_manifest())
     desk.wire.refuse = lambda call: ServerError(500, "", "broken") if call.resource == PODS else None
     with pytest.raises(ServerError):
         await carry_out(desk, creates=(create,))

@@ -173,7 +173,7 @@ def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: Commit
     except TaskError as error:
         return _failed(Reason.TASK_TOO_LARGE, detail=error)
     manifest = build_pod(sandbox, workflow, task_json, token_secret_name(sandbox.name), world.settings)
-    return CreatePod(manifest, sandbox.name, sandbox.namespace)
+    return CreatePod(manifest)
 
 
 def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:

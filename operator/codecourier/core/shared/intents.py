@@ -1,4 +1,4 @@
-"""What a plan wants done, as data.
+"""What a plan wants done, as data. Two intents are equal only if they want exactly the same.
 
 The executor works through a plan in this order and stops at the first thing that does not work: added finalizers,
 records, the status (the claim, with the resourceVersion that was planned from), creations, deletions, effects,
@@ -8,9 +8,9 @@ records: they tell of what has happened for good, and are as true if the status 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from codecourier.core.shared.facts import Problem
 from codecourier.resources.meta import CustomResource, Status
@@ -30,34 +30,41 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Create:
     """Make an object of ours; that it exists already is success if it has the same origin."""
 
     resource: CustomResource
 
+    def __hash__(self) -> int:
+        metadata = self.resource.metadata
+        return hash((self.resource.kind, metadata.namespace, metadata.name))
+
 
 @dataclass(frozen=True)
-class CreatePod:
+class _Manifest:
+    """A manifest: two are equal if they are so in everything; the hash is of what names the object."""
+
+    manifest: dict[str, Any]
+
+    def __hash__(self) -> int:
+        metadata = self.manifest["metadata"]
+        return hash((type(self).__name__, metadata["namespace"], metadata["name"]))
+
+
+class CreatePod(_Manifest):
     """Make the pod of a Sandbox."""
 
-    manifest: dict[str, Any] = field(hash=False, compare=False)
-    name: str = ""
-    namespace: str = ""
 
-
-@dataclass(frozen=True)
-class WritePolicy:
+class WritePolicy(_Manifest):
     """Make a namespace's NetworkPolicy, or replace the version of it that the manifest's resourceVersion names."""
-
-    manifest: dict[str, Any] = field(hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
     """Delete exactly this object, not one made again under its name."""
 
-    kind: Literal["Pod", "Run", "Sandbox"]
+    kind: str
     namespace: str
     name: str
     uid: str

@@ -1,0 +1,114 @@
+"""Intents, questions and problems: different ones are unequal, or a backlog would take one for another."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from codecourier.core.shared import facts, intents
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.reasons import Reason
+from codecourier.resources.run import RunStatus
+from tests.support.worlds import NOW, make_run
+
+
+def pod(image: str, name: str = "fix-1") -> dict[str, Any]:
+    """Return a manifest."""
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"image": image}}
+
+
+PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
+    intents.Create: ({"resource": make_run()}, {"resource": make_run(prompt="Another one.")}),
+    intents.CreatePod: ({"manifest": pod("one")}, {"manifest": pod("two")}),
+    intents.WritePolicy: ({"manifest": pod("one")}, {"manifest": pod("two")}),
+    intents.Plan: (
+        {},
+        {
+            "records": (intents.Create(make_run()),),
+            "status": RunStatus(),
+            "creates": (intents.CreatePod(pod("one")),),
+            "deletes": (intents.ReleasePod("shop", "fix-1", "uid"),),
+            "effects": (intents.RevokeTokens("shop", "token"),),
+            "add_finalizer": True,
+            "release_finalizer": True,
+            "events": (intents.Event("Started", "It runs."),),
+            "asks": (facts.RepositoryAsk("shop", "url"),),
+            "look_again": NOW,
+        },
+    ),
+    Problem: (
+        {"reason": Reason.FORGE_UNAVAILABLE, "message": "One."},
+        {
+            "reason": Reason.RATE_LIMITED,
+            "message": "Two.",
+            "retry_time": NOW,
+            "is_final": True,
+            "since": NOW,
+        },
+    ),
+}
+"""Fields of two instances that differ in every one, for the classes whose fields are not plain values."""
+
+_PLAIN: dict[str, tuple[object, object]] = {
+    "str": ("one", "two"),
+    "str | None": ("one", None),
+    "int": (1, 2),
+    "bool": (False, True),
+    "datetime": (NOW, NOW + timedelta(seconds=1)),
+    "PullRequestState": (facts.PullRequestState.OPEN, facts.PullRequestState.MERGED),
+    "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
+    "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", facts.PullRequestState.OPEN, False, NOW),)),
+}
+
+
+def find_classes(*modules: ModuleType) -> list[type]:
+    """Return the public dataclasses of modules."""
+    return [
+        item
+        for module in modules
+        for name, item in vars(module).items()
+        if inspect.isclass(item) and dataclasses.is_dataclass(item) and not name.startswith("_")
+        if item.__module__ == module.__name__
+    ]
+
+
+def find_pair(kind: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of two instances that differ in every one."""
+    if kind in PAIRS:
+        return PAIRS[kind]
+    types = {field.name: _PLAIN[str(field.type)] for field in dataclasses.fields(kind)}
+    return {n: pair[0] for n, pair in types.items()}, {n: pair[1] for n, pair in types.items()}
+
+
+CASES = [(kind, field.name) for kind in find_classes(intents, facts) for field in dataclasses.fields(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind.__name__}.{name}" for kind, name in CASES])
+def test_whatever_differs_in_one_field_is_unequal(kind: type, name: str) -> None:
+    first, second = find_pair(kind)
+    one, same, other = kind(**first), kind(**first), kind(**{**first, name: second[name]})
+    assert one == same
+    assert one != other
+
+
+def test_every_intent_and_question_is_among_them() -> None:
+    assert {kind for kind, _ in CASES} >= {intents.CreatePod, intents.OpenPullRequest, facts.LogAsk, Problem}
+    assert len({kind for kind, _ in CASES}) > 20
+
+
+@pytest.mark.parametrize("kind", [k for k in find_classes(intents, facts) if k not in {intents.Plan, intents.Event}])
+def test_equal_ones_are_found_in_a_table(kind: type) -> None:
+    first, second = find_pair(kind)
+    table = {kind(**first): "found"}
+    assert table[kind(**first)] == "found"
+    assert kind(**{**first, **second}) not in table
+
+
+def test_intents_of_two_kinds_for_one_name_are_unequal() -> None:
+    manifest = pod("one")
+    assert len({intents.CreatePod(manifest), intents.WritePolicy(manifest)}) == 2
