@@ -14,11 +14,11 @@ from codecourier.controller import effects, execute
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
 from codecourier.core.run import result, start
-from codecourier.core.run.status import with_outcome
 from codecourier.core.sandbox import plan as sandbox_plan
 from codecourier.core.shared import notifications
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.sprint_chain import plan as sprint_chain_plan
 from codecourier.core.sprint_chain import sprints

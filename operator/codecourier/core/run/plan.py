@@ -27,17 +27,11 @@ from datetime import datetime
 from codecourier.core.run.end import build_run_notifications, claim_end
 from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
 from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
-from codecourier.core.run.status import (
-    RunWorld,
-    accepted,
-    attempt_status,
-    starts_again,
-    with_outcome,
-    working_sentence,
-)
+from codecourier.core.run.status import RunWorld, attempt_status, starts_again, working_sentence
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.shared.intents import Create, Plan
 from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox

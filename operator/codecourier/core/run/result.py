@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.run.end import claim_end, record_end
 from codecourier.core.run.pull_request_text import build_body, build_title
-from codecourier.core.run.status import RunWorld, with_outcome
+from codecourier.core.run.status import RunWorld
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.shared.facts import (
@@ -21,6 +21,7 @@ from codecourier.core.shared.facts import (
     RunVersionFact,
 )
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
+from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.references import resolve
-from codecourier.core.run.status import RunWorld, accepted, refused, with_outcome, working_sentence
+from codecourier.core.run.status import RunWorld, working_sentence
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import (
@@ -17,6 +17,7 @@ from codecourier.core.shared.naming import (
     branch_name,
     sandbox_name,
 )
+from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
 from codecourier.resources.project import Project

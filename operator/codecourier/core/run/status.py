@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from codecourier.core.shared.conditions import with_condition, with_readiness
 from codecourier.core.shared.facts import Facts
-from codecourier.core.shared.reasons import ConditionType, Reason, sentence
-from codecourier.resources.meta import ConditionStatus
+from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.resources.project import Project
-from codecourier.resources.run import Run, RunPhase, RunStatus
+from codecourier.resources.run import Run, RunStatus
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["RunWorld", "accepted", "attempt_status", "refused", "starts_again", "with_outcome", "working_sentence"]
+__all__ = ["RunWorld", "attempt_status", "starts_again", "working_sentence"]
 
 
 @dataclass(frozen=True)
@@ -62,54 +59,6 @@ def attempt_status(run: Run) -> RunStatus:
         conditions=old.conditions,
         attempt=run.spec.attempt,
         workflow=old.workflow,
-    )
-
-
-def accepted(run: Run, status: RunStatus, now: datetime) -> RunStatus:
-    """Return the status of a Run whose declaration is valid."""
-    generation = run.metadata.generation
-    conditions = with_readiness(
-        status.conditions,
-        ConditionStatus.TRUE,
-        Reason.ACCEPTED,
-        sentence(Reason.ACCEPTED),
-        now=now,
-        generation=generation,
-    )
-    return status.updated(observed_generation=generation, conditions=conditions)
-
-
-def refused(run: Run, status: RunStatus, reason: Reason, message: str, now: datetime, *, is_stalled: bool) -> RunStatus:
-    """Return the status of a Run that cannot start before its declaration, or what it names, is changed."""
-    generation = run.metadata.generation
-    conditions = with_readiness(
-        status.conditions,
-        ConditionStatus.FALSE,
-        reason,
-        message,
-        is_stalled=is_stalled,
-        now=now,
-        generation=generation,
-    )
-    new = status.updated(observed_generation=generation, conditions=conditions)
-    return with_outcome(run, new, status.phase, reason, message, now)
-
-
-def with_outcome(run: Run, status: RunStatus, phase: RunPhase, reason: str, message: str, now: datetime) -> RunStatus:
-    """Return the status with a phase and what the Succeeded condition says of it."""
-    succeeded = {RunPhase.COMPLETED: ConditionStatus.TRUE}.get(
-        phase, ConditionStatus.FALSE if phase.is_finished else ConditionStatus.UNKNOWN
-    )
-    generation = run.metadata.generation
-    conditions = with_condition(
-        status.conditions, ConditionType.SUCCEEDED, succeeded, reason, message, now=now, generation=generation
-    )
-    return status.updated(
-        observed_generation=generation,
-        phase=phase,
-        conditions=conditions,
-        message=message,
-        finish_time=now if phase.is_finished else None,
     )
 
 

@@ -29,6 +29,7 @@ from codecourier.core.shared.conditions import with_condition
 from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Facts, LogAsk, LogFact, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan
 from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.prompts import TemplateError
 from codecourier.core.shared.reasons import ConditionType, Reason, cut, sentence
 from codecourier.resources.meta import ConditionStatus
@@ -354,18 +355,10 @@ def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
 
 
 def _final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> SandboxStatus:
-    pod = world.pod
-    status = _status(world, outcome.reason, outcome.message, now)
-    generation = world.sandbox.metadata.generation
-    conditions = with_condition(
-        status.conditions,
-        ConditionType.SUCCEEDED,
-        ConditionStatus.TRUE if outcome.phase is SandboxPhase.COMPLETED else ConditionStatus.FALSE,
-        outcome.reason,
-        outcome.message,
-        now=now,
-        generation=generation,
-    )
+    sandbox, pod = world.sandbox, world.pod
+    new = accepted(sandbox, sandbox.status, now)
+    status = with_outcome(sandbox, new, outcome.phase, outcome.reason, outcome.message, now)
+    conditions = status.conditions
     if outcome.has_lost_details:
         conditions = with_condition(
             conditions,
@@ -374,10 +367,9 @@ def _final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> Sandb
             Reason.REPORT_LOST,
             "The log of publish is gone: summary and usage of this try are not known.",
             now=now,
-            generation=generation,
+            generation=sandbox.metadata.generation,
         )
     return status.updated(
-        phase=outcome.phase,
         conditions=conditions,
         pod_name=pod.name if pod is not None else status.pod_name,
         pod_uid=pod.uid if pod is not None else status.pod_uid,
@@ -404,26 +396,8 @@ def _wait(world: SandboxWorld, reason: Reason, message: str, now: datetime, *, u
 
 def _status(world: SandboxWorld, reason: Reason, message: str, now: datetime) -> SandboxStatus:
     """Return the present status with a new message."""
-    old, generation = world.sandbox.status, world.sandbox.metadata.generation
-    conditions = with_condition(
-        old.conditions,
-        ConditionType.READY,
-        ConditionStatus.TRUE,
-        Reason.ACCEPTED,
-        sentence(Reason.ACCEPTED),
-        now=now,
-        generation=generation,
-    )
-    conditions = with_condition(
-        conditions,
-        ConditionType.SUCCEEDED,
-        ConditionStatus.UNKNOWN,
-        reason,
-        message,
-        now=now,
-        generation=generation,
-    )
-    return old.updated(observed_generation=generation, conditions=conditions, message=message)
+    sandbox = world.sandbox
+    return with_outcome(sandbox, accepted(sandbox, sandbox.status, now), sandbox.status.phase, reason, message, now)
 
 
 def _failed(reason: Reason, **values: object) -> Outcome:

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from codecourier.core.sandbox.pods import pod_deadline_seconds
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
+from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.sprint_chain.sprints import (
     active_sprint,
@@ -29,7 +30,7 @@ from codecourier.core.sprint_chain.sprints import (
     next_sprint,
 )
 from codecourier.core.sprint_chain.start import plan_begin
-from codecourier.core.sprint_chain.status import SprintChainWorld, accepted, with_outcome
+from codecourier.core.sprint_chain.status import SprintChainWorld
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import (

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import Event, Plan
+from codecourier.core.shared.outcome import accepted, refused
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_repository
 from codecourier.core.sprint_chain.sprints import begin_sprints, first_sprint_of_attempt, start_commit
-from codecourier.core.sprint_chain.status import SprintChainWorld, accepted, refused
+from codecourier.core.sprint_chain.status import SprintChainWorld
 from codecourier.resources.project import Repository
 from codecourier.resources.sprint_chain import (
     ChainAttempt,
