@@ -21,17 +21,16 @@ from codecourier.controller.kinds import (
 )
 from codecourier.controller.store import Store
 from codecourier.core.project.network_policy import POLICY_NAME, PolicyView, view_policy
-from codecourier.core.project.plan import ProjectWorld
-from codecourier.core.run.status import RunWorld
-from codecourier.core.sandbox.plan import SandboxWorld
+from codecourier.core.project.world import ProjectWorld
+from codecourier.core.run.world import RunWorld
 from codecourier.core.sandbox.pod_view import PodView, view_pod
 from codecourier.core.sandbox.pods import PodSettings
-from codecourier.core.sandbox.strays import StrayWorld
 from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
 from codecourier.core.shared.facts import Facts
 from codecourier.core.shared.naming import ANNOTATION_TOKEN_EXPIRY, FINALIZER_TOKENS, token_secret_name
-from codecourier.core.sprint_chain.status import SprintChainWorld
-from codecourier.core.workflow.plan import WorkflowWorld
+from codecourier.core.sprint_chain.world import SprintChainWorld
+from codecourier.core.workflow.world import WorkflowWorld
 from codecourier.kube.api import ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SECRETS, Json
 from codecourier.resources.project import Project
 from codecourier.resources.run import Origin, Run

@@ -16,7 +16,8 @@ from codecourier.controller.observe import Observer
 from codecourier.controller.registry import Reconciled
 from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
-from codecourier.core.sandbox.strays import StrayWorld, plan_stray
+from codecourier.core.sandbox.strays import plan_stray
+from codecourier.core.sandbox.world import StrayWorld
 from codecourier.core.shared.facts import Facts
 from codecourier.core.shared.intents import CreatePod, Plan
 from codecourier.core.shared.naming import token_secret_name

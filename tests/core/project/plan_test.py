@@ -7,7 +7,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecourier.core.project.plan import ProjectWorld, plan_project
+from codecourier.core.project.plan import plan_project
+from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, Try

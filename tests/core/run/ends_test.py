@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from codecourier.core.run.end import build_run_notifications
 from codecourier.core.run.plan import plan_run
-from codecourier.core.run.status import RunWorld
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import Problem, PullRequestFact, PullRequestsFact, PullRequestState, RunVersionFact
 from codecourier.core.shared.facts import PullRequestsAsk as FindAsk
 from codecourier.core.shared.intents import Create, CreatePod, WritePolicy

@@ -10,7 +10,7 @@ import pytest
 from codecourier.core.run.plan import plan_run
 from codecourier.core.run.result import TAKEN_LIMIT
 from codecourier.core.run.start import DECISION_GRACE, build_sandbox
-from codecourier.core.run.status import RunWorld
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
     BranchHeadAsk,
     BranchHeadFact,

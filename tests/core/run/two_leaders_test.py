@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codecourier.core.project.plan import ProjectWorld, plan_project
+from codecourier.core.project.plan import plan_project
+from codecourier.core.project.world import ProjectWorld
 from codecourier.core.run.plan import plan_run
-from codecourier.core.run.status import RunWorld, attempt_status
+from codecourier.core.run.status import attempt_status
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, RunStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codecourier.core.run.plan import plan_run
-from codecourier.core.run.status import RunWorld
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import PullRequestFact, PullRequestsAsk, PullRequestsFact, PullRequestState
 from codecourier.core.shared.facts import RunVersionAsk as VersionAsk
 from codecourier.core.shared.facts import RunVersionFact as VersionFact

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from codecourier.core.run.start import build_sandbox
-from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START, SandboxWorld, plan_sandbox
+from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START, plan_sandbox
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
+from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.facts import AgentSecretsFact, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, MintTokens, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.reasons import RETRYABLE, Reason

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.strays import StrayWorld, plan_stray
+from codecourier.core.sandbox.strays import plan_stray
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
+from codecourier.core.sandbox.world import StrayWorld
 from codecourier.core.shared.facts import Problem, SandboxAsk, SandboxFact
 from codecourier.core.shared.intents import Delete, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.reasons import Reason

@@ -13,7 +13,7 @@ from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.sprint_chain.context import CONTEXT_MAX_BYTES, build_context
 from codecourier.core.sprint_chain.plan import plan_sprint_chain
-from codecourier.core.sprint_chain.status import SprintChainWorld
+from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, RunStatus
 from codecourier.resources.sprint_chain import (

@@ -10,55 +10,28 @@ it names a try that is over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place
-from codecourier.core.project.network_policy import PolicyView, build_network_policy, is_policy_current
+from codecourier.core.project.network_policy import build_network_policy, is_policy_current
+from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.conditions import with_readiness
-from codecourier.core.shared.facts import Facts, Problem, RepositoryAsk
+from codecourier.core.shared.facts import Problem, RepositoryAsk
 from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.project import Project, ProjectStatus
-from codecourier.resources.run import Run, RunPhase
-from codecourier.resources.workflow import Workflow
+from codecourier.resources.run import RunPhase
 
-__all__ = ["ProjectWorld", "plan_project"]
+__all__ = ["plan_project"]
 
 LOOK_AGAIN = timedelta(seconds=30)
 """When a repository that could not be reached is tried again."""
 
 _CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
 _DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND}
-
-
-@dataclass(frozen=True)
-class ProjectWorld:
-    """A Project, and of its namespace the Runs and what they name."""
-
-    project: Project
-    runs: tuple[Run, ...] = ()
-    """The Runs that are not finished, or that the Project still lists."""
-
-    workflows: Mapping[str, Workflow] = field(default_factory=dict)
-    """By name those that are there, of all that Pending Runs name."""
-
-    notifications: frozenset[str] = frozenset()
-    """Names of the Notifications that are there."""
-
-    policy: PolicyView | None = None
-    """The NetworkPolicy of the namespace's sandbox pods."""
-
-    api_server: tuple[str, ...] = ()
-    """The API server's addresses."""
-
-    is_namespace_ending: bool = False
-
-    facts: Facts = field(default_factory=dict)
 
 
 def plan_project(world: ProjectWorld, now: datetime) -> Plan:

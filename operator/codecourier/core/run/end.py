@@ -16,7 +16,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from codecourier.core.run.pull_request_text import build_title
-from codecourier.core.run.status import RunWorld
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.notifications import build_notification
 from codecourier.resources.notification import Notification, NotificationType

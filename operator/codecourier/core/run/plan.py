@@ -27,8 +27,9 @@ from datetime import datetime
 from codecourier.core.run.end import build_run_notifications, claim_end
 from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
 from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
-from codecourier.core.run.status import RunWorld, attempt_status, starts_again, working_sentence
+from codecourier.core.run.status import attempt_status, starts_again, working_sentence
 from codecourier.core.run.stopping import is_stop_requested
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Create, Plan
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
@@ -37,7 +38,7 @@ from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintPhase
 
-__all__ = ["RunWorld", "plan_run"]
+__all__ = ["plan_run"]
 
 _USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
 """What a Sandbox says when nothing has to be mended."""

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from codecourier.core.run.end import claim_end, record_end
 from codecourier.core.run.pull_request_text import build_body, build_title
-from codecourier.core.run.status import RunWorld
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.usage import build_usage_record
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
     BranchHeadAsk,
     BranchHeadFact,

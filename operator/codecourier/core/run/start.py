@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.references import resolve
-from codecourier.core.run.status import RunWorld, working_sentence
+from codecourier.core.run.status import working_sentence
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import (

@@ -14,33 +14,33 @@ Pending → Running → Completed | Failed | Cancelled | Expired. A final phase 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from codecourier.core.project.network_policy import PolicyView, find_policy_problem
+from codecourier.core.project.network_policy import find_policy_problem
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.pods import PodSettings, build_pod, pod_deadline_seconds
+from codecourier.core.sandbox.pods import build_pod, pod_deadline_seconds
 from codecourier.core.sandbox.strays import remove_pod
 from codecourier.core.sandbox.tasks import build_task
-from codecourier.core.sandbox.tokens import Revocation, TokenSecret, describe_tokens, revocation_of
+from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
+from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.conditions import with_condition
-from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Facts, LogAsk, LogFact, Problem
+from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, LogAsk, LogFact, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.prompts import TemplateError
 from codecourier.core.shared.reasons import ConditionType, Reason, cut, sentence
 from codecourier.resources.meta import ConditionStatus
-from codecourier.resources.project import CommitIdentity, Project
+from codecourier.resources.project import CommitIdentity
 from codecourier.resources.run import Run
-from codecourier.resources.sandbox import Sandbox, SandboxPhase, SandboxStatus
-from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.sandbox import SandboxPhase, SandboxStatus
 from codecourier.resources.workflow import WorkflowSpec
 from codecourier.task import CONTAINER_PUBLISH, TaskError
 
-__all__ = ["USUAL_START", "SandboxWorld", "plan_sandbox"]
+__all__ = ["USUAL_START", "plan_sandbox"]
 
 ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
@@ -53,30 +53,6 @@ SILENCE_LIMIT = timedelta(seconds=60)
 
 LOOK_AGAIN = timedelta(seconds=15)
 """When something is looked at again that tells nobody of its changes."""
-
-
-@dataclass(frozen=True)
-class SandboxWorld:
-    """A Sandbox, what belongs to it and what it refers to."""
-
-    sandbox: Sandbox
-    run: Run | None
-    """Its Run, if one with the right UID is there."""
-
-    origin: SprintChain | None
-    """The Run's origin, if one with the right UID is there."""
-
-    project: Project | None
-    pod: PodView | None
-    secret: TokenSecret | None
-    settings: PodSettings
-    policy: PolicyView | None = None
-    """The NetworkPolicy of the namespace's sandbox pods."""
-
-    api_server: tuple[str, ...] = ()
-    """The API server's addresses."""
-
-    facts: Facts = field(default_factory=dict)
 
 
 def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:

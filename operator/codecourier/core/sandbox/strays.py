@@ -6,29 +6,16 @@ a pod or revoke such tokens, so their finalizers would keep them for ever; and a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.tokens import TokenSecret, revocation_of
-from codecourier.core.shared.facts import Facts, SandboxAsk, SandboxFact
+from codecourier.core.sandbox.tokens import revocation_of
+from codecourier.core.sandbox.world import StrayWorld
+from codecourier.core.shared.facts import SandboxAsk, SandboxFact
 from codecourier.core.shared.intents import Delete, Plan, ReleasePod
 
-__all__ = ["StrayWorld", "plan_stray", "remove_pod"]
-
-
-@dataclass(frozen=True)
-class StrayWorld:
-    """What was made for a Sandbox that is not known."""
-
-    namespace: str
-    sandbox: str
-    sandbox_uid: str
-    """Name and UID of that Sandbox."""
-
-    pod: PodView | None
-    secret: TokenSecret | None
-    facts: Facts = field(default_factory=dict)
+__all__ = ["plan_stray", "remove_pod"]
 
 
 def plan_stray(world: StrayWorld, now: datetime) -> Plan:

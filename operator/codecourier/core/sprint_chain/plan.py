@@ -30,7 +30,7 @@ from codecourier.core.sprint_chain.sprints import (
     next_sprint,
 )
 from codecourier.core.sprint_chain.start import plan_begin
-from codecourier.core.sprint_chain.status import SprintChainWorld
+from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import (
@@ -41,7 +41,7 @@ from codecourier.resources.sprint_chain import (
     SprintStatus,
 )
 
-__all__ = ["SprintChainWorld", "plan_sprint_chain"]
+__all__ = ["plan_sprint_chain"]
 
 FINISH_LIMIT = timedelta(days=1)
 """How long a deleted chain waits for its active sprint where the sprint's own deadline is not known."""

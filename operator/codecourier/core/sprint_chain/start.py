@@ -11,7 +11,7 @@ from codecourier.core.shared.outcome import accepted, refused
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_repository
 from codecourier.core.sprint_chain.sprints import begin_sprints, first_sprint_of_attempt, start_commit
-from codecourier.core.sprint_chain.status import SprintChainWorld
+from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.project import Repository
 from codecourier.resources.sprint_chain import (
     ChainAttempt,

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from codecourier.core.shared.conditions import with_readiness
 from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.prompts import unknown_placeholders
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.workflow.world import WorkflowWorld
 from codecourier.resources.meta import ConditionStatus
-from codecourier.resources.workflow import Workflow
 
-__all__ = ["WorkflowWorld", "plan_workflow"]
-
-
-@dataclass(frozen=True)
-class WorkflowWorld:
-    """A Workflow."""
-
-    workflow: Workflow
+__all__ = ["plan_workflow"]
 
 
 def plan_workflow(world: WorkflowWorld, now: datetime) -> Plan:

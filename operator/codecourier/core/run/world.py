@@ -1,0 +1,39 @@
+"""What the plan of a Run reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from codecourier.core.shared.facts import Facts
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["RunWorld"]
+
+
+@dataclass(frozen=True)
+class RunWorld:
+    """A Run, what belongs to it and what it refers to."""
+
+    run: Run
+    project: Project | None
+    workflow: Workflow | None
+    origin: SprintChain | None
+    """The Run's origin, if one with the right UID is there."""
+
+    sandboxes: tuple[Sandbox, ...] = ()
+    """The Sandboxes that carry the Run's UID."""
+
+    records: frozenset[str] = frozenset()
+    """Names of the UsageRecords that are there."""
+
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications that are there."""
+
+    is_namespace_ending: bool = False
+    """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    facts: Facts = field(default_factory=dict)

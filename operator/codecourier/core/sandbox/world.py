@@ -1,0 +1,55 @@
+"""What the plans of a Sandbox and of what lost its Sandbox read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from codecourier.core.project.network_policy import PolicyView
+from codecourier.core.sandbox.pod_view import PodView
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.shared.facts import Facts
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+
+__all__ = ["SandboxWorld", "StrayWorld"]
+
+
+@dataclass(frozen=True)
+class SandboxWorld:
+    """A Sandbox, what belongs to it and what it refers to."""
+
+    sandbox: Sandbox
+    run: Run | None
+    """Its Run, if one with the right UID is there."""
+
+    origin: SprintChain | None
+    """The Run's origin, if one with the right UID is there."""
+
+    project: Project | None
+    pod: PodView | None
+    secret: TokenSecret | None
+    settings: PodSettings
+    policy: PolicyView | None = None
+    """The NetworkPolicy of the namespace's sandbox pods."""
+
+    api_server: tuple[str, ...] = ()
+    """The API server's addresses."""
+
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StrayWorld:
+    """What was made for a Sandbox that is not known."""
+
+    namespace: str
+    sandbox: str
+    sandbox_uid: str
+    """Name and UID of that Sandbox."""
+
+    pod: PodView | None
+    secret: TokenSecret | None
+    facts: Facts = field(default_factory=dict)

@@ -1,0 +1,16 @@
+"""What the plan of a Workflow reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["WorkflowWorld"]
+
+
+@dataclass(frozen=True)
+class WorkflowWorld:
+    """A Workflow."""
+
+    workflow: Workflow
