@@ -20,12 +20,13 @@ from codecourier.core.shared.facts import Problem, RepositoryAsk
 from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.core.shared.reporting import settle_state
 from codecourier.resources.meta import ConditionStatus
-from codecourier.resources.notification import NotificationType
+from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import RunPhase
 
-__all__ = ["plan_project"]
+__all__ = ["build_project_notifications", "plan_project"]
 
 LOOK_AGAIN = timedelta(seconds=30)
 """When a repository that could not be reached is tried again."""
@@ -45,7 +46,7 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if asks:
         return Plan(asks=asks)
     problem = _first_problem(world)
-    status, creates = _settle_notification(world, _judged(project, problem, now))
+    status, creates = _settle_notifications(world, _judged(project, problem, now))
     admitted = admit(project, world.runs, world.workflows, now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
@@ -85,29 +86,28 @@ def _judged(project: Project, problem: Problem | None, now: datetime) -> Project
     return status.updated(observed_generation=generation, conditions=conditions)
 
 
-def _settle_notification(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:
-    """Tell people of a refused credential once for each time that it turns bad.
+def _settle_notifications(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:
+    """Notify people of a refused credential, once for each time that it turns bad."""
+    notified, creates = settle_state(world, status.notified, build_project_notifications(world.project))
+    return status.updated(notified=notified), creates
 
-    The Stalled condition that is already written is the claim: its time names the Notification. The ledger holds the
-    name once the Notification was seen, so that deleting it does not bring it back.
-    """
-    stalled = world.project.status.condition(ConditionType.STALLED)
+
+def build_project_notifications(project: Project) -> tuple[Notification, ...]:
+    """Return the Notifications that the written status calls for: of a credential that does not work."""
+    stalled = project.status.condition(ConditionType.STALLED)
     if stalled is None or stalled.reason not in _CREDENTIAL_REASONS:
-        return status.updated(notified=()), ()
+        return ()
     since = stalled.last_transition_time
-    notification = build_notification(
-        world.project,
-        NotificationType.CREDENTIALS_FAILED,
-        since.strftime("%Y%m%d%H%M%S"),
-        title="A repository's credential does not work",
-        message=stalled.message,
-        event_time=since,
+    return (
+        build_notification(
+            project,
+            NotificationType.CREDENTIALS_FAILED,
+            since.strftime("%Y%m%d%H%M%S"),
+            title="A repository's credential does not work",
+            message=stalled.message,
+            event_time=since,
+        ),
     )
-    if notification.name in status.notified:
-        return status, ()
-    if notification.name in world.notifications:
-        return status.updated(notified=(notification.name,)), ()
-    return status, (Create(notification),)
 
 
 def _events(project: Project, status: ProjectStatus) -> tuple[Event, ...]:

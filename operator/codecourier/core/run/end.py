@@ -1,14 +1,7 @@
-"""How a Run ends and how people are told of it: once, and never anything that its status does not say.
+"""How a Run ends and how people are notified of it (see `core.shared.reporting`).
 
-There are two ways, and it is the kind of end that decides between them:
-
-- `record_end`: the end follows from facts that no longer change, for whoever looks and whenever. The Notifications
-  are made before the status is written, as UsageRecords are, so that one write says everything and nothing is left to
-  settle. Whoever does the same late, such as a leader that was frozen meanwhile, makes the same Notifications.
-- `claim_end`: the end is a decision that might have been another one a moment later. The status is written first, with
-  the names of the Notifications that it calls for; another write takes them off once they are there.
-
-Either way a Notification that people delete comes back only if they do so before that last write.
+The kind of end decides which way is taken: `record_end` for an end that follows from facts which no longer change,
+`claim_end` for one that is a decision.
 """
 
 from __future__ import annotations
@@ -17,8 +10,9 @@ from datetime import datetime
 
 from codecourier.core.run.pull_request_text import build_title
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.notifications import build_notification
+from codecourier.core.shared.reporting import claim_notifications, record_notifications
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
 
@@ -30,16 +24,14 @@ def record_end(world: RunWorld, status: RunStatus, reason: str, time: datetime) 
 
     `time` is one of those facts: when what ended the Run happened.
     """
-    missing = (n for n in build_run_notifications(world.run, status, time) if n.name not in world.notifications)
-    records = () if world.is_namespace_ending else tuple(Create(notification) for notification in missing)
+    records = record_notifications(world, build_run_notifications(world.run, status, time))
     return Plan(records=records, status=status, events=(_event(status, reason),))
 
 
 def claim_end(run: Run, status: RunStatus, reason: str, now: datetime) -> Plan:
     """Return the plan that writes an end, which nothing but this write determines, and makes its Notifications."""
-    made = build_run_notifications(run, status, now)
-    new = status.updated(unnotified=tuple(notification.name for notification in made))
-    return Plan(status=new, creates=tuple(Create(n) for n in made), events=(_event(status, reason),))
+    new, creates = claim_notifications(status, build_run_notifications(run, status, now))
+    return Plan(status=new, creates=creates, events=(_event(status, reason),))
 
 
 def _event(status: RunStatus, reason: str) -> Event:

@@ -34,6 +34,7 @@ from codecourier.core.shared.intents import Create, Plan
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.core.shared.reporting import settle_claims
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintPhase
@@ -132,13 +133,10 @@ def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
 def _settle(world: RunWorld, now: datetime) -> Plan:
     """Keep the ledger of a finished Run, and let one go that is being deleted."""
     run, status = world.run, world.run.status
-    missing = tuple(name for name in status.unnotified if name not in world.notifications)
-    if missing and not world.is_namespace_ending:
-        built = build_run_notifications(run, status, status.finish_time or now)
-        return Plan(creates=tuple(Create(notification) for notification in built if notification.name in missing))
-    if status.unnotified and not world.is_namespace_ending:
-        generation = run.metadata.generation
-        return Plan(status=status.updated(unnotified=(), observed_generation=generation))
+    time = status.finish_time or now
+    settling = settle_claims(world, status, status.unnotified, lambda: build_run_notifications(run, status, time))
+    if settling is not None:
+        return settling
     if run.is_deleting:
         return Plan(release_finalizer=_is_recorded(world))
     if status.observed_generation != run.metadata.generation:

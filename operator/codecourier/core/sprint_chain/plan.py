@@ -21,6 +21,7 @@ from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.reporting import claim_notifications, record_notifications, settle_claims
 from codecourier.core.sprint_chain.sprints import (
     active_sprint,
     build_sprint_chain_notifications,
@@ -54,7 +55,7 @@ def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:  # noqa: 
         return Plan(release_finalizer=True)
     if FINALIZER not in chain.metadata.finalizers and not chain.is_deleting:
         return Plan(add_finalizer=True)
-    if status.unnotified and (settling := _settle_notifications(world)) is not None:
+    if (settling := _settle_claims(world)) is not None:
         return settling
     if status.phase.is_finished:
         return _plan_finished(world, now)
@@ -65,16 +66,9 @@ def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:  # noqa: 
     return _plan_running(world, now)
 
 
-def _settle_notifications(world: SprintChainWorld) -> Plan | None:
-    """Make the Notifications that the status calls for, then take them off the list."""
-    if world.is_namespace_ending:
-        return None
-    status = world.chain.status
-    missing = {name for name in status.unnotified if name not in world.notifications}
-    if missing:
-        built = build_sprint_chain_notifications(world.chain, status)
-        return Plan(creates=tuple(Create(n) for n in built if n.name in missing))
-    return Plan(status=status.updated(unnotified=()))
+def _settle_claims(world: SprintChainWorld) -> Plan | None:
+    chain, status = world.chain, world.chain.status
+    return settle_claims(world, status, status.unnotified, lambda: build_sprint_chain_notifications(chain, status))
 
 
 def _plan_finished(world: SprintChainWorld, now: datetime) -> Plan:
@@ -176,18 +170,16 @@ def _claim(world: SprintChainWorld, status: SprintChainStatus, run: Run | None =
     """Return the plan that writes a status and makes what it calls for.
 
     The end of a sprint is that of its Run, and the end of the last one completes the chain, whatever happens
-    meanwhile: Notifications of these facts are made before the status is written. Those of a cancelled chain are
-    made after it, and its list of them is settled by another write.
+    meanwhile: these are facts. That a chain is cancelled is a decision.
     """
     before = {n.name for n in build_sprint_chain_notifications(world.chain, world.chain.status)}
-    made = tuple(n for n in build_sprint_chain_notifications(world.chain, status) if n.name not in before)
-    claimed = tuple(n for n in made if n.spec.type is NotificationType.CHAIN_CANCELLED)
-    facts = tuple(n for n in made if n not in claimed and n.name not in world.notifications)
-    new = status.updated(unnotified=tuple(n.name for n in claimed))
+    made = [n for n in build_sprint_chain_notifications(world.chain, status) if n.name not in before]
+    facts = [n for n in made if n.spec.type is not NotificationType.CHAIN_CANCELLED]
+    new, creates = claim_notifications(status, (n for n in made if n not in facts))
     return Plan(
-        records=() if world.is_namespace_ending else tuple(Create(n) for n in facts),
+        records=record_notifications(world, facts),
         status=new,
-        creates=(*(Create(n) for n in claimed), *((Create(run),) if run is not None else ())),
+        creates=(*creates, *((Create(run),) if run is not None else ())),
         events=_events(world, new),
     )
 
