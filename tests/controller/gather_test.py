@@ -88,7 +88,7 @@ async def test_a_project_has_its_runs_that_are_not_finished() -> None:
     desk.refresh()
     project = desk.store.get(PROJECTS, Project, NAMESPACE, "default")
     assert project is not None
-    world = gather_project(desk.store, project, {})
+    world = gather_project(desk.store, project)
     assert [run.name for run in world.runs] == ["waiting"]
 
 
@@ -101,7 +101,7 @@ async def test_a_run_asked_for_once_more_is_not_finished() -> None:
     desk.refresh()
     project = desk.store.get(PROJECTS, Project, NAMESPACE, "default")
     assert project is not None
-    assert [run.name for run in gather_project(desk.store, project, {}).runs] == ["again"]
+    assert [run.name for run in gather_project(desk.store, project).runs] == ["again"]
 
 
 @virtual
@@ -120,14 +120,13 @@ async def test_a_run_has_what_belongs_to_its_uid() -> None:
     record = {"metadata": {"name": "fix-1", "namespace": NAMESPACE, "uid": "r", "resourceVersion": "1000"}}
     record["metadata"]["labels"] = {LABEL_RUN_UID: run["metadata"]["uid"]}  # type: ignore[assignment]
     desk.store.cache(USAGE_RECORDS).apply(record)
-    world = gather_run(desk.store, desk.run()[1], {"ask": "fact"})
+    world = gather_run(desk.store, desk.run()[1])
     assert world.project is not None
     assert world.workflow is not None
     assert world.origin is not None
     assert [sandbox.name for sandbox in world.sandboxes] == ["fix-1", "fix-2"]
     assert world.notifications == {"run-failed-fix"}
     assert world.records == {"fix-1"}
-    assert world.facts == {"ask": "fact"}
     assert not world.is_namespace_ending
 
 
@@ -139,11 +138,11 @@ async def test_a_chain_made_again_is_not_a_runs_origin() -> None:
     make_sprint_chain(desk)
     desk.refresh()
     assert run["spec"]["origin"]["name"] == "nightly"
-    world = gather_run(desk.store, desk.run()[1], {})
+    world = gather_run(desk.store, desk.run()[1])
     assert (world.origin, world.project, world.workflow) == (None, None, None)
     chain = desk.store.get(SPRINT_CHAINS, SprintChain, NAMESPACE, "nightly")
     assert chain is not None
-    assert gather_sprint_chain(desk.store, chain, {}).runs == ()
+    assert gather_sprint_chain(desk.store, chain).runs == ()
 
 
 @virtual
@@ -156,7 +155,7 @@ async def test_a_chain_has_its_own_runs() -> None:
     desk.refresh()
     model = desk.store.get(SPRINT_CHAINS, SprintChain, NAMESPACE, "nightly")
     assert model is not None
-    assert [run.name for run in gather_sprint_chain(desk.store, model, {}).runs] == ["s1"]
+    assert [run.name for run in gather_sprint_chain(desk.store, model).runs] == ["s1"]
 
 
 @virtual
@@ -165,7 +164,7 @@ async def test_a_namespace_that_is_going_is_known() -> None:
     desk.make_run()
     desk.server.store.delete(NAMESPACES, None, NAMESPACE)
     desk.refresh()
-    assert gather_run(desk.store, desk.run()[1], {}).is_namespace_ending
+    assert gather_run(desk.store, desk.run()[1]).is_namespace_ending
 
 
 @virtual
@@ -182,7 +181,7 @@ async def test_a_sandbox_has_its_own_pod_and_secret() -> None:
     }
     written = desk.server.store.patch(SECRETS, NAMESPACE, secret, {"metadata": metadata})
     desk.refresh()
-    world = gather_sandbox(desk.store, desk.sandbox()[1], {}, SETTINGS)
+    world = gather_sandbox(desk.store, desk.sandbox()[1], SETTINGS)
     assert world.run is not None
     assert world.pod is not None
     assert world.secret is not None
@@ -202,7 +201,7 @@ async def test_what_only_has_the_name_is_not_the_sandboxs() -> None:
     desk.server.store.delete(RUNS, NAMESPACE, "fix")
     desk.make_run()
     desk.refresh()
-    world = gather_sandbox(desk.store, desk.sandbox()[1], {}, SETTINGS)
+    world = gather_sandbox(desk.store, desk.sandbox()[1], SETTINGS)
     assert (world.run, world.pod, world.secret, world.origin) == (None, None, None, None)
 
 
@@ -213,7 +212,7 @@ async def test_a_workflow_is_its_whole_world() -> None:
     desk.refresh()
     workflow = desk.store.get(WORKFLOWS, Workflow, NAMESPACE, "scripted")
     assert workflow is not None
-    assert gather_workflow(desk.store, workflow, {}).workflow is workflow
+    assert gather_workflow(desk.store, workflow).workflow is workflow
 
 
 def caching(*objects: tuple[Resource, CustomResource]) -> Store:
@@ -237,6 +236,6 @@ def test_a_project_knows_its_unfinished_runs_those_it_lists_and_what_pending_one
     project = project.updated(status=project.status.updated(admitted=admit(project, [listed], {}, NOW)))
     ended = listed.updated(status=finished("listed").status)
     store = caching((RUNS, make_run("pending")), (RUNS, ended), (RUNS, finished("other")), (WORKFLOWS, make_workflow()))
-    world = gather_project(store, project, {})
+    world = gather_project(store, project)
     assert {run.name for run in world.runs} == {"pending", "listed"}
     assert set(world.workflows) == {"scripted"}

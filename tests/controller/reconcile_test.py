@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import MintTokens, Plan
 from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.worlds import World
 from codecourier.kube.api import SECRETS
 from codecourier.kube.errors import Conflict, Unanswered
 from codecourier.resources.run import Run, RunPhase
@@ -25,19 +27,25 @@ from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
-World = tuple[Run, dict[Any, Any]]
+
+
+@dataclass(frozen=True)
+class TrialWorld(World):
+    """A Run."""
+
+    run: Run
 
 
 class Trial:
     """A reconciler of Runs whose plan is the test's. Make it inside the running loop."""
 
-    def __init__(self, plan: Callable[[World, datetime], Plan]) -> None:
+    def __init__(self, plan: Callable[[TrialWorld, datetime], Plan]) -> None:
         self.desk = Desk(is_app=True)
         self.desk.make_project()
         self.desk.make_run()
         self.desk.refresh()
         self.looks: list[tuple[WorkKey, float]] = []
-        row = Reconciled(RUNS, Run, lambda _store, run, facts: (run, facts), plan)
+        row = Reconciled(RUNS, Run, lambda _store, run: TrialWorld(run), plan)
         self.reconciler = Reconciler(
             {RUNS: row},
             self.desk.store,
@@ -58,7 +66,7 @@ def time() -> float:
 
 @virtual
 async def test_a_plan_is_carried_out() -> None:
-    trial = Trial(lambda world, _: Plan(status=world[0].status.updated(phase=RunPhase.QUEUED)))
+    trial = Trial(lambda world, _: Plan(status=world.run.status.updated(phase=RunPhase.QUEUED)))
     await trial.reconcile()
     assert trial.desk.run()[1].status.phase is RunPhase.QUEUED
     assert trial.looks == []
@@ -80,9 +88,9 @@ async def test_what_a_plan_asks_is_answered_until_it_decides() -> None:
     asks = (RepositoryAsk(NAMESPACE, URL), BranchHeadAsk(NAMESPACE, URL, MAIN))
     seen: list[dict[Any, Any]] = []
 
-    def plan(world: World, _now: datetime) -> Plan:
-        seen.append(dict(world[1]))
-        missing = [ask for ask in asks if ask not in world[1]]
+    def plan(world: TrialWorld, _now: datetime) -> Plan:
+        seen.append(dict(world.facts.answers))
+        missing = [ask for ask in asks if ask not in world.facts.answers]
         return Plan(asks=(missing[0],), look_again=_now) if missing else Plan()
 
     trial = Trial(plan)
@@ -100,7 +108,7 @@ async def test_what_a_plan_asks_is_answered_until_it_decides() -> None:
 async def test_a_plan_that_never_stops_asking_is_an_error() -> None:
     count = iter(range(1000))
 
-    def plan(_world: World, _now: datetime) -> Plan:
+    def plan(_world: TrialWorld, _now: datetime) -> Plan:
         return Plan(asks=(BranchHeadAsk(NAMESPACE, URL, f"b{next(count)}"),))
 
     with pytest.raises(RuntimeError, match="Run default/fix never stops asking"):
@@ -110,7 +118,7 @@ async def test_a_plan_that_never_stops_asking_is_an_error() -> None:
 
 @virtual
 async def test_a_conflict_asks_for_another_try() -> None:
-    trial = Trial(lambda world, _: Plan(status=world[0].status.updated(phase=RunPhase.QUEUED)))
+    trial = Trial(lambda world, _: Plan(status=world.run.status.updated(phase=RunPhase.QUEUED)))
     trial.desk.server.store.patch(RUNS, NAMESPACE, "fix", {"metadata": {"labels": {"a": "b"}}})
     with pytest.raises(Conflict):
         await trial.reconcile()
@@ -146,8 +154,8 @@ async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_t
     effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
     told: list[dict[Any, Any]] = []
 
-    def plan(world: World, _now: datetime) -> Plan:
-        told.append(dict(world[1]))
+    def plan(world: TrialWorld, _now: datetime) -> Plan:
+        told.append(dict(world.failures.problems))
         return Plan(effects=(effect,))
 
     trial = Trial(plan)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 from codecourier.controller.queue import Backoff
 from codecourier.core.shared.facts import Problem
@@ -43,7 +44,7 @@ class Backlog:
     def __len__(self) -> int:
         return sum(len(entries) for entries in self._entries.values())
 
-    def problems(self, key: Hashable) -> dict[object, object]:
+    def problems(self, key: Hashable) -> dict[Any, Problem]:
         """Return the problem of each failed effect of an object."""
         return {effect: entry.problem for effect, entry in self._entries.get(key, {}).items()}
 

@@ -27,7 +27,6 @@ from codecourier.core.sandbox.pod_view import PodView, view_pod
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.sandbox.tokens import TokenSecret
 from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
-from codecourier.core.shared.facts import Facts
 from codecourier.core.shared.naming import ANNOTATION_TOKEN_EXPIRY, FINALIZER_TOKENS, token_secret_name
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.core.workflow.world import WorkflowWorld
@@ -81,7 +80,7 @@ def _api_server(store: Store) -> tuple[str, ...]:
     )
 
 
-def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld:
+def gather_project(store: Store, project: Project) -> ProjectWorld:
     """Gather a Project with its Runs that are not finished or listed, and the Workflows that these name."""
     namespace = project.namespace
     active = store.by_index(RUNS, Run, ACTIVE_BY_NAMESPACE, namespace)
@@ -97,16 +96,15 @@ def gather_project(store: Store, project: Project, facts: Facts) -> ProjectWorld
         policy=_policy(store, namespace),
         api_server=_api_server(store),
         is_namespace_ending=store.is_namespace_ending(namespace),
-        facts=facts,
     )
 
 
-def gather_workflow(_store: Store, workflow: Workflow, _facts: Facts) -> WorkflowWorld:
+def gather_workflow(_store: Store, workflow: Workflow) -> WorkflowWorld:
     """Gather a Workflow."""
     return WorkflowWorld(workflow)
 
 
-def gather_run(store: Store, run: Run, facts: Facts) -> RunWorld:
+def gather_run(store: Store, run: Run) -> RunWorld:
     """Gather a Run with its Sandboxes, records and what it refers to."""
     namespace = run.namespace
     return RunWorld(
@@ -118,11 +116,10 @@ def gather_run(store: Store, run: Run, facts: Facts) -> RunWorld:
         records=store.names(USAGE_RECORDS, BY_RUN_UID, run.uid),
         notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, run.uid),
         is_namespace_ending=store.is_namespace_ending(namespace),
-        facts=facts,
     )
 
 
-def gather_sprint_chain(store: Store, chain: SprintChain, facts: Facts) -> SprintChainWorld:
+def gather_sprint_chain(store: Store, chain: SprintChain) -> SprintChainWorld:
     """Gather a SprintChain with its Runs and what it refers to."""
     namespace = chain.namespace
     return SprintChainWorld(
@@ -132,11 +129,10 @@ def gather_sprint_chain(store: Store, chain: SprintChain, facts: Facts) -> Sprin
         runs=store.by_index(RUNS, Run, BY_ORIGIN_UID, chain.uid),
         notifications=store.names(NOTIFICATIONS, BY_ENTITY_UID, chain.uid),
         is_namespace_ending=store.is_namespace_ending(namespace),
-        facts=facts,
     )
 
 
-def gather_sandbox(store: Store, sandbox: Sandbox, facts: Facts, settings: PodSettings) -> SandboxWorld:
+def gather_sandbox(store: Store, sandbox: Sandbox, settings: PodSettings) -> SandboxWorld:
     """Gather a Sandbox with its pod, its token Secret, and the Run that it works for."""
     namespace = sandbox.namespace
     run = store.get(RUNS, Run, namespace, sandbox.spec.run_ref.name)
@@ -152,7 +148,6 @@ def gather_sandbox(store: Store, sandbox: Sandbox, facts: Facts, settings: PodSe
         policy=_policy(store, namespace),
         api_server=_api_server(store),
         settings=settings,
-        facts=facts,
     )
 
 

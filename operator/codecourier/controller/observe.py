@@ -13,10 +13,13 @@ from codecourier.controller.problems import problem_of_forge
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
+    Ask,
     BranchHeadAsk,
     BranchHeadFact,
     LogAsk,
     LogFact,
+    ObjectAsk,
+    ObjectFact,
     Problem,
     PullRequestFact,
     PullRequestsAsk,
@@ -24,10 +27,6 @@ from codecourier.core.shared.facts import (
     PullRequestState,
     RepositoryAsk,
     RepositoryFact,
-    RunVersionAsk,
-    RunVersionFact,
-    SandboxAsk,
-    SandboxFact,
 )
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.github.api import Forge, RepositoryRef
@@ -51,6 +50,7 @@ LOG_SECONDS = 60.0
 _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
 _MOST_MISSED = 1024
+_OBJECTS = {resource.kind: resource for resource in (RUNS, SANDBOXES)}
 
 
 class Observer:
@@ -72,17 +72,16 @@ class Observer:
         self._credentials = credentials
         self._repositories: dict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = {}
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
-        self._lookups: dict[type, Callable[[Any], Awaitable[object]]] = {
+        self._lookups: dict[type[Ask[Any]], Callable[[Any], Awaitable[object]]] = {
             RepositoryAsk: self._repository,
             BranchHeadAsk: self._branch_head,
             PullRequestsAsk: self._pull_requests,
-            RunVersionAsk: self._run_version,
+            ObjectAsk: self._object,
             LogAsk: self._log,
             AgentSecretsAsk: self._agent_secrets,
-            SandboxAsk: self._sandbox,
         }
 
-    async def answer(self, ask: object) -> object:
+    async def answer(self, ask: Ask[Any]) -> object:
         """Return the fact that answers, or the problem that stands in the way."""
         return await self._lookups[type(ask)](ask)
 
@@ -130,12 +129,12 @@ class Observer:
         except ForgeError as error:
             return problem_of_forge(error, url)
 
-    async def _run_version(self, ask: RunVersionAsk) -> RunVersionFact:
+    async def _object(self, ask: ObjectAsk) -> ObjectFact:
         try:
-            run = await self._api.get(RUNS, ask.namespace, ask.run)
+            found = await self._api.get(_OBJECTS[ask.kind], ask.namespace, ask.name)
         except KubeNotFound:
-            return RunVersionFact(None)
-        return RunVersionFact(run["metadata"]["resourceVersion"])
+            return ObjectFact(None, None)
+        return ObjectFact(found["metadata"]["uid"], found["metadata"]["resourceVersion"])
 
     async def _log(self, ask: LogAsk) -> LogFact:
         text: str | None = None
@@ -158,13 +157,6 @@ class Observer:
         if len(self._missed) > _MOST_MISSED:
             self._missed.popitem(last=False)
         return time < since + LOG_SECONDS
-
-    async def _sandbox(self, ask: SandboxAsk) -> SandboxFact:
-        try:
-            sandbox = await self._api.get(SANDBOXES, ask.namespace, ask.name)
-        except KubeNotFound:
-            return SandboxFact(None)
-        return SandboxFact(sandbox["metadata"]["uid"])
 
     async def _agent_secrets(self, ask: AgentSecretsAsk) -> AgentSecretsFact:
         return AgentSecretsFact(tuple([key for key in ask.keys if not await self._is_readable(ask.namespace, *key)]))

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from codecourier.controller.execute import Executor
 from codecourier.controller.gather import gather_strays
@@ -18,9 +18,10 @@ from codecourier.controller.store import Store
 from codecourier.controller.wakes import WorkKey
 from codecourier.core.sandbox.strays import plan_stray
 from codecourier.core.sandbox.world import StrayWorld
-from codecourier.core.shared.facts import Facts
-from codecourier.core.shared.intents import CreatePod, Plan
+from codecourier.core.shared.facts import Ask, Facts
+from codecourier.core.shared.intents import CreatePod, Failures, Plan
 from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.worlds import World
 from codecourier.kube.api import SECRETS, Resource
 from codecourier.kube.errors import Conflict
 from codecourier.logs import log_context
@@ -29,6 +30,8 @@ from codecourier.resources.meta import CustomResource
 __all__ = ["Reconciler"]
 
 _LOGGER = logging.getLogger(__name__)
+
+W = TypeVar("W", bound=World)
 
 _MOST_ROUNDS = 6
 """How often one plan may ask before it has to decide."""
@@ -85,7 +88,7 @@ class Reconciler:
         row = self._registry[key.resource]
         model = self._store.parse(row.model, obj)
         with log_context(uid=model.uid, attempt=_attempt(model)):
-            plan = await self._decide(key, lambda facts: row.plan(row.gather(self._store, model, facts), self._now()))
+            plan = await self._decide(key, lambda: row.gather(self._store, model), row.plan)
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
@@ -105,15 +108,15 @@ class Reconciler:
             self._executor.backlog.forget(memory)
 
     async def _clear_stray(self, key: WorkKey, memory: WorkKey, world: StrayWorld) -> None:
-        plan = await self._decide(memory, lambda facts: plan_stray(replace(world, facts=facts), self._now()))
+        plan = await self._decide(memory, lambda: world, plan_stray)
         await self._executor.clear(memory, plan)
         self._schedule(key, memory, plan)
 
-    async def _decide(self, key: WorkKey, decide: Callable[[Facts], Plan]) -> Plan:
+    async def _decide(self, key: WorkKey, gather: Callable[[], W], decide: Callable[[W, datetime], Plan]) -> Plan:
         """Plan, answering what the plan asks until it decides."""
-        facts: dict[Any, Any] = self._executor.backlog.problems(key)
+        failures, facts = Failures(self._executor.backlog.problems(key)), dict[Ask[Any], object]()
         for _ in range(_MOST_ROUNDS):
-            plan = decide(facts)
+            plan = decide(replace(gather(), facts=Facts(facts), failures=failures), self._now())
             if not plan.asks:
                 return plan
             answers = await asyncio.gather(*(self._observer.answer(ask) for ask in plan.asks))

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from codecourier.core.project.plan import plan_project
 from codecourier.core.project.world import ProjectWorld
-from codecourier.core.shared.facts import RepositoryAsk, RepositoryFact
+from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, Try
 from tests.support.worlds import NOW, URL, make_project, make_run, queued
 
-FACTS = {RepositoryAsk("shop", URL): RepositoryFact("main")}
+FACTS = Facts({RepositoryAsk("shop", URL): RepositoryFact("main")})
 
 
 def planned(project: Project, *runs: Run) -> Project:

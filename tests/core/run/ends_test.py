@@ -7,8 +7,10 @@ the creation of a Notification and the write of the status, while people cancel 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +19,17 @@ from hypothesis import strategies as st
 from codecourier.core.run.end import build_run_notifications
 from codecourier.core.run.plan import plan_run
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import Problem, PullRequestFact, PullRequestsFact, PullRequestState, RunVersionFact
+from codecourier.core.shared.facts import (
+    Ask,
+    Facts,
+    ObjectFact,
+    Problem,
+    PullRequestFact,
+    PullRequestsFact,
+    PullRequestState,
+)
 from codecourier.core.shared.facts import PullRequestsAsk as FindAsk
-from codecourier.core.shared.intents import Create, CreatePod, WritePolicy
+from codecourier.core.shared.intents import Create, CreatePod, Failures, Intent, WritePolicy
 from codecourier.core.shared.reasons import Reason
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import Run, RunStatus
@@ -76,7 +86,7 @@ class World:
         """Answer what a plan asks, as things are now."""
         if isinstance(ask, FindAsk):
             return PullRequestsFact(self.pulls)
-        return RunVersionFact(self.run.metadata.resource_version)
+        return ObjectFact(self.run.uid, self.run.metadata.resource_version)
 
     def open(self) -> Problem | None:
         """Open a pull request, refuse it, or tell that there is one."""
@@ -94,7 +104,7 @@ class Leader:
     def __init__(self, world: World) -> None:
         self.world = world
         self.run, self.seen = world.run, set[str]()
-        self.problems: dict[object, object] = {}
+        self.problems: dict[Intent, Problem] = {}
         self.steps: Iterator[None] = iter(())
 
     def refresh(self) -> None:
@@ -112,7 +122,7 @@ class Leader:
             pass
 
     def _reconcile(self) -> Iterator[None]:
-        copy, facts = self.run, dict(self.problems)
+        copy, facts = self.run, dict[Ask[Any], object]()
         now = NOW + timedelta(minutes=self.world.random.randrange(60))
         while (plan := plan_run(self._gather(copy, facts), now)).asks:
             for ask in plan.asks:
@@ -139,11 +149,12 @@ class Leader:
         if name is not None:
             self.seen.add(name)
 
-    def _gather(self, copy: Run, facts: dict[object, object]) -> RunWorld:
+    def _gather(self, copy: Run, facts: dict[Ask[Any], object]) -> RunWorld:
         sandboxes: tuple[Sandbox, ...] = (self.world.sandbox,)
         records = frozenset({self.world.sandbox.name})
         known = frozenset(self.seen)
-        return RunWorld(copy, make_project(), None, None, sandboxes, records=records, notifications=known, facts=facts)
+        world = RunWorld(copy, make_project(), None, None, sandboxes, records=records, notifications=known)
+        return replace(world, facts=Facts(facts), failures=Failures(self.problems))
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)

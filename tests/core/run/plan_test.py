@@ -14,15 +14,16 @@ from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
     BranchHeadAsk,
     BranchHeadFact,
+    Facts,
+    ObjectAsk,
+    ObjectFact,
     Problem,
     PullRequestFact,
     PullRequestsAsk,
     PullRequestsFact,
     PullRequestState,
-    RunVersionAsk,
-    RunVersionFact,
 )
-from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
+from codecourier.core.shared.intents import Create, Event, Failures, OpenPullRequest, Plan
 from codecourier.core.shared.reasons import Reason
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
@@ -34,8 +35,8 @@ from tests.support.runs import admitting, ended, going, run_status_of, running
 from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
 FOUND = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, False, NOW - timedelta(seconds=2))
-VERSION = RunVersionFact("")
-FACTS = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
+VERSION = ObjectFact("uid-fix", "")
+FACTS = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)})
 
 
 def plan_end(run: Run, sandbox: Sandbox) -> Plan:
@@ -72,7 +73,7 @@ def test_a_suspended_project_has_decided_already() -> None:
 def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() -> None:
     run = make_run(base_branch="main")
     problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
-    facts = {BranchHeadAsk("shop", URL, "main"): problem}
+    facts = Facts({BranchHeadAsk("shop", URL, "main"): problem})
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
     status = run_status_of(plan)
     assert (status.phase, status.message, status.workflow) == (RunPhase.QUEUED, problem.message, make_workflow().spec)
@@ -131,7 +132,7 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
 )
 def test_a_run_that_fails_before_it_starts_is_told_of(workflow: Workflow, reason: Reason) -> None:
     run = make_run(base_branch="main")
-    facts = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(None)}
+    facts = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(None)})
     plan = plan_run(RunWorld(run, admitting(run), workflow, None, facts=facts), NOW)
     status = run_status_of(plan)
     condition = status.condition("Succeeded")
@@ -228,11 +229,12 @@ def test_tries_end_and_waits_grow() -> None:
 def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
     """Return the world of a Run that looks for its pull request."""
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    facts: dict[object, object] = {ask: PullRequestsFact(found), RunVersionAsk("shop", run.name): VERSION}
-    asking = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=facts), NOW)
-    if problem is not None:
-        facts[asking.effects[0]] = problem
-    return RunWorld(run, make_project(), make_workflow(), None, facts=facts)
+    facts = Facts({ask: PullRequestsFact(found), ObjectAsk("Run", "shop", run.name): VERSION})
+    world = RunWorld(run, make_project(), make_workflow(), None, facts=facts)
+    if problem is None:
+        return world
+    (effect,) = plan_run(world, NOW).effects
+    return replace(world, failures=Failures({effect: problem}))
 
 
 def claiming() -> Run:
@@ -254,15 +256,16 @@ def test_a_pull_request_is_stacked_on_an_earlier_one_for_as_long_as_that_branch_
     run = run.updated(spec=run.spec.updated(pull_request_base="codecourier/before"))
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
     head = BranchHeadAsk("shop", URL, "codecourier/before")
-    world = RunWorld(run, make_project(), make_workflow(), None, facts={ask: PullRequestsFact(())})
+    world = RunWorld(run, make_project(), make_workflow(), None, facts=Facts({ask: PullRequestsFact(())}))
     assert plan_run(world, NOW).asks == (head,)
     for commit, base in ((BASE, "codecourier/before"), (None, "main")):
-        (effect,) = plan_run(replace(world, facts={**world.facts, head: BranchHeadFact(commit)}), NOW).effects
+        facts = Facts({**world.facts.answers, head: BranchHeadFact(commit)})
+        (effect,) = plan_run(replace(world, facts=facts), NOW).effects
         assert isinstance(effect, OpenPullRequest)
         assert effect.base == base
         assert ("Stacked on `codecourier/before`" in effect.body) is (commit is not None)
     away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
-    plan = plan_run(replace(world, facts={**world.facts, head: away}), NOW)
+    plan = plan_run(replace(world, facts=Facts({**world.facts.answers, head: away})), NOW)
     assert (plan.effects, run_status_of(plan).message) == ((), away.message)
 
 
@@ -282,9 +285,9 @@ def told(plan: Plan) -> list[Notification]:
 
 def test_a_pull_request_is_told_of_only_if_the_run_still_is_as_it_was_when_it_was_found() -> None:
     world = pull_request_world(claiming(), FOUND)
-    unseen = {ask: fact for ask, fact in world.facts.items() if not isinstance(ask, RunVersionAsk)}
-    (ask,) = plan_run(replace(world, facts=unseen), NOW).asks
-    plan = plan_run(replace(world, facts={**unseen, ask: RunVersionFact("newer")}), NOW)
+    unseen = {ask: fact for ask, fact in world.facts.answers.items() if not isinstance(ask, ObjectAsk)}
+    (ask,) = plan_run(replace(world, facts=Facts(unseen)), NOW).asks
+    plan = plan_run(replace(world, facts=Facts({**unseen, ask: ObjectFact("uid-fix", "newer")})), NOW)
     assert (plan.records, plan.status) == ((), None)
 
 
@@ -345,7 +348,7 @@ def test_a_deleted_run_goes_though_nobody_can_look_for_its_pull_request_any_more
     run = claiming()
     run = run.updated(metadata=run.metadata.updated(deletion_timestamp=NOW))
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    facts = {ask: Problem(Reason.PROJECT_NOT_FOUND, "The namespace has no Project.")}
+    facts = Facts({ask: Problem(Reason.PROJECT_NOT_FOUND, "The namespace has no Project.")})
     for phase in (RunPhase.RUNNING, RunPhase.FAILED):
         status = run_status_of(plan_run(RunWorld(run, None, None, None, facts=facts, is_namespace_ending=True), NOW))
         assert status.phase is phase
@@ -358,7 +361,7 @@ def test_a_forge_that_is_away_is_waited_for_also_by_who_cancels() -> None:
     run = run.updated(spec=run.spec.updated(cancelled=True))
     away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    unseen = RunWorld(run, make_project(), make_workflow(), None, facts={ask: away})
+    unseen = RunWorld(run, make_project(), make_workflow(), None, facts=Facts({ask: away}))
     for world in (pull_request_world(run, problem=away), unseen):
         plan = plan_run(world, NOW)
         claim = run_status_of(plan).pull_request

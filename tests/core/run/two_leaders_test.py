@@ -13,15 +13,14 @@ from codecourier.core.project.world import ProjectWorld
 from codecourier.core.run.plan import plan_run
 from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
+from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow
 
-FACTS = {
-    RepositoryAsk("shop", URL): RepositoryFact("main"),
-    BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE),
-}
+FACTS = Facts(
+    {RepositoryAsk("shop", URL): RepositoryFact("main"), BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
+)
 WORKFLOW = make_workflow()
 
 

@@ -6,9 +6,15 @@ import pytest
 
 from codecourier.core.run.plan import plan_run
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import PullRequestFact, PullRequestsAsk, PullRequestsFact, PullRequestState
-from codecourier.core.shared.facts import RunVersionAsk as VersionAsk
-from codecourier.core.shared.facts import RunVersionFact as VersionFact
+from codecourier.core.shared.facts import (
+    Facts,
+    ObjectAsk,
+    ObjectFact,
+    PullRequestFact,
+    PullRequestsAsk,
+    PullRequestsFact,
+    PullRequestState,
+)
 from codecourier.core.shared.intents import Event
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase
@@ -60,7 +66,7 @@ def drafted() -> Run:
 def test_the_draft_of_its_work_is_opened_and_ends_the_run() -> None:
     run = drafted()
     pull = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, is_draft=True, creation_time=NOW)
-    facts = {ASK: PullRequestsFact((pull,)), VersionAsk("shop", "fix"): VersionFact("")}
+    facts = Facts({ASK: PullRequestsFact((pull,)), ObjectAsk("Run", "shop", "fix"): ObjectFact(run.uid, "")})
     after = run.updated(status=run_status_of(plan_run(RunWorld(run, make_project(), None, None, facts=facts), NOW)))
     assert (after.status.phase, reason_of(after), after.status.message) == (RunPhase.FAILED, NEWER, "So it was.")
 
@@ -69,6 +75,6 @@ def test_so_does_the_refusal_of_the_draft() -> None:
     run = drafted()
     refused = run.status.updated(pull_request=PullRequest(phase=PullRequestPhase.FAILED, message="No."))
     run = run.updated(status=refused)
-    world = RunWorld(run, make_project(), None, None, facts={ASK: PullRequestsFact(())})
+    world = RunWorld(run, make_project(), None, None, facts=Facts({ASK: PullRequestsFact(())}))
     after = run.updated(status=run_status_of(plan_run(world, NOW)))
     assert (after.status.phase, reason_of(after), after.status.message) == (RunPhase.FAILED, NEWER, "So it was.")

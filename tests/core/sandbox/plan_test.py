@@ -15,8 +15,8 @@ from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.core.sandbox.world import SandboxWorld
-from codecourier.core.shared.facts import AgentSecretsFact, Problem
-from codecourier.core.shared.intents import CreatePod, Delete, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.facts import AgentSecretsFact, Facts, Problem
+from codecourier.core.shared.intents import CreatePod, Delete, Failures, MintTokens, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.reasons import RETRYABLE, Reason
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
@@ -104,7 +104,7 @@ def test_no_token_is_minted_before_the_network_is_closed() -> None:
 def test_a_missing_credential_is_waited_for_and_said() -> None:
     effect = plan_sandbox(world(), NOW).effects[0]
     problem = Problem(Reason.CREDENTIALS_MISSING, "Secret 'token' is not there.")
-    plan = plan_sandbox(world(facts={effect: problem}), NOW)
+    plan = plan_sandbox(world(failures=Failures({effect: problem})), NOW)
     assert status_of(plan).message == problem.message
     assert plan.effects == (effect,)
 
@@ -116,7 +116,7 @@ def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -
     )
     waiting = world(run=run)
     (ask,) = plan_sandbox(waiting, NOW).asks
-    answered = replace(waiting, facts={ask: AgentSecretsFact((("model", "key"),))})
+    answered = replace(waiting, facts=Facts({ask: AgentSecretsFact((("model", "key"),))}))
     plan = plan_sandbox(answered, NOW)
     assert "Secret 'model' must exist, have the key 'key'" in status_of(plan).message
     assert [(event.reason, event.is_warning) for event in plan.events] == [("SecretNotReadable", True)]
@@ -128,7 +128,7 @@ def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -
 def test_a_pod_that_the_cluster_refuses_ends_the_try() -> None:
     create = plan_sandbox(world(secret=SECRET), NOW).creates[0]
     problem = Problem(Reason.POD_REFUSED, "Refused by admission.", is_final=True)
-    known = world(secret=SECRET, facts={create: problem})
+    known = world(secret=SECRET, failures=Failures({create: problem}))
     assert [type(e) for e in plan_sandbox(known, NOW).effects] == [RevokeTokens]
     status = status_of(plan_sandbox(replace(known, secret=None), NOW))
     assert (status.phase, status.message) == (SandboxPhase.FAILED, problem.message)
@@ -176,11 +176,11 @@ def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
     patient = run.updated(status=run.status.updated(workflow=make_workflow(start_timeout_seconds=86_400).spec))
     waiting = pod(waiting_for="Unschedulable: no node yet.", node="")
     create = plan_sandbox(world(run=patient, secret=SECRET), NOW).creates[0]
-    refused = {create: Problem(Reason.POD_REFUSED, "The quota is used up.")}
+    refused = Failures({create: Problem(Reason.POD_REFUSED, "The quota is used up.")})
     for known in (
         world(run=patient, secret=SECRET, pod=waiting),
         world(run=patient, secret=SECRET),
-        world(run=patient, secret=SECRET, facts=refused),
+        world(run=patient, secret=SECRET, failures=refused),
     ):
         early, late = plan_sandbox(known, NOW + timedelta(minutes=1)), plan_sandbox(known, later)
         assert early.effects == ()
@@ -202,12 +202,12 @@ def test_an_end_is_told_only_after_the_tokens_are_gone() -> None:
 
 
 REVOKE = RevokeTokens("shop", SECRET.name)
-STUCK = {REVOKE: Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", since=NOW)}
+STUCK = Failures({REVOKE: Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.", since=NOW)})
 
 
 def test_an_unanswered_revocation_holds_up_the_end_for_a_bounded_time() -> None:
     over = pod(*DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
-    stuck = world(secret=SECRET, pod=over, facts=STUCK)
+    stuck = world(secret=SECRET, pod=over, failures=STUCK)
     soon = plan_sandbox(stuck, NOW + REVOCATION_LIMIT / 2)
     assert (soon.status, soon.effects, soon.look_again) == (None, (REVOKE,), NOW + REVOCATION_LIMIT)
     late = plan_sandbox(stuck, NOW + REVOCATION_LIMIT)
@@ -218,13 +218,13 @@ def test_an_unanswered_revocation_holds_up_the_end_for_a_bounded_time() -> None:
 
 def test_a_lost_node_is_not_said_to_be_without_tokens_that_still_work() -> None:
     going = pod(ContainerView("agent", NOW), deletion_time=NOW)
-    stuck = world(secret=SECRET, pod=going, facts=STUCK)
+    stuck = world(secret=SECRET, pod=going, failures=STUCK)
     assert "could not be revoked yet" in status_of(plan_sandbox(stuck, NOW + REVOCATION_LIMIT)).message
     assert "personal token" in status_of(plan_sandbox(world(pod=going), NOW + SILENCE_LIMIT)).message
 
 
 def test_a_deleted_sandbox_leaves_tokens_behind_that_nobody_could_revoke() -> None:
-    known = finished(secret=SECRET, facts=STUCK)
+    known = finished(secret=SECRET, failures=STUCK)
     sandbox = known.sandbox.updated(metadata=known.sandbox.metadata.updated(deletion_timestamp=NOW))
     gone = replace(known, sandbox=sandbox, run=None)
     assert not plan_sandbox(gone, NOW + REVOCATION_LIMIT / 2).release_finalizer
@@ -287,7 +287,8 @@ def test_the_work_of_a_failed_agent_is_known() -> None:
 def test_a_lost_log_costs_the_details_and_not_the_outcome() -> None:
     over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
     (ask,) = plan_sandbox(world(pod=over), NOW).asks
-    status = status_of(plan_sandbox(world(pod=over, facts={ask: Problem(Reason.REPORT_LOST, "gone")}), NOW))
+    lost = Facts({ask: Problem(Reason.REPORT_LOST, "gone")})
+    status = status_of(plan_sandbox(world(pod=over, facts=lost), NOW))
     assert status.phase is SandboxPhase.COMPLETED
     assert status.condition("DetailsLost") is not None
 

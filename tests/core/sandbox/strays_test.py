@@ -6,18 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.strays import plan_stray
+from codecourier.core.sandbox.strays import LOOK_AGAIN, plan_stray
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.core.sandbox.world import StrayWorld
-from codecourier.core.shared.facts import Problem, SandboxAsk, SandboxFact
-from codecourier.core.shared.intents import Delete, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.facts import Facts, ObjectAsk, ObjectFact, Problem
+from codecourier.core.shared.intents import Delete, Failures, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.reasons import Reason
 from tests.support.worlds import NOW
 
 POD = PodView("fix-1", "uid-pod", "Running", "", "", NOW, None, "node", True, (), "")
 SECRET = TokenSecret("fix-1-token", "1", NOW + timedelta(hours=1))
-ASK = SandboxAsk("shop", "fix-1")
-GONE = {ASK: SandboxFact(None)}
+ASK = ObjectAsk("Sandbox", "shop", "fix-1")
+GONE = Facts({ASK: ObjectFact(None, None)})
 WORLD = StrayWorld("shop", "fix-1", "uid-sandbox", POD, SECRET)
 REVOKE = RevokeTokens("shop", "fix-1-token")
 BROKEN = Problem(Reason.FORGE_UNAVAILABLE, "away", since=NOW)
@@ -25,13 +25,18 @@ BROKEN = Problem(Reason.FORGE_UNAVAILABLE, "away", since=NOW)
 
 def test_the_api_server_is_asked_before_anything_is_taken_for_stray() -> None:
     assert plan_stray(WORLD, NOW) == Plan(asks=(ASK,))
-    there = replace(WORLD, facts={ASK: SandboxFact("uid-sandbox")})
+    there = replace(WORLD, facts=Facts({ASK: ObjectFact("uid-sandbox", "1")}))
     assert plan_stray(there, NOW) == Plan()
+
+
+def test_nothing_is_taken_for_stray_while_the_api_server_cannot_be_asked() -> None:
+    away = replace(WORLD, facts=Facts({ASK: BROKEN}))
+    assert plan_stray(away, NOW) == Plan(look_again=NOW + LOOK_AGAIN)
 
 
 def test_a_pod_without_its_sandbox_is_deleted_and_released() -> None:
     for uid in (None, "uid-of-a-later-one"):
-        gone = replace(WORLD, facts={ASK: SandboxFact(uid)})
+        gone = replace(WORLD, facts=Facts({ASK: ObjectFact(uid, uid and "1")}))
         assert [type(d) for d in plan_stray(gone, NOW).deletes] == [Delete, ReleasePod]
 
 
@@ -47,7 +52,7 @@ def test_tokens_without_their_sandbox_are_revoked() -> None:
 
 
 def test_tokens_that_cannot_be_revoked_hold_nothing_up_for_ever() -> None:
-    world = replace(WORLD, facts={**GONE, REVOKE: BROKEN})
+    world = replace(WORLD, facts=GONE, failures=Failures({REVOKE: BROKEN}))
     soon = plan_stray(world, NOW + REVOCATION_LIMIT / 2)
     assert (soon.effects, soon.look_again) == ((REVOKE,), NOW + REVOCATION_LIMIT)
     assert plan_stray(world, NOW + REVOCATION_LIMIT).effects == (replace(REVOKE, is_forced=True),)

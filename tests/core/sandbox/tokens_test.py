@@ -9,7 +9,7 @@ import pytest
 
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, Revocation, TokenSecret, describe_tokens, revocation_of
 from codecourier.core.shared.facts import Problem
-from codecourier.core.shared.intents import RevokeTokens
+from codecourier.core.shared.intents import Failures, RevokeTokens
 from codecourier.core.shared.reasons import Reason
 from codecourier.resources.meta import LocalReference
 from codecourier.resources.project import AppCredential, Project
@@ -36,8 +36,8 @@ LIMIT = NOW + REVOCATION_LIMIT
     ids=["first", "waiting", "overdue", "until the end", "expired", "hopeless"],
 )
 def test_a_revocation_is_waited_for_only_so_long(problem: Problem | None, minutes: int, expected: Revocation) -> None:
-    facts = {} if problem is None else {REVOKE: problem}
-    assert revocation_of("shop", SECRET, facts, NOW + timedelta(minutes=minutes)) == expected
+    failures = Failures({} if problem is None else {REVOKE: problem})
+    assert revocation_of("shop", SECRET, failures, NOW + timedelta(minutes=minutes)) == expected
 
 
 def project_with(**credential: object) -> Project:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact
+from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.core.shared.reasons import Reason
@@ -25,7 +25,7 @@ from codecourier.resources.sprint_chain import (
 )
 from tests.support.worlds import BASE, NOW, URL, make_project, make_sprint_chain, make_workflow
 
-FACTS = {BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
+FACTS = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)})
 HEADS = ("b" * 40, "c" * 40, "d" * 40)
 
 

@@ -17,7 +17,7 @@ from codecourier.core.project.network_policy import build_network_policy, is_pol
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.conditions import with_readiness
 from codecourier.core.shared.facts import Problem, RepositoryAsk
-from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy
+from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy, asking
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import settle_state
@@ -35,16 +35,10 @@ _CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_
 _DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND}
 
 
+@asking
 def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     """Return what is to be done for a Project now."""
     project = world.project
-    asks = tuple(
-        ask
-        for repository in project.spec.repositories
-        if (ask := RepositoryAsk(project.namespace, repository.url)) not in world.facts
-    )
-    if asks:
-        return Plan(asks=asks)
     problem = _first_problem(world)
     status, creates = _settle_notifications(world, _judged(project, problem, now))
     admitted = admit(project, world.runs, world.workflows, now)
@@ -67,7 +61,8 @@ def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
 
 
 def _first_problem(world: ProjectWorld) -> Problem | None:
-    answers = (world.facts[RepositoryAsk(world.project.namespace, r.url)] for r in world.project.spec.repositories)
+    project = world.project
+    answers = world.facts.get_all(RepositoryAsk(project.namespace, r.url) for r in project.spec.repositories)
     return next((answer for answer in answers if isinstance(answer, Problem)), None)
 
 

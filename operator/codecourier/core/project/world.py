@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from codecourier.core.project.network_policy import PolicyView
-from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.workflow import Workflow
@@ -15,7 +15,7 @@ __all__ = ["ProjectWorld"]
 
 
 @dataclass(frozen=True)
-class ProjectWorld:
+class ProjectWorld(World):
     """A Project, and of its namespace the Runs and what they name."""
 
     project: Project
@@ -35,5 +35,3 @@ class ProjectWorld:
     """The API server's addresses."""
 
     is_namespace_ending: bool = False
-
-    facts: Facts = field(default_factory=dict)

@@ -30,7 +30,7 @@ from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
 from codecourier.core.run.status import attempt_status, starts_again, working_sentence
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.intents import Create, Plan
+from codecourier.core.shared.intents import Create, Plan, asking
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
@@ -45,6 +45,7 @@ _USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
 """What a Sandbox says when nothing has to be mended."""
 
 
+@asking
 def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
     """Return what is to be done for a Run now."""
     run, status = world.run, world.run.status

@@ -10,16 +10,7 @@ from codecourier.core.run.pull_request_text import build_body, build_title
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import (
-    BranchHeadAsk,
-    BranchHeadFact,
-    Problem,
-    PullRequestFact,
-    PullRequestsAsk,
-    PullRequestsFact,
-    RunVersionAsk,
-    RunVersionFact,
-)
+from codecourier.core.shared.facts import BranchHeadAsk, ObjectAsk, Problem, PullRequestFact, PullRequestsAsk
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
@@ -196,12 +187,8 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
         run.namespace, run.status.repository_url or "", run.status.branch or "", run.uid, run.status.attempt
     )
     answer = world.facts.get(ask)
-    if answer is None:
-        return Plan(asks=(ask,))
     if isinstance(answer, Problem):
         return _plan_unseen(world, claim, answer, now)
-    if not isinstance(answer, PullRequestsFact):
-        raise TypeError(f"a PullRequestsAsk was answered with {type(answer).__name__}")
     if claim.phase is PullRequestPhase.FAILED:
         return _plan_refused(world, claim, answer.items, now)
     if answer.items:
@@ -212,8 +199,6 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
 def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     run, status = world.run, world.run.status
     base = _find_base(world)
-    if isinstance(base, BranchHeadAsk):
-        return Plan(asks=(base,))
     if isinstance(base, Problem):
         return _plan_unseen(world, claim, base, now)
     effect = OpenPullRequest(
@@ -225,8 +210,8 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
         base=base,
         is_draft=claim.is_draft,
     )
-    problem = world.facts.get(effect)
-    if not isinstance(problem, Problem):
+    problem = world.failures.get(effect)
+    if problem is None:
         return Plan(effects=(effect,))
     if problem.is_final or _is_given_up(world, problem) or _is_taken(problem, now):
         return _refuse(world, claim, problem, now)
@@ -234,8 +219,8 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
 
 
-def _find_base(world: RunWorld) -> str | BranchHeadAsk | Problem:
-    """Return the branch to merge into, or what has to be asked for it, or what stands in the way of the answer.
+def _find_base(world: RunWorld) -> str | Problem:
+    """Return the branch to merge into, or what stands in the way of the answer.
 
     The branch of an earlier sprint is gone once its own pull request is merged, where hosts or people delete it then.
     """
@@ -245,12 +230,8 @@ def _find_base(world: RunWorld) -> str | BranchHeadAsk | Problem:
         return otherwise
     ask = BranchHeadAsk(run.namespace, status.repository_url or "", wanted)
     answer = world.facts.get(ask)
-    if answer is None:
-        return ask
     if isinstance(answer, Problem):
         return answer
-    if not isinstance(answer, BranchHeadFact):
-        raise TypeError(f"a BranchHeadAsk was answered with {type(answer).__name__}")
     return wanted if answer.commit is not None else otherwise
 
 
@@ -290,13 +271,8 @@ def _wait(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) 
 
 def _plan_found(world: RunWorld, found: PullRequestFact, now: datetime) -> Plan:
     run = world.run
-    ask = RunVersionAsk(run.namespace, run.name)
-    answer = world.facts.get(ask)
-    if answer is None:
-        return Plan(asks=(ask,))
-    if not isinstance(answer, RunVersionFact):
-        raise TypeError(f"a RunVersionAsk was answered with {type(answer).__name__}")
-    if answer.resource_version != run.metadata.resource_version:
+    present = world.facts.get(ObjectAsk(run.kind, run.namespace, run.name))
+    if isinstance(present, Problem) or present.resource_version != run.metadata.resource_version:
         return Plan(look_again=now + LOOK_AGAIN)
     status, reason = _with_pull_request(world, found, now)
     return record_end(world, status, reason, found.creation_time)

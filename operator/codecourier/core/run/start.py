@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.references import resolve
 from codecourier.core.run.status import working_sentence
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
+from codecourier.core.shared.facts import Ask, BranchHeadAsk, Problem, RepositoryAsk
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import (
     FINALIZER,
@@ -24,6 +25,8 @@ from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
+
+F = TypeVar("F")
 
 __all__ = ["DECISION_GRACE", "build_sandbox", "plan_pending", "plan_queued"]
 
@@ -129,8 +132,6 @@ def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] 
         answer = _known(world, status, RepositoryAsk(run.namespace, url), now)
         if isinstance(answer, Plan):
             return answer
-        if not isinstance(answer, RepositoryFact):
-            raise TypeError(f"a RepositoryAsk was answered with {type(answer).__name__}")
         branch = answer.default_branch
     commit = status.base_commit or run.spec.base_commit
     if commit is not None:
@@ -138,8 +139,6 @@ def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] 
     head = _known(world, status, BranchHeadAsk(run.namespace, url, branch), now)
     if isinstance(head, Plan):
         return head
-    if not isinstance(head, BranchHeadFact):
-        raise TypeError(f"a BranchHeadAsk was answered with {type(head).__name__}")
     if head.commit is None:
         text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
         failed = with_outcome(run, status, RunPhase.FAILED, Reason.BRANCH_NOT_FOUND, text, now)
@@ -147,11 +146,9 @@ def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] 
     return branch, head.commit
 
 
-def _known(world: RunWorld, status: RunStatus, ask: RepositoryAsk | BranchHeadAsk, now: datetime) -> object:
-    """Return the answer, or the plan that asks or waits."""
+def _known(world: RunWorld, status: RunStatus, ask: Ask[F], now: datetime) -> F | Plan:
+    """Return the answer, or the plan that waits for it."""
     answer = world.facts.get(ask)
-    if answer is None:
-        return Plan(asks=(ask,))
     if isinstance(answer, Problem):
         waiting = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
         return Plan(status=waiting, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)

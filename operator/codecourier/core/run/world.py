@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
@@ -15,7 +15,7 @@ __all__ = ["RunWorld"]
 
 
 @dataclass(frozen=True)
-class RunWorld:
+class RunWorld(World):
     """A Run, what belongs to it and what it refers to."""
 
     run: Run
@@ -35,5 +35,3 @@ class RunWorld:
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
-
-    facts: Facts = field(default_factory=dict)

@@ -27,8 +27,8 @@ from codecourier.core.sandbox.tasks import build_task
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.conditions import with_condition
-from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, LogAsk, LogFact, Problem
-from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan
+from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, LogAsk, Problem
+from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan, asking
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.prompts import TemplateError
@@ -55,6 +55,7 @@ LOOK_AGAIN = timedelta(seconds=15)
 """When something is looked at again that tells nobody of its changes."""
 
 
+@asking
 def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
     """Return what is to be done for a Sandbox now."""
     status = world.sandbox.status
@@ -110,8 +111,6 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
         tuple((v.secret_key_ref.name, v.secret_key_ref.key) for v in workflow.secret_env),
     )
     readable = world.facts.get(ask) if ask.keys else AgentSecretsFact(())
-    if readable is None:
-        return Plan(asks=(ask,))
     problem = find_policy_problem(world.project, world.api_server, world.policy) or _secret_problem(readable)
     if problem is not None:
         if now >= deadline:
@@ -126,15 +125,15 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
 
 def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetime, now: datetime) -> Plan:
     """Mint the tokens, then make the pod, unless the cluster has refused it already."""
-    refusal = world.facts.get(create)
-    if isinstance(refusal, Problem) and (refusal.is_final or now >= deadline):
+    refusal = world.failures.get(create)
+    if refusal is not None and (refusal.is_final or now >= deadline):
         # Decided before any token is minted: the end revokes the tokens, after which this is planned once more.
         return _finish(world, Outcome(SandboxPhase.FAILED, refusal.reason, refusal.message), now)
     if world.secret is None:
         return _mint(world, run, now)
     rotation = _rotate(world, run, now)
     look_again = min(deadline, rotation.look_again or deadline)
-    if isinstance(refusal, Problem):
+    if refusal is not None:
         waiting = _wait(world, refusal.reason, refusal.message, now)
         return replace(waiting, creates=(create,), effects=rotation.effects, look_again=look_again)
     return Plan(creates=(create,), effects=rotation.effects, look_again=look_again)
@@ -171,8 +170,8 @@ def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = N
         secret=token_secret_name(world.sandbox.name),
         replaces=replaces,
     )
-    problem = world.facts.get(effect)
-    if isinstance(problem, Problem):
+    problem = world.failures.get(effect)
+    if problem is not None:
         waiting = _wait(world, problem.reason, problem.message, now, until=problem.retry_time)
         return replace(waiting, effects=(effect,))
     return Plan(effects=(effect,))
@@ -259,11 +258,8 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     publication = read_publication(pod)
     log: str | None = None
     if publication is not None and publication.details_digest is not None:
-        ask = LogAsk(world.sandbox.namespace, pod.name, pod.uid, CONTAINER_PUBLISH)
-        answer = world.facts.get(ask)
-        if answer is None:
-            return Plan(asks=(ask,))
-        log = answer.text if isinstance(answer, LogFact) else None
+        answer = world.facts.get(LogAsk(world.sandbox.namespace, pod.name, pod.uid, CONTAINER_PUBLISH))
+        log = None if isinstance(answer, Problem) else answer.text
     deadline = pod_deadline_seconds(run.status.workflow)
     outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)
     if outcome.reason is Reason.POD_DELETED:
@@ -311,7 +307,7 @@ def _revocation(world: SandboxWorld, now: datetime) -> Revocation | None:
     """Return how the tokens are ended, None when there are none left."""
     if world.secret is None:
         return None
-    return revocation_of(world.sandbox.namespace, world.secret, world.facts, now)
+    return revocation_of(world.sandbox.namespace, world.secret, world.failures, now)
 
 
 def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:

@@ -7,31 +7,35 @@ a pod or revoke such tokens, so their finalizers would keep them for ever; and a
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.tokens import revocation_of
 from codecourier.core.sandbox.world import StrayWorld
-from codecourier.core.shared.facts import SandboxAsk, SandboxFact
-from codecourier.core.shared.intents import Delete, Plan, ReleasePod
+from codecourier.core.shared.facts import ObjectAsk, Problem
+from codecourier.core.shared.intents import Delete, Plan, ReleasePod, asking
+from codecourier.resources.sandbox import Sandbox
 
 __all__ = ["plan_stray", "remove_pod"]
 
+_KIND = Sandbox.info.kind
 
+LOOK_AGAIN = timedelta(seconds=15)
+"""Retry delay when the API server cannot be asked and names no time."""
+
+
+@asking
 def plan_stray(world: StrayWorld, now: datetime) -> Plan:
     """Delete and release what is left, once the API server says that its Sandbox is not there."""
-    ask = SandboxAsk(world.namespace, world.sandbox)
-    answer = world.facts.get(ask)
-    if answer is None:
-        return Plan(asks=(ask,))
-    if not isinstance(answer, SandboxFact):
-        raise TypeError(f"a SandboxAsk was answered with {type(answer).__name__}")
-    if answer.uid == world.sandbox_uid:
+    present = world.facts.get(ObjectAsk(_KIND, world.namespace, world.sandbox))
+    if isinstance(present, Problem):
+        return Plan(look_again=present.retry_time or now + LOOK_AGAIN)
+    if present.uid == world.sandbox_uid:
         return Plan()
     deletes = () if world.pod is None else remove_pod(world.namespace, world.pod)
     if world.secret is None:
         return Plan(deletes=deletes)
-    revocation = revocation_of(world.namespace, world.secret, world.facts, now)
+    revocation = revocation_of(world.namespace, world.secret, world.failures, now)
     # Where a namespace goes away it waits for this, so the Secret cannot stay until its tokens end by themselves.
     effect = replace(revocation.effect, is_forced=not revocation.is_waited_for)
     return Plan(deletes=deletes, effects=(effect,), look_again=revocation.look_again)

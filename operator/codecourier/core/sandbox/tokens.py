@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from codecourier.core.shared.facts import Facts, Problem
-from codecourier.core.shared.intents import RevokeTokens
+from codecourier.core.shared.intents import Failures, RevokeTokens
 from codecourier.core.shared.repositories import find_repository
 from codecourier.resources.project import Project, Repository
 from codecourier.resources.run import Run
@@ -47,11 +46,11 @@ class Revocation:
     """When `is_waited_for` changes; None while nothing has failed."""
 
 
-def revocation_of(namespace: str, secret: TokenSecret, facts: Facts, now: datetime) -> Revocation:
+def revocation_of(namespace: str, secret: TokenSecret, failures: Failures, now: datetime) -> Revocation:
     """Return how the tokens of a Secret are ended now, by how that went until now."""
     effect = RevokeTokens(namespace, secret.name)
-    problem = facts.get(effect)
-    if not isinstance(problem, Problem):
+    problem = failures.get(effect)
+    if problem is None:
         return Revocation(effect, is_waited_for=True, look_again=None)
     has_expired = secret.expiry_time is not None and now >= secret.expiry_time
     if problem.is_final or has_expired:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.sandbox.tokens import TokenSecret
-from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
@@ -18,7 +18,7 @@ __all__ = ["SandboxWorld", "StrayWorld"]
 
 
 @dataclass(frozen=True)
-class SandboxWorld:
+class SandboxWorld(World):
     """A Sandbox, what belongs to it and what it refers to."""
 
     sandbox: Sandbox
@@ -38,11 +38,9 @@ class SandboxWorld:
     api_server: tuple[str, ...] = ()
     """The API server's addresses."""
 
-    facts: Facts = field(default_factory=dict)
-
 
 @dataclass(frozen=True)
-class StrayWorld:
+class StrayWorld(World):
     """What was made for a Sandbox that is not known."""
 
     namespace: str
@@ -52,4 +50,3 @@ class StrayWorld:
 
     pod: PodView | None
     secret: TokenSecret | None
-    facts: Facts = field(default_factory=dict)

@@ -1,27 +1,31 @@
-"""What a plan may ask of the world outside the cache, and what it is told.
+"""What a plan may ask of the world outside the cache, and the facts that answer.
 
-A plan that lacks a fact asks for it in `Plan.asks`; the shell looks and plans again with the answer in
-`world.facts`. The same table holds what became of an effect that the plan wanted and that did not work.
+A plan takes a fact from `world.facts`. Where it is missing `MissingFacts` is raised, which becomes `Plan.asks`; the
+shell looks it up and plans again with the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from codecourier.core.shared.reasons import Reason
 
 __all__ = [
     "AgentSecretsAsk",
     "AgentSecretsFact",
+    "Ask",
     "BranchHeadAsk",
     "BranchHeadFact",
     "Facts",
     "LogAsk",
     "LogFact",
+    "MissingFacts",
+    "ObjectAsk",
+    "ObjectFact",
     "Problem",
     "PullRequestFact",
     "PullRequestState",
@@ -29,10 +33,6 @@ __all__ = [
     "PullRequestsFact",
     "RepositoryAsk",
     "RepositoryFact",
-    "RunVersionAsk",
-    "RunVersionFact",
-    "SandboxAsk",
-    "SandboxFact",
 ]
 
 
@@ -56,12 +56,14 @@ class Problem:
     """When it first stood in the way of an effect; None where nobody has counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryAsk:
-    """Ask whether the Project's credential reaches a repository."""
+F = TypeVar("F")
+F_co = TypeVar("F_co", covariant=True)
 
-    namespace: str
-    url: str
+
+class Ask(Generic[F_co]):
+    """A question, with the type of the fact that answers it."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,11 @@ class RepositoryFact:
 
 
 @dataclass(frozen=True, slots=True)
-class BranchHeadAsk:
-    """Ask where the head of a branch is."""
+class RepositoryAsk(Ask[RepositoryFact]):
+    """Ask whether the Project's credential reaches a repository."""
 
     namespace: str
     url: str
-    branch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +88,21 @@ class BranchHeadFact:
     commit: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class BranchHeadAsk(Ask[BranchHeadFact]):
+    """Ask where the head of a branch is."""
+
+    namespace: str
+    url: str
+    branch: str
+
+
 class PullRequestState(StrEnum):
     """Life of a pull request at its host."""
 
     OPEN = "Open"
     CLOSED = "Closed"
     MERGED = "Merged"
-
-
-@dataclass(frozen=True, slots=True)
-class PullRequestsAsk:
-    """Ask which pull requests of a branch carry our marker, in any state."""
-
-    namespace: str
-    url: str
-    head_branch: str
-    run_uid: str
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +124,31 @@ class PullRequestsFact:
 
 
 @dataclass(frozen=True, slots=True)
-class RunVersionAsk:
-    """Ask the API server itself, not a cache, which version of a Run is there now."""
+class PullRequestsAsk(Ask[PullRequestsFact]):
+    """Ask which pull requests of a branch carry our marker, in any state."""
 
     namespace: str
-    run: str
+    url: str
+    head_branch: str
+    run_uid: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
-class RunVersionFact:
-    """The resourceVersion of a Run; None: it is gone."""
+class ObjectFact:
+    """The object that is there now; both fields are None when there is none of that name."""
 
+    uid: str | None
     resource_version: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class LogAsk:
-    """Ask what a container of a pod printed."""
+class ObjectAsk(Ask[ObjectFact]):
+    """Ask the API server itself, not a cache, which version of an object is there now."""
 
+    kind: str
     namespace: str
-    pod: str
-    pod_uid: str
-    container: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +159,13 @@ class LogFact:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentSecretsAsk:
-    """Ask whether agents may read keys of Secrets, given as pairs of Secret name and key."""
+class LogAsk(Ask[LogFact]):
+    """Ask what a container of a pod printed."""
 
     namespace: str
-    keys: tuple[tuple[str, str], ...]
+    pod: str
+    pod_uid: str
+    container: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +176,54 @@ class AgentSecretsFact:
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxAsk:
-    """Ask the API server itself which Sandbox has a name now: a cache may not have heard of a new one yet."""
+class AgentSecretsAsk(Ask[AgentSecretsFact]):
+    """Ask whether agents may read keys of Secrets, given as pairs of Secret name and key."""
 
     namespace: str
-    name: str
+    keys: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxFact:
-    """The UID of a Sandbox; None: there is none of that name."""
+class MissingFacts(Exception):  # noqa: N818  no error: the plan is made once they are known
+    """Facts that a plan needs and that nobody has looked up yet.
 
-    uid: str | None
+    Attributes
+    ----------
+    asks
+        The questions.
+    """
+
+    def __init__(self, asks: tuple[Ask[Any], ...]) -> None:
+        super().__init__(", ".join(map(repr, asks)))
+        self.asks = asks
 
 
-Facts = Mapping[Any, Any]
-"""Answers by question, and problems by effect."""
+@dataclass(frozen=True)
+class Facts:
+    """The answers that are known, each a fact or the problem that stands in its way."""
+
+    answers: Mapping[Any, object] = field(default_factory=dict)
+
+    def get(self, ask: Ask[F]) -> F | Problem:
+        """Return the answer to a question.
+
+        Raises
+        ------
+        MissingFacts
+            If it is not known.
+        """
+        if ask not in self.answers:
+            raise MissingFacts((ask,))
+        return cast("F | Problem", self.answers[ask])
+
+    def get_all(self, asks: Iterable[Ask[F]]) -> tuple[F | Problem, ...]:
+        """Return the answers to questions, in their order.
+
+        Raises
+        ------
+        MissingFacts
+            If some are not known; it has all of these.
+        """
+        wanted = tuple(asks)
+        if missing := tuple(ask for ask in wanted if ask not in self.answers):
+            raise MissingFacts(missing)
+        return tuple(self.get(ask) for ask in wanted)

@@ -8,11 +8,13 @@ records: they tell of what has happened for good, and are as true if the status 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
-from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.facts import Ask, MissingFacts, Problem
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = [
@@ -21,12 +23,15 @@ __all__ = [
     "Delete",
     "Effect",
     "Event",
+    "Failures",
+    "Intent",
     "MintTokens",
     "OpenPullRequest",
     "Plan",
     "ReleasePod",
     "RevokeTokens",
     "WritePolicy",
+    "asking",
 ]
 
 
@@ -118,6 +123,18 @@ class OpenPullRequest:
 
 
 Effect = MintTokens | RevokeTokens | OpenPullRequest
+Intent = Create | CreatePod | WritePolicy | Effect
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What became of intents of earlier plans that did not work."""
+
+    problems: Mapping[Any, Problem] = field(default_factory=dict)
+
+    def get(self, intent: Intent) -> Problem | None:
+        """Return why an intent did not work the last time; None if it worked or was not tried."""
+        return self.problems.get(intent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +167,24 @@ class Plan:
     add_finalizer: bool = False
     release_finalizer: bool = False
     events: tuple[Event, ...] = ()
-    asks: tuple[Any, ...] = ()
+    asks: tuple[Ask[Any], ...] = ()
     """Facts that the plan lacks; when there are any, everything else in the plan is void."""
 
     look_again: datetime | None = None
     """When to plan again if nothing changes before."""
+
+
+W = TypeVar("W")
+
+
+def asking(plan: Callable[[W, datetime], Plan]) -> Callable[[W, datetime], Plan]:
+    """Make a plan function ask for the facts that it misses."""
+
+    @wraps(plan)
+    def ask(world: W, now: datetime) -> Plan:
+        try:
+            return plan(world, now)
+        except MissingFacts as missing:
+            return Plan(asks=missing.asks)
+
+    return ask

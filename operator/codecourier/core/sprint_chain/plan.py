@@ -17,7 +17,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from codecourier.core.sandbox.pods import pod_deadline_seconds
-from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.intents import Create, Event, Plan, asking
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
@@ -48,6 +48,7 @@ FINISH_LIMIT = timedelta(days=1)
 """How long a deleted chain waits for its active sprint where the sprint's own deadline is not known."""
 
 
+@asking
 def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
     """Return what is to be done for a SprintChain now."""
     chain, status = world.chain, world.chain.status

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Problem, RepositoryAsk, RepositoryFact
+from codecourier.core.shared.facts import Ask, BranchHeadAsk, Problem, RepositoryAsk
 from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.outcome import accepted, refused
 from codecourier.core.shared.reasons import Reason, sentence
@@ -20,6 +21,8 @@ from codecourier.resources.sprint_chain import (
     SprintChainStatus,
     SprintStatus,
 )
+
+F = TypeVar("F")
 
 __all__ = ["LOOK_AGAIN", "plan_begin"]
 
@@ -126,16 +129,12 @@ def _base(world: SprintChainWorld, url: str, recorded: str | None, now: datetime
         fact = _known(world, RepositoryAsk(chain.namespace, url), now)
         if isinstance(fact, Plan):
             return fact
-        if not isinstance(fact, RepositoryFact):
-            raise TypeError(f"a RepositoryAsk was answered with {type(fact).__name__}")
         branch = fact.default_branch
     if recorded is not None:
         return branch, chain.status.base_commit or recorded
     head = _known(world, BranchHeadAsk(chain.namespace, url, branch), now)
     if isinstance(head, Plan):
         return head
-    if not isinstance(head, BranchHeadFact):
-        raise TypeError(f"a BranchHeadAsk was answered with {type(head).__name__}")
     if head.commit is None:
         text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
         status = refused(chain, chain.status, Reason.BRANCH_NOT_FOUND, text, now, is_stalled=True)
@@ -144,10 +143,9 @@ def _base(world: SprintChainWorld, url: str, recorded: str | None, now: datetime
     return branch, head.commit
 
 
-def _known(world: SprintChainWorld, ask: RepositoryAsk | BranchHeadAsk, now: datetime) -> object:
+def _known(world: SprintChainWorld, ask: Ask[F], now: datetime) -> F | Plan:
+    """Return the answer, or the plan that waits for it."""
     answer = world.facts.get(ask)
-    if answer is None:
-        return Plan(asks=(ask,))
     if isinstance(answer, Problem):
         status = refused(world.chain, world.chain.status, answer.reason, answer.message, now, is_stalled=False)
         return Plan(status=status, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)

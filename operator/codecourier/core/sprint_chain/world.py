@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import SprintChain
@@ -14,7 +14,7 @@ __all__ = ["SprintChainWorld"]
 
 
 @dataclass(frozen=True)
-class SprintChainWorld:
+class SprintChainWorld(World):
     """A SprintChain, what belongs to it and what it refers to."""
 
     chain: SprintChain
@@ -28,5 +28,3 @@ class SprintChainWorld:
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
-
-    facts: Facts = field(default_factory=dict)
