@@ -7,7 +7,7 @@ import base64
 from collections.abc import Callable, Iterable
 
 from bench.repository import Repository
-from codecourier.controller.kinds import PROJECTS, RUNS, WORKFLOWS
+from codecourier.kinds.api_resources import PROJECTS, RUNS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.resources.meta import API_VERSION
 

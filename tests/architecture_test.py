@@ -49,8 +49,10 @@ LAYERS = {
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
     "github": Layer(own=BASE, libraries=frozenset({"github", "requests", "urllib3"})),  # PyGithub and its transport
+    "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
+    "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources"}),
     "controller": Layer(
-        own=BASE | SHARED | {"core", "github", "kube", "resources"},
+        own=BASE | SHARED | {"cache", "core", "github", "kinds", "kube", "resources"},
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
@@ -212,6 +214,11 @@ def test_files_stay_small() -> None:
         ("kube", "from codecourier.core.run.plan import plan_run"),
         ("kube", "from codecourier import github"),
         ("github", "from codecourier.resources import run"),
+        ("cache", "from codecourier.kinds.registry import ALL"),
+        ("cache", "from codecourier.controller.queue import KeyQueue"),
+        ("cache", "from codecourier.core.shared.facts import Facts"),
+        ("kinds", "from codecourier.controller.execute import Executor"),
+        ("kinds", "from codecourier.github.api import Forge"),
         ("controller", "from codecourier.runner import publish"),
         ("controller", "from codecourier.local.cluster import Cluster"),
         ("settings", "import kopf"),

@@ -6,7 +6,7 @@ import time
 
 from bench.arena import Arena
 from bench.project import build_run, create_all
-from codecourier.controller.kinds import RUNS
+from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import NAMESPACES
 
 __all__ = ["measure_raw_writes"]

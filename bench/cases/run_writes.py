@@ -8,8 +8,8 @@ from bench.cases.settled import is_project_ready, is_run_over
 from bench.project import build_run, create_project
 from bench.report import CaseResult, Figure, Target
 from bench.watching import watched
-from codecourier.controller.kinds import PROJECTS, RUNS, SANDBOXES
 from codecourier.core.shared.naming import LABEL_MANAGED
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES
 from codecourier.kube.api import PODS, SECRETS
 
 __all__ = ["measure_run_writes"]

@@ -13,7 +13,7 @@ from bench.cases.settled import is_begun, is_project_ready, is_queued, is_runnin
 from bench.project import build_run, create_all, create_project
 from bench.report import CaseResult, Figure, Target
 from bench.watching import watched
-from codecourier.controller.kinds import PROJECTS, RUNS, SANDBOXES
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES
 from codecourier.local.operator_process import OperatorProcess
 
 __all__ = ["ScalePlan", "measure_scale"]

@@ -12,7 +12,7 @@ from bench.clone import as_new, renamed
 from bench.kwok import NODE_NAME
 from bench.project import IN_FLIGHT, build_run, create_project
 from bench.watching import watched
-from codecourier.controller.kinds import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.kube.api import PODS, Json, KubeApi
 
 __all__ = ["FINISHED", "Template", "make_templates", "seed_finished"]

@@ -13,7 +13,7 @@ from bench.processes import differences
 from bench.project import build_run, create_all, create_project
 from bench.report import CaseResult, Figure, Target, ratio
 from bench.watching import watched
-from codecourier.controller.kinds import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.kube.api import Json
 
 __all__ = ["ThroughputPlan", "measure_throughput"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import RUNS, SPRINT_CHAINS
+from codecourier.kinds.api_resources import RUNS, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from codecourier.kube.errors import Invalid
 from tests.support.team import CHANGE, HELD, Team, reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codecourier.controller.kinds import PROJECTS, RUNS
+from codecourier.kinds.api_resources import PROJECTS, RUNS
 from codecourier.kube.api import SECRETS
 from tests.support.team import CHANGE, HELD, PERMISSIONS, Team
 from tests.support.together import Played, Together

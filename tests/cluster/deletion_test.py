@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.kube.api import NAMESPACES, PODS, Json, Propagation
 from codecourier.local.processnode.container import Container
 from tests.support.main_job import wait_for

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import RUNS
 from codecourier.core.shared.naming import branch_name
+from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import Json
 from tests.support.team import CHANGE, HELD, Team
 from tests.support.together import Played, Together

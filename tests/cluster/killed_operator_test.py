@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import LEASES, PODS, Json
 from codecourier.kube.client import AiohttpKube

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.kube.api import PODS, Json
 from codecourier.local.cluster import LocalCluster
 from tests.support.main_job import MainJob, main_job, wait_for

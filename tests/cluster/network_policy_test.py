@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from codecourier.controller.kinds import PROJECTS, SANDBOXES
 from codecourier.core.project.network_policy import POLICY_NAME, build_network_policy, is_policy_current, view_policy
+from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import NETWORK_POLICIES, Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.resources.project import EgressRule, Project

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from codecourier.controller.kinds import RUNS, SANDBOXES, WORKFLOWS
 from codecourier.core.run.start import DECISION_GRACE
 from codecourier.core.sandbox.plan import USUAL_START
+from codecourier.kinds.api_resources import RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kube.api import PODS, Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import example_workflow

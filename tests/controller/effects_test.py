@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import PROJECTS, SANDBOXES
 from codecourier.core.shared.intents import MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason
 from codecourier.github.api import PullRequestDraft
+from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import AlreadyExists, ServerError, Unanswered
 from tests.simulation.clock import virtual

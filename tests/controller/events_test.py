@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from codecourier.controller.events import KopfThread, _configure
-from codecourier.controller.kinds import RUNS
+from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import Resource
 
 
@@ -35,7 +35,7 @@ def kubeconfig(folder: Path, port: int) -> Path:
 async def test_a_thread_that_fails_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    thread = KopfThread(asyncio.get_running_loop(), lambda *_: None)
+    thread = KopfThread(asyncio.get_running_loop(), (RUNS,), lambda *_: None)
     thread.start()
     with pytest.raises(RuntimeError, match="Kopf ended: LoginError"):
         await thread.watch()
@@ -47,7 +47,7 @@ async def test_a_server_that_is_away_ends_nothing_and_stop_does_without_a_warnin
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, server.getsockname()[1])))
-        thread = KopfThread(asyncio.get_running_loop(), lambda *_: None)
+        thread = KopfThread(asyncio.get_running_loop(), (RUNS,), lambda *_: None)
         thread.start()
         watching = asyncio.create_task(thread.watch())
         connection, _ = await asyncio.to_thread(server.accept)
@@ -68,14 +68,14 @@ async def test_an_event_is_told_in_the_operators_loop() -> None:
         told.append((resource, namespace, name, uid, version, threading.current_thread()))
         done.set()
 
-    waker = KopfThread(asyncio.get_running_loop(), tell)._waker(RUNS)
+    waker = KopfThread(asyncio.get_running_loop(), (RUNS,), tell)._waker(RUNS)
     await asyncio.to_thread(waker, namespace="shop", name="fix", uid="u", meta={"resourceVersion": "5"}, body={})
     await done.wait()
     assert told == [(RUNS, "shop", "fix", "u", "5", threading.main_thread())]
 
 
 async def test_handlers_of_different_kinds_have_names_of_their_own() -> None:
-    thread = KopfThread(asyncio.get_running_loop(), lambda *_: None)
+    thread = KopfThread(asyncio.get_running_loop(), (RUNS,), lambda *_: None)
     assert thread._waker(RUNS).__name__ == "wake_runs"
 
 

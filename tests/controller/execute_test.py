@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from codecourier.controller.execute import ForeignObjectError
-from codecourier.controller.kinds import RUNS, SANDBOXES
-from codecourier.controller.wakes import WorkKey
 from codecourier.core.shared.intents import Create, CreatePod, Delete, Event, MintTokens, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
 from codecourier.core.shared.reasons import Reason
+from codecourier.kinds.api_resources import RUNS, SANDBOXES
+from codecourier.kinds.kind import Use
+from codecourier.kinds.registry import ALL, Registry, UndeclaredUseError, WorkKey
+from codecourier.kinds.run import RUN
+from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kube.api import EVENTS, PODS, Json
 from codecourier.kube.errors import Conflict, Forbidden, Invalid, ServerError, Unanswered
 from codecourier.resources.meta import ObjectMeta, OwnerReference
@@ -24,6 +27,11 @@ from tests.simulation.forge import URL
 from tests.support.desk import NAMESPACE, Desk
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
+EVERYTHING = Registry(
+    replace(kind, uses=(*kind.uses, *SANDBOX.uses, Use(SANDBOXES, ("delete",)))) if kind is RUN else kind
+    for kind in ALL
+)
+"""Kinds of which a Run's plan may lead to every request that is tried here."""
 
 
 def sandbox_of(run: Json, name: str = "fix-1") -> Sandbox:
@@ -60,7 +68,7 @@ async def carry_out(desk: Desk, **parts: Any) -> None:
 
 
 def desk_with_run(**metadata: Any) -> Desk:
-    desk = Desk()
+    desk = Desk(registry=EVERYTHING)
     desk.make_project()
     desk.make_secret()
     desk.make_run()
@@ -109,6 +117,18 @@ async def test_everything_is_done_in_its_order() -> None:
     assert FINALIZER not in model.metadata.finalizers
     assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is not None
     assert desk.store.raw(SANDBOXES, NAMESPACE, "old") is None
+
+
+@virtual
+async def test_a_request_that_the_row_does_not_declare_is_not_sent() -> None:
+    desk = Desk()
+    desk.make_run()
+    desk.refresh()
+    with pytest.raises(UndeclaredUseError, match="Run does not declare 'create' of pods"):
+        await carry_out(desk, creates=(CreatePod(pod_manifest()),))
+    with pytest.raises(UndeclaredUseError, match="Run does not declare 'delete' of pods"):
+        await carry_out(desk, deletes=(Delete("Pod", NAMESPACE, "none", "u"),))
+    assert desk.wire.calls == []
 
 
 @virtual
@@ -163,10 +183,19 @@ async def test_what_was_made_by_an_unanswered_call_is_accepted() -> None:
 async def test_a_name_that_somebody_else_took_is_not_ours() -> None:
     desk = desk_with_run()
     run, _ = desk.run()
-    desk.make_sandbox(run)
+    desk.make_sandbox(desk.make_run("other"))
     with pytest.raises(ForeignObjectError, match="Sandbox default/fix-1 is there already"):
         await carry_out(desk, creates=(Create(sandbox_of(run)),))
     assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is None
+
+
+@virtual
+async def test_an_object_whose_owner_reference_was_removed_is_still_ours() -> None:
+    desk = desk_with_run()
+    run, _ = desk.run()
+    desk.make_sandbox(run)
+    await carry_out(desk, creates=(Create(sandbox_of(run)),))
+    assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is not None
 
 
 @virtual

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import PROJECTS
+from codecourier.kinds.api_resources import PROJECTS
 from codecourier.kube.api import NAMESPACES
 from codecourier.logs import JsonFormatter
 from tests.simulation.clock import run_virtual

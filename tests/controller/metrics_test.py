@@ -14,8 +14,8 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from codecourier.controller.gauges import register_forge_gauges
-from codecourier.controller.kinds import PROJECTS, RUNS
 from codecourier.github.client import GitHubForge
+from codecourier.kinds.api_resources import PROJECTS, RUNS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import NAMESPACES
 from codecourier.kube.client import AiohttpKube

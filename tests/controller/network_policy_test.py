@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from codecourier.controller.kinds import PROJECTS
 from codecourier.core.project.network_policy import POLICY_NAME, is_policy_current, view_policy
+from codecourier.kinds.api_resources import PROJECTS
 from codecourier.kube.api import ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, Json, Resource
 from codecourier.metrics import Metrics
 from codecourier.resources.project import Project

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 from kubernetes.client import Configuration
 
-from codecourier.controller.kinds import RUNS
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.client import GitHubForge
+from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.access import Access
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.client import AiohttpKube

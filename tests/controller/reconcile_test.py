@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.reconcile import Reconciler
-from codecourier.controller.registry import Reconciled, build_registry
-from codecourier.controller.wakes import WorkKey
-from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import MintTokens, Plan
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.worlds import World
+from codecourier.kinds.api_resources import RUNS, SANDBOXES
+from codecourier.kinds.kind import Kind, Planning
+from codecourier.kinds.registry import Registry, WorkKey
+from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kube.api import SECRETS
 from codecourier.kube.errors import Conflict, Unanswered
 from codecourier.resources.run import Run, RunPhase
@@ -45,14 +45,15 @@ class Trial:
         self.desk.make_run()
         self.desk.refresh()
         self.looks: list[tuple[WorkKey, float]] = []
-        row = Reconciled(RUNS, Run, lambda _store, run: TrialWorld(run), plan)
+        row = Kind(Run, Planning(lambda _read, run: TrialWorld(run), plan, reads=()))
         self.reconciler = Reconciler(
-            {RUNS: row},
-            self.desk.store,
+            Registry((row, SANDBOX)),
+            self.desk.view,
             self.desk.observer,
             self.desk.executor,
             now=self.desk.clock.now,
             look_again=lambda key, time: self.looks.append((key, time)),
+            inspect=lambda _world: None,
         )
 
     async def reconcile(self) -> None:
@@ -169,13 +170,6 @@ async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_t
     await trial.reconcile()
     assert told[1][effect].reason is Reason.FORGE_UNAVAILABLE
     assert trial.desk.backlog.problems(KEY) == {}
-
-
-@virtual
-async def test_the_real_plans_of_every_kind_are_registered() -> None:
-    registry = build_registry(PodSettings("courier:1", has_ca=False))
-    assert {resource.kind for resource in registry} == {"Project", "Workflow", "Run", "SprintChain", "Sandbox"}
-    assert all(row.resource == resource and row.model.info.kind == resource.kind for resource, row in registry.items())
 
 
 @virtual

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from codecourier.controller.kinds import PROJECTS
 from codecourier.controller.vitals import VitalTaskEndedError
+from codecourier.kinds.api_resources import PROJECTS
 from codecourier.kube.api import LEASES, NAMESPACES, PODS, Resource
 from codecourier.kube.errors import Unanswered
 from codecourier.metrics import Metrics

@@ -11,10 +11,10 @@ from random import Random
 from typing import Any
 
 from codecourier.controller.credentials import AppIdentity
-from codecourier.controller.kinds import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.secret import Secret
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
 from codecourier.metrics import Metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from codecourier.controller.kinds import RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.kinds.api_resources import RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from tests.simulation.store import Change
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from codecourier.controller.kinds import (
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
+from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     PROJECTS,
     RUNS,
@@ -17,7 +18,6 @@ from codecourier.controller.kinds import (
     USAGE_RECORDS,
     WORKFLOWS,
 )
-from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Propagation, Resource
 from codecourier.kube.errors import ApiError
 from tests.simulation.forge import CANARY

@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from codecourier.controller.kinds import (
+from codecourier.core.shared.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     PROJECTS,
     RUNS,
@@ -21,7 +22,6 @@ from codecourier.controller.kinds import (
     USAGE_RECORDS,
     WORKFLOWS,
 )
-from codecourier.core.shared.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
 from tests.simulation.forge import CANARY, ForgeServer, Push

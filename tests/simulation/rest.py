@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED
+from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.invariants import FINISHED, is_unfinished, reason_of

@@ -9,16 +9,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
-from codecourier.controller.kinds import CACHED, PROJECTS, RUNS, SANDBOXES, WORKFLOWS
 from codecourier.controller.observe import Observer
 from codecourier.controller.recorder import Recorder
-from codecourier.controller.store import Store
+from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.github.secret import Secret
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
+from codecourier.kinds.registry import REGISTRY, Registry
+from codecourier.kinds.relations import View
+from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import ApiError
 from codecourier.resources.run import Run
@@ -73,23 +77,27 @@ class Desk:
     ----------
     is_app
         Whether repositories are reached by a GitHub App instead of a personal token.
+    registry
+        The kinds that plans may be of.
     """
 
-    def __init__(self, *, is_app: bool = False) -> None:
+    def __init__(self, *, is_app: bool = False, registry: Registry = REGISTRY) -> None:
         self.clock = WallClock(asyncio.get_running_loop())
         now = self.clock.now
         self.wire = Wire()
         self.server = ApiServer(now=now, random=Random(1), definitions=load_definitions(_CRDS))
         self.forge = ForgeServer(now, "" if is_app else TOKEN)
         self.api = self.server.client(_CLIENT, self.wire)
-        self.store = Store()
+        self.store = Store(REGISTRY.cached)
+        self.view = View(self.store, REGISTRY.origins, PodSettings("courier:1", has_ca=False))
         app = AppIdentity(1, Secret("cc-canary-key"), "forge.test") if is_app else None
         self.credentials = Credentials(self.api, self.store, app)
         self.forge_client = ForgeClient(self.forge, _CLIENT, self.wire)
-        self.observer = Observer(self.api, self.forge_client, self.credentials)
+        self.observer = Observer(self.api, self.forge_client, self.credentials, registry)
         self.effects = Effects(self.api, self.store, self.forge_client, self.credentials, None)
         self.backlog = Backlog(now, Random(1))
-        self.executor = Executor(self.api, self.store, self.effects, Recorder(self.api, "operator", now), self.backlog)
+        recorder = Recorder(self.api, "operator", now)
+        self.executor = Executor(registry, self.api, self.store, self.effects, recorder, self.backlog)
         self._is_app = is_app
 
     def make(self, resource: Resource, name: str, spec: Json, **metadata: Any) -> Json:
@@ -150,9 +158,9 @@ class Desk:
 
     def refresh(self) -> None:
         """Make the caches equal to the server."""
-        for kind in CACHED:
-            items = [stored.copy() for stored in self.server.store.list(kind.resource, None, kind.label_selector)]
-            self.store.cache(kind.resource).replace_all(items, str(self.server.store.version))
+        for source in (kind.source for kind in REGISTRY.cached):
+            items = [stored.copy() for stored in self.server.store.list(source.resource, None, source.label_selector)]
+            self.store.cache(source.resource).replace_all(items, str(self.server.store.version))
 
     def has(self, resource: Resource, name: str) -> bool:
         """Tell whether an object is there."""
@@ -162,10 +170,10 @@ class Desk:
         """Return a Run as the caches have it."""
         obj = self.store.raw(RUNS, NAMESPACE, name)
         assert obj is not None
-        return obj, self.store.parse(Run, obj)
+        return obj, self.store.read(RUN_SOURCE, obj)
 
     def sandbox(self, name: str = "fix-1") -> tuple[Json, Sandbox]:
         """Return a Sandbox as the caches have it."""
         obj = self.store.raw(SANDBOXES, NAMESPACE, name)
         assert obj is not None
-        return obj, self.store.parse(Sandbox, obj)
+        return obj, self.store.read(SANDBOX_SOURCE, obj)

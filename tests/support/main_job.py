@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from codecourier.controller.kinds import SPRINT_CHAINS
+from codecourier.kinds.api_resources import SPRINT_CHAINS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.client import AiohttpKube

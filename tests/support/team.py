@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from codecourier.controller.kinds import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import NotFound
 from codecourier.local.api import LoopbackServer, admin_of

@@ -6,17 +6,17 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from codecourier.controller.gather import PROJECT_NAME
-from codecourier.controller.kinds import PROJECTS
-from codecourier.controller.store import Store
+from codecourier.cache.store import Store
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_repository
 from codecourier.github.api import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
+from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import SECRETS, Json, KubeApi
 from codecourier.kube.errors import NotFound
-from codecourier.resources.project import Project, Repository
+from codecourier.resources.project import Repository
 
 __all__ = ["AppIdentity", "Credentials", "decode_key"]
 
@@ -53,7 +53,7 @@ class Credentials:
 
     async def find(self, namespace: str, url: str) -> RepositoryRef | Problem:
         """Return the repository with its credential, or why there is none."""
-        project = self._store.get(PROJECTS, Project, namespace, PROJECT_NAME)
+        project = self._store.get(PROJECT_SOURCE, namespace, PROJECT_NAME)
         if project is None:
             return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
         repository = find_repository(project, url)

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from codecourier.cache.store import Store
 from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.finalizers import release
 from codecourier.controller.problems import problem_of_forge
-from codecourier.controller.store import Store
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import (

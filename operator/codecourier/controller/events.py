@@ -1,4 +1,4 @@
-"""Kopf: the framework's events of the kinds that people make. They only wake keys; truth comes from the caches.
+"""Kopf: the framework's events of the few objects that people make. They only wake keys; truth is in the caches.
 
 Kopf runs in a thread of its own with a stop flag, because on its way out it cancels every task that was born after it
 in its loop and takes SIGTERM for itself. Its watches never give up, and it writes nothing: no posting, no handlers of
@@ -11,20 +11,18 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import kopf
 
-from codecourier.controller.kinds import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import Resource
 
 __all__ = ["KopfThread"]
 
 Tell = Callable[[Resource, str, str, str, str], None]
 
-_WAKING = (PROJECTS, WORKFLOWS, RUNS, SPRINT_CHAINS)
 _BACKOFFS = (0.5, 1, 2, 4, 8)
 
 
@@ -35,12 +33,15 @@ class KopfThread:
     ----------
     loop
         The operator's loop.
+    resources
+        The kinds whose events it passes on.
     tell
         Called in that loop with the kind, namespace, name, UID and resourceVersion of what an event is about.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Tell) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, resources: Iterable[Resource], tell: Tell) -> None:
         self._loop = loop
+        self._resources = tuple(resources)
         self._tell = tell
         self._stopping = threading.Event()
         self._stop: Callable[[], object] = lambda: None
@@ -90,7 +91,7 @@ class KopfThread:
         kopf.on.startup(registry=registry)(_configure)
         kopf.on.login(registry=registry)(kopf.login_with_service_account)
         kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
-        for resource in _WAKING:
+        for resource in self._resources:
             kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(self._waker(resource))
         await kopf.operator(registry=registry, clusterwide=True, stop_flag=flag, standalone=True)
 

@@ -6,26 +6,22 @@ import copy
 import logging
 from dataclasses import dataclass
 
+from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.effects import Effects
 from codecourier.controller.finalizers import hold, release
-from codecourier.controller.kinds import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
-from codecourier.controller.store import Store
-from codecourier.controller.wakes import WorkKey
 from codecourier.core.shared.intents import Create, CreatePod, Delete, Plan, ReleasePod, WritePolicy
 from codecourier.core.shared.naming import FINALIZER
-from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource
+from codecourier.kinds.registry import Registry, WorkKey
+from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
 from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
 
 _LOGGER = logging.getLogger(__name__)
-
-_CREATED = {r.kind: r for r in (RUNS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)}
-_DELETED = {r.kind: r for r in (PODS, RUNS, SANDBOXES)}
 
 
 class AlteredObjectError(Exception):
@@ -40,6 +36,7 @@ class ForeignObjectError(Exception):
 class Executor:
     """Carries out plans."""
 
+    registry: Registry
     api: KubeApi
     store: Store
     effects: Effects
@@ -56,7 +53,7 @@ class Executor:
         written = await self._claim(key.resource, obj, model, plan.status)
         for create in plan.creates:
             await self._create(key, create)
-        await self.clear(key, plan)
+        await self.clear(key.resource, key, plan)
         if plan.release_finalizer:
             await release(self.api, self.store, key.resource, written or obj, FINALIZER)
         if written is not None:
@@ -66,35 +63,58 @@ class Executor:
                 )
                 await self.recorder.record(written, event)
 
-    async def clear(self, key: WorkKey, plan: Plan) -> None:
-        """Carry out the deletions and effects of a plan only, as for what belongs to an object that is not there."""
+    async def clear(self, kind: Resource, memory: object, plan: Plan) -> None:
+        """Carry out the deletions and effects of a plan only, as for what is left of an object that is not there.
+
+        Parameters
+        ----------
+        kind
+            The kind whose plan it is.
+        memory
+            What failed effects are remembered by.
+        plan
+            The plan.
+        """
         for delete in plan.deletes:
-            await self._delete(delete)
+            await self._delete(kind, delete)
         for effect in plan.effects:
-            if self.backlog.is_due(key, effect):
-                self.backlog.note(key, effect, await self.effects.do(effect))
+            if self.backlog.is_due(memory, effect):
+                self.backlog.note(memory, effect, await self.effects.do(effect))
+
+    async def write_status(self, resource: Resource, obj: Json, status: Json) -> Json:
+        """Replace the status of an object, given as it was read; return the object as written.
+
+        Raises
+        ------
+        Conflict
+            If the object has changed since it was read.
+        """
+        written = await self.api.replace_status(resource, {**obj, "status": status})
+        self.store.cache(resource).note_write(written)
+        return copy.copy(written)
 
     async def _claim(self, resource: Resource, obj: Json, model: CustomResource, status: Status | None) -> Json | None:
         """Write the status if it differs from the present one; return the object as written, or None."""
         if status is None or status == getattr(model, "status", None):
             return None
-        body = {**obj, "status": status.to_json()}
-        written = await self.api.replace_status(resource, body)
-        self.store.cache(resource).note_write(written)
-        return copy.copy(written)
+        return await self.write_status(resource, obj, status.to_json())
 
     async def _create(self, key: WorkKey, create: Create | CreatePod | WritePolicy) -> None:
         if isinstance(create, WritePolicy):
+            self.registry.check_use(key.resource, "update", NETWORK_POLICIES)
             await self._write(NETWORK_POLICIES, create.manifest)
             return
         if isinstance(create, CreatePod):
             await self._create_pod(key, create)
             return
+        resource = custom_resource(create.resource.info)
+        self.registry.check_use(key.resource, "create", resource)
         body = create.resource.to_json()
         body.pop("status", None)
-        await self._make(_CREATED[create.resource.kind], body)
+        await self._make(resource, body)
 
     async def _create_pod(self, key: WorkKey, create: CreatePod) -> None:
+        self.registry.check_use(key.resource, "create", PODS)
         if not self.backlog.is_due(key, create):
             return
         try:
@@ -126,18 +146,19 @@ class Executor:
             made = await self.api.create(resource, body)
         except AlreadyExists:
             made = await self.api.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
-            if not _is_ours(body, made):
+            if not self._is_ours(resource, body, made):
                 name = f"{resource.kind} {body['metadata']['namespace']}/{body['metadata']['name']}"
                 raise ForeignObjectError(f"{name} is there already, made by somebody else: delete it.") from None
         self.store.cache(resource).note_write(made)
         return made
 
-    async def _delete(self, intent: Delete | ReleasePod) -> None:
+    async def _delete(self, kind: Resource, intent: Delete | ReleasePod) -> None:
         try:
             if isinstance(intent, ReleasePod):
                 await self._release_pod(intent)
                 return
-            resource = _DELETED[intent.kind]
+            resource = self.registry.resource(intent.kind)
+            self.registry.check_use(kind, "delete", resource)
             left = await self.api.delete(
                 resource, intent.namespace, intent.name, uid=intent.uid, resource_version=intent.resource_version
             )
@@ -154,15 +175,14 @@ class Executor:
         if pod is not None and pod["metadata"]["uid"] == intent.uid:
             await release(self.api, self.store, PODS, pod, FINALIZER)
 
+    def _is_ours(self, resource: Resource, wanted: Json, found: Json) -> bool:
+        """Tell whether an object that is there was made for the same as the one that was to be made.
 
-def _is_ours(wanted: Json, found: Json) -> bool:
-    """Tell whether an object that is there is the one that was to be made: same owner, origin and content's origin."""
-    ours, theirs = wanted["metadata"], found["metadata"]
-    owners = {owner["uid"] for owner in ours.get("ownerReferences") or ()}
-    if owners and owners != {owner["uid"] for owner in theirs.get("ownerReferences") or ()}:
-        return False
-    labels, found_labels = ours.get("labels") or {}, theirs.get("labels") or {}
-    if any(found_labels.get(key) != value for key, value in labels.items()):
-        return False
-    spec, found_spec = wanted.get("spec") or {}, found.get("spec") or {}
-    return all(spec.get(field) == found_spec.get(field) for field in ("origin", "entity", "runUid") if field in spec)
+        Our kinds say so in their spec; pods and the like in labels. OwnerReferences say nothing: an orphaning deletion
+        removes them.
+        """
+        kind = self.registry.by_resource.get(resource)
+        if kind is not None:
+            return bool(wanted["spec"].get(kind.mark) == found["spec"].get(kind.mark))
+        labels, found_labels = wanted["metadata"].get("labels") or {}, found["metadata"].get("labels") or {}
+        return all(found_labels.get(key) == value for key, value in labels.items())

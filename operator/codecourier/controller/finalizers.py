@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codecourier.controller.store import Store
+from codecourier.cache.store import Store
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.errors import NotFound
 

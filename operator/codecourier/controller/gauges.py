@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
-from codecourier.controller.kinds import CACHED, RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.controller.queue import KeyQueue
-from codecourier.controller.store import Store
 from codecourier.github.client import GitHubForge
+from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Json, Resource
 from codecourier.metrics import Metrics
 
@@ -42,7 +42,7 @@ class PhaseCounter:
         return dict(self._counts)
 
 
-def register_gauges(metrics: Metrics, store: Store, queue: KeyQueue[Any], backlog: Backlog) -> None:
+def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: KeyQueue[Any], backlog: Backlog) -> None:
     """Have the state of an operator read along with its metrics; call it before the caches are filled."""
     metrics.read("codecourier_queue_depth", "Keys that wait for a worker", lambda: {"": queue.depth})
     metrics.read("codecourier_queue_running", "Keys that are worked on", lambda: {"": queue.running})
@@ -60,14 +60,21 @@ def register_gauges(metrics: Metrics, store: Store, queue: KeyQueue[Any], backlo
     metrics.read(
         "codecourier_cached_objects",
         "Objects in the caches",
-        lambda: {kind.resource.kind: len(store.cache(kind.resource)) for kind in CACHED},
+        lambda: {kind.source.resource.kind: len(store.cache(kind.source.resource)) for kind in store.kinds},
         label="kind",
     )
-    for resource in (RUNS, SPRINT_CHAINS, SANDBOXES):
-        counter = PhaseCounter(resource)
-        store.subscribe(counter.changed)
-        words = {RUNS: "Runs", SPRINT_CHAINS: "SprintChains", SANDBOXES: "Sandboxes"}[resource]
-        metrics.read(f"codecourier_{resource.plural}", f"{words} in each phase", counter.read, label="phase")
+    metrics.read(
+        "codecourier_unreadable_objects",
+        "Objects that this version of the operator cannot read and leaves as they are",
+        lambda: store.unreadable,
+        label="kind",
+    )
+    for kind in registry.kinds:
+        if kind.has_phases:
+            counter = PhaseCounter(kind.resource)
+            store.subscribe(counter.changed)
+            name = f"codecourier_{kind.resource.plural}"
+            metrics.read(name, f"Objects of kind {kind.resource.kind} in each phase", counter.read, label="phase")
 
 
 def register_forge_gauges(metrics: Metrics, forge: GitHubForge) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codecourier.controller.credentials import Credentials, decode_key
-from codecourier.controller.kinds import RUNS, SANDBOXES
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
@@ -31,6 +30,7 @@ from codecourier.core.shared.facts import (
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.github.api import Forge, RepositoryRef
 from codecourier.github.errors import ForgeError
+from codecourier.kinds.registry import Registry
 from codecourier.kube.api import SECRETS, KubeApi
 from codecourier.kube.errors import ApiError, ServerError, TooManyRequests, Unanswered
 from codecourier.kube.errors import NotFound as KubeNotFound
@@ -50,7 +50,6 @@ LOG_SECONDS = 60.0
 _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
 _MOST_MISSED = 1024
-_OBJECTS = {resource.kind: resource for resource in (RUNS, SANDBOXES)}
 
 
 class Observer:
@@ -64,10 +63,13 @@ class Observer:
         The repositories' host.
     credentials
         How a repository is reached.
+    registry
+        The kinds, by the names that plans use.
     """
 
-    def __init__(self, api: KubeApi, forge: Forge, credentials: Credentials) -> None:
+    def __init__(self, api: KubeApi, forge: Forge, credentials: Credentials, registry: Registry) -> None:
         self._api = api
+        self._registry = registry
         self._forge = forge
         self._credentials = credentials
         self._repositories: dict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = {}
@@ -131,7 +133,7 @@ class Observer:
 
     async def _object(self, ask: ObjectAsk) -> ObjectFact:
         try:
-            found = await self._api.get(_OBJECTS[ask.kind], ask.namespace, ask.name)
+            found = await self._api.get(self._registry.resource(ask.kind), ask.namespace, ask.name)
         except KubeNotFound:
             return ObjectFact(None, None)
         return ObjectFact(found["metadata"]["uid"], found["metadata"]["resourceVersion"])

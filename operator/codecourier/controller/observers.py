@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from codecourier.controller.wakes import WorkKey
+from codecourier.kinds.registry import WorkKey
 from codecourier.kube.api import Resource, WatchEvent
 from codecourier.kube.errors import Conflict
 from codecourier.logs import log_context

@@ -14,27 +14,26 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
+from codecourier.cache.informers import Informers
+from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
 from codecourier.controller.gauges import register_gauges
-from codecourier.controller.kinds import CACHED, PROJECTS
 from codecourier.controller.observe import Observer
 from codecourier.controller.observers import InformerReporter, QueueReporter
 from codecourier.controller.queue import KeyQueue
 from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.recorder import Recorder
-from codecourier.controller.registry import build_registry
-from codecourier.controller.store import Store
 from codecourier.controller.vitals import Vitals, VitalTaskEndedError
-from codecourier.controller.wakes import WorkKey, wakes
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.api import Forge
+from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
+from codecourier.kinds.relations import View
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.cache import version_of
 from codecourier.kube.errors import ApiError
-from codecourier.kube.informer import Informer
 from codecourier.kube.lease import LeaderElector, LeaseIdentity
 from codecourier.metrics import Metrics
 
@@ -66,6 +65,9 @@ class OperatorParts:
     """Certificate authority of the repositories' host, PEM; None for the public ones."""
 
     workers: int = 16
+    registry: Registry = REGISTRY
+    inspect: Callable[[object], None] = lambda _world: None
+    """Called with each world before it is planned."""
 
 
 class Operator:
@@ -80,7 +82,8 @@ class Operator:
     """
 
     def __init__(self, parts: OperatorParts, metrics: Metrics) -> None:
-        self.store = Store()
+        self.store = Store(parts.registry.cached)
+        self._registry = parts.registry
         self._metrics = metrics
         self._queue: KeyQueue[WorkKey] = KeyQueue(
             self._work,
@@ -90,37 +93,27 @@ class Operator:
             observer=QueueReporter(metrics),
         )
         credentials = Credentials(parts.api, self.store, parts.app)
-        self._observer = Observer(parts.api, parts.forge, credentials)
+        self._observer = Observer(parts.api, parts.forge, credentials, self._registry)
         backlog = Backlog(parts.now, parts.random)
-        register_gauges(metrics, self.store, self._queue, backlog)
+        register_gauges(metrics, self._registry, self.store, self._queue, backlog)
         executor = Executor(
+            registry=self._registry,
             api=parts.api,
             store=self.store,
             effects=Effects(parts.api, self.store, parts.forge, credentials, parts.ca_certificate),
             recorder=Recorder(parts.api, parts.identity, parts.now),
             backlog=backlog,
         )
-        self._registry = build_registry(parts.pods)
         self._reconciler = Reconciler(
             self._registry,
-            self.store,
+            View(self.store, self._registry.origins, parts.pods),
             self._observer,
             executor,
             now=parts.now,
             look_again=self._queue.add_at,
+            inspect=parts.inspect,
         )
-        reporter = InformerReporter(metrics)
-        self._informers = [
-            Informer(
-                parts.api,
-                self.store.cache(kind.resource),
-                random=parts.random,
-                namespace=kind.namespace,
-                label_selector=kind.label_selector,
-                observer=reporter,
-            )
-            for kind in CACHED
-        ]
+        self._informers = Informers(parts.api, self.store, random=parts.random, observer=InformerReporter(metrics))
         self._elector = LeaderElector(
             parts.api,
             LeaseIdentity(parts.namespace, LEASE_NAME, parts.identity),
@@ -134,7 +127,7 @@ class Operator:
     @property
     def unsynced(self) -> list[str]:
         """The kinds that were never listed; an operator that knows them all is ready, leader or not."""
-        return [informer.cache.resource.kind for informer in self._informers if not informer.synced.is_set()]
+        return self._informers.unsynced
 
     @property
     def ended(self) -> list[str]:
@@ -148,7 +141,7 @@ class Operator:
 
     def wake(self, resource: Resource, namespace: str, name: str) -> None:
         """Have an object looked at."""
-        if resource in self._registry:
+        if self._registry.plans(resource):
             self._queue.add(WorkKey(resource, namespace, name))
 
     def heard(self, resource: Resource, namespace: str, name: str, uid: str, version: str) -> None:
@@ -204,8 +197,8 @@ class Operator:
             await self._vitals.cancel()
 
     def _start(self, also: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
-        for informer in self._informers:
-            self._vitals.start(f"the watch of {informer.cache.resource.plural}", informer.run())
+        for name, loop in self._informers.loops():
+            self._vitals.start(name, loop)
         self._vitals.start("the leader election", self._elector.run(self._lost.set))
         self._vitals.start("the queue", self._work_when_ready())
         for name, work in also.items():
@@ -217,10 +210,9 @@ class Operator:
         What a standby has heard may be old. From a pod that it has not heard of it would follow that it was deleted,
         and from an old copy of a Run that its Sandbox belongs to none.
         """
-        for informer in self._informers:
-            await informer.synced.wait()
+        await self._informers.wait_synced()
         await self._elector.leading.wait()
-        await asyncio.gather(*(informer.freshen() for informer in self._informers))
+        await self._informers.freshen()
         self._metrics.leading.set(1)
         _LOGGER.info("leading, with all caches complete")
         self._queue.release()
@@ -230,15 +222,8 @@ class Operator:
         await self._reconciler.reconcile(key)
 
     def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
-        if resource == PROJECTS and new is not None:
-            self._observer_forget(old, new)
-        for key in wakes(self.store, resource, old, new):
+        for key in self._registry.wakes(self.store, resource, old, new):
             self.wake(*key)
-
-    def _observer_forget(self, old: Json | None, new: Json) -> None:
-        before = (old or {"metadata": {}})["metadata"].get("generation")
-        if before != new["metadata"].get("generation"):
-            self._observer.forget(new["metadata"]["namespace"])
 
 
 def _least_delay(error: Exception) -> float:

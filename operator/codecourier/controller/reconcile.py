@@ -9,21 +9,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from codecourier.cache.store import UnreadableError
 from codecourier.controller.execute import Executor
-from codecourier.controller.gather import gather_strays
-from codecourier.controller.kinds import SANDBOXES
 from codecourier.controller.observe import Observer
-from codecourier.controller.registry import Reconciled
-from codecourier.controller.store import Store
-from codecourier.controller.wakes import WorkKey
-from codecourier.core.sandbox.strays import plan_stray
-from codecourier.core.sandbox.world import StrayWorld
 from codecourier.core.shared.facts import Ask, Facts
-from codecourier.core.shared.intents import CreatePod, Failures, Plan
-from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.intents import CreatePod, Event, Failures, Plan
+from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.unreadable import readable_again, unreadable_status
 from codecourier.core.shared.worlds import World
-from codecourier.kube.api import SECRETS, Resource
-from codecourier.kube.errors import Conflict
+from codecourier.kinds.kind import Kind, Strays
+from codecourier.kinds.registry import Registry, WorkKey
+from codecourier.kinds.relations import View
+from codecourier.kube.api import Json
+from codecourier.kube.errors import ApiError, Conflict
 from codecourier.logs import log_context
 from codecourier.resources.meta import CustomResource
 
@@ -43,87 +41,125 @@ class Reconciler:
     Parameters
     ----------
     registry
-        How each kind is gathered and planned.
-    store
-        The caches.
+        The kinds, and how each is gathered and planned.
+    view
+        What gathers read from.
     observer
-        Who answers what plans ask.
+        Answers what plans ask.
     executor
-        Who carries plans out.
+        Carries plans out.
     now
         The wall clock, in UTC.
     look_again
         Called with a key and the loop's time at which it is to be worked on again.
+    inspect
+        Called with each world before it is planned.
     """
 
     def __init__(
         self,
-        registry: dict[Resource, Reconciled],
-        store: Store,
+        registry: Registry,
+        view: View,
         observer: Observer,
         executor: Executor,
         *,
         now: Callable[[], datetime],
         look_again: Callable[[WorkKey, float], None],
+        inspect: Callable[[object], None],
     ) -> None:
         self._registry = registry
-        self._store = store
+        self._view = view
         self._observer = observer
         self._executor = executor
         self._now = now
         self._look_again = look_again
+        self._inspect = inspect
 
     async def reconcile(self, key: WorkKey) -> None:
         """Bring one object a step further; an exception asks for another try."""
         with log_context(kind=key.resource.kind, namespace=key.namespace, name=key.name):
-            await self._reconcile(key)
+            await self._reconcile(key, self._registry.by_resource[key.resource])
 
-    async def _reconcile(self, key: WorkKey) -> None:
-        obj = self._store.raw(key.resource, key.namespace, key.name)
-        if key.resource == SANDBOXES:
-            await self._clear_strays(key, None if obj is None else obj["metadata"]["uid"])
+    async def _reconcile(self, key: WorkKey, kind: Kind[Any, Any]) -> None:
+        obj = self._view.store.raw(key.resource, key.namespace, key.name)
+        if kind.strays is not None:
+            await self._clear_strays(key, kind.strays, None if obj is None else obj["metadata"]["uid"])
         if obj is None:
             self._executor.backlog.forget(key)
             return
-        row = self._registry[key.resource]
-        model = self._store.parse(row.model, obj)
+        try:
+            await self._advance(key, kind, obj)
+        except UnreadableError as error:
+            await self._report(key, obj, error)
+
+    async def _advance(self, key: WorkKey, kind: Kind[Any, Any], obj: Json) -> None:
+        model = self._view.store.read(kind.source, obj)
+
+        def gather() -> World:
+            world: World = kind.read(self._view, model)
+            self._inspect(world)
+            return world
+
         with log_context(uid=model.uid, attempt=_attempt(model)):
-            plan = await self._decide(key, lambda: row.gather(self._store, model), row.plan)
+            plan = readable_again(model, await self._decide(key, key, gather, kind.plan))
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
-                # Somebody wrote since: the watch brings the newer object, which wakes this key by itself. Where the
-                # watch is what is late, the retry with backoff waits for it.
-                _LOGGER.debug("written by others", extra={"reason": "Conflict", "error": str(error)})
+                # Another client wrote in between: the watch brings the newer object, which wakes this key by itself.
+                # Where the watch is what is late, the retry with backoff waits for it.
+                _LOGGER.debug("written by another client", extra={"reason": "Conflict", "error": str(error)})
                 raise
         self._schedule(key, key, plan)
 
-    async def _clear_strays(self, key: WorkKey, sandbox_uid: str | None) -> None:
-        # What failed is remembered apart from what did for a Sandbox that may be there under the name.
-        memory = WorkKey(SECRETS, key.namespace, token_secret_name(key.name))
-        worlds = tuple(gather_strays(self._store, key.namespace, key.name, sandbox_uid))
+    async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
+        """Say on an object that it, or one that it refers to, cannot be read; its next version is read anew."""
+        detail = f"{error.detail}."
+        is_own = (error.resource, error.namespace, error.name) == key
+        if not is_own:
+            detail = f"it refers to {error.resource.kind} {error.name}: {detail}"
+        _LOGGER.warning("%s", error, extra={"reason": Reason.UNREADABLE.value})
+        message = sentence(Reason.UNREADABLE, detail=detail)
+        await self._executor.recorder.record(obj, Event(Reason.UNREADABLE.value, message, is_warning=True))
+        status = unreadable_status(obj, detail, self._now()) if is_own and "status" in obj else None
+        if status is None:
+            return
+        try:
+            await self._executor.write_status(key.resource, obj, status)
+        except Conflict:
+            raise
+        except ApiError as refusal:
+            # Its schema may know no such status; the Event and the metric say it too.
+            _LOGGER.info("the status of an object that cannot be read was not written: %s", refusal)
+
+    async def _clear_strays(self, key: WorkKey, strays: Strays[Any], uid: str | None) -> None:
+        # What failed is remembered apart from what did for the object that may be there under the name.
+        memory = ("strays", key)
+        worlds = tuple(strays.gather(self._view, key.namespace, key.name, uid))
         for world in worlds:
-            await self._clear_stray(key, memory, world)
+            await self._clear_stray(key, memory, strays, world)
         if not worlds:
             self._executor.backlog.forget(memory)
 
-    async def _clear_stray(self, key: WorkKey, memory: WorkKey, world: StrayWorld) -> None:
-        plan = await self._decide(memory, lambda: world, plan_stray)
-        await self._executor.clear(memory, plan)
+    async def _clear_stray(self, key: WorkKey, memory: object, strays: Strays[Any], world: World) -> None:
+        plan = await self._decide(key, memory, lambda: world, strays.plan)
+        await self._executor.clear(key.resource, memory, plan)
         self._schedule(key, memory, plan)
 
-    async def _decide(self, key: WorkKey, gather: Callable[[], W], decide: Callable[[W, datetime], Plan]) -> Plan:
+    async def _decide(
+        self, key: WorkKey, memory: object, gather: Callable[[], W], plan_world: Callable[[W, datetime], Plan]
+    ) -> Plan:
         """Plan, answering what the plan asks until it decides."""
-        failures, facts = Failures(self._executor.backlog.problems(key)), dict[Ask[Any], object]()
+        failures = Failures(self._executor.backlog.problems(memory))
+        answers: dict[Ask[Any], object] = {}
         for _ in range(_MOST_ROUNDS):
-            plan = decide(replace(gather(), facts=Facts(facts), failures=failures), self._now())
+            plan = plan_world(replace(gather(), facts=Facts(answers), failures=failures), self._now())
             if not plan.asks:
                 return plan
-            answers = await asyncio.gather(*(self._observer.answer(ask) for ask in plan.asks))
-            facts = {**facts, **dict(zip(plan.asks, answers, strict=True))}
+            found = await asyncio.gather(*(self._observer.answer(ask) for ask in plan.asks))
+            answers = {**answers, **dict(zip(plan.asks, found, strict=True))}
         raise RuntimeError(f"the plan of {key.resource.kind} {key.namespace}/{key.name} never stops asking")
 
-    def _schedule(self, key: WorkKey, memory: WorkKey, plan: Plan) -> None:
+    def _schedule(self, key: WorkKey, memory: object, plan: Plan) -> None:
         loop_time = asyncio.get_running_loop().time()
         if plan.look_again is not None:
             seconds = max(0.0, (plan.look_again - self._now()).total_seconds())

@@ -15,12 +15,12 @@ from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.events import KopfThread
 from codecourier.controller.gauges import register_forge_gauges
 from codecourier.controller.health import HealthServer
-from codecourier.controller.kinds import CACHED
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.errors import SettingsError
 from codecourier.github.client import GitHubForge
 from codecourier.github.secret import Secret
+from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.access import Access
 from codecourier.kube.api import KubeApi
 from codecourier.kube.client import AiohttpKube
@@ -31,7 +31,7 @@ __all__ = ["TRIMS", "serve", "serve_with"]
 
 _LOGGER = logging.getLogger(__name__)
 
-TRIMS = {kind.resource: kind.trim for kind in CACHED if kind.trim is not None}
+TRIMS = {kind.source.resource: kind.source.trim for kind in REGISTRY.cached if kind.source.trim is not None}
 """What the operator's client takes off the objects of a kind before anybody sees them."""
 
 
@@ -76,7 +76,7 @@ async def serve_with(settings: Settings, metrics: Metrics, api: KubeApi, forge: 
     health = HealthServer(lambda: operator.ended, lambda: operator.unsynced, metrics.registry)
     port = await _listen(health, settings)
     _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
-    kopf_thread = KopfThread(loop, operator.heard)
+    kopf_thread = KopfThread(loop, (kind.resource for kind in REGISTRY.kinds if kind.has_kopf_events), operator.heard)
     kopf_thread.start()
     try:
         return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.watch()})

@@ -120,6 +120,14 @@ class Cache:
         """Return the objects of a namespace, of all where it is None."""
         return list(self) if namespace is None else list(self._namespaces.get(namespace, {}).values())
 
+    def namespaces(self) -> Sequence[str]:
+        """Return the namespaces that have objects of the kind."""
+        return list(self._namespaces)
+
+    def has_index(self, index: str) -> bool:
+        """Tell whether there is an index of this name."""
+        return index in self._functions
+
     def by_index(self, index: str, key: Hashable) -> Sequence[Json]:
         """Return the objects that an index has under a key, in the order in which they came."""
         return list(self._indexes[index].get(key, {}).values())

@@ -35,3 +35,6 @@ class ProjectWorld(World):
     """The API server's addresses."""
 
     is_namespace_ending: bool = False
+
+    unreadable_runs: frozenset[str] = frozenset()
+    """UIDs of unfinished Runs that this version cannot read."""

@@ -18,9 +18,11 @@ __all__ = [
     "LABEL_ORIGIN_UID",
     "LABEL_RUN_UID",
     "LABEL_SANDBOX_UID",
+    "PROJECT_NAME",
     "branch_name",
     "notification_name",
     "sandbox_name",
+    "sandbox_of_token_secret",
     "sprint_run_name",
     "token_secret_name",
     "uid_hash",
@@ -59,6 +61,9 @@ ANNOTATION_REPOSITORY = f"{GROUP}/repository-url"
 ANNOTATION_STOP_NOW = f"{GROUP}/stop-now"
 """Set to `true` by people on a SprintChain that is being deleted, to stop its active sprint at once."""
 
+PROJECT_NAME = "default"
+"""Name of a namespace's one Project."""
+
 HASH_DIGITS = 8
 """Hex digits of a UID hash."""
 
@@ -81,6 +86,11 @@ def sandbox_name(run_name: str, run_uid: str, attempt: int, try_number: int) -> 
 def token_secret_name(sandbox: str) -> str:
     """Return the name of the Secret that holds the tokens of a Sandbox."""
     return f"{sandbox}-token"
+
+
+def sandbox_of_token_secret(secret: str) -> str:
+    """Return the name of the Sandbox whose tokens a Secret of this name holds."""
+    return secret.removesuffix("-token")
 
 
 def branch_name(run_name: str, run_uid: str, attempt: int) -> str:

@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     SUCCEEDED = "Succeeded"
     STALLED = "Stalled"
     DETAILS_LOST = "DetailsLost"
+    UNREADABLE = "Unreadable"
 
 
 class Reason(StrEnum):
@@ -86,6 +87,7 @@ class Reason(StrEnum):
     PULL_REQUEST_TAKEN = "PullRequestTaken"
     REPORT_LOST = "ReportLost"
     SANDBOX_RESTARTED = "SandboxRestarted"
+    UNREADABLE = "Unreadable"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -162,6 +164,10 @@ SENTENCES: dict[Reason, str] = {
         "opens its own: {detail}"
     ),
     Reason.SANDBOX_RESTARTED: "The node made the pod's containers anew, so that what they had was lost: {detail}",
+    Reason.UNREADABLE: (
+        "This version of the operator cannot read the object and leaves it as it is: {detail} Run the version that "
+        "wrote it, or a newer one."
+    ),
     Reason.REPORT_LOST: "Step {step} ended without a report that could be read: {detail}",
 }
 """The sentence of each reason."""

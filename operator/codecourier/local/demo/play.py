@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from codecourier.controller.kinds import NOTIFICATIONS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kinds.api_resources import NOTIFICATIONS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import PODS, KubeApi
 from codecourier.kube.client import AiohttpKube

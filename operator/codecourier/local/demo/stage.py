@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from codecourier.controller.kinds import PROJECTS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import PROJECTS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists
 from codecourier.local.errors import LocalError

@@ -3,9 +3,9 @@
 import copy
 import json
 
-from codecourier.controller.kinds import trim_pod, trim_secret
 from codecourier.core.sandbox.pod_view import view_pod
 from codecourier.core.shared.naming import ANNOTATION_TASK
+from codecourier.kinds.sources import trim_pod, trim_secret
 from codecourier.kube.api import PODS, Json
 from codecourier.kube.cache import Cache
 

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from codecourier.controller.gather import (
-    gather_project,
-    gather_run,
-    gather_sandbox,
-    gather_sprint_chain,
-    gather_workflow,
+from codecourier.cache.store import Store
+from codecourier.core.project.admission import admit
+from codecourier.core.shared.naming import (
+    ANNOTATION_TOKEN_EXPIRY,
+    LABEL_MANAGED,
+    LABEL_ORIGIN_UID,
+    LABEL_RUN_UID,
+    LABEL_SANDBOX_UID,
+    token_secret_name,
 )
-from codecourier.controller.kinds import (
+from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
-    PROJECTS,
     RUNS,
     SANDBOXES,
     SPRINT_CHAINS,
     USAGE_RECORDS,
     WORKFLOWS,
 )
-from codecourier.controller.store import Store
-from codecourier.core.project.admission import admit
-from codecourier.core.sandbox.pods import PodSettings
-from codecourier.core.shared.naming import (
-    ANNOTATION_TOKEN_EXPIRY,
-    LABEL_MANAGED,
-    LABEL_ORIGIN_UID,
-    LABEL_RUN_UID,
-    token_secret_name,
-)
+from codecourier.kinds.project import PROJECT
+from codecourier.kinds.run import RUN
+from codecourier.kinds.sandbox import SANDBOX
+from codecourier.kinds.sources import PROJECT_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sprint_chain import SPRINT_CHAIN
+from codecourier.kinds.workflow import WORKFLOW
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, Resource
 from codecourier.resources.meta import CustomResource
-from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase
-from codecourier.resources.sprint_chain import SprintChain
-from codecourier.resources.workflow import Workflow
 from tests.simulation.clock import EPOCH, virtual
 from tests.support.desk import NAMESPACE, Desk
+from tests.support.views import make_store, world_of
 from tests.support.worlds import NOW, make_project, make_run, make_workflow, queued
-
-SETTINGS = PodSettings("courier:1", has_ca=False)
 
 
 def make_sprint_chain(desk: Desk, name: str = "nightly") -> Json:
@@ -86,9 +80,9 @@ async def test_a_project_has_its_runs_that_are_not_finished() -> None:
         desk.make_run(name)
     end(desk, "ended")
     desk.refresh()
-    project = desk.store.get(PROJECTS, Project, NAMESPACE, "default")
+    project = desk.store.get(PROJECT_SOURCE, NAMESPACE, "default")
     assert project is not None
-    world = gather_project(desk.store, project)
+    world = world_of(desk.store, PROJECT, project)
     assert [run.name for run in world.runs] == ["waiting"]
 
 
@@ -99,9 +93,9 @@ async def test_a_run_asked_for_once_more_is_not_finished() -> None:
     desk.make_run("again", attempt=2)
     end(desk, "again")
     desk.refresh()
-    project = desk.store.get(PROJECTS, Project, NAMESPACE, "default")
+    project = desk.store.get(PROJECT_SOURCE, NAMESPACE, "default")
     assert project is not None
-    assert [run.name for run in gather_project(desk.store, project).runs] == ["again"]
+    assert [run.name for run in world_of(desk.store, PROJECT, project).runs] == ["again"]
 
 
 @virtual
@@ -118,9 +112,9 @@ async def test_a_run_has_what_belongs_to_its_uid() -> None:
     notify(desk, "run-failed-fix", "Run", run)
     notify(desk, "run-failed-other", "Run", other)
     record = {"metadata": {"name": "fix-1", "namespace": NAMESPACE, "uid": "r", "resourceVersion": "1000"}}
-    record["metadata"]["labels"] = {LABEL_RUN_UID: run["metadata"]["uid"]}  # type: ignore[assignment]
+    record["spec"] = {"run": "fix", "runUid": run["metadata"]["uid"]}
     desk.store.cache(USAGE_RECORDS).apply(record)
-    world = gather_run(desk.store, desk.run()[1])
+    world = world_of(desk.store, RUN, desk.run()[1])
     assert world.project is not None
     assert world.workflow is not None
     assert world.origin is not None
@@ -138,11 +132,11 @@ async def test_a_chain_made_again_is_not_a_runs_origin() -> None:
     make_sprint_chain(desk)
     desk.refresh()
     assert run["spec"]["origin"]["name"] == "nightly"
-    world = gather_run(desk.store, desk.run()[1])
+    world = world_of(desk.store, RUN, desk.run()[1])
     assert (world.origin, world.project, world.workflow) == (None, None, None)
-    chain = desk.store.get(SPRINT_CHAINS, SprintChain, NAMESPACE, "nightly")
+    chain = desk.store.get(SPRINT_CHAIN_SOURCE, NAMESPACE, "nightly")
     assert chain is not None
-    assert gather_sprint_chain(desk.store, chain).runs == ()
+    assert world_of(desk.store, SPRINT_CHAIN, chain).runs == ()
 
 
 @virtual
@@ -153,9 +147,9 @@ async def test_a_chain_has_its_own_runs() -> None:
     make_run_of(desk, make_sprint_chain(desk, "other"), "s2")
     desk.make_run("alone")
     desk.refresh()
-    model = desk.store.get(SPRINT_CHAINS, SprintChain, NAMESPACE, "nightly")
+    model = desk.store.get(SPRINT_CHAIN_SOURCE, NAMESPACE, "nightly")
     assert model is not None
-    assert [run.name for run in gather_sprint_chain(desk.store, model).runs] == ["s1"]
+    assert [run.name for run in world_of(desk.store, SPRINT_CHAIN, model).runs] == ["s1"]
 
 
 @virtual
@@ -164,7 +158,7 @@ async def test_a_namespace_that_is_going_is_known() -> None:
     desk.make_run()
     desk.server.store.delete(NAMESPACES, None, NAMESPACE)
     desk.refresh()
-    assert gather_run(desk.store, desk.run()[1]).is_namespace_ending
+    assert world_of(desk.store, RUN, desk.run()[1]).is_namespace_ending
 
 
 @virtual
@@ -172,16 +166,16 @@ async def test_a_sandbox_has_its_own_pod_and_secret() -> None:
     desk = Desk()
     run = desk.make_run()
     sandbox = desk.make_sandbox(run)
-    desk.make_pod("fix-1", sandbox, labels={LABEL_MANAGED: "true"})
+    desk.make_pod("fix-1", labels={LABEL_MANAGED: "true", LABEL_SANDBOX_UID: sandbox["metadata"]["uid"]})
     secret = token_secret_name("fix-1")
     desk.make_secret(secret, {LABEL_MANAGED: "true"}, read="a")
     metadata = {
-        "ownerReferences": [desk.reference(sandbox)],
+        "labels": {LABEL_SANDBOX_UID: sandbox["metadata"]["uid"]},
         "annotations": {ANNOTATION_TOKEN_EXPIRY: EPOCH.isoformat()},
     }
     written = desk.server.store.patch(SECRETS, NAMESPACE, secret, {"metadata": metadata})
     desk.refresh()
-    world = gather_sandbox(desk.store, desk.sandbox()[1], SETTINGS)
+    world = world_of(desk.store, SANDBOX, desk.sandbox()[1])
     assert world.run is not None
     assert world.pod is not None
     assert world.secret is not None
@@ -194,14 +188,14 @@ async def test_what_only_has_the_name_is_not_the_sandboxs() -> None:
     desk = Desk()
     old_run = desk.make_run()
     old = desk.make_sandbox(old_run)
-    desk.make_pod("fix-1", old, labels={LABEL_MANAGED: "true"})
+    desk.make_pod("fix-1", labels={LABEL_MANAGED: "true", LABEL_SANDBOX_UID: old["metadata"]["uid"]})
     desk.make_secret(token_secret_name("fix-1"), {LABEL_MANAGED: "true"}, read="a")
     desk.server.store.delete(SANDBOXES, NAMESPACE, "fix-1")
     desk.make_sandbox(old_run)
     desk.server.store.delete(RUNS, NAMESPACE, "fix")
     desk.make_run()
     desk.refresh()
-    world = gather_sandbox(desk.store, desk.sandbox()[1], SETTINGS)
+    world = world_of(desk.store, SANDBOX, desk.sandbox()[1])
     assert (world.run, world.pod, world.secret, world.origin) == (None, None, None, None)
 
 
@@ -210,14 +204,14 @@ async def test_a_workflow_is_its_whole_world() -> None:
     desk = Desk()
     desk.make_workflow()
     desk.refresh()
-    workflow = desk.store.get(WORKFLOWS, Workflow, NAMESPACE, "scripted")
+    workflow = desk.store.get(WORKFLOW_SOURCE, NAMESPACE, "scripted")
     assert workflow is not None
-    assert gather_workflow(desk.store, workflow).workflow is workflow
+    assert world_of(desk.store, WORKFLOW, workflow).workflow is workflow
 
 
 def caching(*objects: tuple[Resource, CustomResource]) -> Store:
     """Return caches that hold these objects."""
-    store = Store()
+    store = make_store()
     for version, (resource, model) in enumerate(objects, start=1):
         body = model.to_json()
         body["metadata"]["resourceVersion"] = str(version)
@@ -236,6 +230,6 @@ def test_a_project_knows_its_unfinished_runs_those_it_lists_and_what_pending_one
     project = project.updated(status=project.status.updated(admitted=admit(project, [listed], {}, NOW)))
     ended = listed.updated(status=finished("listed").status)
     store = caching((RUNS, make_run("pending")), (RUNS, ended), (RUNS, finished("other")), (WORKFLOWS, make_workflow()))
-    world = gather_project(store, project)
+    world = world_of(store, PROJECT, project)
     assert {run.name for run in world.runs} == {"pending", "listed"}
     assert set(world.workflows) == {"scripted"}

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.kinds import (
+from codecourier.cache.store import Store
+from codecourier.core.shared.naming import LABEL_SANDBOX_UID
+from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     PROJECTS,
     RUNS,
@@ -15,10 +17,9 @@ from codecourier.controller.kinds import (
     USAGE_RECORDS,
     WORKFLOWS,
 )
-from codecourier.controller.store import Store
-from codecourier.controller.wakes import wakes
-from codecourier.core.shared.naming import LABEL_ORIGIN_UID, LABEL_RUN_UID
+from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
+from tests.support.views import make_store
 
 SHOP = "shop"
 
@@ -29,21 +30,26 @@ def obj(name: str, *, spec: Json | None = None, status: Json | None = None, **me
 
 
 def run(name: str, origin: str | None = None, **status: Any) -> Json:
-    spec = {"origin": {"name": origin, "uid": f"uid-{origin}"}} if origin else {}
-    labels = {LABEL_ORIGIN_UID: f"uid-{origin}"} if origin else {}
-    return obj(name, spec=spec, status=status, labels=labels)
+    spec: Json = {"workflowRef": {"name": "scripted"}}
+    if origin:
+        spec["origin"] = {"kind": "SprintChain", "name": origin, "uid": f"uid-{origin}"}
+    return obj(name, spec=spec, status=status)
+
+
+def chain(name: str, **status: Any) -> Json:
+    return obj(name, spec={"workflowRef": {"name": "scripted"}}, status=status)
 
 
 def sandbox(name: str, of: str) -> Json:
-    return obj(name, spec={"runRef": {"name": of}}, labels={LABEL_RUN_UID: f"uid-{of}"})
+    return obj(name, spec={"runRef": {"name": of, "uid": f"uid-{of}"}})
 
 
 @pytest.fixture
 def store() -> Store:
-    made = Store()
+    made = make_store()
     for resource, item in (
-        (SPRINT_CHAINS, obj("nightly")),
-        (SPRINT_CHAINS, obj("ended", status={"phase": "Completed", "attempt": 1})),
+        (SPRINT_CHAINS, chain("nightly")),
+        (SPRINT_CHAINS, chain("ended", phase="Completed", attempt=1)),
         (RUNS, run("s0", "nightly")),
         (RUNS, run("s1", "nightly", phase="Completed", attempt=1)),
         (RUNS, run("alone")),
@@ -55,7 +61,7 @@ def store() -> Store:
 
 
 def woken(store: Store, resource: Resource, old: Json | None, new: Json | None) -> set[str]:
-    found = list(wakes(store, resource, old, new))
+    found = list(REGISTRY.wakes(store, resource, old, new))
     assert {key.namespace for key in found} <= {SHOP}
     return {f"{key.resource.kind}/{key.name}" for key in found}
 
@@ -74,12 +80,13 @@ def test_an_object_wakes_itself_when_it_comes_changes_and_goes(store: Store, res
 
 
 @pytest.mark.parametrize("resource", [PODS, SECRETS], ids=lambda resource: str(resource.kind))
-def test_what_a_sandbox_owns_wakes_it_alone(store: Store, resource: Resource) -> None:
-    owners = [{"kind": "Sandbox", "name": "s0-1"}, {"kind": "Job", "name": "other"}]
-    item = obj("s0-1", ownerReferences=owners)
+def test_what_was_made_for_a_sandbox_wakes_it_alone(store: Store, resource: Resource) -> None:
+    name = "s0-1" if resource == PODS else "s0-1-token"
+    item = obj(name, labels={LABEL_SANDBOX_UID: "uid-s0-1"})
     assert woken(store, resource, None, item) == {"Sandbox/s0-1"}
     assert woken(store, resource, item, None) == {"Sandbox/s0-1"}
-    assert woken(store, resource, None, obj("other")) == set()
+    item["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "other", "uid": "other"}]
+    assert woken(store, resource, None, item) == {"Sandbox/s0-1"}, "ownerReferences say nothing"
 
 
 def test_a_sandbox_wakes_its_run(store: Store) -> None:
@@ -114,11 +121,12 @@ def test_what_admission_reads_of_a_run_wakes_the_project(store: Store, old: Json
     assert "Project/default" in woken(store, RUNS, old, new)
 
 
-def test_a_chain_wakes_its_runs(store: Store) -> None:
-    assert woken(store, SPRINT_CHAINS, None, obj("nightly")) == {"SprintChain/nightly", "Run/s0", "Run/s1"}
+def test_a_chain_wakes_its_runs_and_their_sandboxes(store: Store) -> None:
+    woken_by_it = woken(store, SPRINT_CHAINS, None, obj("nightly"))
+    assert woken_by_it == {"SprintChain/nightly", "Run/s0", "Run/s1", "Sandbox/s0-1"}
 
 
-def test_a_workflow_wakes_what_is_not_finished(store: Store) -> None:
+def test_a_workflow_wakes_what_names_it_and_is_not_finished(store: Store) -> None:
     assert woken(store, WORKFLOWS, None, obj("scripted")) == {
         "Workflow/scripted",
         "Project/default",
@@ -126,6 +134,7 @@ def test_a_workflow_wakes_what_is_not_finished(store: Store) -> None:
         "Run/alone",
         "SprintChain/nightly",
     }
+    assert woken(store, WORKFLOWS, None, obj("other")) == {"Workflow/other", "Project/default"}
 
 
 def project(*admitted: str, number: int = 1, generation: int = 1, ready: str = "True") -> Json:
@@ -161,7 +170,8 @@ def test_a_place_for_the_next_try_wakes_a_run_that_is_listed_already(store: Stor
 def test_what_a_project_declares_wakes_everything_that_is_not_finished(
     store: Store, old: Json | None, new: Json | None
 ) -> None:
-    assert woken(store, PROJECTS, old, new) == {"Project/default", "Run/s0", "Run/alone", "SprintChain/nightly"}
+    unfinished = {"Run/s0", "Run/alone", "SprintChain/nightly", "Sandbox/s0-1", "Sandbox/alone-1"}
+    assert woken(store, PROJECTS, old, new) == {"Project/default", *unfinished}
 
 
 @pytest.mark.parametrize("kind", ["Project", "Run", "SprintChain"])
@@ -175,7 +185,7 @@ def test_a_usage_record_wakes_its_run(store: Store) -> None:
     assert woken(store, USAGE_RECORDS, None, obj("u", spec={"run": "s0"})) == {"Run/s0"}
 
 
-def test_a_namespace_that_goes_wakes_everything_in_it(store: Store) -> None:
+def test_a_namespace_that_goes_wakes_everything_that_asks_for_it(store: Store) -> None:
     going = {"metadata": {"name": SHOP, "uid": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
     everything = {
         "SprintChain/nightly",
@@ -183,8 +193,6 @@ def test_a_namespace_that_goes_wakes_everything_in_it(store: Store) -> None:
         "Run/s0",
         "Run/s1",
         "Run/alone",
-        "Sandbox/s0-1",
-        "Sandbox/alone-1",
     }
     assert woken(store, NAMESPACES, None, going) == everything
     assert woken(store, NAMESPACES, going, None) == set()

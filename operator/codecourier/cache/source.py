@@ -1,0 +1,60 @@
+"""Where the objects of a kind come from: which of them are listed and watched, what is kept, how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from codecourier.kube.api import Json, Resource, custom_resource
+from codecourier.kube.cache import IndexFunction, Trim
+from codecourier.resources.meta import CustomResource
+
+__all__ = ["CachedKind", "Source", "custom", "raw"]
+
+T_co = TypeVar("T_co", covariant=True)
+R = TypeVar("R", bound=CustomResource)
+
+
+@dataclass(frozen=True)
+class Source(Generic[T_co]):
+    """A kind whose objects are read from a cache."""
+
+    resource: Resource
+    parse: Callable[[Json], T_co]
+    """Reads an object as the API server gave it. Its argument is shared and stays unchanged."""
+
+    label_selector: str | None = None
+    """Which objects are cached; None: all."""
+
+    namespace: str | None = None
+    """Namespace whose objects are cached; None: all namespaces."""
+
+    trim: Trim | None = None
+    """Removes from each object what nothing reads; None: whole objects are kept."""
+
+
+@dataclass(frozen=True)
+class CachedKind:
+    """A source with the indexes that its readers need."""
+
+    source: Source[Any]
+    indexes: Mapping[str, IndexFunction] = field(default_factory=dict)
+    refuse: Callable[[Any], str] = lambda _model: ""
+    """Says why a model that was parsed cannot be read all the same; else empty."""
+
+
+def custom(model: type[R]) -> Source[R]:
+    """Return the source of one of our own kinds."""
+    return Source(custom_resource(model.info), model.model_validate)
+
+
+def raw(
+    resource: Resource, label_selector: str | None = None, namespace: str | None = None, trim: Trim | None = None
+) -> Source[Json]:
+    """Return the source of a kind whose objects are read as they are."""
+    return Source(resource, _as_it_is, label_selector, namespace, trim)
+
+
+def _as_it_is(obj: Json) -> Json:
+    return obj

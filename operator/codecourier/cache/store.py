@@ -1,0 +1,175 @@
+"""The caches of all kinds that are handed in, and their objects as models."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from codecourier.cache.source import CachedKind, Source
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.cache import Cache, ChangeCallback
+
+__all__ = ["Store", "UnreadableError"]
+
+T = TypeVar("T")
+
+_PARSED = 4096
+"""Parsed models that are kept: an object that is read again and again is parsed once for each of its versions."""
+
+_DETAIL_LENGTH = 300
+
+
+class UnreadableError(Exception):
+    """This version of CodeCourier cannot read an object, as one with a value that only a newer version knows.
+
+    Parameters
+    ----------
+    resource
+        Kind of the object.
+    namespace
+        Its namespace.
+    name
+        Its name.
+    detail
+        Which field, and what is wrong with it; holds no value of the object.
+    """
+
+    def __init__(self, resource: Resource, namespace: str, name: str, detail: str) -> None:
+        super().__init__(f"this version cannot read {resource.kind} {namespace}/{name}: {detail}")
+        self.resource = resource
+        self.namespace = namespace
+        self.name = name
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    version: str
+    model: Any
+    """None for an object that cannot be read."""
+
+    detail: str = ""
+
+
+class Store:
+    """A picture of the cluster, fed by informers and by the answers to own writes.
+
+    Parameters
+    ----------
+    kinds
+        The kinds to cache, each once.
+    """
+
+    def __init__(self, kinds: Iterable[CachedKind]) -> None:
+        self.kinds: Sequence[CachedKind] = tuple(kinds)
+        self._caches: Mapping[Resource, Cache] = {
+            kind.source.resource: Cache(kind.source.resource, kind.indexes, kind.source.trim) for kind in self.kinds
+        }
+        self._refuse = {kind.source.resource: kind.refuse for kind in self.kinds}
+        self._parsed: OrderedDict[str, _Parsed] = OrderedDict()
+        self._unreadable: dict[str, Resource] = {}
+        self.subscribe(self._changed)
+
+    def cache(self, resource: Resource) -> Cache:
+        """Return the cache of a kind."""
+        return self._caches[resource]
+
+    def subscribe(self, callback: ChangeCallback) -> None:
+        """Call a function at once for every change of any kind."""
+        for cache in self._caches.values():
+            cache.subscribe(callback)
+
+    def raw(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
+        """Return an object as the API server gave it; it is shared and must not be changed."""
+        return self._caches[resource].get(namespace, name)
+
+    def get(self, source: Source[T], namespace: str | None, name: str) -> T | None:
+        """Return an object, None where there is none.
+
+        Raises
+        ------
+        UnreadableError
+            If the object is there and cannot be read: a caller must not mistake it for one that is absent.
+        """
+        obj = self.raw(source.resource, namespace, name)
+        return None if obj is None else self.read(source, obj)
+
+    def by_index(self, source: Source[T], index: str, key: object) -> tuple[T, ...]:
+        """Return the objects that an index has under a key; those that cannot be read are left out."""
+        return self.readable(source, self._caches[source.resource].by_index(index, key))
+
+    def readable(self, source: Source[T], objects: Iterable[Json]) -> tuple[T, ...]:
+        """Return objects as models; those that cannot be read are left out."""
+        found = []
+        for obj in objects:
+            parsed = self._parse(source, obj)
+            if not parsed.detail:
+                found.append(cast("T", parsed.model))
+        return tuple(found)
+
+    def names(self, resource: Resource, index: str, key: object) -> frozenset[str]:
+        """Return the names of the objects that an index has under a key."""
+        return frozenset(obj["metadata"]["name"] for obj in self._caches[resource].by_index(index, key))
+
+    def read(self, source: Source[T], obj: Json) -> T:
+        """Return an object as its model, parsed once for each version.
+
+        Raises
+        ------
+        UnreadableError
+            If it cannot be read.
+        """
+        parsed = self._parse(source, obj)
+        if parsed.detail:
+            metadata = obj["metadata"]
+            raise UnreadableError(source.resource, metadata.get("namespace", ""), metadata["name"], parsed.detail)
+        return cast("T", parsed.model)
+
+    def is_readable(self, source: Source[Any], obj: Json) -> bool:
+        """Tell whether this version can read an object."""
+        return not self._parse(source, obj).detail
+
+    @property
+    def unreadable(self) -> Mapping[str, float]:
+        """How many objects of each kind were found that cannot be read and are still there."""
+        return dict(Counter(resource.kind for resource in self._unreadable.values()))
+
+    def _parse(self, source: Source[Any], obj: Json) -> _Parsed:
+        uid, version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+        known = self._parsed.get(uid)
+        if known is not None and known.version == version:
+            self._parsed.move_to_end(uid)
+            return known
+        parsed = _parse(source, obj, self._refuse[source.resource])
+        self._note(source.resource, uid, parsed)
+        return parsed
+
+    def _note(self, resource: Resource, uid: str, parsed: _Parsed) -> None:
+        self._parsed[uid] = parsed
+        if len(self._parsed) > _PARSED:
+            self._parsed.popitem(last=False)
+        if parsed.detail:
+            self._unreadable[uid] = resource
+        else:
+            self._unreadable.pop(uid, None)
+
+    def _changed(self, _resource: Resource, old: Json | None, new: Json | None) -> None:
+        if old is not None and new is None:
+            uid = old["metadata"]["uid"]
+            self._parsed.pop(uid, None)
+            self._unreadable.pop(uid, None)
+
+
+def _parse(source: Source[Any], obj: Json, refuse: Callable[[Any], str]) -> _Parsed:
+    version = obj["metadata"]["resourceVersion"]
+    try:
+        model = source.parse(obj)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _Parsed(version, None, f"{where}: {first['msg']}"[:_DETAIL_LENGTH])
+    return _Parsed(version, model, refuse(model))

@@ -1,0 +1,498 @@
+"""What objects of one kind read of others, declared once: a gather reads by it, and what wakes the reader follows.
+
+A relation belongs to the kind that reads. Each of its edges names a kind that is read and says, for a change of one of
+that kind's objects, which readers may now plan differently. Objects are told apart by our own immutable marks (fields
+of specs, labels with UIDs), never by ownerReferences, which others may remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from codecourier.cache.source import Source
+from codecourier.cache.store import Store
+from codecourier.core.origin import AbsentOrigin, Origin
+from codecourier.core.sandbox.pods import PodSettings
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.cache import IndexFunction, Key
+from codecourier.resources.meta import CustomResource
+
+__all__ = [
+    "UNFINISHED",
+    "Edge",
+    "Index",
+    "Objects",
+    "OriginKind",
+    "Path",
+    "Relation",
+    "View",
+    "all_in_namespace",
+    "everywhere",
+    "in_project",
+    "label_of",
+    "marked",
+    "named",
+    "named_by",
+    "names_marked",
+    "origin_of",
+    "own_namespace",
+    "through",
+]
+
+R = TypeVar("R", bound=CustomResource)
+S = TypeVar("S", bound=CustomResource)
+T = TypeVar("T")
+
+UNFINISHED = "unfinished"
+"""Index, by namespace, of objects that have something left to do: thousands of finished ones cost nothing."""
+
+
+@dataclass(frozen=True)
+class OriginKind(Generic[S]):
+    """What a kind that makes Runs is to them."""
+
+    source: Source[S]
+    """Where its objects are read from."""
+
+    as_origin: Callable[[S], Origin]
+    """Gives one of its objects as a Run sees it."""
+
+    reports_ends: bool
+    """Whether its objects report the ends of their Runs to people, so that the Runs do not."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What relations read from."""
+
+    store: Store
+    origins: Mapping[str, OriginKind[Any]]
+    """Kinds that make Runs, by name."""
+
+    pods: PodSettings
+    """What the operator's own settings say of sandbox pods."""
+
+
+Readers = Callable[[Store, Resource, Json | None, Json | None], Iterable[Key]]
+"""Gives, for a change from one object to another (None: absent), the readers of a kind, by namespace and name."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index that a relation needs."""
+
+    name: str
+    function: IndexFunction
+    resource: Resource | None = None
+    """Kind whose objects it holds; None: the readers'."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A kind that is read, and who of the readers' kind a change of one of its objects concerns."""
+
+    source: Source[Any]
+    readers: Readers
+    view: Callable[[Json | None], Hashable] | None = None
+    """What is read of an object: a change that leaves it equal wakes no reader. None: every change counts."""
+
+    indexes: tuple[Index, ...] = ()
+    """What reading and waking look up."""
+
+    def concerns(self, store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        """Yield namespace and name of each reader that a change concerns."""
+        if self.view is None or self.view(old) != self.view(new):
+            yield from self.readers(store, reader, old, new)
+
+
+Edges = Callable[[Mapping[str, OriginKind[Any]]], tuple[Edge, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Relation(Generic[R, T]):
+    """What an object of one kind reads of others."""
+
+    read: Callable[[View, R], T]
+    edges: Edges
+    """Given the kinds that make Runs, every edge of the relation."""
+
+    refuse: Callable[[Mapping[str, OriginKind[Any]], R], str] = lambda _origins, _obj: ""
+    """Says why an object cannot be read by this version, as one that names a kind that is not known; else empty."""
+
+
+def _constant(*edges: Edge) -> Edges:
+    return lambda _origins: edges
+
+
+@dataclass(frozen=True)
+class Path:
+    """A field of an object, as its manifest spells it: `spec.workflowRef.name`."""
+
+    text: str
+
+    def of_json(self, obj: Json) -> Any:
+        """Return the field of an object as the API server gave it, None where it is absent."""
+        found: Any = obj
+        for part in self.text.split("."):
+            if not isinstance(found, dict):
+                return None
+            found = found.get(part)
+        return found
+
+    def of_model(self, model: CustomResource) -> Any:
+        """Return the field of a model, None where it or a part above it is absent."""
+        found: Any = model
+        for part in _attributes(self.text):
+            if found is None:
+                return None
+            found = getattr(found, part)
+        return found
+
+
+@cache
+def _attributes(text: str) -> tuple[str, ...]:
+    return tuple("".join(f"_{c.lower()}" if c.isupper() else c for c in part) for part in text.split("."))
+
+
+Mark = Callable[[Json], str | None]
+"""Reads, of an object as the API server gave it, what it was made for."""
+
+
+def label_of(label: str) -> Mark:
+    """Return the mark that is the value of a label."""
+
+    def mark(obj: Json) -> str | None:
+        value = (obj["metadata"].get("labels") or {}).get(label)
+        return str(value) if value else None
+
+    return mark
+
+
+def _namespace_of(obj: Json) -> str:
+    return str(obj["metadata"].get("namespace") or "")
+
+
+def _present(old: Json | None, new: Json | None) -> Iterator[Json]:
+    # Marks are immutable, so the newer of the two says enough.
+    obj = new if new is not None else old
+    if obj is not None:
+        yield obj
+
+
+def _in_namespace(store: Store, reader: Resource, namespace: str, *, with_finished: bool) -> Iterator[Key]:
+    """Yield the objects of a kind in a namespace, only the unfinished ones where the kind knows any finished."""
+    cache_ = store.cache(reader)
+    objects = cache_.list(namespace)
+    if not with_finished and cache_.has_index(UNFINISHED):
+        objects = cache_.by_index(UNFINISHED, namespace)
+    for obj in objects:
+        yield namespace, obj["metadata"]["name"]
+
+
+def own_namespace(namespaces: Source[Json]) -> Relation[Any, bool]:
+    """Read whether the object's namespace is being deleted; wakes all objects in it."""
+
+    def read(view: View, obj: CustomResource) -> bool:
+        found = view.store.raw(namespaces.resource, None, obj.namespace)
+        return _is_ending(found)
+
+    def readers(store: Store, reader: Resource, _old: Json | None, new: Json | None) -> Iterator[Key]:
+        if new is not None:
+            yield from _in_namespace(store, reader, new["metadata"]["name"], with_finished=True)
+
+    return Relation(read, _constant(Edge(namespaces, readers, _is_ending)))
+
+
+def _is_ending(namespace: Json | None) -> bool:
+    return namespace is not None and namespace["metadata"].get("deletionTimestamp") is not None
+
+
+def in_project(
+    source: Source[T], name: str, *, view: Callable[[Json | None], Hashable] | None = None, extra: tuple[Edge, ...] = ()
+) -> Relation[Any, T | None]:
+    """Read the one object of a kind and a name in the namespace; wakes the namespace's unfinished objects.
+
+    Parameters
+    ----------
+    source
+        The kind that is read.
+    name
+        The object's name.
+    view
+        What is read of it by every reader; None: everything.
+    extra
+        Edges of what only some readers read of it.
+    """
+
+    def read(view_: View, obj: CustomResource) -> T | None:
+        return view_.store.get(source, obj.namespace, name)
+
+    def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for found in _present(old, new):
+            if found["metadata"]["name"] == name:
+                yield from _in_namespace(store, reader, _namespace_of(found), with_finished=False)
+
+    return Relation(read, _constant(Edge(source, readers, view), *extra))
+
+
+def named(
+    source: Source[T], name_of: Callable[[str], str], reader_of: Callable[[str], str], uid: Mark
+) -> Relation[Any, T | None]:
+    """Read the object that was made for the reader under a name that follows from the reader's.
+
+    Parameters
+    ----------
+    source
+        The kind that is read.
+    name_of
+        From the reader's name to the object's.
+    reader_of
+        From the object's name to the reader's, which may be gone: what is left of it then wakes its key all the same.
+    uid
+        The object's mark with the reader's UID.
+    """
+
+    def read(view: View, obj: CustomResource) -> T | None:
+        found = view.store.raw(source.resource, obj.namespace, name_of(obj.name))
+        return view.store.read(source, found) if found is not None and uid(found) == obj.uid else None
+
+    def readers(_store: Store, _reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for found in _present(old, new):
+            yield _namespace_of(found), reader_of(found["metadata"]["name"])
+
+    return Relation(read, _constant(Edge(source, readers)))
+
+
+def everywhere(source: Source[Any], collect: Callable[[Iterable[Json]], T]) -> Relation[Any, T]:
+    """Read all objects of a kind, wherever they are; wakes every unfinished reader.
+
+    Parameters
+    ----------
+    source
+        The kind that is read.
+    collect
+        Gives what is read of all its objects.
+    """
+
+    def read(view: View, _obj: CustomResource) -> T:
+        return collect(view.store.cache(source.resource))
+
+    def readers(store: Store, reader: Resource, _old: Json | None, _new: Json | None) -> Iterator[Key]:
+        for namespace in store.cache(reader).namespaces():
+            yield from _in_namespace(store, reader, namespace, with_finished=False)
+
+    return Relation(read, _constant(Edge(source, readers)))
+
+
+def origin_of() -> Relation[Any, Origin | None]:
+    """Read what made a Run, of whichever kind it is; None where a person made it."""
+    index, origin_uid = "marked by spec.origin.uid", Path("spec.origin.uid").of_json
+
+    def read(view: View, obj: Any) -> Origin | None:
+        origin = obj.spec.origin
+        if origin is None:
+            return None
+        kind = view.origins[origin.kind]
+        found = view.store.raw(kind.source.resource, obj.namespace, origin.name)
+        if found is None or found["metadata"]["uid"] != origin.uid:
+            return AbsentOrigin(origin.kind, origin.name, origin.uid, kind.reports_ends)
+        return kind.as_origin(view.store.read(kind.source, found))
+
+    def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for found in _present(old, new):
+            for obj in store.cache(reader).by_index(index, found["metadata"]["uid"]):
+                yield _namespace_of(obj), obj["metadata"]["name"]
+
+    def index_of(obj: Json) -> list[Hashable]:
+        uid = origin_uid(obj)
+        return [uid] if uid else []
+
+    def edges(origins: Mapping[str, OriginKind[Any]]) -> tuple[Edge, ...]:
+        return tuple(Edge(kind.source, readers, indexes=(Index(index, index_of),)) for kind in origins.values())
+
+    def refuse(origins: Mapping[str, OriginKind[Any]], obj: Any) -> str:
+        origin = obj.spec.origin
+        return (
+            "" if origin is None or origin.kind in origins else "spec.origin.kind: no kind of this version makes Runs"
+        )
+
+    return Relation(read, edges, refuse)
+
+
+def named_by(
+    path: str,
+    source: Source[T],
+    *,
+    uid: str | None = None,
+    is_reader: Callable[[Json], bool] = lambda _obj: True,
+) -> Relation[Any, T | None]:
+    """Read the object of the namespace that a field names.
+
+    Parameters
+    ----------
+    path
+        The field with its name.
+    source
+        The kind that is read.
+    uid
+        The field with its UID: one made again under the name is not read. None: the name alone counts.
+    is_reader
+        Whether an object, as the API server gave it, may still plan differently; the others are not woken.
+    """
+    name, expected = Path(path), Path(uid) if uid is not None else None
+    index = f"named by {path}"
+
+    def read(view: View, obj: CustomResource) -> T | None:
+        found = view.store.raw(source.resource, obj.namespace, name.of_model(obj) or "")
+        if found is None or (expected is not None and found["metadata"]["uid"] != expected.of_model(obj)):
+            return None
+        return view.store.read(source, found)
+
+    def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for found in _present(old, new):
+            key = _namespace_of(found), found["metadata"]["name"]
+            for obj in store.cache(reader).by_index(index, key):
+                yield _namespace_of(obj), obj["metadata"]["name"]
+
+    def index_of(obj: Json) -> list[Hashable]:
+        value = name.of_json(obj)
+        return [(_namespace_of(obj), value)] if value and is_reader(obj) else []
+
+    return Relation(read, _constant(Edge(source, readers, indexes=(Index(index, index_of),))))
+
+
+def _mark_edge(source: Source[Any], uid: Mark, name: Mark, kind: Mark | None, index: str) -> Edge:
+    def readers(_store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for obj in _present(old, new):
+            owner = name(obj)
+            if owner and (kind is None or kind(obj) == reader.kind):
+                yield _namespace_of(obj), owner
+
+    def index_of(obj: Json) -> list[Hashable]:
+        value = uid(obj)
+        return [value] if value else []
+
+    return Edge(source, readers, indexes=(Index(index, index_of, source.resource),))
+
+
+def marked(uid: str, name: str, source: Source[T], *, kind: str | None = None) -> Relation[Any, tuple[T, ...]]:
+    """Read the objects whose spec says that they were made for the reader; those that cannot be read are left out.
+
+    Parameters
+    ----------
+    uid
+        Their field with the reader's UID.
+    name
+        Their field with the reader's name.
+    source
+        Their kind.
+    kind
+        Their field with the reader's kind, where objects of several kinds may stand; None: one kind only.
+    """
+    index = f"marked by {uid}"
+    kind_mark = Path(kind).of_json if kind is not None else None
+
+    def read(view: View, obj: CustomResource) -> tuple[T, ...]:
+        return view.store.by_index(source, index, obj.uid)
+
+    return Relation(read, _constant(_mark_edge(source, Path(uid).of_json, Path(name).of_json, kind_mark, index)))
+
+
+def names_marked(uid: str, name: str, source: Source[Any], *, kind: str | None = None) -> Relation[Any, frozenset[str]]:
+    """Read only the names of what `marked` would read."""
+    index = f"marked by {uid}"
+    whole = marked(uid, name, source, kind=kind)
+
+    def read(view: View, obj: CustomResource) -> frozenset[str]:
+        return view.store.names(source.resource, index, obj.uid)
+
+    return Relation(read, whole.edges)
+
+
+@dataclass(frozen=True)
+class Objects(Generic[T]):
+    """The objects of a kind in a namespace."""
+
+    store: Store
+    source: Source[T]
+    namespace: str
+
+    def unfinished(self) -> tuple[T, ...]:
+        """Return those that have something left to do and can be read."""
+        return self.store.by_index(self.source, UNFINISHED, self.namespace)
+
+    def unreadable(self) -> frozenset[str]:
+        """Return the UIDs of those that have something left to do and cannot be read."""
+        objects = self.store.cache(self.source.resource).by_index(UNFINISHED, self.namespace)
+        return frozenset(obj["metadata"]["uid"] for obj in objects if not self.store.is_readable(self.source, obj))
+
+    def named(self, names: Iterable[str]) -> tuple[T, ...]:
+        """Return those of these names that are there and can be read."""
+        found = (self.store.raw(self.source.resource, self.namespace, name) for name in names)
+        return self.store.readable(self.source, (obj for obj in found if obj is not None))
+
+
+def all_in_namespace(
+    source: Source[T], reader_name: str, view: Callable[[Json | None], Hashable] | None = None
+) -> Relation[Any, Objects[T]]:
+    """Read any objects of a kind in the namespace; wakes the one reader of the namespace.
+
+    Parameters
+    ----------
+    source
+        The kind that is read.
+    reader_name
+        Name of the namespace's one reader.
+    view
+        What is read of each object; None: everything.
+    """
+
+    def read(view_: View, obj: CustomResource) -> Objects[T]:
+        return Objects(view_.store, source, obj.namespace)
+
+    def readers(_store: Store, _reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for found in _present(old, new):
+            yield _namespace_of(found), reader_name
+
+    return Relation(read, _constant(Edge(source, readers, view)))
+
+
+def through(first: Relation[R, S | None], middle: Source[S], second: Relation[S, T]) -> Relation[R, T | None]:
+    """Read what another object reads, such as the origin of a Sandbox's Run.
+
+    Parameters
+    ----------
+    first
+        How the object between is read.
+    middle
+        Its kind.
+    second
+        What is read of it.
+    """
+
+    def read(view: View, obj: R) -> T | None:
+        between = first.read(view, obj)
+        return None if between is None else second.read(view, between)
+
+    def edges(origins: Mapping[str, OriginKind[Any]]) -> tuple[Edge, ...]:
+        inner = first.edges(origins)
+        return (*inner, *(_beyond(edge, inner, middle) for edge in second.edges(origins)))
+
+    return Relation(read, edges)
+
+
+def _beyond(edge: Edge, inner: tuple[Edge, ...], middle: Source[Any]) -> Edge:
+    """Return the edge that wakes those who read an object that reads by `edge`."""
+
+    def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for namespace, name in edge.readers(store, middle.resource, old, new):
+            between = store.raw(middle.resource, namespace, name)
+            for first in inner:
+                if between is not None and first.source.resource == middle.resource:
+                    yield from first.readers(store, reader, between, between)
+
+    indexes = tuple(replace(index, resource=index.resource or middle.resource) for index in edge.indexes)
+    return replace(edge, readers=readers, indexes=indexes)

@@ -1,0 +1,116 @@
+"""The row of Run."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from functools import partial
+
+from codecourier.cache.store import Store
+from codecourier.core.run.plan import plan_run
+from codecourier.core.run.world import RunWorld
+from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
+from codecourier.kinds.relations import Edge, marked, named_by, names_marked
+from codecourier.kinds.shared import (
+    NAMESPACE_ENDING,
+    NOTIFICATION_NAMES,
+    ORIGIN,
+    READ_REFERENCES,
+    is_attempt_unfinished,
+    project_of,
+)
+from codecourier.kinds.sources import (
+    NOTIFICATION_SOURCE,
+    PROJECT_SOURCE,
+    RUN_SOURCE,
+    SANDBOX_SOURCE,
+    USAGE_RECORD_SOURCE,
+    WORKFLOW_SOURCE,
+)
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.cache import Key
+from codecourier.resources.run import Run, RunPhase
+
+__all__ = ["RUN"]
+
+_is_unfinished = partial(
+    is_attempt_unfinished, finished=frozenset(phase.value for phase in RunPhase if phase.is_finished)
+)
+
+
+def _admitted(project: Json | None) -> dict[tuple[str, int, int], str]:
+    """Return the names of the Runs that have a place, each by the place: one Run has another for each of its tries."""
+    entries = ((project or {}).get("status") or {}).get("admitted") or ()
+    return {(entry["uid"], entry["attempt"], entry["tryNumber"]): entry["name"] for entry in entries}
+
+
+def _newly_admitted(_store: Store, _reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+    before = _admitted(old)
+    for place, name in _admitted(new).items():
+        if new is not None and place not in before:
+            yield new["metadata"]["namespace"], name
+
+
+_PROJECT = project_of(Edge(PROJECT_SOURCE, _newly_admitted))
+_WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
+_SANDBOXES = marked("spec.runRef.uid", "spec.runRef.name", SANDBOX_SOURCE)
+_RECORDS = names_marked("spec.runUid", "spec.run", USAGE_RECORD_SOURCE)
+
+
+def _gather(read: Reader[Run], run: Run) -> RunWorld:
+    return RunWorld(
+        run=run,
+        project=read(_PROJECT),
+        workflow=read(_WORKFLOW),
+        origin=read(ORIGIN),
+        sandboxes=read(_SANDBOXES),
+        records=read(_RECORDS),
+        notifications=read(NOTIFICATION_NAMES),
+        is_namespace_ending=read(NAMESPACE_ENDING),
+    )
+
+
+def _pull_requests(run: Json) -> Mapping[Hashable, str]:
+    status = run.get("status") or {}
+    return {status.get("attempt"): (status.get("pullRequest") or {}).get("phase", "")}
+
+
+RUN: Kind[Run, RunWorld] = Kind(
+    Run,
+    Planning(
+        _gather,
+        plan_run,
+        reads=(_PROJECT, _WORKFLOW, ORIGIN, _SANDBOXES, _RECORDS, NOTIFICATION_NAMES, NAMESPACE_ENDING),
+    ),
+    is_unfinished=_is_unfinished,
+    machines=(
+        phases(
+            "Run",
+            ("Pending", "Queued"),
+            ("Pending", "Running"),
+            ("Pending", "Cancelled"),
+            ("Queued", "Running"),
+            ("Queued", "Cancelled"),
+            ("Running", "Queued"),
+            ("Running", "Completed"),
+            ("Running", "Failed"),
+            ("Running", "Cancelled"),
+            ("Completed", "Queued"),
+            ("Failed", "Queued"),
+            ("Completed", "Running"),
+            ("Failed", "Running"),
+        ),
+        Machine(
+            "PullRequest",
+            _pull_requests,
+            frozenset({("", "Creating"), ("", "Skipped"), ("Creating", "Created"), ("Creating", "Failed")}),
+        ),
+    ),
+    mark="origin",
+    uses=(
+        Use(RUN_SOURCE.resource, ("get",)),
+        Use(SANDBOX_SOURCE.resource, ("create", "get")),
+        Use(USAGE_RECORD_SOURCE.resource, ("create", "get")),
+        Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
+        READ_REFERENCES,
+    ),
+)

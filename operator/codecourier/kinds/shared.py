@@ -1,0 +1,90 @@
+"""Relations that several kinds declare."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+from codecourier.core.project.network_policy import POLICY_NAME
+from codecourier.core.shared.naming import PROJECT_NAME
+from codecourier.kinds.kind import Use
+from codecourier.kinds.relations import Edge, Relation, everywhere, in_project, names_marked, origin_of, own_namespace
+from codecourier.kinds.sources import (
+    API_SERVER_SOURCE,
+    NAMESPACE_SOURCE,
+    NETWORK_POLICY_SOURCE,
+    NOTIFICATION_SOURCE,
+    PROJECT_SOURCE,
+)
+from codecourier.kube import api
+from codecourier.kube.api import Json
+from codecourier.resources.project import Project
+
+__all__ = [
+    "API_SERVER",
+    "NAMESPACE_ENDING",
+    "NOTIFICATION_NAMES",
+    "ORIGIN",
+    "POLICY",
+    "PROJECT",
+    "READ_REFERENCES",
+    "is_attempt_unfinished",
+    "project_of",
+]
+
+NAMESPACE_ENDING: Relation[Any, bool] = own_namespace(NAMESPACE_SOURCE)
+
+ORIGIN = origin_of()
+
+POLICY = in_project(NETWORK_POLICY_SOURCE, POLICY_NAME)
+"""The NetworkPolicy of the namespace's sandbox pods."""
+
+NOTIFICATION_NAMES = names_marked("spec.entity.uid", "spec.entity.name", NOTIFICATION_SOURCE, kind="spec.entity.kind")
+"""Names of the Notifications about the object."""
+
+
+def project_of(*extra: Edge) -> Relation[Any, Project | None]:
+    """Read the namespace's Project; wakes unfinished objects when its spec, its identity or its readiness changes.
+
+    Parameters
+    ----------
+    extra
+        Edges of what a kind reads of it beside these.
+    """
+    return in_project(PROJECT_SOURCE, PROJECT_NAME, view=_declared, extra=extra)
+
+
+def _declared(project: Json | None) -> Hashable:
+    if project is None:
+        return ()
+    conditions = (project.get("status") or {}).get("conditions") or ()
+    ready = next((c["status"] for c in conditions if c["type"] == "Ready"), None)
+    return (project["metadata"]["uid"], project["metadata"].get("generation"), ready)
+
+
+PROJECT = project_of()
+
+
+def _addresses(slices: Iterable[Json]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            address
+            for entry in slices
+            if entry.get("addressType") in {"IPv4", "IPv6"}
+            for endpoint in entry.get("endpoints") or ()
+            for address in endpoint.get("addresses") or ()
+        )
+    )
+
+
+API_SERVER = everywhere(API_SERVER_SOURCE, _addresses)
+"""The addresses behind the Service `kubernetes`."""
+
+READ_REFERENCES = Use(api.SECRETS, ("get",))
+"""The credentials that a Project names are read when they are needed, and lie in no cache."""
+
+
+def is_attempt_unfinished(obj: Json, finished: frozenset[str]) -> bool:
+    """Tell whether an object with attempts has one to do: its phase is not final, or another attempt is asked for."""
+    status = obj.get("status") or {}
+    return status.get("phase") not in finished or status.get("attempt", 0) < (obj.get("spec") or {}).get("attempt", 1)

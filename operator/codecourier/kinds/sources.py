@@ -1,0 +1,88 @@
+"""Where objects are read from: our kinds, and those of Kubernetes as far as plans read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codecourier.cache.source import Source, custom, raw
+from codecourier.core.project.network_policy import PolicyView, view_policy
+from codecourier.core.sandbox.pod_view import PodView, view_pod
+from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.shared.naming import (
+    ANNOTATION_TASK,
+    ANNOTATION_TOKEN_EXPIRY,
+    FINALIZER_TOKENS,
+    LABEL_MANAGED,
+)
+from codecourier.kube import api
+from codecourier.kube.api import Json
+from codecourier.resources.notification import Notification
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.usage_record import UsageRecord
+from codecourier.resources.workflow import Workflow
+
+__all__ = [
+    "API_SERVER_SOURCE",
+    "NAMESPACE_SOURCE",
+    "NETWORK_POLICY_SOURCE",
+    "NOTIFICATION_SOURCE",
+    "POD_SOURCE",
+    "PROJECT_SOURCE",
+    "RUN_SOURCE",
+    "SANDBOX_SOURCE",
+    "SPRINT_CHAIN_SOURCE",
+    "TOKEN_SECRET_SOURCE",
+    "USAGE_RECORD_SOURCE",
+    "WORKFLOW_SOURCE",
+    "trim_pod",
+    "trim_secret",
+]
+
+_OURS = f"{LABEL_MANAGED}=true"
+
+
+def trim_pod(pod: Json) -> None:
+    """Keep of a pod what its view reads: five containers with their mounts, and the task, are most of its bytes."""
+    (pod["metadata"].get("annotations") or {}).pop(ANNOTATION_TASK, None)
+    spec = pod["spec"]
+    kept = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
+    names = {key: [{"name": c["name"]} for c in spec.get(key, ())] for key in ("initContainers", "containers")}
+    pod["spec"] = kept | names
+
+
+def trim_secret(secret: Json) -> None:
+    """Keep of a Secret that it is there: tokens are read when they are needed, and lie in no cache."""
+    secret.pop("data", None)
+
+
+def view_secret(secret: Json) -> TokenSecret | None:
+    """Return what is known of a Secret; None for one whose tokens have expired and that only waits for others."""
+    metadata = secret["metadata"]
+    if metadata.get("deletionTimestamp") and FINALIZER_TOKENS not in (metadata.get("finalizers") or ()):
+        return None
+    expiry = (metadata.get("annotations") or {}).get(ANNOTATION_TOKEN_EXPIRY)
+    return TokenSecret(
+        name=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+        expiry_time=datetime.fromisoformat(expiry) if expiry else None,
+    )
+
+
+PROJECT_SOURCE = custom(Project)
+WORKFLOW_SOURCE = custom(Workflow)
+RUN_SOURCE = custom(Run)
+SPRINT_CHAIN_SOURCE = custom(SprintChain)
+SANDBOX_SOURCE = custom(Sandbox)
+NOTIFICATION_SOURCE = custom(Notification)
+USAGE_RECORD_SOURCE = custom(UsageRecord)
+
+NAMESPACE_SOURCE = raw(api.NAMESPACES)
+POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod)
+TOKEN_SECRET_SOURCE: Source[TokenSecret | None] = Source(api.SECRETS, view_secret, _OURS, trim=trim_secret)
+NETWORK_POLICY_SOURCE: Source[PolicyView] = Source(api.NETWORK_POLICIES, view_policy, _OURS)
+API_SERVER_SOURCE = raw(
+    api.ENDPOINT_SLICES, label_selector="kubernetes.io/service-name=kubernetes", namespace="default"
+)

@@ -1,0 +1,94 @@
+"""The row of SprintChain."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from functools import partial
+
+from codecourier.core.sprint_chain.origin import SprintChainOrigin
+from codecourier.core.sprint_chain.plan import plan_sprint_chain
+from codecourier.core.sprint_chain.world import SprintChainWorld
+from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
+from codecourier.kinds.relations import OriginKind, marked, named_by
+from codecourier.kinds.shared import (
+    NAMESPACE_ENDING,
+    NOTIFICATION_NAMES,
+    PROJECT,
+    READ_REFERENCES,
+    is_attempt_unfinished,
+)
+from codecourier.kinds.sources import NOTIFICATION_SOURCE, RUN_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kube.api import Json
+from codecourier.resources.sprint_chain import SprintChain, SprintChainPhase
+
+__all__ = ["SPRINT_CHAIN"]
+
+_is_unfinished = partial(
+    is_attempt_unfinished, finished=frozenset(phase.value for phase in SprintChainPhase if phase.is_finished)
+)
+
+_WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
+_RUNS = marked("spec.origin.uid", "spec.origin.name", RUN_SOURCE, kind="spec.origin.kind")
+
+
+def _gather(read: Reader[SprintChain], chain: SprintChain) -> SprintChainWorld:
+    return SprintChainWorld(
+        chain=chain,
+        project=read(PROJECT),
+        workflow=read(_WORKFLOW),
+        runs=read(_RUNS),
+        notifications=read(NOTIFICATION_NAMES),
+        is_namespace_ending=read(NAMESPACE_ENDING),
+    )
+
+
+def _sprints(chain: Json) -> Mapping[Hashable, str]:
+    return {sprint["index"]: sprint["phase"] for sprint in (chain.get("status") or {}).get("sprints") or ()}
+
+
+SPRINT_CHAIN: Kind[SprintChain, SprintChainWorld] = Kind(
+    SprintChain,
+    Planning(
+        _gather,
+        plan_sprint_chain,
+        reads=(PROJECT, _WORKFLOW, _RUNS, NOTIFICATION_NAMES, NAMESPACE_ENDING),
+    ),
+    is_unfinished=_is_unfinished,
+    machines=(
+        phases(
+            "SprintChain",
+            ("Pending", "Running"),
+            ("Pending", "Cancelled"),
+            ("Running", "Completed"),
+            ("Running", "Failed"),
+            ("Running", "Cancelled"),
+            ("Failed", "Running"),
+            ("Completed", "Running"),
+        ),
+        Machine(
+            "Sprint",
+            _sprints,
+            frozenset(
+                {
+                    ("", "Omitted"),
+                    ("", "Pending"),
+                    ("", "Running"),
+                    ("Pending", "Running"),
+                    ("Completed", "Running"),
+                    ("Failed", "Running"),
+                    ("Cancelled", "Running"),
+                    ("Running", "Completed"),
+                    ("Running", "Failed"),
+                    ("Running", "Cancelled"),
+                }
+            ),
+        ),
+    ),
+    uses=(
+        Use(RUN_SOURCE.resource, ("create", "get")),
+        Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
+        READ_REFERENCES,
+    ),
+    origin=OriginKind(SPRINT_CHAIN_SOURCE, SprintChainOrigin, reports_ends=True),
+    has_kopf_events=True,
+)
