@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.access import load_access
 from codecourier.kube.api import NAMESPACES, KubeApi, Resource
 from codecourier.kube.client import AiohttpKube
@@ -22,9 +23,8 @@ from tests.contract.server import WATCH_SECONDS, Scenario, Server, take
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
-from tests.simulation.schema import load_definitions
+from tests.simulation.schema import definitions_of
 
-CRDS = Path(__file__).resolve().parents[2] / "crds"
 CLIENT = "contract"
 
 _ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
@@ -75,7 +75,7 @@ def run_simulated(scenario: Scenario) -> None:
 
     async def main() -> None:
         clock, network = WallClock(asyncio.get_running_loop()), Network(Random(1))
-        server = ApiServer(now=clock.now, random=Random(2), definitions=load_definitions(CRDS))
+        server = ApiServer(now=clock.now, random=Random(2), definitions=definitions_of(REGISTRY))
         api = server.client(CLIENT, network)
         namespace = await _make_namespace(api)
         await scenario(Server(api, namespace, SimulatedFaults(server, network)))

@@ -6,7 +6,6 @@ import asyncio
 import base64
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,6 +14,7 @@ from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.registry import REGISTRY, Registry
 from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
 from codecourier.metrics import Metrics
@@ -29,7 +29,7 @@ from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
 from tests.simulation.invariants import Monitor
 from tests.simulation.node import Nodes
 from tests.simulation.scenario import Scenario
-from tests.simulation.schema import load_definitions
+from tests.simulation.schema import definitions_of
 from tests.simulation.steps import Behaviour, PodTrouble
 from tests.simulation.store import Change
 
@@ -38,7 +38,6 @@ __all__ = ["NAMESPACE", "OperatorLife", "SimulatedCluster"]
 NAMESPACE = "shop"
 _SYSTEM = "codecourier-system"
 _CREDENTIAL = "repository-token"
-_CRDS = Path(__file__).resolve().parents[2] / "crds"
 _TRACE_LENGTH = 400
 _DRAIN_SECONDS = 5.0
 
@@ -74,6 +73,7 @@ class OperatorLife:
                 namespace=_SYSTEM,
                 identity=identity,
                 app=AppIdentity(1, Secret(f"{CANARY}key"), "forge.test") if is_app else None,
+                registry=cluster.registry,
             ),
             self._metrics,
         )
@@ -117,10 +117,13 @@ class SimulatedCluster:
         What is played.
     plan
         What goes wrong with operators' calls; None: as the scenario's rates say.
+    registry
+        The kinds that operators work on.
     """
 
-    def __init__(self, scenario: Scenario, plan: FaultPlan | None = None) -> None:
+    def __init__(self, scenario: Scenario, plan: FaultPlan | None = None, registry: Registry = REGISTRY) -> None:
         self.scenario = scenario
+        self.registry = registry
         self.namespace = NAMESPACE
         self.random = Random(f"cluster {scenario.seed}")
         self.trace: deque[str] = deque(maxlen=_TRACE_LENGTH)
@@ -129,7 +132,7 @@ class SimulatedCluster:
 
         self._loop = asyncio.get_running_loop()
         self.clock = WallClock(self._loop)
-        self.server = ApiServer(now=self.clock.now, random=self._fork(), definitions=load_definitions(_CRDS))
+        self.server = ApiServer(now=self.clock.now, random=self._fork(), definitions=definitions_of(registry))
         self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
         self.nodes = Nodes(
             self.server,
@@ -140,8 +143,8 @@ class SimulatedCluster:
             note=self.note,
             pace=scenario.pace,
         )
-        self.monitor = Monitor(self.server.store, self.forge, self.nodes)
-        self.coverage = Coverage()
+        self.monitor = Monitor(self.server.store, self.forge, self.nodes, registry)
+        self.coverage = Coverage(registry)
         self.server.store.listeners += [self.coverage.changed, self._changed]
         chosen = plan or RandomFaults(self._fork(), scenario.rates, lambda: self._loop.time() > self.fault_end)
         self._counter = CountingPlan(chosen)
@@ -241,6 +244,8 @@ class SimulatedCluster:
         self.make_workflow()
         for number in range(self.scenario.chains):
             self.make_sprint_chain(f"chain-{number}")
+        for resource, name, spec in self.scenario.declared:
+            self._create(resource, name, spec)
         for number in range(self.scenario.runs):
             self._create(RUNS, f"run-{number}", {"workflowRef": {"name": "scripted"}, "prompt": f"Mend {number}."})
 

@@ -20,8 +20,8 @@ from codecourier.kinds.api_resources import (
     SANDBOXES,
     SPRINT_CHAINS,
     USAGE_RECORDS,
-    WORKFLOWS,
 )
+from codecourier.kinds.registry import Registry
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
 from tests.simulation.forge import CANARY, ForgeServer, Push
@@ -33,7 +33,6 @@ __all__ = ["FINISHED", "Monitor", "Violation", "is_unfinished"]
 FINISHED = frozenset({"Completed", "Failed", "Cancelled", "Expired"})
 _UNCONFIRMED = "ProcessUnconfirmed"
 _MARKER = "<!-- codecourier run="
-_DECLARED = (PROJECTS, WORKFLOWS, RUNS, SPRINT_CHAINS, SANDBOXES, NOTIFICATIONS, USAGE_RECORDS)
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,11 @@ class Monitor:
         The forge.
     nodes
         The nodes.
+    registry
+        The kinds that are played.
     """
 
-    def __init__(self, store: Store, forge: ForgeServer, nodes: Nodes) -> None:
+    def __init__(self, store: Store, forge: ForgeServer, nodes: Nodes, registry: Registry) -> None:
         self.violation: Violation | None = None
         self.is_people = False
         """Set while people, not controllers, change something."""
@@ -107,15 +108,18 @@ class Monitor:
         self._pushes = 0
         self._pulls = 0
         self._checks: dict[Resource, list[Callable[[Change], None]]] = {
-            RUNS: [self._run_made, self._finished_stays, self._cancelled_is_over, self._one_of_chain, self._has_place],
-            SPRINT_CHAINS: [self._finished_stays, self._chain_cancelled, self._resume_keeps],
-            SANDBOXES: [self._finished_stays, self._sandbox_cancelled],
+            RUNS: [self._run_made, self._cancelled_is_over, self._one_of_chain, self._has_place],
+            SPRINT_CHAINS: [self._chain_cancelled, self._resume_keeps],
+            SANDBOXES: [self._sandbox_cancelled],
             PROJECTS: [self._limit_holds],
             NOTIFICATIONS: [self._made_once],
             USAGE_RECORDS: [self._made_once],
             PODS: [self._pod_seen],
             SECRETS: [self._secret_seen],
         }
+        for kind in registry.kinds:
+            if kind.is_unfinished is not None:
+                self._checks.setdefault(kind.resource, []).append(self._finished_stays)
         store.listeners.append(self.changed)
         nodes.starting.append(self._agent_started)
 

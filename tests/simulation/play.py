@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from codecourier.kinds.registry import REGISTRY, Registry
 from tests.simulation.clock import Deadlock, Livelock, run_virtual
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.coverage import Transition
@@ -79,7 +80,7 @@ def _watched_logs() -> Iterator[_LeakHandler]:
         logger.propagate = propagates
 
 
-def play(scenario: Scenario, plan: FaultPlan | None = None) -> Result:
+def play(scenario: Scenario, plan: FaultPlan | None = None, registry: Registry = REGISTRY) -> Result:
     """Play a scenario to its end.
 
     Parameters
@@ -88,12 +89,14 @@ def play(scenario: Scenario, plan: FaultPlan | None = None) -> Result:
         What is played.
     plan
         What goes wrong with operators' calls; None: as the scenario's rates say.
+    registry
+        The kinds that operators work on.
     """
 
     kept: list[SimulatedCluster] = []
 
     async def main() -> Result:
-        cluster = SimulatedCluster(scenario, plan)
+        cluster = SimulatedCluster(scenario, plan, registry)
         kept.append(cluster)
         with _watched_logs() as logs:
             await _until_rest(cluster)

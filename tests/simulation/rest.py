@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED
-from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kinds.kind import Kind
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
-from tests.simulation.invariants import FINISHED, is_unfinished, reason_of
+from tests.simulation.invariants import reason_of
 
 __all__ = ["Outcome", "differences", "outcome_of", "unrest"]
 
@@ -39,12 +40,12 @@ class Outcome:
 def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     """Yield what is not as it has to be at rest; nothing when all is done."""
     store = cluster.server.store
-    for resource in (SPRINT_CHAINS, RUNS, SANDBOXES):
-        for stored in store.list(resource, NAMESPACE):
-            name = f"{resource.kind} {stored.metadata['name']}"
+    for kind in cluster.registry.kinds:
+        for stored in store.list(kind.resource, NAMESPACE) if kind.is_unfinished is not None else ():
+            name = f"{kind.resource.kind} {stored.metadata['name']}"
             if "deletionTimestamp" in stored.metadata:
                 yield f"{name} is not gone"
-            elif not _is_done(resource.kind, stored.obj):
+            elif not _is_done(kind, stored.obj):
                 yield f"{name} is not finished: {(stored.obj.get('status') or {}).get('message')}"
     for stored in store.list(SECRETS, NAMESPACE, f"{LABEL_MANAGED}=true"):
         yield f"token Secret {stored.metadata['name']} is left"
@@ -58,13 +59,11 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     yield from _mistold(cluster)
 
 
-def _is_done(kind: str, obj: Json) -> bool:
+def _is_done(kind: Kind[Any, Any], obj: Json) -> bool:
     status = obj.get("status") or {}
-    if kind == "Sandbox":
-        return status.get("phase") in FINISHED
     is_seen = status.get("observedGeneration") == obj["metadata"]["generation"]
     # A cancelled Run stays so: its wish cannot be taken back.
-    is_over = not is_unfinished(obj) or status.get("phase") == "Cancelled"
+    is_over = kind.is_unfinished is None or not kind.is_unfinished(obj) or status.get("phase") == "Cancelled"
     return is_over and is_seen and not status.get("unnotified")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
+from codecourier.kube.api import Json, Resource
 from tests.simulation.faults import Fault
 from tests.simulation.steps import Behaviour, PodTrouble
 
@@ -118,6 +119,9 @@ class Scenario:
     rates: Mapping[Fault, float] = field(default_factory=dict)
     fault_seconds: float = 240.0
     """How long faults happen."""
+
+    declared: tuple[tuple[Resource, str, Json], ...] = ()
+    """What else people declare at the beginning: kind, name and spec."""
 
     pace: float = 1.0
     """How long the steps of pods take, as a share of the usual: pods of 0.01 end before anybody has seen them run."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import orjson
-import yaml
 
+from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Resource
+from codecourier.resources.crd import build_crd
 
-__all__ = ["Definition", "Schema", "definition_of", "event_errors", "lease_errors", "load_definitions"]
+__all__ = ["Definition", "Schema", "definition_of", "definitions_of", "event_errors", "lease_errors"]
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -212,8 +212,8 @@ def definition_of(crd: Mapping[str, Any]) -> Definition:
     )
 
 
-@lru_cache
-def load_definitions(folder: Path) -> Sequence[Definition]:
-    """Return the kinds that the manifests of a folder define; read once, as simulations start by the thousand."""
-    manifests = [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
-    return tuple(definition_of(manifest) for manifest in manifests)
+@cache
+def definitions_of(registry: Registry) -> Sequence[Definition]:
+    """Return the kinds of a registry as their generated CRDs define them; made once, as simulations start often."""
+    models = [kind.model for kind in registry.kinds]
+    return tuple(definition_of(build_crd(model)) for model in models)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -31,13 +30,12 @@ from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock
 from tests.simulation.forge import URL, ForgeClient, ForgeServer
 from tests.simulation.network import Call, Network
-from tests.simulation.schema import load_definitions
+from tests.simulation.schema import definitions_of
 
 __all__ = ["TOKEN", "Desk", "Wire"]
 
 NAMESPACE = "default"
 TOKEN = "cc-canary-personal"
-_CRDS = Path(__file__).resolve().parents[2] / "crds"
 _CLIENT = "operator"
 
 
@@ -85,7 +83,7 @@ class Desk:
         self.clock = WallClock(asyncio.get_running_loop())
         now = self.clock.now
         self.wire = Wire()
-        self.server = ApiServer(now=now, random=Random(1), definitions=load_definitions(_CRDS))
+        self.server = ApiServer(now=now, random=Random(1), definitions=definitions_of(REGISTRY))
         self.forge = ForgeServer(now, "" if is_app else TOKEN)
         self.api = self.server.client(_CLIENT, self.wire)
         self.store = Store(REGISTRY.cached)

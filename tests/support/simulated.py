@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.sandbox.pods import PodSettings
 from codecourier.github.client import GitHubForge
+from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.api import NAMESPACES, KubeApi
 from codecourier.metrics import Metrics
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.network import Network
-from tests.simulation.schema import load_definitions
+from tests.simulation.schema import definitions_of
 
-__all__ = ["CRDS", "make_operator", "make_server", "until"]
+__all__ = ["make_operator", "make_server", "until"]
 
-CRDS = Path(__file__).resolve().parents[2] / "crds"
 NAMESPACE = "codecourier-system"
 
 
@@ -30,7 +29,7 @@ def _now() -> datetime:
 
 def make_server(kind: type[ApiServer] = ApiServer) -> ApiServer:
     """Return a server with our kinds and the namespace of the Lease; call it inside the running loop."""
-    server = kind(now=_now, random=Random(1), definitions=load_definitions(CRDS))
+    server = kind(now=_now, random=Random(1), definitions=definitions_of(REGISTRY))
     server.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
     return server
 

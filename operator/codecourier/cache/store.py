@@ -24,7 +24,7 @@ _DETAIL_LENGTH = 300
 
 
 class UnreadableError(Exception):
-    """This version of CodeCourier cannot read an object, as one with a value that only a newer version knows.
+    """An object that this version of CodeCourier cannot read, as one with a value that only a newer version knows.
 
     Parameters
     ----------
