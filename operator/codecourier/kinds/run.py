@@ -107,7 +107,7 @@ RUN: Kind[Run, RunWorld] = Kind(
     ),
     mark="origin",
     uses=(
-        Use(RUN_SOURCE.resource, ("get",)),
+        Use(RUN_SOURCE.resource, ("get", "patch")),
         Use(SANDBOX_SOURCE.resource, ("create", "get")),
         Use(USAGE_RECORD_SOURCE.resource, ("create", "get")),
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),

@@ -10,7 +10,7 @@ from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_secret, token_secret_name
 from codecourier.kinds.kind import Kind, Planning, Reader, Strays, Use, phases
 from codecourier.kinds.relations import View, label_of, named, named_by, through
-from codecourier.kinds.shared import API_SERVER, ORIGIN, POLICY, PROJECT, READ_REFERENCES
+from codecourier.kinds.shared import API_SERVER, ORIGIN, POLICY, PROJECT
 from codecourier.kinds.sources import POD_SOURCE, RUN_SOURCE, SANDBOX_SOURCE, TOKEN_SECRET_SOURCE
 from codecourier.kube import api
 from codecourier.kube.api import Json
@@ -92,11 +92,10 @@ SANDBOX: Kind[Sandbox, SandboxWorld] = Kind(
     ),
     mark="runRef",
     uses=(
-        Use(SANDBOX_SOURCE.resource, ("get",)),
+        Use(SANDBOX_SOURCE.resource, ("get", "patch")),
         Use(api.PODS, ("create", "get", "patch", "delete")),
         Use(api.PODS, ("get",), subresource="log"),
         Use(api.SECRETS, ("create", "get", "update", "patch", "delete")),
-        READ_REFERENCES,
     ),
     strays=Strays(_gather_strays, plan_stray),
 )

@@ -85,6 +85,7 @@ SPRINT_CHAIN: Kind[SprintChain, SprintChainWorld] = Kind(
         ),
     ),
     uses=(
+        Use(SPRINT_CHAIN_SOURCE.resource, ("patch",)),
         Use(RUN_SOURCE.resource, ("create", "get")),
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
         READ_REFERENCES,
