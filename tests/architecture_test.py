@@ -21,7 +21,7 @@ MAX_LINES = 500
 
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
-SHARED = frozenset({"layout", "result", "task", "text", "wire"})
+SHARED = frozenset({"layout", "redaction", "result", "task", "text", "wire"})
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
 
@@ -42,13 +42,16 @@ LAYERS = {
     "resources.crd": Layer(libraries=frozenset({"pydantic", "yaml"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "layout": Layer(),
+    "redaction": Layer(),
     "result": Layer(own=frozenset({"wire"})),
     "task": Layer(own=frozenset({"layout", "result", "wire"})),
     "text": Layer(),
     "wire": Layer(),
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
-    "github": Layer(own=BASE, libraries=frozenset({"github", "requests", "urllib3"})),  # PyGithub and its transport
+    "github": Layer(
+        own=BASE | {"redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
+    ),  # PyGithub and its transport
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
     "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources"}),
     "controller": Layer(
@@ -56,7 +59,7 @@ LAYERS = {
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
-    "logs": Layer(),
+    "logs": Layer(own=frozenset({"redaction"})),
     "metrics": Layer(own=BASE, libraries=frozenset({"prometheus_client"})),
     "settings": Layer(own=BASE, libraries=frozenset({"pydantic"})),
     "local": Layer(anything=True),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,25 +16,11 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal, TextIO
 
-__all__ = ["JsonFormatter", "LogFormat", "TextFormatter", "configure_logging", "log_context", "redact"]
+from codecourier.redaction import redact
+
+__all__ = ["JsonFormatter", "LogFormat", "TextFormatter", "configure_logging", "log_context"]
 
 LogFormat = Literal["auto", "json", "text"]
-
-_HIDDEN = "***"
-_SHAPES = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"\bgh[a-z]_[A-Za-z0-9_.-]{4,}"),
-    re.compile(r"\bgithub_pat_[A-Za-z0-9_]{4,}"),
-    re.compile(r"\bcc_live_[A-Za-z0-9_-]{4,}"),
-    re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"),  # a JSON web token: of a GitHub App or a service account
-    re.compile(
-        r"""(?ix) (?<=authorization) (?P<kept> \\?["']? \s*[:=,]\s* (?:b(?=["']))? \\?["']? )
-        (?:(?:bearer|basic|token)\s+)? [^\s"',\\]+"""
-    ),
-    re.compile(r"(?i)\b(?P<kept>(?:bearer|basic|token)\s+)[A-Za-z0-9+/=_.~-]{20,}"),
-    re.compile(r"(?P<kept>x-access-token:)[^\s@/]+"),
-    re.compile(r"(?P<kept>://)[^\s/@\"']+@"),
-)
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _CONTROLS_OF_TRACEBACKS = {code: text for code, text in _CONTROLS.items() if code not in {0x09, 0x0A}}
@@ -55,17 +40,6 @@ def log_context(**fields: str | int | None) -> Iterator[None]:
         yield
     finally:
         _CONTEXT.reset(token)
-
-
-def redact(text: str) -> str:
-    """Return a text without what looks like one of our tokens, keys or authorization headers."""
-    for shape in _SHAPES:
-        text = shape.sub(_hidden, text)
-    return text
-
-
-def _hidden(match: re.Match[str]) -> str:
-    return match.groupdict().get("kept", "") + _HIDDEN
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

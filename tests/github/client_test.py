@@ -10,6 +10,7 @@ import pytest
 from codecourier.github.api import RepositoryFacts, RepositoryRef
 from codecourier.github.client import GitHubForge
 from codecourier.github.errors import CredentialsRefused, ForgeError, Invalid, NotFound, Unavailable
+from codecourier.redaction import HIDDEN
 from tests.github.conftest import DRAFT, PULLS, Clock, Place, assert_no_credential
 
 pytestmark = pytest.mark.forge
@@ -82,7 +83,7 @@ async def test_errors_of_every_kind_carry_no_credential(forge: GitHubForge, plac
         with pytest.raises(ForgeError) as caught:
             await forge.open_pull_request(place.by_token(place.personal()), DRAFT)
         assert_no_credential(caught.value)
-        assert "(hidden)" in caught.value.message
+        assert HIDDEN in caught.value.message
         place.control.clear_faults()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
+
+from codecourier.redaction import redact
 
 __all__ = [
     "AlreadyExists",
@@ -17,34 +18,13 @@ __all__ = [
     "scrub",
 ]
 
-_SECRET_SHAPES = re.compile(
-    r"""
-    -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
-    | \b(?:gh[a-z]_|github_pat_)[A-Za-z0-9_.-]{8,}
-    | \beyJ[\w-]{8,}\.[\w-]+\.[\w-]+
-    | (?<=://)[^\s/@]+@
-    | (?i:\b(?:bearer|token|basic)[ ]+)[A-Za-z0-9+/=_.-]{20,}
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]+")
 _MESSAGE_MAX_CHARS = 1000
 
 
-def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Give a text of a stranger as it may be shown: one line, bounded, without credentials.
-
-    Parameters
-    ----------
-    text
-        What the forge or a library said.
-    secrets
-        Credentials that were in use; whatever looks like one is taken out as well.
-    """
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "(hidden)")
-    text = _CONTROLS.sub(" ", _SECRET_SHAPES.sub("(hidden)", text)).strip()
+def scrub(text: str) -> str:
+    """Return what a forge or a library said as people may be shown it: one line, bounded, without credentials."""
+    text = _CONTROLS.sub(" ", redact(text)).strip()
     return text if len(text) <= _MESSAGE_MAX_CHARS else text[: _MESSAGE_MAX_CHARS - 1] + "…"
 
 
