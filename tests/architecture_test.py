@@ -21,7 +21,7 @@ MAX_LINES = 500
 
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
-SHARED = frozenset({"layout", "redaction", "result", "task", "text", "wire"})
+SHARED = frozenset({"address", "layout", "redaction", "result", "task", "text", "wire"})
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
 
@@ -38,19 +38,20 @@ class Layer:
 
 
 LAYERS = {
-    "resources": Layer(libraries=frozenset({"pydantic"})),
+    "resources": Layer(own=frozenset({"address"}), libraries=frozenset({"pydantic"})),
     "resources.crd": Layer(libraries=frozenset({"pydantic", "yaml"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
+    "address": Layer(),
     "layout": Layer(),
     "redaction": Layer(),
     "result": Layer(own=frozenset({"wire"})),
-    "task": Layer(own=frozenset({"layout", "result", "wire"})),
+    "task": Layer(own=frozenset({"address", "layout", "result", "wire"})),
     "text": Layer(),
     "wire": Layer(),
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
     "github": Layer(
-        own=BASE | {"redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
+        own=BASE | {"address", "redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
     ),  # PyGithub and its transport
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
     "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources"}),

@@ -10,8 +10,8 @@ import dataclasses
 import re
 import typing
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from codecourier.address import ADDRESS_FORM, split_address
 from codecourier.layout import (
     AGENT_ENV,
     AGENT_UID,
@@ -171,7 +171,7 @@ class Task(Message):
     """Sandbox within the attempt, from 1."""
 
     repository_url: str
-    """https, without user, query or fragment."""
+    """Follows the grammar of `codecourier.address`."""
 
     base_branch: str
     base_commit: str
@@ -228,15 +228,8 @@ class Task(Message):
         self._check_environment()
 
     def _check_repository(self) -> None:
-        check_line("repositoryUrl", self.repository_url, maximum=2048)
-        try:
-            url = urlsplit(self.repository_url)
-            port = url.port
-        except ValueError:
-            raise TaskError(f"repositoryUrl: {self.repository_url!r} is not a URL") from None
-        unsafe = "@" in url.netloc or url.query or url.fragment or re.search(r"[\s\\%'\"]|/\.\.?(/|$)", url.path)
-        if url.scheme != "https" or not url.hostname or url.path.strip("/") == "" or port == 0 or unsafe:
-            raise TaskError("repositoryUrl: must be https://host[:port]/path without user, query, fragment or escapes")
+        if split_address(self.repository_url) is None:
+            raise TaskError(f"repositoryUrl: must be {ADDRESS_FORM}")
         _check_branch("baseBranch", self.base_branch)
         _check_branch("branch", self.branch)
         if self.branch == self.base_branch:

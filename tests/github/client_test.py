@@ -54,7 +54,7 @@ async def test_reads_are_not_repeated(forge: GitHubForge, place: Place) -> None:
 @pytest.mark.parametrize("path", ["", "/only-owner", "/a/b/c", "/a/..", "/a/b?x=1"])
 async def test_address_that_is_no_repository(forge: GitHubForge, place: Place, path: str) -> None:
     repo = RepositoryRef(place.control.address.base_url + path, place.app)
-    with pytest.raises(Invalid, match="must have the form"):
+    with pytest.raises(Invalid, match=r"must be https://HOST"):
         await forge.repository(repo)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codecourier.address import ADDRESS_PATTERN
 from codecourier.resources.crd import build_crd
 from codecourier.resources.registry import KINDS
 
@@ -29,9 +30,7 @@ PATTERNS: Mapping[str, Shape] = {
     r"^[A-Za-z0-9-]+$": Shape(refused="a_b"),
     r"^([0-9a-f]{40}|[0-9a-f]{64})$": Shape(refused="A" * 40),
     r"^[^\x00-\x20\x7f~^:?*\[\\]+$": Shape(refused="a b"),
-    r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)?/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$": Shape(
-        refused="https://user:token@example.com/a/b", head="https://", tail="/b/c"
-    ),
+    ADDRESS_PATTERN: Shape(refused="https://user:token@example.com/a/b", head="https://", tail="/b/c"),
     r"^([A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?)?$": Shape(refused="a b"),
     r"^[A-Z][A-Za-z]*$": Shape(refused="ready", head="A"),
     r"^[^<>\x00-\x1f\x7f]+$": Shape(refused="a<b"),

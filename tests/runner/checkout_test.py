@@ -162,7 +162,7 @@ def test_an_untrusted_certificate_is_refused(task: Task, make_pod: MakePod) -> N
 
 
 def test_a_forge_that_is_not_there_is_unavailable(task: Task, make_pod: MakePod) -> None:
-    report = _failure(make_pod(dataclasses.replace(task, repository_url="https://127.0.0.1:1/x.git")))
+    report = _failure(make_pod(dataclasses.replace(task, repository_url="https://127.0.0.1:1/team/x.git")))
     assert (report.reason, "(no answer)" in report.message) == ("ForgeUnavailable", True)
 
 

@@ -36,7 +36,7 @@ def bare(server: GitServer, request: pytest.FixtureRequest, tmp_path: Path) -> P
 
 @pytest.fixture
 def task(server: GitServer, bare: Path) -> Task:
-    return make_task(repository_url=f"{server.url}/{bare.name}", base_commit=git(bare, "rev-parse", "main"))
+    return make_task(repository_url=server.url_of(bare), base_commit=git(bare, "rev-parse", "main"))
 
 
 @pytest.fixture

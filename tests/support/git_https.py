@@ -53,8 +53,10 @@ class Fault:
 class GitServer:
     """A running server."""
 
-    url: str
+    origin: str
     folder: Path
+    """One for each owner, with bare repositories."""
+
     ca_file: Path
     tokens: dict[str, set[str]]
     """Token → "read", "write"."""
@@ -65,11 +67,16 @@ class GitServer:
 
     def make_repository(self, name: str, files: dict[str, str | bytes]) -> Path:
         """Make a bare repository with one commit on main."""
-        bare = self.folder / f"{name}.git"
-        git(self.folder, "init", "--quiet", "--bare", "-b", "main", bare.name)
+        bare = self.folder / "team" / f"{name}.git"
+        bare.parent.mkdir(exist_ok=True)
+        git(bare.parent, "init", "--quiet", "--bare", "-b", "main", bare.name)
         git(bare, "config", "http.receivepack", "true")
         commit_files(bare, "main", files)
         return bare
+
+    def url_of(self, bare: Path) -> str:
+        """Return the address of one of its repositories."""
+        return f"{self.origin}/{bare.relative_to(self.folder)}"
 
 
 def commit_files(bare: Path, branch: str, files: dict[str, str | bytes], message: str = "A commit") -> str:

@@ -38,7 +38,7 @@ def make_task(**changes: Any) -> Task:
         run=RunIdentity("team", "fix", "0f2c1b7e-1111-2222-3333-444455556666"),
         attempt=1,
         try_number=1,
-        repository_url="https://127.0.0.1:1/project.git",
+        repository_url="https://127.0.0.1:1/team/project.git",
         base_branch="main",
         base_commit="0" * 40,
         branch="codecourier/fix",

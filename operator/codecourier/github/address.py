@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from codecourier.address import ADDRESS_FORM, split_address
 from codecourier.github.errors import Invalid
 
 __all__ = ["PUBLIC_HOST", "RepositoryAddress", "quote_branch"]
 
 PUBLIC_HOST = "github.com"
-
-_ADDRESS = re.compile(
-    r"https://(?P<host>[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?)/(?P<owner>[a-z0-9._-]+)/(?P<name>[a-z0-9._-]+?)(?:\.git)?/?",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -33,12 +28,12 @@ class RepositoryAddress:
         Raises
         ------
         Invalid
-            If it is not `https://HOST/OWNER/NAME`.
+            If it does not follow the grammar of `codecourier.address`.
         """
-        match = _ADDRESS.fullmatch(url)
-        if match is None or {match["owner"], match["name"]} & {".", ".."}:
-            raise Invalid(f"the repository address {url!r} must have the form https://HOST/OWNER/NAME")
-        return cls(match["host"].lower().removesuffix(":443"), match["owner"], match["name"])
+        parts = split_address(url)
+        if parts is None:
+            raise Invalid(f"the repository address {url!r} must be {ADDRESS_FORM}")
+        return cls(*parts)
 
     @property
     def api_url(self) -> str:

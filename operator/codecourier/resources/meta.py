@@ -27,6 +27,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from codecourier.address import ADDRESS_FORM, ADDRESS_MAX_LENGTH, ADDRESS_MIN_LENGTH, ADDRESS_PATTERN
+
 __all__ = [
     "API_VERSION",
     "GROUP",
@@ -193,11 +195,9 @@ BranchName = Annotated[
 
 RepositoryUrl = Annotated[
     str,
-    Field(
-        min_length=13,
-        max_length=512,
-        pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)?/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$",
-    ),
+    Field(min_length=ADDRESS_MIN_LENGTH, max_length=ADDRESS_MAX_LENGTH, pattern=ADDRESS_PATTERN),
+    # Says in words what the pattern says to programs.
+    Rule(f"self.matches('{ADDRESS_PATTERN}')", f"must be {ADDRESS_FORM}"),
 ]
 """Address of a repository: https, host, owner and name, without credentials, query or fragment."""
 

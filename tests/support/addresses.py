@@ -1,0 +1,53 @@
+"""What is a repository's address and what is none, for the CRDs, the forge's client and the task alike."""
+
+from __future__ import annotations
+
+__all__ = ["ADDRESSES", "NO_ADDRESSES"]
+
+ADDRESSES = (
+    "https://github.com/example/shop",
+    "https://github.com/example/shop.git",
+    "https://GitHub.com/Example/.github",
+    "https://git-1.corp.example.com/team_a/shop.v2",
+    "https://203.0.113.7/a/-",
+    "https://localhost:1/a/b",
+    "https://localhost:443/a/b",
+    "https://localhost:65535/a/b",
+    "https://h/o/.git",
+)
+
+NO_ADDRESSES = (
+    "https://gitlab.test/group/sub/shop",
+    "https://github.com/example",
+    "https://github.com/example/",
+    "https://github.com/example/shop/",
+    "https://github.com//example/shop",
+    "https://github.com/example/.",
+    "https://github.com/../example",
+    "https://github.com/example/...",
+    "https://github.com/example/shop?ref=main",
+    "https://github.com/example/shop#readme",
+    "https://github.com/example/sh%2fop",
+    "https://github.com/example/sh op",
+    "https://github.com/example/shop\n",
+    "https://github.com/exämple/shop",
+    "https://user:word@github.com/example/shop",
+    "https://github.com:/example/shop",
+    "https://github.com:0/example/shop",
+    "https://github.com:0443/example/shop",
+    "https://github.com:65536/example/shop",
+    "https://github.com:99999/example/shop",
+    "https://github.com:100000/example/shop",
+    "https://.github.com/example/shop",
+    "https://github..com/example/shop",
+    "https://github.com./example/shop",
+    "https://-github.com/example/shop",
+    "https://git_hub.com/example/shop",
+    "https://\u212aernel.org/example/shop",
+    "https:///example/shop",
+    "HTTPS://github.com/example/shop",
+    "http://github.com/example/shop",
+    "ssh://github.com/example/shop",
+    "git@github.com:example/shop.git",
+)
+"""Each has one fault; each is as long as an address may be and as short as one must be."""
