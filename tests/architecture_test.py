@@ -21,7 +21,7 @@ MAX_LINES = 500
 
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
-SHARED = frozenset({"address", "layout", "redaction", "result", "task", "text", "wire"})
+SHARED = frozenset({"address", "layout", "pull_request", "redaction", "result", "task", "text", "wire"})
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
 
@@ -43,6 +43,7 @@ LAYERS = {
     "core": Layer(own=SHARED | {"resources"}),
     "address": Layer(),
     "layout": Layer(),
+    "pull_request": Layer(),
     "redaction": Layer(),
     "result": Layer(own=frozenset({"wire"})),
     "task": Layer(own=frozenset({"address", "layout", "result", "wire"})),
@@ -51,7 +52,7 @@ LAYERS = {
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
     "github": Layer(
-        own=BASE | {"address", "redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
+        own=BASE | {"address", "pull_request", "redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
     ),  # PyGithub and its transport
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
     "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources"}),

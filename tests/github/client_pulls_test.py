@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codecourier.github.api import PullRequestDraft, PullRequestFacts, PullRequestState
+from codecourier.github.api import PullRequestDraft, PullRequestFacts
 from codecourier.github.client import GitHubForge
 from codecourier.github.errors import AlreadyExists, Invalid, Unavailable
+from codecourier.pull_request import PullRequestState
 from codecourier.text import marker
 from tests.github.conftest import DRAFT, MARKER, PULLS, Place
 

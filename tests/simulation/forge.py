@@ -16,7 +16,6 @@ from codecourier.github.api import (
     PersonalToken,
     PullRequestDraft,
     PullRequestFacts,
-    PullRequestState,
     RepositoryFacts,
     RepositoryRef,
     Revocation,
@@ -34,6 +33,7 @@ from codecourier.github.errors import (
 from codecourier.github.secret import Secret
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
+from codecourier.pull_request import PullRequestState
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 
 __all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "Pull", "Push"]

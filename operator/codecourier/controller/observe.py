@@ -23,7 +23,6 @@ from codecourier.core.shared.facts import (
     PullRequestFact,
     PullRequestsAsk,
     PullRequestsFact,
-    PullRequestState,
     RepositoryAsk,
     RepositoryFact,
 )
@@ -114,7 +113,7 @@ class Observer:
             mark = marker(ask.run_uid, ask.attempt)
             found = await self._forge.find_pull_requests(repository, ask.head_branch, mark)
             return tuple(
-                PullRequestFact(p.number, p.url, PullRequestState(p.state.value), p.is_draft, p.created_at)
+                PullRequestFact(p.number, p.url, p.state, p.is_draft, p.created_at)
                 for p in sorted(found, key=lambda p: p.number)
                 if p.has_marker
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from codecourier.github.api import PullRequestFacts, PullRequestState, RepositoryFacts
+from codecourier.github.api import PullRequestFacts, RepositoryFacts
 from codecourier.github.errors import (
     AlreadyExists,
     CredentialsRefused,
@@ -19,6 +19,7 @@ from codecourier.github.errors import (
     Unavailable,
     scrub,
 )
+from codecourier.pull_request import PullRequestState
 
 __all__ = [
     "Answer",

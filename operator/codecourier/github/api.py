@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from codecourier.github.secret import Secret
+from codecourier.pull_request import PullRequestState
 
 __all__ = [
     "AppInstallation",
@@ -16,7 +17,6 @@ __all__ = [
     "PersonalToken",
     "PullRequestDraft",
     "PullRequestFacts",
-    "PullRequestState",
     "RepositoryFacts",
     "RepositoryRef",
     "Revocation",
@@ -74,14 +74,6 @@ class RepositoryFacts:
 
     clone_url: str
     """Where git clones it from, over https and without credentials."""
-
-
-class PullRequestState(StrEnum):
-    """Where a pull request is in its life."""
-
-    OPEN = "Open"
-    CLOSED = "Closed"
-    MERGED = "Merged"
 
 
 @dataclass(frozen=True)

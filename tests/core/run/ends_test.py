@@ -26,11 +26,11 @@ from codecourier.core.shared.facts import (
     Problem,
     PullRequestFact,
     PullRequestsFact,
-    PullRequestState,
 )
 from codecourier.core.shared.facts import PullRequestsAsk as FindAsk
 from codecourier.core.shared.intents import Create, CreatePod, Failures, Intent, WritePolicy
 from codecourier.core.shared.reasons import Reason
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import Run, RunStatus
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase

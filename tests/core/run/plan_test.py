@@ -21,10 +21,10 @@ from codecourier.core.shared.facts import (
     PullRequestFact,
     PullRequestsAsk,
     PullRequestsFact,
-    PullRequestState,
 )
 from codecourier.core.shared.intents import Create, Event, Failures, OpenPullRequest, Plan
 from codecourier.core.shared.reasons import Reason
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, Try

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
 
 from codecourier.core.shared.reasons import Reason
+from codecourier.pull_request import PullRequestState
 
 __all__ = [
     "AgentSecretsAsk",
@@ -28,7 +28,6 @@ __all__ = [
     "ObjectFact",
     "Problem",
     "PullRequestFact",
-    "PullRequestState",
     "PullRequestsAsk",
     "PullRequestsFact",
     "RepositoryAsk",
@@ -95,14 +94,6 @@ class BranchHeadAsk(Ask[BranchHeadFact]):
     namespace: str
     url: str
     branch: str
-
-
-class PullRequestState(StrEnum):
-    """Life of a pull request at its host."""
-
-    OPEN = "Open"
-    CLOSED = "Closed"
-    MERGED = "Merged"
 
 
 @dataclass(frozen=True, slots=True)
