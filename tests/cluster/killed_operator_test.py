@@ -35,9 +35,9 @@ DEADLY = (
     "replace status of",
     "patch Pod",
     "delete Secret",
-    "mint tokens",
-    "revoke token",
-    "open pull request",
+    "MintTokenPair",
+    "RevokeToken of",
+    "CreatePullRequest",
 )
 """Beginnings of what the operator has to be killed at, or the test shows less than it says."""
 

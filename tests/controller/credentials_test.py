@@ -9,7 +9,7 @@ import pytest
 from codecourier.controller.credentials import decode_key
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
-from codecourier.github.api import AppInstallation, PersonalToken, RepositoryRef
+from codecourier.github.credentials import AppInstallation, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import Unanswered

@@ -9,7 +9,7 @@ import pytest
 from codecourier.core.shared.intents import MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason
-from codecourier.github.api import PullRequestDraft
+from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import AlreadyExists, ServerError, Unanswered
@@ -197,7 +197,7 @@ async def test_a_personal_token_is_its_owners() -> None:
 async def test_a_pull_request_of_others_for_the_branch_is_no_fault_of_the_forge() -> None:
     desk = desk_with_sandbox()
     desk.forge.branches["codecourier/fix"] = desk.forge.branches[MAIN]
-    desk.forge.open(PullRequestDraft("Theirs", "", "codecourier/fix", MAIN))
+    desk.forge.open(CreatePullRequest("Theirs", "", "codecourier/fix", MAIN))
     problem = await desk.effects.do(OpenPullRequest(NAMESPACE, URL, "Ours", "", "codecourier/fix", MAIN, False))
     assert problem is not None
     assert (problem.reason, problem.is_final) == (Reason.PULL_REQUEST_TAKEN, False)

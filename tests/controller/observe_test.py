@@ -20,7 +20,7 @@ from codecourier.core.shared.facts import (
 )
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.core.shared.reasons import Reason
-from codecourier.github.api import PullRequestDraft
+from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.kube.errors import KubeError, ServerError, TooManyRequests, Unanswered
 from codecourier.text import marker
 from tests.simulation.clock import pass_time, virtual
@@ -112,9 +112,9 @@ async def test_only_pull_requests_with_our_marker_are_ours_oldest_first() -> Non
     desk.forge.branches["codecourier/fix"] = desk.forge.branches[MAIN]
     for base, body in ((MAIN, "theirs"), ("b1", marker("run-uid", 2)), ("b2", marker("run-uid", 1)), ("b3", "")):
         desk.forge.branches[base] = desk.forge.branches[MAIN]
-        desk.forge.open(PullRequestDraft("t", body, "codecourier/fix", base))
+        desk.forge.open(CreatePullRequest("t", body, "codecourier/fix", base))
     desk.forge.branches["b4"] = desk.forge.branches[MAIN]
-    desk.forge.open(PullRequestDraft("t", marker("run-uid", 2), "codecourier/fix", "b4", is_draft=True))
+    desk.forge.open(CreatePullRequest("t", marker("run-uid", 2), "codecourier/fix", "b4", is_draft=True))
     found = await desk.observer.answer(PULLS)
     assert isinstance(found, PullRequestsFact)
     assert [(item.number, item.is_draft) for item in found.items] == [(2, False), (5, True)]

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from codecourier.github.api import RepositoryRef
 from codecourier.github.client import GitHubForge
-from codecourier.github.errors import AlreadyExists, RateLimited
+from codecourier.github.credentials import RepositoryRef
+from codecourier.github.errors import RateLimited
+from codecourier.github.operations.create_pull_request import PullRequestExists
+from codecourier.github.operations.get_branch_head import GetBranchHead
 from tests.github.conftest import DRAFT, PULLS, Clock, Place
 
 pytestmark = pytest.mark.forge
@@ -18,10 +20,10 @@ async def test_retry_after_stops_everything_until_its_time(forge: GitHubForge, p
     repo = place.by_token(place.personal())
     place.control.answer_with(429, method="GET", path="/git/ref/", retry_after_seconds=90, message="Too many requests")
     with pytest.raises(RateLimited) as caught:
-        await forge.branch_head(repo, "main")
+        await forge.do(repo, GetBranchHead("main"))
     assert caught.value.retry_at == clock() + timedelta(seconds=90)
     await assert_nothing_is_sent(forge, repo, place, until=90, clock=clock)
-    assert await forge.branch_head(repo, "main") == place.sha
+    assert await forge.do(repo, GetBranchHead("main")) == place.sha
 
 
 async def assert_nothing_is_sent(
@@ -31,7 +33,7 @@ async def assert_nothing_is_sent(
     before = place.control.counters().requests
     clock.advance(seconds=until - 1)
     with pytest.raises(RateLimited, match="not sent") as refused:
-        await forge.open_pull_request(repo, DRAFT)
+        await forge.do(repo, DRAFT)
     assert refused.value.retry_at == clock() + timedelta(seconds=1)
     assert place.control.counters().requests == before
     clock.advance(seconds=1)
@@ -45,10 +47,10 @@ async def test_secondary_limit(
     repo = place.by_token(place.personal())
     place.control.limit_secondary(method="POST", path=PULLS, retry_after_seconds=retry_after)
     with pytest.raises(RateLimited, match="secondary") as caught:
-        await forge.open_pull_request(repo, DRAFT)
+        await forge.do(repo, DRAFT)
     assert caught.value.retry_at == clock() + timedelta(seconds=seconds)
     await assert_nothing_is_sent(forge, repo, place, until=seconds, clock=clock)
-    assert (await forge.open_pull_request(repo, DRAFT)).number == 1
+    assert (await forge.do(repo, DRAFT)).number == 1
 
 
 async def test_primary_limit_keeps_the_last_requests_for_writes(forge: GitHubForge, place: Place, clock: Clock) -> None:
@@ -57,22 +59,22 @@ async def test_primary_limit_keeps_the_last_requests_for_writes(forge: GitHubFor
     repo = place.by_token(token)
     place.control.set_rate(token, limit=20, remaining=4, reset_seconds=600)
     for _ in range(2):
-        await forge.branch_head(repo, "main")
+        await forge.do(repo, GetBranchHead("main"))
     with pytest.raises(RateLimited, match="not sent") as refused:
-        await forge.branch_head(repo, "main")
+        await forge.do(repo, GetBranchHead("main"))
     assert refused.value.retry_at > clock()
-    assert (await forge.open_pull_request(repo, DRAFT)).number == 1
-    with pytest.raises(AlreadyExists):
-        await forge.open_pull_request(repo, DRAFT)
+    assert (await forge.do(repo, DRAFT)).number == 1
+    with pytest.raises(PullRequestExists):
+        await forge.do(repo, DRAFT)
     with pytest.raises(RateLimited, match="not sent"):
-        await forge.open_pull_request(repo, DRAFT)
+        await forge.do(repo, DRAFT)
 
 
 async def test_primary_limit_that_the_forge_tells_first(forge: GitHubForge, place: Place, clock: Clock) -> None:
     token = place.personal()
     place.control.set_rate(token, limit=20, remaining=0, reset_seconds=600)
     with pytest.raises(RateLimited, match="rate limit exceeded") as caught:
-        await forge.branch_head(place.by_token(token), "main")
+        await forge.do(place.by_token(token), GetBranchHead("main"))
     assert caught.value.status == 403
     assert caught.value.retry_at > clock() + timedelta(seconds=300)
 
@@ -80,5 +82,5 @@ async def test_primary_limit_that_the_forge_tells_first(forge: GitHubForge, plac
 async def test_one_credential_s_limit_does_not_stop_another(forge: GitHubForge, place: Place) -> None:
     place.control.limit_secondary(method="GET", path="/git/ref/")
     with pytest.raises(RateLimited):
-        await forge.branch_head(place.by_token(place.personal()), "main")
-    assert await forge.branch_head(place.by_token(place.personal()), "main") == place.sha
+        await forge.do(place.by_token(place.personal()), GetBranchHead("main"))
+    assert await forge.do(place.by_token(place.personal()), GetBranchHead("main")) == place.sha

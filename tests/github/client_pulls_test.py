@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from codecourier.github.api import PullRequestDraft, PullRequestFacts
 from codecourier.github.client import GitHubForge
-from codecourier.github.errors import AlreadyExists, Invalid, Unavailable
+from codecourier.github.errors import ForgeRefused, Unavailable
+from codecourier.github.operations.create_pull_request import CreatePullRequest, PullRequestExists
+from codecourier.github.operations.find_pull_requests import FindPullRequests
+from codecourier.github.operations.pull_request import PullRequestFacts
 from codecourier.pull_request import PullRequestState
 from codecourier.text import marker
 from tests.github.conftest import DRAFT, MARKER, PULLS, Place
@@ -19,8 +21,8 @@ async def test_pull_request_is_opened_and_found_by_its_marker(
     forge: GitHubForge, place: Place, *, is_draft: bool
 ) -> None:
     sha = place.change("feature/total")
-    draft = PullRequestDraft(DRAFT.title, DRAFT.body, DRAFT.head, DRAFT.base, is_draft)
-    opened = await forge.open_pull_request(place.by_app, draft)
+    draft = CreatePullRequest(DRAFT.title, DRAFT.body, DRAFT.head, DRAFT.base, is_draft)
+    opened = await forge.do(place.by_app, draft)
     assert opened == PullRequestFacts(
         number=1,
         url=f"{place.url}/pull/1",
@@ -34,9 +36,9 @@ async def test_pull_request_is_opened_and_found_by_its_marker(
         created_at=opened.created_at,
     )
     assert opened.created_at.tzinfo is not None
-    assert await forge.find_pull_requests(place.by_app, "feature/total", MARKER) == [opened]
-    assert await forge.find_pull_requests(place.by_app, "main", MARKER) == []
-    (foreign,) = await forge.find_pull_requests(place.by_app, "feature/total", marker("other", 1))
+    assert await forge.do(place.by_app, FindPullRequests("feature/total", MARKER)) == [opened]
+    assert await forge.do(place.by_app, FindPullRequests("main", MARKER)) == []
+    (foreign,) = await forge.do(place.by_app, FindPullRequests("feature/total", marker("other", 1)))
     assert not foreign.has_marker
 
 
@@ -45,20 +47,20 @@ async def test_pull_requests_are_found_in_every_state(forge: GitHubForge, place:
     assert place.create_ref(place.personal(), "feature/total") == 201
     for number, (body, state) in enumerate([({"state": "closed"}, "PATCH"), (None, "PUT")], start=1):
         place.control.commit(place.name, "feature/total", {f"{number}": "x"})
-        opened = await forge.open_pull_request(repo, DRAFT)
+        opened = await forge.do(repo, DRAFT)
         path = f"/pulls/{opened.number}" + ("" if body else "/merge")
         answer = place.ask(state, path, place.personal(), body or {})
         assert answer.ok, answer.text
-    found = await forge.find_pull_requests(repo, "feature/total", MARKER)
+    found = await forge.do(repo, FindPullRequests("feature/total", MARKER))
     assert [facts.state for facts in found] == [PullRequestState.MERGED, PullRequestState.CLOSED]
 
 
 async def test_second_pull_request_for_the_branches_already_exists(forge: GitHubForge, place: Place) -> None:
     place.change("feature/total")
-    await forge.open_pull_request(place.by_app, PullRequestDraft("By hand", "No marker", "feature/total", "main"))
-    with pytest.raises(AlreadyExists, match="already exists"):
-        await forge.open_pull_request(place.by_app, DRAFT)
-    (by_hand,) = await forge.find_pull_requests(place.by_app, "feature/total", MARKER)
+    await forge.do(place.by_app, CreatePullRequest("By hand", "No marker", "feature/total", "main"))
+    with pytest.raises(PullRequestExists, match="already exists"):
+        await forge.do(place.by_app, DRAFT)
+    (by_hand,) = await forge.do(place.by_app, FindPullRequests("feature/total", MARKER))
     assert not by_hand.has_marker
     assert place.control.counters().pulls_created[place.name] == 1
 
@@ -67,9 +69,9 @@ async def test_lost_answer_is_settled_by_looking(forge: GitHubForge, place: Plac
     place.change("feature/total")
     place.control.lose_answer(method="POST", path=PULLS, times=3)
     with pytest.raises(Unavailable) as caught:
-        await forge.open_pull_request(place.by_app, DRAFT)
+        await forge.do(place.by_app, DRAFT)
     assert caught.value.may_have_happened
-    (found,) = await forge.find_pull_requests(place.by_app, "feature/total", MARKER)
+    (found,) = await forge.do(place.by_app, FindPullRequests("feature/total", MARKER))
     assert found.has_marker
     assert place.control.counters().pulls_created[place.name] == 1
     # Sent once: two of the three faults wait for a request that nobody sent.
@@ -80,9 +82,9 @@ async def test_lost_request_can_be_sent_again(forge: GitHubForge, place: Place) 
     place.change("feature/total")
     place.control.lose_request(method="POST", path=PULLS)
     with pytest.raises(Unavailable):
-        await forge.open_pull_request(place.by_app, DRAFT)
-    assert await forge.find_pull_requests(place.by_app, "feature/total", MARKER) == []
-    assert (await forge.open_pull_request(place.by_app, DRAFT)).number == 1
+        await forge.do(place.by_app, DRAFT)
+    assert await forge.do(place.by_app, FindPullRequests("feature/total", MARKER)) == []
+    assert (await forge.do(place.by_app, DRAFT)).number == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -90,11 +92,11 @@ async def test_server_errors_are_not_repeated(forge: GitHubForge, place: Place, 
     place.change("feature/total")
     place.control.answer_with(status, method="POST", path=PULLS, times=20)
     with pytest.raises(Unavailable) as caught:
-        await forge.open_pull_request(place.by_app, DRAFT)
+        await forge.do(place.by_app, DRAFT)
     assert (caught.value.status, caught.value.may_have_happened) == (status, True)
     assert [fault["times"] for fault in place.control.pending_faults()] == [19]
 
 
 async def test_refused_pull_request_names_the_field(forge: GitHubForge, place: Place) -> None:
-    with pytest.raises(Invalid, match=r"PullRequest\.head: invalid"):
-        await forge.open_pull_request(place.by_app, DRAFT)
+    with pytest.raises(ForgeRefused, match=r"PullRequest\.head: invalid"):
+        await forge.do(place.by_app, DRAFT)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from codecourier.github.api import RepositoryFacts, RepositoryRef
 from codecourier.github.client import GitHubForge
-from codecourier.github.errors import CredentialsRefused, ForgeError, Invalid, NotFound, Unavailable
+from codecourier.github.credentials import RepositoryRef
+from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, ForgeRefused, Unavailable
+from codecourier.github.operations.get_branch_head import GetBranchHead
+from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
 from codecourier.redaction import HIDDEN
 from tests.github.conftest import DRAFT, PULLS, Clock, Place, assert_no_credential
 
@@ -18,35 +20,35 @@ pytestmark = pytest.mark.forge
 
 async def test_repository(forge: GitHubForge, place: Place) -> None:
     expected = RepositoryFacts(place.id, "main", f"{place.url}.git")
-    assert await forge.repository(place.by_app) == expected
-    assert await forge.repository(place.by_token(place.personal())) == expected
-    assert await forge.repository(RepositoryRef(f"{place.url}.git", place.app)) == expected
+    assert await forge.do(place.by_app, GetRepository()) == expected
+    assert await forge.do(place.by_token(place.personal()), GetRepository()) == expected
+    assert await forge.do(RepositoryRef(f"{place.url}.git", place.app), GetRepository()) == expected
 
 
 async def test_branch_head(forge: GitHubForge, place: Place) -> None:
     sha = place.change("feature/total")
-    assert await forge.branch_head(place.by_app, "main") == place.sha
-    assert await forge.branch_head(place.by_app, "feature/total") == sha
-    assert await forge.branch_head(place.by_app, "feature") is None
-    assert await forge.branch_head(place.by_app, "a b?x=1#y%2f") is None
+    assert await forge.do(place.by_app, GetBranchHead("main")) == place.sha
+    assert await forge.do(place.by_app, GetBranchHead("feature/total")) == sha
+    assert await forge.do(place.by_app, GetBranchHead("feature")) is None
+    assert await forge.do(place.by_app, GetBranchHead("a b?x=1#y%2f")) is None
 
 
 @pytest.mark.parametrize("branch", ["", "../../user", "a//b", "./a"])
 async def test_branch_that_would_leave_its_place_is_refused(forge: GitHubForge, place: Place, branch: str) -> None:
-    with pytest.raises(Invalid, match="no name of a branch"):
-        await forge.branch_head(place.by_app, branch)
+    with pytest.raises(ForgeRefused, match="no name of a branch"):
+        await forge.do(place.by_app, GetBranchHead(branch))
 
 
 async def test_missing_branch_of_a_missing_repository_is_not_a_missing_branch(forge: GitHubForge, place: Place) -> None:
     gone = RepositoryRef(f"{place.url}-gone", place.by_token(place.personal()).credential)
-    with pytest.raises(NotFound, match="check the address"):
-        await forge.branch_head(gone, "main")
+    with pytest.raises(ForgeNotFound, match="check the address"):
+        await forge.do(gone, GetBranchHead("main"))
 
 
 async def test_reads_are_not_repeated(forge: GitHubForge, place: Place) -> None:
     place.control.answer_with(500, method="GET", path=r"/git/ref/", times=20)
     with pytest.raises(Unavailable) as caught:
-        await forge.branch_head(place.by_app, "main")
+        await forge.do(place.by_app, GetBranchHead("main"))
     assert not caught.value.may_have_happened
     assert [fault["times"] for fault in place.control.pending_faults()] == [19]
 
@@ -54,14 +56,14 @@ async def test_reads_are_not_repeated(forge: GitHubForge, place: Place) -> None:
 @pytest.mark.parametrize("path", ["", "/only-owner", "/a/b/c", "/a/..", "/a/b?x=1"])
 async def test_address_that_is_no_repository(forge: GitHubForge, place: Place, path: str) -> None:
     repo = RepositoryRef(place.control.address.base_url + path, place.app)
-    with pytest.raises(Invalid, match=r"must be https://HOST"):
-        await forge.repository(repo)
+    with pytest.raises(ForgeRefused, match=r"must be https://HOST"):
+        await forge.do(repo, GetRepository())
 
 
 async def test_forge_whose_certificate_is_not_trusted(place: Place) -> None:
     async with GitHubForge() as forge:
         with pytest.raises(Unavailable, match="CA bundle") as caught:
-            await forge.repository(place.by_token(place.personal()))
+            await forge.do(place.by_token(place.personal()), GetRepository())
     assert not caught.value.may_have_happened
     assert_no_credential(caught.value)
 
@@ -69,7 +71,7 @@ async def test_forge_whose_certificate_is_not_trusted(place: Place) -> None:
 async def test_ca_bundle_that_is_missing(place: Place, tmp_path: Path) -> None:
     async with GitHubForge(ca_bundle=tmp_path / "missing.crt") as forge:
         with pytest.raises(Unavailable) as caught:
-            await forge.repository(place.by_token(place.personal()))
+            await forge.do(place.by_token(place.personal()), GetRepository())
     assert_no_credential(caught.value)
 
 
@@ -81,7 +83,7 @@ async def test_errors_of_every_kind_carry_no_credential(forge: GitHubForge, plac
             fault["status"], method="POST", path=PULLS, message=f"you sent {place.personal()} to me", times=2
         )
         with pytest.raises(ForgeError) as caught:
-            await forge.open_pull_request(place.by_token(place.personal()), DRAFT)
+            await forge.do(place.by_token(place.personal()), DRAFT)
         assert_no_credential(caught.value)
         assert HIDDEN in caught.value.message
         place.control.clear_faults()
@@ -93,9 +95,9 @@ async def test_requests_are_noted_and_budgets_told(place: Place, clock: Clock) -
         ca_bundle=place.control.address.ca_path, clock=clock, note=lambda *request: noted.append(request)
     )
     assert (forge.budgets.least_share, forge.budgets.blocked) == (1.0, 0)
-    await forge.repository(place.by_token(place.personal()))
+    await forge.do(place.by_token(place.personal()), GetRepository())
     with pytest.raises(CredentialsRefused):
-        await forge.repository(place.by_token("nobody"))
+        await forge.do(place.by_token("nobody"), GetRepository())
     forge.close()
     assert noted == [(place.host, "GET", "200"), (place.host, "GET", "401")]
     assert 0 < forge.budgets.least_share < 1

@@ -13,8 +13,9 @@ from itertools import count
 import pytest
 import requests
 
-from codecourier.github.api import AppInstallation, PersonalToken, PullRequestDraft, RepositoryRef
 from codecourier.github.client import GitHubForge
+from codecourier.github.credentials import AppInstallation, PersonalToken, RepositoryRef
+from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.secret import Secret
 from codecourier.local.forge.control import ForgeControl
 from codecourier.text import marker
@@ -22,7 +23,7 @@ from codecourier.text import marker
 CREDENTIALS = re.compile(r"\bgh[a-z]_\w{8}|github_pat_\w{8}|\beyJ[\w-]{8,}\.|PRIVATE KEY")
 PERMISSIONS = {"contents": "write", "pull_requests": "write"}
 MARKER = marker("0a1b2c3d-run", 1)
-DRAFT = PullRequestDraft("Add the total", f"{MARKER}\nAdds it.\n", "feature/total", "main")
+DRAFT = CreatePullRequest("Add the total", f"{MARKER}\nAdds it.\n", "feature/total", "main")
 PULLS = r"/pulls$"
 """Finds the path at which pull requests are opened."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from codecourier.github.api import PersonalToken, PullRequestDraft, RepositoryRef, Revocation
+from codecourier.github.api import Operation
 from codecourier.github.client import GitHubForge
-from codecourier.github.errors import ForgeError, NotFound, Unavailable
+from codecourier.github.credentials import InstallationToken, PersonalToken, RepositoryRef
+from codecourier.github.errors import ForgeError, ForgeNotFound, Unavailable
+from codecourier.github.operations.create_pull_request import CreatePullRequest
+from codecourier.github.operations.find_pull_requests import FindPullRequests
+from codecourier.github.operations.get_repository import GetRepository
+from codecourier.github.operations.revoke_token import Revocation, RevokeToken
 from codecourier.github.secret import Secret
 from codecourier.github.transport import _ANSWER_MAX_BYTES
 from codecourier.text import marker
@@ -18,7 +22,7 @@ from tests.support.odd_forge import OddForge, answer
 
 TOKEN = Secret("a-token-of-the-app")
 MARKER = marker("run", 1)
-DRAFT = PullRequestDraft("Add", MARKER, "work", "main")
+DRAFT = CreatePullRequest("Add", MARKER, "work", "main")
 
 
 def pull(number: int, head_repository: int | None) -> dict[str, Any]:
@@ -47,7 +51,7 @@ async def test_a_pull_request_from_a_fork_is_not_ours_whatever_its_text_says(tmp
     async with OddForge(tmp_path, [answer(200, found)]) as odd:
         forge, repo = reach(odd)
         async with forge:
-            assert [facts.number for facts in await forge.find_pull_requests(repo, "work", MARKER)] == [2]
+            assert [facts.number for facts in await forge.do(repo, FindPullRequests("work", MARKER))] == [2]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ async def test_a_token_that_the_forge_does_not_know_has_ended(
     async with OddForge(tmp_path, [script]) as odd:
         forge, repo = reach(odd)
         async with forge:
-            assert await forge.revoke(repo.url, TOKEN) is expected
+            assert await forge.do(RepositoryRef(repo.url, InstallationToken(TOKEN)), RevokeToken()) is expected
 
 
 @pytest.mark.parametrize(
@@ -82,25 +86,18 @@ async def test_a_token_is_not_taken_for_ended_because_somebody_else_answered(tmp
         forge, repo = reach(odd)
         async with forge:
             with pytest.raises(ForgeError):
-                await forge.revoke(repo.url, TOKEN)
+                await forge.do(RepositoryRef(repo.url, InstallationToken(TOKEN)), RevokeToken())
             assert len(odd.seen) == 1
 
 
-Operation = Callable[[GitHubForge, RepositoryRef], Any]
-OPERATIONS: list[Operation] = [
-    lambda forge, repo: forge.repository(repo),
-    lambda forge, repo: forge.open_pull_request(repo, DRAFT),
-]
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-async def test_no_credential_follows_a_redirect(tmp_path: Path, operation: Operation) -> None:
+@pytest.mark.parametrize("operation", [GetRepository(), DRAFT])
+async def test_no_credential_follows_a_redirect(tmp_path: Path, operation: Operation[object]) -> None:
     async with OddForge(tmp_path, [b""]) as odd:
         odd.scripts = [answer(307, location=f"https://{odd.host}/elsewhere"), answer(200, {})]
         forge, repo = reach(odd)
         async with forge:
-            with pytest.raises(NotFound, match="renamed or moved"):
-                await operation(forge, repo)
+            with pytest.raises(ForgeNotFound, match="renamed or moved"):
+                await forge.do(repo, operation)
             assert [request.line for request in odd.seen if "elsewhere" in request.line] == []
             assert len(odd.seen) == 1
 
@@ -127,5 +124,5 @@ async def test_an_answer_that_cannot_be_used_is_an_unavailable_forge_and_asked_f
         forge, repo = reach(odd)
         async with forge:
             with pytest.raises(Unavailable, match=words):
-                await forge.repository(repo)
+                await forge.do(repo, GetRepository())
             assert len(odd.seen) == 1

@@ -5,31 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from codecourier.github.api import (
-    AppInstallation,
-    PersonalToken,
-    PullRequestDraft,
-    PullRequestFacts,
-    RepositoryFacts,
-    RepositoryRef,
-    Revocation,
-    TokenPair,
-)
-from codecourier.github.errors import (
-    AlreadyExists,
-    CredentialsRefused,
-    ForgeError,
-    Invalid,
-    NotFound,
-    RateLimited,
-    Unavailable,
-)
+from codecourier.github.api import Operation
+from codecourier.github.credentials import AppInstallation, RepositoryRef
+from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, RateLimited, Unavailable
+from codecourier.github.operations.create_pull_request import CreatePullRequest, PullRequestExists, PullRequestRefused
+from codecourier.github.operations.find_pull_requests import FindPullRequests
+from codecourier.github.operations.get_branch_head import GetBranchHead
+from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
+from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
+from codecourier.github.operations.pull_request import PullRequestFacts
+from codecourier.github.operations.revoke_token import Revocation, RevokeToken
 from codecourier.github.secret import Secret
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
@@ -38,6 +29,7 @@ from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 
 __all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "Pull", "Push"]
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 FORGE = Resource("forge.test", "v1", "calls", "Forge")
@@ -176,19 +168,19 @@ class ForgeServer:
         known.is_revoked = True
         return Revocation.REVOKED
 
-    def open(self, draft: PullRequestDraft) -> Pull:
+    def open(self, draft: CreatePullRequest) -> Pull:
         """Open a pull request."""
         if self.forbids_pulls:
             raise CredentialsRefused("the credential lacks a permission (403)", status=403)
         if self.refusals:
             self.refusals -= 1
-            raise Invalid("Validation Failed: the repository takes no pull requests", status=422)
+            raise PullRequestRefused("Validation Failed: the repository takes no pull requests", status=422)
         for branch in (draft.head, draft.base):
             if branch not in self.branches:
-                raise Invalid(f"Validation Failed: {branch} is no branch", status=422)
+                raise PullRequestRefused(f"Validation Failed: {branch} is no branch", status=422)
         for pull in self.pulls:
             if (pull.head, pull.base, pull.state) == (draft.head, draft.base, PullRequestState.OPEN):
-                raise AlreadyExists(f"A pull request already exists for {draft.head}", status=422)
+                raise PullRequestExists(f"A pull request already exists for {draft.head}", status=422)
         head_sha = self.branches[draft.head]
         number = len(self.pulls) + 1
         pull = Pull(number, draft.head, draft.base, draft.title, draft.body, draft.is_draft, head_sha, self.now())
@@ -225,42 +217,47 @@ class ForgeClient:
         self._identity = identity
         self._network = network
         self._writes = 0
+        self._doings: dict[type, Callable[[RepositoryRef, Any], Awaitable[Any]]] = {
+            GetRepository: self._repository,
+            GetBranchHead: self._branch_head,
+            FindPullRequests: self._find,
+            CreatePullRequest: self._create,
+            MintTokenPair: self._mint,
+            RevokeToken: self._revoke,
+        }
 
-    async def repository(self, repo: RepositoryRef) -> RepositoryFacts:
-        """See `Forge.repository`."""
+    async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
+        """See `Forge.do`."""
+        done: R = await self._doings[type(operation)](repo, operation)
+        return done
+
+    async def _repository(self, repo: RepositoryRef, _: GetRepository) -> RepositoryFacts:
         return await self._carry("get", "repository", lambda: self._look(repo))
 
-    async def branch_head(self, repo: RepositoryRef, branch: str) -> str | None:
-        """See `Forge.branch_head`."""
-
+    async def _branch_head(self, repo: RepositoryRef, operation: GetBranchHead) -> str | None:
         def work() -> str | None:
             self._look(repo)
-            return self._server.branches.get(branch)
+            return self._server.branches.get(operation.branch)
 
-        return await self._carry("get", branch, work)
+        return await self._carry("get", operation.branch, work)
 
-    async def find_pull_requests(self, repo: RepositoryRef, head_branch: str, marker: str) -> list[PullRequestFacts]:
-        """See `Forge.find_pull_requests`."""
-
+    async def _find(self, repo: RepositoryRef, operation: FindPullRequests) -> list[PullRequestFacts]:
         def work() -> list[PullRequestFacts]:
             self._look(repo)
-            found = [pull for pull in self._server.pulls if pull.head == head_branch]
-            return [_facts(pull, has_marker=marker in pull.body) for pull in reversed(found)]
+            found = [pull for pull in self._server.pulls if pull.head == operation.head_branch]
+            return [_facts(pull, has_marker=operation.marker in pull.body) for pull in reversed(found)]
 
-        return await self._carry("list", head_branch, work)
+        return await self._carry("list", operation.head_branch, work)
 
-    async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
-        """See `Forge.open_pull_request`."""
-
+    async def _create(self, repo: RepositoryRef, operation: CreatePullRequest) -> PullRequestFacts:
         def work() -> PullRequestFacts:
             self._look(repo)
-            return _facts(self._server.open(draft), has_marker=True)
+            return _facts(self._server.open(operation), has_marker=True)
 
-        return await self._carry("create", draft.head, work)
+        return await self._carry("create", operation.head, work)
 
-    async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
-        """See `Forge.mint_tokens`."""
-        if isinstance(repo.credential, PersonalToken):
+    async def _mint(self, repo: RepositoryRef, _: MintTokenPair) -> TokenPair:
+        if not isinstance(repo.credential, AppInstallation):
             secret = repo.credential.secret
             return TokenPair(secret, secret, None)
 
@@ -272,13 +269,15 @@ class ForgeClient:
         self._server.unheard -= {read, write}
         return TokenPair(Secret(read), Secret(write), self._server.tokens[read].ends)
 
-    async def revoke(self, _url: str, token: Secret) -> Revocation:
-        """See `Forge.revoke`."""
-        return await self._carry("delete", "token", lambda: self._server.revoke(token.reveal()))
+    async def _revoke(self, repo: RepositoryRef, _: RevokeToken) -> Revocation:
+        if isinstance(repo.credential, AppInstallation):
+            raise TypeError("a token revokes itself; no App does")
+        token = repo.credential.secret.reveal()
+        return await self._carry("delete", "token", lambda: self._server.revoke(token))
 
     def _look(self, repo: RepositoryRef) -> RepositoryFacts:
         if repo.url != URL:
-            raise NotFound(f"{repo.url} is not there", status=404)
+            raise ForgeNotFound(f"{repo.url} is not there", status=404)
         if not isinstance(repo.credential, AppInstallation):
             self._server.check(repo.credential.secret.reveal())
         return RepositoryFacts(1, MAIN, f"{URL}.git")

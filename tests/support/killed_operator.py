@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Never, TypeVar
 
 from codecourier.controller.serve import TRIMS, serve_with
-from codecourier.github.api import PullRequestDraft, PullRequestFacts, RepositoryRef, Revocation, TokenPair
+from codecourier.github.api import Operation
 from codecourier.github.client import GitHubForge
-from codecourier.github.secret import Secret
+from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.kube.access import load_access
 from codecourier.kube.api import EVENTS, LEASES, Json, Resource
 from codecourier.kube.client import AiohttpKube
@@ -32,6 +32,7 @@ from codecourier.settings import Settings, load_settings
 
 __all__ = ["main"]
 
+R = TypeVar("R")
 _T = TypeVar("_T")
 
 _PASSED_OVER = frozenset({LEASES, EVENTS})
@@ -114,21 +115,14 @@ class MortalForge(GitHubForge):
 
     death: Death
 
-    async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
-        """See `Forge.open_pull_request`."""
-        return await self._write("open pull request", repo.url, super().open_pull_request(repo, draft))
-
-    async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
-        """See `Forge.mint_tokens`."""
-        return await self._write("mint tokens", repo.url, super().mint_tokens(repo))
-
-    async def revoke(self, url: str, token: Secret) -> Revocation:
-        """See `Forge.revoke`."""
-        return await self._write(f"revoke token {token.fingerprint}", url, super().revoke(url, token))
-
-    async def _write(self, what: str, url: str, call: Coroutine[Any, Any, _T]) -> _T:
-        if f"/{self.death.namespace}/" not in url:
+    async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
+        """See `Forge.do`."""
+        call = super().do(repo, operation)
+        if not operation.is_write or f"/{self.death.namespace}/" not in repo.url:
             return await call
+        what = type(operation).__name__
+        if isinstance(repo.credential, InstallationToken):
+            what += f" of {repo.credential.secret.fingerprint}"  # tells the revocations of two tokens apart
         return await self.death.around(what, call)
 
 

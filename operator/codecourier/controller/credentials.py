@@ -11,7 +11,7 @@ from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_repository
-from codecourier.github.api import AppInstallation, Credential, PersonalToken, RepositoryRef
+from codecourier.github.credentials import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
 from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import SECRETS, Json, KubeApi

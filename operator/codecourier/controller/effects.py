@@ -23,8 +23,12 @@ from codecourier.core.shared.naming import (
     LABEL_MANAGED,
     LABEL_SANDBOX_UID,
 )
-from codecourier.github.api import Forge, PullRequestDraft, TokenPair
+from codecourier.github.api import Forge
+from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError
+from codecourier.github.operations.create_pull_request import CreatePullRequest
+from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
+from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, ApiError, NotFound, ServerError
@@ -80,7 +84,7 @@ class Effects:
             return repository
         old = await self._read(effect.namespace, effect.secret) if effect.replaces is not None else None
         try:
-            tokens = await self._forge.mint_tokens(repository)
+            tokens = await self._forge.do(repository, MintTokenPair())
         except ForgeError as error:
             return problem_of_forge(error, effect.url)
         try:
@@ -156,7 +160,7 @@ class Effects:
         problem: Problem | None = None
         for token in tokens:
             try:
-                await self._forge.revoke(url, token)
+                await self._forge.do(RepositoryRef(url, InstallationToken(token)), RevokeToken())
             except ForgeError as error:
                 problem = problem or problem_of_forge(error, url)
         return problem
@@ -206,9 +210,9 @@ class Effects:
         repository = await self._credentials.find(effect.namespace, effect.url)
         if isinstance(repository, Problem):
             return repository
-        draft = PullRequestDraft(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
+        operation = CreatePullRequest(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
         try:
-            await self._forge.open_pull_request(repository, draft)
+            await self._forge.do(repository, operation)
         except ForgeError as error:
             return problem_of_forge(error, effect.url, effect.head)
         return None

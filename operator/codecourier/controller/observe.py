@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.problems import problem_of_forge
@@ -27,8 +27,11 @@ from codecourier.core.shared.facts import (
     RepositoryFact,
 )
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE
-from codecourier.github.api import Forge, RepositoryRef
+from codecourier.github.api import Forge, Operation
 from codecourier.github.errors import ForgeError
+from codecourier.github.operations.find_pull_requests import FindPullRequests
+from codecourier.github.operations.get_branch_head import GetBranchHead
+from codecourier.github.operations.get_repository import GetRepository
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import SECRETS, KubeApi
 from codecourier.kube.errors import ApiError, ServerError, TooManyRequests, Unanswered
@@ -36,6 +39,8 @@ from codecourier.kube.errors import NotFound as KubeNotFound
 from codecourier.text import marker
 
 __all__ = ["Observer"]
+
+R = TypeVar("R")
 
 REPOSITORY_SECONDS = 60.0
 """How long a reached repository is taken for reachable: its facts hardly change, and each Run asks for them."""
@@ -95,40 +100,35 @@ class Observer:
         known = self._repositories.get(ask)
         if known is not None and time < known[0]:
             return known[1]
-        answer = await self._look(ask.namespace, ask.url, self._forge.repository)
+        answer = await self._ask(ask, GetRepository())
         fact = answer if isinstance(answer, Problem) else RepositoryFact(answer.default_branch)
         seconds = PROBLEM_SECONDS if isinstance(fact, Problem) else REPOSITORY_SECONDS
         self._repositories[ask] = (time + seconds, fact)
         return fact
 
     async def _branch_head(self, ask: BranchHeadAsk) -> BranchHeadFact | Problem:
-        async def look(repository: RepositoryRef) -> str | None:
-            return await self._forge.branch_head(repository, ask.branch)
-
-        answer = await self._look(ask.namespace, ask.url, look)
+        answer = await self._ask(ask, GetBranchHead(ask.branch))
         return answer if isinstance(answer, Problem) else BranchHeadFact(answer)
 
     async def _pull_requests(self, ask: PullRequestsAsk) -> PullRequestsFact | Problem:
-        async def look(repository: RepositoryRef) -> tuple[PullRequestFact, ...]:
-            mark = marker(ask.run_uid, ask.attempt)
-            found = await self._forge.find_pull_requests(repository, ask.head_branch, mark)
-            return tuple(
-                PullRequestFact(p.number, p.url, p.state, p.is_draft, p.created_at)
-                for p in sorted(found, key=lambda p: p.number)
-                if p.has_marker
-            )
+        found = await self._ask(ask, FindPullRequests(ask.head_branch, marker(ask.run_uid, ask.attempt)))
+        if isinstance(found, Problem):
+            return found
+        items = (
+            PullRequestFact(p.number, p.url, p.state, p.is_draft, p.created_at)
+            for p in sorted(found, key=lambda p: p.number)
+            if p.has_marker
+        )
+        return PullRequestsFact(tuple(items))
 
-        answer = await self._look(ask.namespace, ask.url, look)
-        return answer if isinstance(answer, Problem) else PullRequestsFact(answer)
-
-    async def _look(self, namespace: str, url: str, look: Callable[[RepositoryRef], Awaitable[Any]]) -> Any:
-        repository = await self._credentials.find(namespace, url)
+    async def _ask(self, ask: RepositoryAsk | BranchHeadAsk | PullRequestsAsk, operation: Operation[R]) -> R | Problem:
+        repository = await self._credentials.find(ask.namespace, ask.url)
         if isinstance(repository, Problem):
             return repository
         try:
-            return await look(repository)
+            return await self._forge.do(repository, operation)
         except ForgeError as error:
-            return problem_of_forge(error, url)
+            return problem_of_forge(error, ask.url)
 
     async def _object(self, ask: ObjectAsk) -> ObjectFact:
         try:

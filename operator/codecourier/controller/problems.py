@@ -5,6 +5,7 @@ from __future__ import annotations
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github import errors as forge
+from codecourier.github.operations.create_pull_request import PullRequestExists
 from codecourier.kube import errors as kube
 
 __all__ = ["problem_of_create", "problem_of_forge"]
@@ -22,12 +23,12 @@ def problem_of_forge(error: forge.ForgeError, url: str, branch: str = "") -> Pro
             return Problem(Reason.RATE_LIMITED, text, retry_time=error.retry_at)
         case forge.CredentialsRefused():
             return _problem(Reason.CREDENTIALS_REFUSED, url, detail)
-        case forge.NotFound():
+        case forge.ForgeNotFound():
             return _problem(Reason.REPOSITORY_NOT_FOUND, url, detail)
-        case forge.AlreadyExists():
+        case PullRequestExists():
             text = sentence(Reason.PULL_REQUEST_TAKEN, branch=branch, detail=detail)
             return Problem(Reason.PULL_REQUEST_TAKEN, text)
-        case forge.Invalid():
+        case forge.ForgeRefused():
             text = sentence(Reason.PULL_REQUEST_REFUSED, branch=branch, detail=detail)
             return Problem(Reason.PULL_REQUEST_REFUSED, text, is_final=True)
         case _:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from codecourier.address import ADDRESS_FORM, split_address
-from codecourier.github.errors import Invalid
+from codecourier.github.errors import ForgeRefused
 
 __all__ = ["PUBLIC_HOST", "RepositoryAddress", "quote_branch"]
 
@@ -27,12 +27,12 @@ class RepositoryAddress:
 
         Raises
         ------
-        Invalid
+        ForgeRefused
             If it does not follow the grammar of `codecourier.address`.
         """
         parts = split_address(url)
         if parts is None:
-            raise Invalid(f"the repository address {url!r} must be {ADDRESS_FORM}")
+            raise ForgeRefused(f"the repository address {url!r} must be {ADDRESS_FORM}")
         return cls(*parts)
 
     @property
@@ -61,9 +61,9 @@ def quote_branch(branch: str) -> str:
 
     Raises
     ------
-    Invalid
+    ForgeRefused
         If it would name something else than a branch.
     """
     if not branch or any(part in {"", ".", ".."} for part in branch.split("/")):
-        raise Invalid(f"{branch!r} is no name of a branch")
+        raise ForgeRefused(f"{branch!r} is no name of a branch")
     return quote(branch, safe="/")

@@ -14,24 +14,18 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from codecourier.github.address import RepositoryAddress
-from codecourier.github.api import (
-    PullRequestDraft,
-    PullRequestFacts,
-    RepositoryFacts,
-    RepositoryRef,
-    Revocation,
-    TokenPair,
-)
+from codecourier.github.api import Operation
 from codecourier.github.budget import Budgets, BudgetSummary
+from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import Unavailable
 from codecourier.github.gateway import Gateway
-from codecourier.github.operations import Operations
-from codecourier.github.secret import Secret
+from codecourier.github.session import Session
+from codecourier.github.tokens import Logins
 from codecourier.github.transport import Wait
 
 __all__ = ["GitHubForge"]
 
-_T = TypeVar("_T")
+R = TypeVar("R")
 
 _THREADS_PER_HOST = 4
 """How many operations run at once at one host; a host that hangs stops only itself."""
@@ -71,7 +65,7 @@ class GitHubForge:
         self._budgets = Budgets(clock)
         bundle = str(ca_bundle) if ca_bundle else None
         self._gateway = Gateway(self._budgets, ca_bundle=bundle, wait=self._wait, note=note)
-        self._operations = Operations(self._gateway, clock)
+        self._logins = Logins(self._gateway, clock)
         self._lock = threading.Lock()
         self._executors: OrderedDict[str, ThreadPoolExecutor] = OrderedDict()
 
@@ -94,44 +88,15 @@ class GitHubForge:
             self._executors.clear()
         self._gateway.close()
 
-    async def repository(self, repo: RepositoryRef) -> RepositoryFacts:
-        """Look a repository up."""
-        return await self._run(repo.url, lambda at, end: self._operations.repository(at, repo.credential, end))
-
-    async def branch_head(self, repo: RepositoryRef, branch: str) -> str | None:
-        """Give the commit at the tip of a branch; None if the repository has no such branch."""
-        return await self._run(repo.url, lambda at, end: self._operations.branch_head(at, repo.credential, branch, end))
-
-    async def find_pull_requests(self, repo: RepositoryRef, head_branch: str, marker: str) -> list[PullRequestFacts]:
-        """Find the pull requests from a branch of the repository, in every state, newest first, at most 100."""
-        return await self._run(
-            repo.url,
-            lambda at, end: self._operations.find_pull_requests(at, repo.credential, head_branch, marker, end),
-        )
-
-    async def open_pull_request(self, repo: RepositoryRef, draft: PullRequestDraft) -> PullRequestFacts:
-        """Open a pull request."""
-        return await self._run(
-            repo.url, lambda at, end: self._operations.open_pull_request(at, repo.credential, draft, end)
-        )
-
-    async def mint_tokens(self, repo: RepositoryRef) -> TokenPair:
-        """Make the credentials of a try."""
-        return await self._run(repo.url, lambda at, end: self._operations.mint_tokens(at, repo.credential, end))
-
-    async def revoke(self, url: str, token: Secret) -> Revocation:
-        """End a token that `mint_tokens` made with an App."""
-        return await self._run(url, lambda at, end: self._operations.revoke(at, token, end))
-
-    async def _run(self, url: str, operation: Callable[[RepositoryAddress, float], _T]) -> _T:
-        """Run an operation in a thread of its host and wait for it no longer than agreed."""
-        address = RepositoryAddress.parse(url)
+    async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
+        """Run an operation in a thread of its host and wait for it no longer than agreed; see `Forge.do`."""
+        address = RepositoryAddress.parse(repo.url)
         seconds = self._wait.operation_seconds
-        deadline = time.monotonic() + seconds
+        session = Session(self._logins, address, repo.credential, time.monotonic() + seconds)
         # A copy of the context, so that what a thread logs names the object that it is done for.
-        job = self._executor(address.host).submit(copy_context().run, operation, address, deadline)
+        job = self._executor(address.host).submit(copy_context().run, operation.run, session)
         future = asyncio.wrap_future(job)
-        # An outcome that nobody waits for any more is no news: the caller was told, and looks before it tries again.
+        # Nobody waits for an outcome after the timeout: the caller has its error, and looks before it tries again.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait({future}, timeout=seconds)
         if done:
@@ -139,7 +104,7 @@ class GitHubForge:
         was_never_sent = job.cancel()
         raise Unavailable(
             f"{address.api_url} did not finish a request for {address.full_name} within {seconds:g} seconds",
-            may_have_happened=not was_never_sent,
+            may_have_happened=operation.is_write and not was_never_sent,
         )
 
     def _executor(self, host: str) -> ThreadPoolExecutor:

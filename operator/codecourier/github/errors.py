@@ -8,11 +8,10 @@ from datetime import datetime
 from codecourier.redaction import redact
 
 __all__ = [
-    "AlreadyExists",
     "CredentialsRefused",
     "ForgeError",
-    "Invalid",
-    "NotFound",
+    "ForgeNotFound",
+    "ForgeRefused",
     "RateLimited",
     "Unavailable",
     "scrub",
@@ -49,23 +48,19 @@ class ForgeError(Exception):
         return str(self)
 
 
-class NotFound(ForgeError):  # noqa: N818 - states of the forge, not faults of the program; the base says Error
+class ForgeNotFound(ForgeError):
     """There is no such thing, it moved, or the credential may not see it."""
 
 
-class CredentialsRefused(ForgeError):  # noqa: N818 - as NotFound
-    """The credential is wrong, expired, revoked, lacks a permission, or came with more than was asked."""
+class CredentialsRefused(ForgeError):
+    """The credential is wrong, expired, revoked, lacks a permission, or came with more than was asked for."""
 
 
-class AlreadyExists(ForgeError):  # noqa: N818 - as NotFound
-    """What was to be made is there already."""
+class ForgeRefused(ForgeError):
+    """The forge refused the request, or the client would not send it; the same request will be refused again."""
 
 
-class Invalid(ForgeError):  # noqa: N818 - as NotFound
-    """The forge refused the request for what it says; the same request will be refused again."""
-
-
-class RateLimited(ForgeError):  # noqa: N818 - as NotFound
+class RateLimited(ForgeError):
     """The forge, or our budget for it, wants no such request before a time; nothing was done.
 
     Parameters
@@ -83,7 +78,7 @@ class RateLimited(ForgeError):  # noqa: N818 - as NotFound
         self.retry_at = retry_at
 
 
-class Unavailable(ForgeError):  # noqa: N818 - as NotFound
+class Unavailable(ForgeError):
     """The forge did not answer, or answered that it is broken.
 
     Parameters

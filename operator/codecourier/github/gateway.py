@@ -13,9 +13,10 @@ from github.Auth import Auth
 from github.Requester import Requester
 
 from codecourier.github.address import PUBLIC_HOST, RepositoryAddress
-from codecourier.github.answers import Answer, Field, to_error, unreadable
+from codecourier.github.answers import Answer, Field, unreadable
 from codecourier.github.budget import Budgets
 from codecourier.github.errors import ForgeError, RateLimited
+from codecourier.github.refusals import Refusal, to_error
 from codecourier.github.transport import Connection, Transport, Wait
 
 __all__ = ["Gateway", "Login", "Request"]
@@ -49,6 +50,9 @@ class Request:
 
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    refusals: tuple[Refusal, ...] = ()
+    """What it means when the forge refuses this request, where that is not what it means for every request; the first
+    that fits counts."""
 
     @property
     def is_write(self) -> bool:
@@ -131,7 +135,7 @@ class Gateway:
         retry_at = self._budgets.observe(login.budget_key, answer.status, answer.headers, message)
         _logger.debug("forge answered", extra={"request": what, "status": answer.status})
         if answer.is_error:
-            raise to_error(answer, retry_at, is_write=request.is_write)
+            raise to_error(answer, retry_at, request.refusals, is_write=request.is_write)
         return Field(what, answer.json() if answer.body else None)
 
     def close(self) -> None:

@@ -9,18 +9,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from github.Auth import AppAuth, AppAuthToken, Auth, Token
 
 from codecourier.github.address import RepositoryAddress
-from codecourier.github.answers import Field
-from codecourier.github.api import AppInstallation, Credential, PersonalToken, Revocation
-from codecourier.github.errors import CredentialsRefused, ForgeError, Invalid, NotFound
+from codecourier.github.answers import Field, unreadable
+from codecourier.github.credentials import AppInstallation, Credential, InstallationToken, PersonalToken
+from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound
 from codecourier.github.gateway import Gateway, Login, Request
+from codecourier.github.refusals import Refusal
 from codecourier.github.secret import Secret
 
-__all__ = ["Logins", "Minted", "check_minted", "mint", "revoke"]
+__all__ = ["REVOCATION_PATH", "Logins", "Minted", "Wish", "check_minted"]
+
+REVOCATION_PATH = "/installation/token"
+"""Where an installation's token revokes itself."""
 
 _OPERATOR_PERMISSIONS = {"contents": "read", "pull_requests": "write"}
 """What the operator itself needs: the tips of branches, and pull requests."""
@@ -46,7 +49,7 @@ class Minted:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a token is to be for."""
+    """Permissions and repository to request for a token."""
 
     permissions: Mapping[str, str]
     repository_id: int | None = None
@@ -86,52 +89,33 @@ def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
     return Minted(_read_token(field), field.at("expires_at").time(), number)
 
 
-def mint(
-    gateway: Gateway, address: RepositoryAddress, credential: AppInstallation, wish: Wish, deadline: float
-) -> Minted:
-    """Mint a token; one that can do anything else than what was asked for is revoked and refused.
-
-    Raises
-    ------
-    CredentialsRefused
-        If the App's key is refused, the installation lacks a permission, or the token is wider.
-    NotFound
-        If the installation does not include the repository.
-    """
-    narrowing = (
-        {"repositories": [address.name]} if wish.repository_id is None else {"repository_ids": [wish.repository_id]}
+def _refusals(address: RepositoryAddress, credential: AppInstallation) -> tuple[Refusal, ...]:
+    """Return what it means that the forge mints no token."""
+    installation = f"installation {credential.installation_id} of the GitHub App {credential.app_id}"
+    wanted = ", ".join(f"{name}: {level}" for name, level in _OPERATOR_PERMISSIONS.items())
+    return (
+        Refusal(
+            frozenset({404}),
+            CredentialsRefused,
+            f"there is no {installation}; check its number and that the App is installed",
+        ),
+        Refusal(
+            frozenset({422}),
+            CredentialsRefused,
+            f"the {installation} lacks a permission; it needs contents: write and {wanted}",
+            words="permission",
+        ),
+        Refusal(
+            frozenset({422}),
+            ForgeNotFound,
+            f"the {installation} does not include {address.full_name}; add it in the installation's settings",
+            words="repositor",
+        ),
     )
-    path = f"/app/installations/{credential.installation_id}/access_tokens"
-    request = Request("POST", path, body={**narrowing, "permissions": dict(wish.permissions)})
-    try:
-        field = gateway.send(address, _app_login(address, credential), request, deadline)
-    except (Invalid, NotFound) as error:
-        refusal = _explained(error, address, credential)
-    else:
-        try:
-            return check_minted(field, wish, address.full_name)
-        except ForgeError:
-            with contextlib.suppress(ForgeError):
-                revoke(gateway, address, _read_token(field), deadline)
-            raise
-    raise refusal
-
-
-def revoke(gateway: Gateway, address: RepositoryAddress, token: Secret, deadline: float) -> Revocation:
-    """End an installation's token."""
-    login = Login(Token(token.reveal()), f"{address.host}/token/{token.fingerprint}")
-    try:
-        gateway.send(address, login, Request("DELETE", "/installation/token"), deadline)
-    except (CredentialsRefused, NotFound) as error:
-        # Not after a redirect: a proxy, or a host in maintenance, knows nothing of the token.
-        if error.status not in {401, 404}:
-            raise
-        return Revocation.ALREADY_INVALID
-    return Revocation.REVOKED
 
 
 class Logins:
-    """How the operator's own requests are let in; tokens of Apps are kept until shortly before they end.
+    """Sends requests with credentials; the operator's own tokens of Apps are kept until shortly before they expire.
 
     Parameters
     ----------
@@ -148,12 +132,13 @@ class Logins:
         self._kept: OrderedDict[tuple[str, ...], Minted] = OrderedDict()
 
     def send(self, address: RepositoryAddress, credential: Credential, request: Request, deadline: float) -> Field:
-        """Send a request of the operator for one repository.
+        """Send a request for one repository.
 
-        A kept token that the forge refuses with 401 (somebody revoked it) is replaced once: nothing was done with it.
+        A kept token that the forge refuses with 401, as after its revocation by people, is replaced once: the forge
+        did nothing for it.
         """
-        if isinstance(credential, PersonalToken):
-            return self._gateway.send(address, _personal_login(address, credential), request, deadline)
+        if not isinstance(credential, AppInstallation):
+            return self._gateway.send(address, _token_login(address, credential), request, deadline)
         minted, is_fresh = self.own_token(address, credential, deadline)
         try:
             return self._gateway.send(address, _installation_login(address, credential, minted), request, deadline)
@@ -167,19 +152,56 @@ class Logins:
     def own_token(
         self, address: RepositoryAddress, credential: AppInstallation, deadline: float
     ) -> tuple[Minted, bool]:
-        """Give the operator's own token for a repository, and whether it was minted just now."""
+        """Return the operator's own token for a repository, and whether it was minted just now."""
         key = _key(address, credential)
         with self._lock:
             kept = self._kept.get(key)
         if kept is not None and kept.expires_at - _RENEWAL_MARGIN > self._clock():
             return kept, False
-        minted = mint(self._gateway, address, credential, Wish(_OPERATOR_PERMISSIONS), deadline)
+        minted = self.mint(address, credential, deadline, Wish(_OPERATOR_PERMISSIONS))
         with self._lock:
             self._kept[key] = minted
             self._kept.move_to_end(key)
             while len(self._kept) > _MOST_TOKENS:
                 self._kept.popitem(last=False)
         return minted, True
+
+    def mint(self, address: RepositoryAddress, credential: AppInstallation, deadline: float, wish: Wish) -> Minted:
+        """Mint a token; one that can do anything else than what was asked for is revoked and refused.
+
+        Raises
+        ------
+        CredentialsRefused
+            If the App's key is refused, the installation lacks a permission, or the token can do something else.
+        ForgeNotFound
+            If the installation does not include the repository.
+        """
+        number = wish.repository_id
+        narrowing = {"repositories": [address.name]} if number is None else {"repository_ids": [number]}
+        request = Request(
+            "POST",
+            f"/app/installations/{credential.installation_id}/access_tokens",
+            body={**narrowing, "permissions": dict(wish.permissions)},
+            refusals=_refusals(address, credential),
+        )
+        try:
+            field = self._gateway.send(address, _app_login(address, credential), request, deadline)
+        except ForgeNotFound:
+            # The kept number may be that of a repository which was deleted and made again under its name.
+            self.forget(address, credential)
+            raise
+        try:
+            return check_minted(field, wish, address.full_name)
+        except ForgeError:
+            with contextlib.suppress(ForgeError):
+                self.discard(address, _read_token(field), deadline)
+            raise
+
+    def discard(self, address: RepositoryAddress, token: Secret, deadline: float) -> None:
+        """Revoke a token that nothing will use; where the forge does not, it expires by itself."""
+        login = _token_login(address, InstallationToken(token))
+        with contextlib.suppress(ForgeError):
+            self._gateway.send(address, login, Request("DELETE", REVOCATION_PATH), deadline)
 
     def forget(self, address: RepositoryAddress, credential: AppInstallation) -> None:
         """Drop the operator's own token for a repository."""
@@ -197,14 +219,14 @@ def _key(address: RepositoryAddress, credential: AppInstallation) -> tuple[str, 
     )
 
 
-def _personal_login(address: RepositoryAddress, credential: PersonalToken) -> Login:
+def _token_login(address: RepositoryAddress, credential: PersonalToken | InstallationToken) -> Login:
     value = credential.secret.reveal()
     if not _TOKEN.fullmatch(value):
         raise CredentialsRefused(
-            f"the personal token for {address.full_name} is empty or has characters that no token has "
+            f"the token for {address.full_name} is empty or has characters that no token has "
             "(a line break at its end?); store it again"
         )
-    return Login(Token(value), f"{address.host}/personal/{credential.secret.fingerprint}")
+    return Login(Token(value), f"{address.host}/token/{credential.secret.fingerprint}")
 
 
 def _installation_login(address: RepositoryAddress, credential: AppInstallation, minted: Minted) -> Login:
@@ -235,7 +257,7 @@ def _signed(credential: AppInstallation) -> Auth:
 def _read_token(field: Field) -> Secret:
     value = field.at("token").text()
     if not _TOKEN.fullmatch(value):
-        raise Invalid(f"{field.what}: the forge answered with a token that no header can carry")
+        raise unreadable(field.what, "its token has characters that no header can carry")
     return Secret(value)
 
 
@@ -243,22 +265,3 @@ def _too_wide(full_name: str, what: str) -> CredentialsRefused:
     return CredentialsRefused(
         f"the forge answered with a token for {full_name} that is not what was asked for: {what}; it is not used"
     )
-
-
-def _explained(error: Invalid | NotFound, address: RepositoryAddress, credential: AppInstallation) -> ForgeError:
-    """Say what it means that no token was minted."""
-    installation = f"installation {credential.installation_id} of the GitHub App {credential.app_id}"
-    if isinstance(error, NotFound):
-        return CredentialsRefused(f"there is no {installation}; check its number and that the App is installed")
-    if "permission" in error.message.lower():
-        wanted: Any = ", ".join(f"{name}: {level}" for name, level in _OPERATOR_PERMISSIONS.items())
-        return CredentialsRefused(
-            f"the {installation} lacks a permission; it needs contents: write and {wanted}: {error}",
-            status=error.status,
-        )
-    if "repositor" in error.message.lower():
-        return NotFound(
-            f"the {installation} does not include {address.full_name}; add it in the installation's settings: {error}",
-            status=error.status,
-        )
-    return error

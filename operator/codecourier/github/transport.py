@@ -18,7 +18,7 @@ from github.Requester import HTTPSRequestsConnectionClass, RequestsResponse
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
-from codecourier.github.errors import NotFound, Unavailable
+from codecourier.github.errors import ForgeNotFound, Unavailable
 
 __all__ = ["Connection", "Transport", "Wait"]
 
@@ -116,7 +116,7 @@ class Connection(HTTPSRequestsConnectionClass):
         ------
         Unavailable
             If there is no answer in time, none that can be read, or one that says to ask again.
-        NotFound
+        ForgeNotFound
             If the forge says that what was asked for is somewhere else.
         """
         try:
@@ -166,7 +166,7 @@ class Connection(HTTPSRequestsConnectionClass):
             )
         if status in {301, 302, 303, 307, 308}:
             target = headers.get("location", "another address")
-            raise NotFound(
+            raise ForgeNotFound(
                 f"{self._what} moved to {target}: the repository was renamed or moved; give its present address",
                 status=status,
             )

@@ -1,0 +1,104 @@
+"""What an answer of the forge means that is an error: first for the request at hand, then for every request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from codecourier.github.answers import Answer
+from codecourier.github.errors import (
+    CredentialsRefused,
+    ForgeError,
+    ForgeNotFound,
+    ForgeRefused,
+    RateLimited,
+    Unavailable,
+    scrub,
+)
+
+__all__ = ["Refusal", "to_error"]
+
+_SERVER_ERRORS = 500
+_TIMEOUT = 408
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row of an operation's table: what it means that the forge refuses a request.
+
+    Parameters
+    ----------
+    statuses
+        HTTP statuses of the answers that the row is about.
+    error
+        What is raised; it is made from a message and a status.
+    meaning
+        What happened and what to do about it, as the part of a sentence.
+    words
+        What the forge's own message must contain, in lower case; empty: any message.
+    """
+
+    statuses: frozenset[int]
+    error: type[ForgeError]
+    meaning: str
+    words: str = ""
+
+    def fits(self, answer: Answer) -> bool:
+        """Tell whether the row is about an answer."""
+        return answer.status in self.statuses and self.words in answer.message.lower()
+
+
+_EVERYWHERE = (
+    Refusal(
+        frozenset({401}),
+        CredentialsRefused,
+        "the credential is wrong, expired or revoked; renew it",
+    ),
+    Refusal(
+        frozenset({404, 410, 451}),
+        ForgeNotFound,
+        "there is no such repository or object, or the credential may not see it; check the address and that the "
+        "credential includes the repository",
+    ),
+)
+"""What a refusal means of which the operation says nothing else."""
+
+
+def to_error(answer: Answer, retry_at: datetime | None, refusals: Iterable[Refusal], *, is_write: bool) -> ForgeError:
+    """Translate an answer that is an error.
+
+    Parameters
+    ----------
+    answer
+        The answer.
+    retry_at
+        When to try again if a limit was hit, None if none was.
+    refusals
+        What refusals mean for this request; the first row that fits counts.
+    is_write
+        Whether the request asked for work that may have been done.
+    """
+    what, status, said = answer.what, answer.status, _quoted(answer.message)
+    if retry_at is not None:
+        when = f"{retry_at:%Y-%m-%dT%H:%M:%SZ}"
+        return RateLimited(f"{what}: a rate limit was hit; next try at {when}{said}", retry_at=retry_at, status=status)
+    if status >= _SERVER_ERRORS or status == _TIMEOUT:
+        return Unavailable(
+            f"{what}: the forge answered {status}{said}; it is tried again", may_have_happened=is_write, status=status
+        )
+    for refusal in (*refusals, _forbidden(answer), *_EVERYWHERE):
+        if refusal.fits(answer):
+            return refusal.error(f"{what}: {refusal.meaning}{said}", status=status)
+    return ForgeRefused(f"{what}: the forge refused the request with {status}{said}", status=status)
+
+
+def _forbidden(answer: Answer) -> Refusal:
+    accepted = scrub(answer.headers.get("x-accepted-github-permissions", ""))
+    advice = f"it needs {accepted}" if accepted else "check its permissions and the organization's policies"
+    meaning = f"the credential lacks a permission or was blocked; {advice}"
+    return Refusal(frozenset({403}), CredentialsRefused, meaning)
+
+
+def _quoted(message: str) -> str:
+    return f' (the forge says: "{scrub(message)}")' if message.strip() else ""
