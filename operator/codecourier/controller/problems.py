@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.github import errors as forge
-from codecourier.github.operations.create_pull_request import PullRequestExists
+from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, ForgeRefused, RateLimited
+from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.kube import errors as kube
 
 __all__ = ["problem_of_create", "problem_of_forge"]
@@ -14,29 +16,37 @@ _PASSING = ("quota", "error looking up service account")
 """What Kubernetes says of a pod that it may take a moment later."""
 
 
-def problem_of_forge(error: forge.ForgeError, url: str, branch: str = "") -> Problem:
-    """Return what a plan is told of a forge's error; `branch` is the one whose pull request was to be opened."""
-    detail = error.message
-    match error:
-        case forge.RateLimited():
-            text = sentence(Reason.RATE_LIMITED, repository=url, detail=detail)
-            return Problem(Reason.RATE_LIMITED, text, retry_time=error.retry_at)
-        case forge.CredentialsRefused():
-            return _problem(Reason.CREDENTIALS_REFUSED, url, detail)
-        case forge.ForgeNotFound():
-            return _problem(Reason.REPOSITORY_NOT_FOUND, url, detail)
-        case PullRequestExists():
-            text = sentence(Reason.PULL_REQUEST_TAKEN, branch=branch, detail=detail)
-            return Problem(Reason.PULL_REQUEST_TAKEN, text)
-        case forge.ForgeRefused():
-            text = sentence(Reason.PULL_REQUEST_REFUSED, branch=branch, detail=detail)
-            return Problem(Reason.PULL_REQUEST_REFUSED, text, is_final=True)
-        case _:
-            return _problem(Reason.FORGE_UNAVAILABLE, url, detail)
+_FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
+    RateLimited: (Reason.RATE_LIMITED, False),
+    CredentialsRefused: (Reason.CREDENTIALS_REFUSED, False),
+    ForgeNotFound: (Reason.REPOSITORY_NOT_FOUND, False),
+    PullRequestExists: (Reason.PULL_REQUEST_TAKEN, False),
+    PullRequestRefused: (Reason.PULL_REQUEST_REFUSED, True),
+    ForgeRefused: (Reason.FORGE_REFUSED, True),
+    ForgeError: (Reason.FORGE_UNAVAILABLE, False),
+}
+"""Reason of each error, and whether trying again cannot help; an error that is not here has those of its base class.
+
+Each operation decides which error a refusal is, in its module of `codecourier.github.operations`.
+"""
 
 
-def _problem(reason: Reason, url: str, detail: str) -> Problem:
-    return Problem(reason, sentence(reason, repository=url, detail=detail))
+def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
+    """Return what a plan is told of a forge's error.
+
+    Parameters
+    ----------
+    error
+        The error.
+    url
+        The repository's address.
+    branch
+        The head of the pull request that was to be opened, if one was.
+    """
+    reason, is_final = next(_FORGE_REASONS[kind] for kind in type(error).__mro__ if kind in _FORGE_REASONS)
+    text = sentence(reason, repository=url, branch=branch, detail=error.message)
+    retry_time = error.retry_at if isinstance(error, RateLimited) else None
+    return Problem(reason, text, retry_time, is_final)
 
 
 def problem_of_create(error: kube.ApiError) -> Problem | None:

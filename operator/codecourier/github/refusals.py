@@ -17,7 +17,10 @@ from codecourier.github.errors import (
     scrub,
 )
 
-__all__ = ["Refusal", "to_error"]
+__all__ = ["OTHER_STATUSES", "Refusal", "to_error"]
+
+OTHER_STATUSES = frozenset(range(400, 500)) - {401, 403, 404, 408, 410, 429, 451}
+"""Refusals that do not mean the same everywhere, for a row about all of them."""
 
 _SERVER_ERRORS = 500
 _TIMEOUT = 408

@@ -32,7 +32,7 @@ LOOK_AGAIN = timedelta(seconds=30)
 """When a repository that could not be reached is tried again."""
 
 _CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
-_DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND}
+_DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND, Reason.FORGE_REFUSED}
 
 
 @asking

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_REFUSED = "CredentialsRefused"
     FORGE_UNAVAILABLE = "ForgeUnavailable"
+    FORGE_REFUSED = "ForgeRefused"
     RATE_LIMITED = "RateLimited"
     PULL_REQUEST_REFUSED = "PullRequestRefused"
     PULL_REQUEST_TAKEN = "PullRequestTaken"
@@ -157,6 +158,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.CREDENTIALS_MISSING: "No usable credential for {repository}: {detail}",
     Reason.CREDENTIALS_REFUSED: "The credential for {repository} was refused: {detail}",
     Reason.FORGE_UNAVAILABLE: "{repository} does not answer as it should: {detail}",
+    Reason.FORGE_REFUSED: (
+        "A request for {repository} was refused and would be refused again. Check the repository's address in the "
+        "Project and the settings of its host: {detail}"
+    ),
     Reason.RATE_LIMITED: "The host of {repository} asks to wait: {detail}",
     Reason.PULL_REQUEST_REFUSED: "The work is on branch {branch}, but its pull request was refused: {detail}",
     Reason.PULL_REQUEST_TAKEN: (

@@ -9,7 +9,7 @@ from typing import ClassVar
 from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError
 from codecourier.github.gateway import Request
-from codecourier.github.refusals import Refusal
+from codecourier.github.refusals import OTHER_STATUSES, Refusal
 from codecourier.github.session import Session
 from codecourier.github.tokens import REVOCATION_PATH
 
@@ -28,7 +28,14 @@ class _TokenUnknown(ForgeError):
     """The forge knows no such token, or no longer. A redirect does not say so: a proxy may have answered."""
 
 
-_REFUSALS = (Refusal(frozenset({401, 404}), _TokenUnknown, "the forge does not know the token"),)
+class _RevocationRefused(ForgeError):
+    """Something refused the request, but the token may work: revoking it has to be tried again until it expires."""
+
+
+_REFUSALS = (
+    Refusal(frozenset({401, 404}), _TokenUnknown, "the forge does not know the token"),
+    Refusal(OTHER_STATUSES, _RevocationRefused, "the token was not revoked; it is tried again"),
+)
 
 
 @dataclass(frozen=True)
