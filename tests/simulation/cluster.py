@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -29,7 +29,7 @@ from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
 from tests.simulation.invariants import Monitor
 from tests.simulation.node import Nodes
 from tests.simulation.scenario import Scenario
-from tests.simulation.schema import definitions_of
+from tests.simulation.schema import Definition, definitions_of
 from tests.simulation.steps import Behaviour, PodTrouble
 from tests.simulation.store import Change
 
@@ -119,9 +119,17 @@ class SimulatedCluster:
         What goes wrong with operators' calls; None: as the scenario's rates say.
     registry
         The kinds that operators work on.
+    definitions
+        The kinds as the API server has them; None: as the registry's models define them.
     """
 
-    def __init__(self, scenario: Scenario, plan: FaultPlan | None = None, registry: Registry = REGISTRY) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        plan: FaultPlan | None = None,
+        registry: Registry = REGISTRY,
+        definitions: Sequence[Definition] | None = None,
+    ) -> None:
         self.scenario = scenario
         self.registry = registry
         self.namespace = NAMESPACE
@@ -132,7 +140,9 @@ class SimulatedCluster:
 
         self._loop = asyncio.get_running_loop()
         self.clock = WallClock(self._loop)
-        self.server = ApiServer(now=self.clock.now, random=self._fork(), definitions=definitions_of(registry))
+        self.server = ApiServer(
+            now=self.clock.now, random=self._fork(), definitions=definitions or definitions_of(registry)
+        )
         self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
         self.nodes = Nodes(
             self.server,

@@ -74,6 +74,8 @@ class Reconciler:
         self._now = now
         self._look_again = look_again
         self._inspect = inspect
+        self._reported: dict[WorkKey, str] = {}
+        """What was reported of objects that cannot be read, so that a further look does not repeat it."""
 
     async def reconcile(self, key: WorkKey) -> None:
         """Bring one object a step further; an exception asks for another try."""
@@ -86,11 +88,14 @@ class Reconciler:
             await self._clear_strays(key, kind.strays, None if obj is None else obj["metadata"]["uid"])
         if obj is None:
             self._executor.backlog.forget(key)
+            self._reported.pop(key, None)
             return
         try:
             await self._advance(key, kind, obj)
         except UnreadableError as error:
             await self._report(key, obj, error)
+        else:
+            self._reported.pop(key, None)
 
     async def _advance(self, key: WorkKey, kind: Kind[Any, Any], obj: Json) -> None:
         model = self._view.store.read(kind.source, obj)
@@ -113,6 +118,8 @@ class Reconciler:
 
     async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
         """Say on an object that it, or one that it refers to, cannot be read; its next version is read anew."""
+        if self._reported.get(key) == str(error):
+            return
         detail = f"{error.detail}."
         is_own = (error.resource, error.namespace, error.name) == key
         if not is_own:
@@ -121,8 +128,11 @@ class Reconciler:
         message = sentence(Reason.UNREADABLE, detail=detail)
         await self._executor.recorder.record(obj, Event(Reason.UNREADABLE.value, message, is_warning=True))
         status = unreadable_status(obj, detail, self._now()) if is_own and "status" in obj else None
-        if status is None:
-            return
+        if status is not None:
+            await self._write_report(key, obj, status)
+        self._reported[key] = str(error)
+
+    async def _write_report(self, key: WorkKey, obj: Json, status: Json) -> None:
         try:
             await self._executor.write_status(key.resource, obj, status)
         except Conflict:

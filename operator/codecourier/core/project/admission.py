@@ -50,15 +50,24 @@ def has_new_place(project: Project, admitted: tuple[AdmittedRun, ...]) -> bool:
 
 
 def admit(
-    project: Project, runs: Iterable[Run], workflows: Mapping[str, Workflow], now: datetime
+    project: Project,
+    runs: Iterable[Run],
+    workflows: Mapping[str, Workflow],
+    now: datetime,
+    unreadable: frozenset[str] = frozenset(),
 ) -> tuple[AdmittedRun, ...]:
     """Return the list of admitted Runs: those that still need their places, then as many new ones as fit.
 
     `runs` has those that are not finished, and those that the Project's list names. `workflows` has by name those
-    that are there, of all that Pending Runs name.
+    that are there, of all that Pending Runs name. `unreadable` has the UIDs of Runs that this version cannot read:
+    they get no places and keep those that they have, as their pods may run.
     """
     by_uid = {run.uid: run for run in runs}
-    kept = tuple(entry for entry in project.status.admitted if _is_needed(entry, by_uid.get(entry.uid), now))
+    kept = tuple(
+        entry
+        for entry in project.status.admitted
+        if entry.uid in unreadable or _is_needed(entry, by_uid.get(entry.uid), now)
+    )
     free = project.spec.limits.max_concurrent_runs - len(kept)
     if free <= 0 or not _gives_places(project):
         return kept

@@ -41,7 +41,7 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     project = world.project
     problem = _first_problem(world)
     status, creates = _settle_notifications(world, _judged(project, problem, now))
-    admitted = admit(project, world.runs, world.workflows, now)
+    admitted = admit(project, world.runs, world.workflows, now, world.unreadable_runs)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     return Plan(

@@ -1,0 +1,136 @@
+"""An object that a newer version wrote, after a rollback: others go on without it, and it says why it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.kinds.registry import REGISTRY
+from codecourier.kube.api import EVENTS, Json, Resource
+from codecourier.resources.crd import build_crd
+from tests.simulation.clock import run_virtual
+from tests.simulation.cluster import NAMESPACE, SimulatedCluster
+from tests.simulation.scenario import REFERENCE, Scenario
+from tests.simulation.schema import Definition, definition_of
+
+pytestmark = [pytest.mark.simulation]
+
+NEWER = "Hibernating"
+"""A phase that this version does not know."""
+
+TWO_RUNS = replace(REFERENCE, chains=0, runs=2, limit=1)
+
+
+def newer_definitions() -> Sequence[Definition]:
+    """Return the kinds as a newer version defines them: with one more phase."""
+    manifests = [build_crd(kind.model) for kind in REGISTRY.kinds]
+    for manifest in manifests:
+        status = manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].get("status", {})
+        if phase := status.get("properties", {}).get("phase"):
+            phase["enum"] = [*phase["enum"], NEWER]
+    return [definition_of(manifest) for manifest in manifests]
+
+
+class Trial:
+    """A simulated cluster whose kinds are a version newer than its operator. Make it inside the running loop."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.cluster = SimulatedCluster(scenario, definitions=newer_definitions())
+
+    def get(self, resource: Resource, name: str) -> Json:
+        """Return an object as it is now."""
+        return self.cluster.server.store.get(resource, NAMESPACE, name).copy()
+
+    def write_phase(self, resource: Resource, name: str, phase: str) -> None:
+        """Write a phase as another version does."""
+        self.cluster.server.edit(
+            resource, NAMESPACE, name, lambda obj: obj.update(status={**obj["status"], "phase": phase})
+        )
+
+    def conditions(self, resource: Resource, name: str) -> dict[str, Any]:
+        """Return the messages of an object's conditions by type."""
+        found = self.get(resource, name)["status"].get("conditions") or ()
+        return {condition["type"]: condition["message"] for condition in found}
+
+    def events(self, name: str) -> list[str]:
+        """Return the reasons of the Events about an object."""
+        events = self.cluster.server.store.list(EVENTS, NAMESPACE)
+        return [event.obj["reason"] for event in events if event.obj["regarding"]["name"] == name]
+
+    def phase(self, resource: Resource, name: str) -> str:
+        """Return the phase of an object."""
+        return str(self.get(resource, name)["status"]["phase"])
+
+
+def play(scenario: Scenario, steps: Any) -> None:
+    async def main() -> None:
+        trial = Trial(scenario)
+        await steps(trial)
+        assert trial.cluster.monitor.violation is None, trial.cluster.monitor.violation
+
+    run_virtual(main)
+
+
+def test_one_unreadable_run_keeps_no_other_waiting_and_says_so_itself() -> None:
+    async def steps(trial: Trial) -> None:
+        trial.cluster.monitor.is_people = True
+        trial.write_phase(RUNS, "run-0", NEWER)
+        await asyncio.sleep(120)
+        assert trial.phase(RUNS, "run-1") == "Completed"
+        assert trial.phase(RUNS, "run-0") == NEWER, "it stays as it is"
+        assert "status.phase" in trial.conditions(RUNS, "run-0")["Unreadable"]
+        assert trial.events("run-0") == ["Unreadable"], "reported once"
+        trial.write_phase(RUNS, "run-0", "Pending")
+        await asyncio.sleep(120)
+        assert trial.phase(RUNS, "run-0") == "Completed"
+        assert "Unreadable" not in trial.conditions(RUNS, "run-0")
+
+    play(TWO_RUNS, steps)
+
+
+def test_an_unreadable_run_keeps_its_place() -> None:
+    async def steps(trial: Trial) -> None:
+        while trial.phase(RUNS, "run-0") != "Running":
+            await asyncio.sleep(0.5)
+        trial.cluster.monitor.is_people = True
+        trial.write_phase(RUNS, "run-0", NEWER)
+        await asyncio.sleep(300)
+        admitted = [entry["name"] for entry in trial.get(PROJECTS, "default")["status"]["admitted"]]
+        assert admitted == ["run-0"], "its pod may run"
+        assert trial.phase(RUNS, "run-1") == "Queued"
+
+    play(TWO_RUNS, steps)
+
+
+def test_an_agent_goes_on_whose_run_cannot_be_read() -> None:
+    async def steps(trial: Trial) -> None:
+        while not trial.cluster.server.store.list(SANDBOXES, NAMESPACE):
+            await asyncio.sleep(0.5)
+        trial.cluster.monitor.is_people = True
+        trial.write_phase(RUNS, "run-0", NEWER)
+        await asyncio.sleep(300)
+        (sandbox,) = trial.cluster.server.store.list(SANDBOXES, NAMESPACE)
+        assert (sandbox.obj["status"]).get("phase") != "Cancelled"
+        assert "Unreadable" in trial.events(sandbox.metadata["name"]), "it says what it waits for"
+
+    play(replace(TWO_RUNS, runs=1), steps)
+
+
+@pytest.mark.parametrize("resource", [SANDBOXES, RUNS], ids=lambda resource: str(resource.kind))
+def test_what_a_newer_version_wrote_of_a_chains_own_is_not_made_twice(resource: Resource) -> None:
+    async def steps(trial: Trial) -> None:
+        while not (found := trial.cluster.server.store.list(resource, NAMESPACE)):
+            await asyncio.sleep(0.5)
+        trial.cluster.monitor.is_people = True
+        trial.write_phase(resource, found[0].metadata["name"], NEWER)
+        await asyncio.sleep(600)
+        assert len(trial.cluster.server.store.list(resource, NAMESPACE)) == 1
+        assert trial.phase(SPRINT_CHAINS, "chain-0") == "Running"
+        assert len(trial.cluster.nodes.starts) <= 1
+
+    play(REFERENCE, steps)
