@@ -14,6 +14,7 @@ from codecourier.core.shared.facts import BranchHeadAsk, ObjectAsk, Problem, Pul
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, Retry
@@ -28,6 +29,13 @@ LOOK_AGAIN = timedelta(seconds=15)
 
 TAKEN_LIMIT = timedelta(minutes=5)
 """How long people have to close another pull request of the branch: a Run that waited for ever would keep its place."""
+
+_STATE_WORDS = {
+    PullRequestState.OPEN: "is open",
+    PullRequestState.MERGED: "was merged",
+    PullRequestState.CLOSED: "was closed without a merge",
+}
+"""What a Run says of its pull request; of several it takes the one whose state comes first here."""
 
 _PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
 """Problems that end by themselves, and after which a request may still arrive; the others are told for certain and end
@@ -180,7 +188,8 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
 
     One that is found cannot vanish, so it determines the end, unless another leader's refusal is written first. Nobody
     can write that any more without finding it in the last look of `_plan_refused`, once the Run was seen unchanged
-    after the pull request was found.
+    after the pull request was found. Its state can change, and a Notification keeps the words of the leader that made
+    it, even if that leader stopped before the status was written.
     """
     run = world.run
     ask = PullRequestsAsk(
@@ -192,7 +201,7 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
     if claim.phase is PullRequestPhase.FAILED:
         return _plan_refused(world, claim, answer.items, now)
     if answer.items:
-        return _plan_found(world, answer.items[0], now)
+        return _plan_found(world, _choose(answer.items), now)
     return _open(world, claim, now)
 
 
@@ -281,7 +290,7 @@ def _plan_found(world: RunWorld, found: PullRequestFact, now: datetime) -> Plan:
 def _plan_refused(world: RunWorld, claim: PullRequest, found: tuple[PullRequestFact, ...], now: datetime) -> Plan:
     """End a Run whose refused pull request is looked for a last time: another leader may have opened it."""
     if found:
-        status, reason = _with_pull_request(world, found[0], now)
+        status, reason = _with_pull_request(world, _choose(found), now)
         return claim_end(world.run, status, reason, now)
     last = world.run.status.tries[-1]
     if last.phase is SandboxPhase.COMPLETED:
@@ -289,6 +298,11 @@ def _plan_refused(world: RunWorld, claim: PullRequest, found: tuple[PullRequestF
     else:
         reason, message = _try_failure(last)
     return claim_end(world.run, _ended(world, world.run.status, RunPhase.FAILED, reason, message, now), reason, now)
+
+
+def _choose(found: tuple[PullRequestFact, ...]) -> PullRequestFact:
+    """Return the pull request that people work with, of several with the Run's marker; the oldest of equal ones."""
+    return min(found, key=lambda pull_request: (list(_STATE_WORDS).index(pull_request.state), pull_request.number))
 
 
 def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -> tuple[RunStatus, str]:
@@ -300,7 +314,7 @@ def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -
     )
     last = status.tries[-1]
     if last.phase is SandboxPhase.COMPLETED:
-        text = sentence(Reason.COMPLETED, detail=f"Pull request {found.url} is open.")
+        text = sentence(Reason.COMPLETED, detail=f"Pull request {found.url} {_STATE_WORDS[found.state]}.")
         return _ended(world, status, RunPhase.COMPLETED, Reason.COMPLETED, text, now), Reason.COMPLETED
     reason, message = _try_failure(last)
     return _ended(world, status, RunPhase.FAILED, reason, message, now), reason
