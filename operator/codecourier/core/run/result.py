@@ -15,7 +15,7 @@ from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
 from codecourier.pull_request import PullRequestState
-from codecourier.resources.run import Change, PullRequest, PullRequestPhase, RunPhase, RunStatus, Try
+from codecourier.resources.run import Change, PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, Retry
 
@@ -222,7 +222,7 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     problem = world.failures.get(effect)
     if problem is None:
         return Plan(effects=(effect,))
-    if problem.is_final or _is_given_up(world, problem) or _is_taken(problem, now):
+    if _is_given_up(world, problem) or _is_taken(problem, now):
         return _refuse(world, claim, problem, now)
     waiting = _wait(world, claim, problem, now)
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
@@ -245,7 +245,7 @@ def _find_base(world: RunWorld) -> str | Problem:
 
 
 def _plan_unseen(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
-    """Wait until the pull request can be looked for, unless the Run has to stop and the wait may never end."""
+    """Wait until the pull request can be looked for, unless that is refused for good or the Run has to stop."""
     if not _is_given_up(world, problem):
         return _wait(world, claim, problem, now)
     if claim.phase is PullRequestPhase.FAILED:
@@ -254,7 +254,7 @@ def _plan_unseen(world: RunWorld, claim: PullRequest, problem: Problem, now: dat
 
 
 def _is_given_up(world: RunWorld, problem: Problem) -> bool:
-    return problem.reason not in _PASSING and is_stop_requested(world.run, world.origin)
+    return problem.is_final or (problem.reason not in _PASSING and is_stop_requested(world.run, world.origin))
 
 
 def _is_taken(problem: Problem, now: datetime) -> bool:
@@ -293,11 +293,16 @@ def _plan_refused(world: RunWorld, claim: PullRequest, found: tuple[PullRequestF
         status, reason = _with_pull_request(world, _choose(found), now)
         return claim_end(world.run, status, reason, now)
     last = world.run.status.tries[-1]
-    if last.phase is SandboxPhase.COMPLETED:
-        reason, message = Reason.PULL_REQUEST_REFUSED.value, claim.message or ""
-    else:
+    reason, message = _refusal(world.run), claim.message or ""
+    if last.phase is not SandboxPhase.COMPLETED:
         reason, message = _try_failure(last)
     return claim_end(world.run, _ended(world, world.run.status, RunPhase.FAILED, reason, message, now), reason, now)
+
+
+def _refusal(run: Run) -> Reason:
+    """Return the reason that `_refuse` wrote."""
+    said = run.status.condition(ConditionType.SUCCEEDED)
+    return next((r for r in Reason if said is not None and r == said.reason), Reason.PULL_REQUEST_REFUSED)
 
 
 def _choose(found: tuple[PullRequestFact, ...]) -> PullRequestFact:

@@ -150,6 +150,8 @@ def _known(world: RunWorld, status: RunStatus, ask: Ask[F], now: datetime) -> F 
     """Return the answer, or the plan that waits for it."""
     answer = world.facts.get(ask)
     if isinstance(answer, Problem):
+        if answer.is_final:
+            return _refuse(world, status, answer, now)
         waiting = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
         return Plan(status=waiting, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)
     return answer

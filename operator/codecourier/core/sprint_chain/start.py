@@ -147,6 +147,9 @@ def _known(world: SprintChainWorld, ask: Ask[F], now: datetime) -> F | Plan:
     """Return the answer, or the plan that waits for it."""
     answer = world.facts.get(ask)
     if isinstance(answer, Problem):
-        status = refused(world.chain, world.chain.status, answer.reason, answer.message, now, is_stalled=False)
-        return Plan(status=status, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)
+        status = refused(
+            world.chain, world.chain.status, answer.reason, answer.message, now, is_stalled=answer.is_final
+        )
+        look_again = answer.retry_time or now + (STALL_AFTER if answer.is_final else LOOK_AGAIN)
+        return Plan(status=status, events=(Event.of(answer),), look_again=look_again)
     return answer
