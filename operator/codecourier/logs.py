@@ -1,7 +1,6 @@
 """The operator's log: one line of JSON, or of text, for each record, without anything that looks like a credential.
 
-Credentials are kept out of logs where they are used. What is taken out here would have been a bug elsewhere: this is
-the last line of defence, and the reason why every library's records go through the same formatter.
+The records of every library go through the same formatter, so that `redact` sees them too.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0
 _CONTROLS_OF_TRACEBACKS = {code: text for code, text in _CONTROLS.items() if code not in {0x09, 0x0A}}
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record has; anything else is a field that the caller gave."""
+"""Attributes of every record; any other attribute is a field that the caller added."""
 
 _CONTEXT: ContextVar[Mapping[str, str | int]] = ContextVar("codecourier_log", default=MappingProxyType({}))
 
 
 @contextmanager
 def log_context(**fields: str | int | None) -> Iterator[None]:
-    """Give every record that is written meanwhile, here and in what is called, these fields too; None adds none."""
+    """Add fields to every record that is written in this block and in what it calls, but none for None."""
     known = {key: value for key, value in fields.items() if value is not None}
     token = _CONTEXT.set({**_CONTEXT.get(), **known})
     try:
@@ -74,7 +73,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; control characters are shown, so that no message passes for another line."""
+    """A line for people; control characters are escaped, so that no message can look like several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and below it a traceback if there is one."""
@@ -94,9 +93,9 @@ def configure_logging(format_: LogFormat, level: str, stream: TextIO | None = No
     format_
         `auto` is text on a terminal and JSON elsewhere.
     level
-        The least that is written.
+        The lowest level that is written.
     stream
-        Where to; None: standard error.
+        Where the records go; None: standard error.
     """
     target = sys.stderr if stream is None else stream
     is_text = target.isatty() if format_ == "auto" else format_ == "text"

@@ -14,8 +14,8 @@ __all__ = ["HIDDEN", "redact"]
 HIDDEN = "***"
 """Stands where a credential stood."""
 
-# Texts may be megabytes and may be chosen by a stranger, so each shape takes linear time: whatever a shape can start
-# at, it either matches or gives up before the next place that it can start at.
+# A stranger may choose the text, of megabytes, so each shape takes linear time: wherever a shape starts, it either
+# matches or gives up before the next place where it can start.
 _SHAPES = (
     re.compile(
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"

@@ -35,7 +35,7 @@ async def test_branch_head(forge: GitHubForge, place: Place) -> None:
 
 @pytest.mark.parametrize("branch", ["", "../../user", "a//b", "./a"])
 async def test_branch_that_would_leave_its_place_is_refused(forge: GitHubForge, place: Place, branch: str) -> None:
-    with pytest.raises(ForgeRefused, match="no name of a branch"):
+    with pytest.raises(ForgeRefused, match="is not a branch name"):
         await forge.do(place.by_app, GetBranchHead(branch))
 
 

@@ -32,7 +32,7 @@ Each operation decides which error a refusal is, in its module of `codecourier.g
 
 
 def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
-    """Return what a plan is told of a forge's error.
+    """Return the problem that a plan reads for a forge's error.
 
     Parameters
     ----------

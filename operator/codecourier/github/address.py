@@ -13,7 +13,7 @@ PUBLIC_HOST = "github.com"
 
 @dataclass(frozen=True)
 class RepositoryAddress:
-    """Where a repository is, taken apart."""
+    """The parts of a repository's address, and where its host's API is."""
 
     host: str
     """In lower case, with the port unless it is 443."""
@@ -23,7 +23,7 @@ class RepositoryAddress:
 
     @classmethod
     def parse(cls, url: str) -> RepositoryAddress:
-        """Take an address apart.
+        """Split an address into its parts.
 
         Raises
         ------
@@ -37,7 +37,7 @@ class RepositoryAddress:
 
     @property
     def api_url(self) -> str:
-        """Where the host's API is: GitHub's own, or that of GitHub Enterprise, which the local forge takes after."""
+        """Root of the host's API: GitHub's own, or that of GitHub Enterprise, which the local forge imitates."""
         return "https://api.github.com" if self.host == PUBLIC_HOST else f"https://{self.host}/api/v3"
 
     @property
@@ -47,7 +47,7 @@ class RepositoryAddress:
 
     @property
     def path(self) -> str:
-        """The repository within the API."""
+        """The repository's path below the root of the API."""
         return f"/repos/{self.owner}/{self.name}"
 
     @property
@@ -57,13 +57,13 @@ class RepositoryAddress:
 
 
 def quote_branch(branch: str) -> str:
-    """Give a branch as a part of a path.
+    """Return a branch as a part of a path.
 
     Raises
     ------
     ForgeRefused
-        If it would name something else than a branch.
+        If the path would name something other than a branch.
     """
     if not branch or any(part in {"", ".", ".."} for part in branch.split("/")):
-        raise ForgeRefused(f"{branch!r} is no name of a branch")
+        raise ForgeRefused(f"{branch!r} is not a branch name")
     return quote(branch, safe="/")

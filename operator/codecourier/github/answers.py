@@ -26,7 +26,7 @@ class Answer:
     headers
         Names in lower case.
     body
-        As it came.
+        The body, as received.
     """
 
     what: str
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The forge's own words about an error, with those about each field."""
+        """The forge's own message about an error, with its remarks on each field."""
         try:
             data = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -53,12 +53,12 @@ class Answer:
         return "; ".join(filter(None, [str(data.get("message") or ""), *details]))
 
     def json(self) -> Any:
-        """Give the body's JSON.
+        """Return the body's JSON.
 
         Raises
         ------
         Unavailable
-            If it is none.
+            If the body is not JSON.
         """
         try:
             return json.loads(self.body)
@@ -68,7 +68,7 @@ class Answer:
 
 
 def unreadable(what: str, why: str, status: int | None = None) -> Unavailable:
-    """Give the error for an answer that is not what the forge's documentation says."""
+    """Return the error for an answer that does not follow the forge's documentation."""
     return Unavailable(
         f"the answer to {what} cannot be read ({why}); a proxy may have answered instead of the forge",
         may_have_happened=True,
@@ -77,7 +77,7 @@ def unreadable(what: str, why: str, status: int | None = None) -> Unavailable:
 
 
 def _detail(error: object) -> str:
-    """Put one entry of an answer's `errors` into words."""
+    """Return one entry of an answer's `errors` as text."""
     if not isinstance(error, dict):
         return str(error)
     field = ".".join(str(error[key]) for key in ("resource", "field") if error.get(key))
@@ -86,7 +86,7 @@ def _detail(error: object) -> str:
 
 @dataclass(frozen=True)
 class Field:
-    """A place in an answer's JSON, which says where it is when it is not what it should be.
+    """A place in an answer's JSON; an error about a wrong value names the place.
 
     Parameters
     ----------
@@ -103,32 +103,32 @@ class Field:
     path: str = "body"
 
     def at(self, *names: str) -> Field:
-        """Go down by names; what is absent is null."""
+        """Return the place below this one by these names; a missing one is null."""
         data = self.data
         for name in names:
             data = data.get(name) if isinstance(data, dict) else None
         return Field(self.what, data, ".".join([self.path, *names]))
 
     def items(self) -> list[Field]:
-        """Give the places in a list."""
+        """Return the places in a list."""
         if not isinstance(self.data, list):
             raise self._wrong("a list")
         return [Field(self.what, item, f"{self.path}[{index}]") for index, item in enumerate(self.data)]
 
     def text(self) -> str:
-        """Give a string that is not empty."""
+        """Return a string that is not empty."""
         if isinstance(self.data, str) and self.data:
             return self.data
         raise self._wrong("a text")
 
     def number(self) -> int:
-        """Give a whole number."""
+        """Return a whole number."""
         if isinstance(self.data, int) and not isinstance(self.data, bool):
             return self.data
         raise self._wrong("a whole number")
 
     def time(self) -> datetime:
-        """Give a time with its zone."""
+        """Return a time with its zone."""
         try:
             time = datetime.fromisoformat(self.text())
         except ValueError:

@@ -1,7 +1,7 @@
-"""How often a credential may ask: decided from what the forge says in its answers.
+"""How often a credential may send requests: decided from the headers of the forge's answers.
 
-Nothing here waits. A request that should not be sent now is refused with the time at which it may be, and its sender
-comes back then. Writes take precedence: reads stop while a reserve is left for them.
+Nothing here waits. A request that should not be sent now is refused with the time at which it may be sent, and the
+caller retries then. Writes take precedence: reads stop while a reserve is left for them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ SECONDARY_WAIT_SECONDS = 60
 """Wait after a secondary limit without Retry-After, in seconds; doubled each time, as GitHub asks."""
 
 LONGEST_WAIT_SECONDS = 3600
-"""Longest wait that is believed, in seconds; a window of GitHub's is an hour."""
+"""Longest wait that is accepted from a forge, in seconds; a window of GitHub's is an hour."""
 
 _MOST_CREDENTIALS = 4096
-"""How many budgets are remembered; the one that was not used for longest goes first."""
+"""How many budgets are remembered; the least recently used one is forgotten first."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class BudgetState:
     """When the next window starts."""
 
     blocked_until: float = 0
-    """No request before this time, after the forge said stop."""
+    """No request before this time, after the forge refused one because of a limit."""
 
     strikes: int = 0
-    """How often the forge said stop without a time, since it last did what was asked."""
+    """How many limits without a retry time the forge reported since it last did what was asked."""
 
 
 @dataclass(frozen=True)
 class BudgetSummary:
-    """How all credentials stand."""
+    """What is left of the rate limits of all credentials."""
 
     least_share: float
-    """What is left of the requests of a window, 0 to 1, of the credential that has least."""
+    """Share of a window's requests that is left to the credential with the least, 0 to 1."""
 
     blocked: int
     """Credentials that may send nothing now."""
@@ -71,11 +71,11 @@ class Limit:
     """Whether it is the limit on behaviour rather than the number of requests an hour."""
 
     retry_time: float | None
-    """When to come back, in seconds since the epoch; None if the forge does not say."""
+    """When to retry, in seconds since the epoch; None if the forge does not say."""
 
 
 def find_limit(status: int, headers: Mapping[str, str], message: str, now: float) -> Limit | None:
-    """Tell whether an answer means that a limit was hit, and which; None if it does not.
+    """Return the limit that an answer reports; None if it reports none.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def find_limit(status: int, headers: Mapping[str, str], message: str, now: float
 def observe(
     state: BudgetState, headers: Mapping[str, str], limit: Limit | None, now: float, *, is_ok: bool
 ) -> BudgetState:
-    """Learn from an answer.
+    """Return the state of a budget after an answer.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def observe(
     headers
         The answer's headers, names in lower case.
     limit
-        The limit that the answer tells of, None if none was hit.
+        The limit that the answer reports, None if none was hit.
     now
         The time, in seconds since the epoch.
     is_ok
@@ -127,7 +127,7 @@ def observe(
 
 
 def refused_until(state: BudgetState, now: float, *, is_write: bool) -> float | None:
-    """Give the time before which a request must not be sent, in seconds since the epoch; None if it may go now."""
+    """Return the time before which a request must not be sent, in seconds since the epoch; None: send it now."""
     if now < state.blocked_until:
         return state.blocked_until
     if state.limit is None or now >= state.reset_time:
@@ -189,12 +189,12 @@ class Budgets:
         self._states: OrderedDict[str, BudgetState] = OrderedDict()
 
     def refused_until(self, key: str, *, is_write: bool) -> datetime | None:
-        """Give the time before which a credential must not send a request; None if it may now."""
+        """Return the time before which a credential must not send a request; None if it may send one now."""
         time = refused_until(self._state(key), self._now(), is_write=is_write)
         return None if time is None else datetime.fromtimestamp(time, UTC)
 
     def observe(self, key: str, status: int, headers: Mapping[str, str], message: str) -> datetime | None:
-        """Learn from an answer; gives the time to come back if it was refused because of a limit, None if not."""
+        """Note an answer; return when to retry if a limit was hit, None if none was."""
         now = self._now()
         limit = find_limit(status, headers, message, now)
         with self._lock:
@@ -206,7 +206,7 @@ class Budgets:
         return None if limit is None else datetime.fromtimestamp(state.blocked_until, UTC)
 
     def summary(self) -> BudgetSummary:
-        """Return how the credentials that were used stand now."""
+        """Return what is left of the rate limits of the credentials in use."""
         now = self._now()
         with self._lock:
             states = list(self._states.values())

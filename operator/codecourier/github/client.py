@@ -31,7 +31,7 @@ _THREADS_PER_HOST = 4
 """How many operations run at once at one host; a host that hangs stops only itself."""
 
 _MOST_HOSTS = 64
-"""How many hosts keep their threads; the one that was not used for longest goes first."""
+"""How many hosts keep their threads; the least recently used host loses its threads first."""
 
 
 def _now() -> datetime:
@@ -50,7 +50,7 @@ class GitHubForge:
     clock
         Gives the time in UTC.
     note
-        Is told of each request: the host, the method and the status (`none` without an answer); from any thread.
+        Called for each request with the host, the method and the status (`none` without an answer); from any thread.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class GitHubForge:
 
     @property
     def budgets(self) -> BudgetSummary:
-        """How the credentials stand that were used."""
+        """What is left of the rate limits of the credentials in use."""
         return self._budgets.summary()
 
     def close(self) -> None:
-        """Let go of threads and connections; operations that run end by themselves, within their time."""
+        """Release threads and connections; operations that are running still finish within their time limit."""
         with self._lock:
             for executor in self._executors.values():
                 executor.shutdown(wait=False, cancel_futures=True)
@@ -89,14 +89,14 @@ class GitHubForge:
         self._gateway.close()
 
     async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
-        """Run an operation in a thread of its host and wait for it no longer than agreed; see `Forge.do`."""
+        """Run an operation in a thread of its host, within the time limit; see `Forge.do`."""
         address = RepositoryAddress.parse(repo.url)
         seconds = self._wait.operation_seconds
         session = Session(self._logins, address, repo.credential, time.monotonic() + seconds)
-        # A copy of the context, so that what a thread logs names the object that it is done for.
+        # A copy of the context, so that the records of the thread name the object that it works for.
         job = self._executor(address.host).submit(copy_context().run, operation.run, session)
         future = asyncio.wrap_future(job)
-        # Nobody waits for an outcome after the timeout: the caller has its error, and looks before it tries again.
+        # After the timeout no caller waits for the outcome: the caller has an error, and looks before it tries again.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait({future}, timeout=seconds)
         if done:

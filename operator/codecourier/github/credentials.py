@@ -38,7 +38,7 @@ class AppInstallation:
 
     host: str = "github.com"
     """Where the App is registered, with the port unless it is 443. Its key signs for this host and for no other,
-    whatever address a repository claims: what it signs would let another host act as the App everywhere."""
+    even if a repository's address names one: with the signature another host could act as the App everywhere."""
 
 
 Credential = PersonalToken | InstallationToken | AppInstallation

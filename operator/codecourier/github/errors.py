@@ -1,4 +1,4 @@
-"""What can go wrong with a forge, as sentences that a person can act on; none of them ever carries a credential."""
+"""What can go wrong with a forge, as sentences that a person can act on; none contains a credential."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ForgeRefused(ForgeError):
 
 
 class RateLimited(ForgeError):
-    """The forge, or our budget for it, wants no such request before a time; nothing was done.
+    """The forge, or our budget for it, allows no such request before a time; nothing was done.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Unavailable(ForgeError):
     message
         What happened.
     may_have_happened
-        Whether the work may have been done all the same: look before trying again.
+        Whether the forge may have done the work: look before trying again.
     status
         The HTTP status of the answer, None if there was none.
     """

@@ -1,4 +1,4 @@
-"""Sends one request and turns what comes back into an answer or one of our errors."""
+"""Sends one request and returns the JSON of its answer, or raises one of our errors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _API_VERSION = "2022-11-28"
 
 _USER_AGENT = "codecourier"
 _MOST_HOSTS = 64
-"""How many hosts keep their connections; the one that was not used for longest goes first."""
+"""How many hosts keep their connections; the least recently used host loses its connections first."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Login:
-    """How a request is let in."""
+    """The credential of a request, ready to be sent."""
 
     auth: Auth = field(repr=False)
     budget_key: str
@@ -51,12 +51,12 @@ class Request:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     refusals: tuple[Refusal, ...] = ()
-    """What it means when the forge refuses this request, where that is not what it means for every request; the first
-    that fits counts."""
+    """What each refusal of this request means, beyond what refusals of all requests mean; the first row that fits
+    counts."""
 
     @property
     def is_write(self) -> bool:
-        """Whether it asks for work."""
+        """Whether it asks the forge to change something."""
         return self.method != "GET"
 
 
@@ -74,13 +74,13 @@ class Gateway:
     Parameters
     ----------
     budgets
-        What the credentials may still ask.
+        How many requests each credential may still send.
     ca_bundle
         File with the certificates that are trusted for hosts other than github.com; None for those of the public.
     wait
         How long to wait.
     note
-        Is told of each request: the host, the method and the status (`none` without an answer); from any thread.
+        Called for each request with the host, the method and the status (`none` without an answer); from any thread.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Gateway:
         address
             Whose host is asked.
         login
-            How it is let in.
+            Its credential.
         request
             What is asked.
         deadline
@@ -120,14 +120,14 @@ class Gateway:
         Raises
         ------
         ForgeError
-            If the forge did not do it; each kind is an error of its own.
+            If the forge did not do what was asked.
         """
         what = _what(address, request)
         self._ask_budget(login, request, what)
         try:
             answer = self._exchange(address, login, request, deadline)
         except ForgeError as error:
-            # A redirect is an answer too, though one that is not followed.
+            # A redirect has a status too, although it is not followed.
             self._note(address.host, request.method, str(error.status or "none"))
             raise
         self._note(address.host, request.method, str(answer.status))
@@ -153,7 +153,7 @@ class Gateway:
                 request.method, request.path, dict(request.query), {}, request.body, connection
             )
         except (ValueError, OverflowError):
-            pass  # PyGithub turns the rate limit's headers into numbers, whatever they are
+            pass  # PyGithub parses the rate limit's headers as numbers, and they are none
         else:
             return Answer(what, status, headers, body)
         raise unreadable(what, "its headers have no sense")
@@ -193,5 +193,5 @@ class Gateway:
 
 
 def _what(address: RepositoryAddress, request: Request) -> str:
-    """Name a request in messages."""
+    """Return how messages name a request."""
     return f"{request.method} {address.api_url}{request.path}"

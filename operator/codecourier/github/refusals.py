@@ -1,4 +1,4 @@
-"""What an answer of the forge means that is an error: first for the request at hand, then for every request."""
+"""What the forge's refusals mean: rows that a request brings along, then rows for every request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Refusal:
     words: str = ""
 
     def fits(self, answer: Answer) -> bool:
-        """Tell whether the row is about an answer."""
+        """Return whether the row is about an answer."""
         return answer.status in self.statuses and self.words in answer.message.lower()
 
 
@@ -65,7 +65,7 @@ _EVERYWHERE = (
         "credential includes the repository",
     ),
 )
-"""What a refusal means of which the operation says nothing else."""
+"""What a refusal means where the request has no row for it."""
 
 
 def to_error(answer: Answer, retry_at: datetime | None, refusals: Iterable[Refusal], *, is_write: bool) -> ForgeError:

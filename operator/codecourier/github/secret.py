@@ -6,7 +6,7 @@ __all__ = ["Secret"]
 
 
 class Secret:
-    """A credential that shows itself to nobody who does not ask for it by name.
+    """A credential that appears in no log, message or representation; only `reveal` returns it.
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Give the credential, for the one place that sends or mounts it."""
+        """Return the credential, for the one place that sends or mounts it."""
         return self._value
 
     @property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits that tell credentials apart and say nothing else about them."""
+        """32 hexadecimal digits that differ between credentials and reveal nothing else about them."""
         return hashlib.sha256(self._value.encode()).hexdigest()[:32]
 
     def __repr__(self) -> str:
@@ -38,4 +38,4 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> str:
-        raise TypeError("a Secret is not written down")
+        raise TypeError("a Secret cannot be pickled")

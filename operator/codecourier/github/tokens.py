@@ -1,4 +1,4 @@
-"""Tokens of a GitHub App: minted by the raw endpoint, narrowed, and believed only if they are what was asked for."""
+"""Tokens of a GitHub App: narrowed when they are minted, and used only if they are what was asked for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _IMPLIED_PERMISSIONS = {"metadata": "read"}
 
 _RENEWAL_MARGIN = timedelta(minutes=5)
 _MOST_TOKENS = 1024
-"""How many of the operator's own tokens are kept; the one that was not used for longest goes first."""
+"""How many of the operator's own tokens are kept; the least recently minted one is dropped first."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
@@ -57,7 +57,7 @@ class Wish:
 
 
 def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
-    """Read a minted token and make sure that it can do exactly what was asked for.
+    """Read a minted token and check that it can do exactly what was asked for.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
     Raises
     ------
     CredentialsRefused
-        If it has another permission, another repository, or does not say.
+        If it has another permission or another repository, or does not say which it has.
     """
     granted = field.at("permissions").data
     if not isinstance(granted, dict) or {**granted, **_IMPLIED_PERMISSIONS} != {
@@ -90,7 +90,7 @@ def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
 
 
 def _refusals(address: RepositoryAddress, credential: AppInstallation) -> tuple[Refusal, ...]:
-    """Return what it means that the forge mints no token."""
+    """Return what each refusal to mint a token means."""
     installation = f"installation {credential.installation_id} of the GitHub App {credential.app_id}"
     wanted = ", ".join(f"{name}: {level}" for name, level in _OPERATOR_PERMISSIONS.items())
     return (
@@ -167,7 +167,7 @@ class Logins:
         return minted, True
 
     def mint(self, address: RepositoryAddress, credential: AppInstallation, deadline: float, wish: Wish) -> Minted:
-        """Mint a token; one that can do anything else than what was asked for is revoked and refused.
+        """Mint a token; one that can do anything but what was asked for is revoked and refused.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Logins:
         try:
             field = self._gateway.send(address, _app_login(address, credential), request, deadline)
         except ForgeNotFound:
-            # The kept number may be that of a repository which was deleted and made again under its name.
+            # The kept number may belong to a repository that was deleted and created again under the same name.
             self.forget(address, credential)
             raise
         try:
@@ -198,7 +198,7 @@ class Logins:
             raise
 
     def discard(self, address: RepositoryAddress, token: Secret, deadline: float) -> None:
-        """Revoke a token that nothing will use; where the forge does not, it expires by itself."""
+        """Revoke a token that will not be used; if the forge does not, the token expires by itself."""
         login = _token_login(address, InstallationToken(token))
         with contextlib.suppress(ForgeError):
             self._gateway.send(address, login, Request("DELETE", REVOCATION_PATH), deadline)
@@ -245,7 +245,7 @@ def _app_login(address: RepositoryAddress, credential: AppInstallation) -> Login
 
 def _signed(credential: AppInstallation) -> Auth:
     auth = AppAuth(credential.app_id, private_key=credential.private_key.reveal() or "(empty)")
-    # Signing raises whatever the key's parser and the cryptography below it think of: none of it may quote the key.
+    # Signing raises errors of several libraries, any of which may quote the key.
     with contextlib.suppress(Exception):
         return AppAuthToken(auth.create_jwt())
     raise CredentialsRefused(

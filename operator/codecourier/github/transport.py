@@ -1,9 +1,8 @@
-"""The HTTP under PyGithub, with every bound that PyGithub leaves open.
+"""The HTTP under PyGithub, with the bounds that PyGithub lacks.
 
-PyGithub sleeps and asks again after a 202, follows a 301 with the credential as often as it is told to, reads an
-answer of any size, and its timeout starts anew with every byte. The connection here is handed to it for each call:
-no redirect,
-no retry, no cookie, one deadline, one bound on the size.
+PyGithub sleeps and asks again after a 202, follows a 301 with the credential without a bound, reads an
+answer of any size, and its timeout starts again with every byte. The connection here is passed to it for each call: no
+redirect, no retry, no cookie, one deadline, one bound on the size.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ class Wait:
     """For each next piece of the answer; GitHub itself gives up after ten seconds."""
 
     operation_seconds: float = 30
-    """For an operation with all its requests, from the moment it was asked for."""
+    """For an operation with all its requests, from the call of `Forge.do`."""
 
 
 class _NoCookies(requests.cookies.RequestsCookieJar):
-    """Keeps nothing: connections are shared by credentials that must know nothing of each other."""
+    """Keeps no cookie: several credentials share a connection and must not share a session."""
 
     def set_cookie(self, cookie: object, *_args: object, **_kwargs: object) -> None:
-        """Forget a cookie."""
+        """Drop a cookie."""
 
 
 class Transport:
@@ -80,19 +79,19 @@ def _no_auth(request: PreparedRequest) -> PreparedRequest:
 
 
 class _Answer(RequestsResponse):
-    """An answer that was read already."""
+    """An answer whose body has been read."""
 
     def __init__(self, response: requests.Response, text: str) -> None:
         super().__init__(response)
         self._text = text
 
     def read(self) -> str:
-        """Give the body."""
+        """Return the body."""
         return self._text
 
 
 class Connection(HTTPSRequestsConnectionClass):
-    """One call's connection, in the form that PyGithub asks for.
+    """One call's connection, with the interface that PyGithub expects.
 
     Parameters
     ----------
@@ -115,15 +114,15 @@ class Connection(HTTPSRequestsConnectionClass):
         Raises
         ------
         Unavailable
-            If there is no answer in time, none that can be read, or one that says to ask again.
+            If no answer arrives in time, it cannot be read, or it says to ask again later.
         ForgeNotFound
-            If the forge says that what was asked for is somewhere else.
+            If the forge redirects the request.
         """
         try:
             return self._exchange()
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' own errors are OSErrors
             problem = self._problem(error)
-        # Raised here, so that the library's error, which holds the request and its credential, is not carried along.
+        # Raised here, outside the except clause: the library's error holds the request and its credential.
         raise problem
 
     def close(self) -> None:
@@ -185,7 +184,7 @@ class Connection(HTTPSRequestsConnectionClass):
         return Unavailable(message, may_have_happened=is_sent and self.verb != "GET")
 
     def _problem(self, error: Exception) -> Unavailable:
-        """Say what a library's error means, and whether the request was sent."""
+        """Return what a library's error means, and whether the request was sent."""
         if isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException):
             return self._unavailable(f"no trusted connection to {self._base_url}: {error}", is_sent=False)
         if isinstance(error, requests.exceptions.SSLError):
@@ -200,6 +199,6 @@ class Connection(HTTPSRequestsConnectionClass):
 
 
 def _is_unconnected(error: Exception) -> bool:
-    """Tell whether there was never a connection (refused, no such host)."""
+    """Return whether there was never a connection (refused, no such host)."""
     cause = error.args[0] if error.args else None
     return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)

@@ -48,7 +48,7 @@ class FindPullRequests(Operation[list[PullRequestFacts]]):
 
 
 def _is_from(pull: Field, branch: str) -> bool:
-    """Tell whether a pull request comes from a branch of the repository itself.
+    """Return whether a pull request comes from a branch of the repository itself.
 
     The request asks for no others, but a fork of the same owner has branches of the same names, and a forge that does
     not understand a filter ignores it and answers with everything.
