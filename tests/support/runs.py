@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
+from codecourier.core.run.plan import plan_run
 from codecourier.core.run.start import build_sandbox
+from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.conditions import with_condition
-from codecourier.core.shared.intents import Plan
-from codecourier.core.shared.reasons import ConditionType
+from codecourier.core.shared.facts import (
+    Facts,
+    ObjectAsk,
+    ObjectFact,
+    Problem,
+    PullRequestFact,
+    PullRequestsAsk,
+    PullRequestsFact,
+)
+from codecourier.core.shared.intents import Failures, Plan
+from codecourier.core.shared.reasons import ConditionType, Reason
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase, SandboxResult, SandboxStatus
-from tests.support.worlds import BASE, NOW, make_project, make_run, queued
+from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
-__all__ = ["HEAD", "admitting", "ended", "going", "run_status_of", "running"]
+__all__ = [
+    "FOUND",
+    "HEAD",
+    "VERSION",
+    "admitting",
+    "claiming",
+    "ended",
+    "going",
+    "plan_end",
+    "pull_request_world",
+    "refused",
+    "run_status_of",
+    "running",
+]
 
 HEAD = "b" * 40
 """The commit that a try has pushed."""
+
+VERSION = ObjectFact("uid-fix", "")
+"""That the Run is still as its copy says."""
+
+FOUND = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, False, NOW - timedelta(seconds=2))
+"""A pull request that carries the marker."""
 
 
 def admitting(run: Run, try_number: int = 1, *, attempt: int = 1, limit: int = 5) -> Project:
@@ -60,3 +94,38 @@ def run_status_of(plan: Plan) -> RunStatus:
     """Return the status that a plan writes for a Run."""
     assert isinstance(plan.status, RunStatus)
     return plan.status
+
+
+def plan_end(run: Run, sandbox: Sandbox) -> Plan:
+    """Plan for a Run whose Sandbox has ended and whose UsageRecord was made."""
+    return plan_run(
+        RunWorld(run, admitting(run), make_workflow(), None, (sandbox,), records=frozenset({sandbox.name})), NOW
+    )
+
+
+def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
+    """Return the world of a Run that looks for its pull request."""
+    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    facts = Facts({ask: PullRequestsFact(found), ObjectAsk("Run", "shop", run.name): VERSION})
+    world = RunWorld(run, make_project(), make_workflow(), None, facts=facts)
+    if problem is None:
+        return world
+    (effect,) = plan_run(world, NOW).effects
+    return replace(world, failures=Failures({effect: problem}))
+
+
+def claiming() -> Run:
+    """Return a Run whose work is pushed and whose pull request is claimed."""
+    run = running()
+    plan = plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.PUSHED))
+    assert not plan.effects
+    return run.updated(status=run_status_of(plan))
+
+
+def refused() -> Run:
+    """Return a Run whose pull request was refused, after the first write that says so."""
+    run = claiming()
+    problem = Problem(Reason.PULL_REQUEST_REFUSED, "The work is on branch x.", is_final=True)
+    plan = plan_run(pull_request_world(run, problem=problem), NOW)
+    assert (plan.records, plan.creates, plan.effects) == ((), (), ())
+    return run.updated(status=run_status_of(plan))

@@ -18,32 +18,32 @@ from codecourier.core.shared.facts import (
     ObjectAsk,
     ObjectFact,
     Problem,
-    PullRequestFact,
     PullRequestsAsk,
     PullRequestsFact,
 )
-from codecourier.core.shared.intents import Create, Event, Failures, OpenPullRequest, Plan
+from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.reasons import Reason
-from codecourier.pull_request import PullRequestState
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
-from tests.support.runs import admitting, ended, going, run_status_of, running
+from tests.support.runs import (
+    FOUND,
+    admitting,
+    claiming,
+    ended,
+    going,
+    plan_end,
+    pull_request_world,
+    refused,
+    run_status_of,
+    running,
+)
 from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
-FOUND = PullRequestFact(7, f"{URL}/pull/7", PullRequestState.OPEN, False, NOW - timedelta(seconds=2))
-VERSION = ObjectFact("uid-fix", "")
 FACTS = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)})
-
-
-def plan_end(run: Run, sandbox: Sandbox) -> Plan:
-    """Plan for a Run whose Sandbox has ended and whose UsageRecord was made."""
-    return plan_run(
-        RunWorld(run, admitting(run), make_workflow(), None, (sandbox,), records=frozenset({sandbox.name})), NOW
-    )
 
 
 def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -> None:
@@ -226,25 +226,6 @@ def test_tries_end_and_waits_grow() -> None:
     assert run_status_of(plan_end(run, ended(run, SandboxPhase.FAILED, Reason.NODE_LOST))).phase is RunPhase.FAILED
 
 
-def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
-    """Return the world of a Run that looks for its pull request."""
-    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    facts = Facts({ask: PullRequestsFact(found), ObjectAsk("Run", "shop", run.name): VERSION})
-    world = RunWorld(run, make_project(), make_workflow(), None, facts=facts)
-    if problem is None:
-        return world
-    (effect,) = plan_run(world, NOW).effects
-    return replace(world, failures=Failures({effect: problem}))
-
-
-def claiming() -> Run:
-    """Return a Run whose work is pushed and whose pull request is claimed."""
-    run = running()
-    plan = plan_end(run, ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.PUSHED))
-    assert not plan.effects
-    return run.updated(status=run_status_of(plan))
-
-
 def test_a_pull_request_is_looked_for_before_one_is_opened() -> None:
     run = claiming()
     assert plan_run(RunWorld(run, make_project(), make_workflow(), None), NOW).asks
@@ -289,15 +270,6 @@ def test_a_pull_request_is_told_of_only_if_the_run_still_is_as_it_was_when_it_wa
     (ask,) = plan_run(replace(world, facts=Facts(unseen)), NOW).asks
     plan = plan_run(replace(world, facts=Facts({**unseen, ask: ObjectFact("uid-fix", "newer")})), NOW)
     assert (plan.records, plan.status) == ((), None)
-
-
-def refused() -> Run:
-    """Return a Run whose pull request was refused, after the first write that says so."""
-    run = claiming()
-    problem = Problem(Reason.PULL_REQUEST_REFUSED, "The work is on branch x.", is_final=True)
-    plan = plan_run(pull_request_world(run, problem=problem), NOW)
-    assert (plan.records, plan.creates, plan.effects) == ((), (), ())
-    return run.updated(status=run_status_of(plan))
 
 
 def test_a_refused_pull_request_fails_the_run_and_says_where_the_work_is() -> None:

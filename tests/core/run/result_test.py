@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from codecourier.core.run.plan import plan_run
-from codecourier.core.shared.facts import Problem, PullRequestsAsk
+from codecourier.core.shared.facts import Facts, Problem, PullRequestsAsk
 from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Run, RunPhase
-from tests.core.run.plan_test import FOUND, claiming, pull_request_world, refused, status_of
+from tests.support.runs import FOUND, claiming, pull_request_world, refused, run_status_of
 from tests.support.worlds import NOW, URL
 
 
@@ -31,7 +31,7 @@ def test_what_is_said_of_a_pull_request_is_its_state_and_an_open_one_comes_first
 ) -> None:
     found = [replace(FOUND, number=i, url=f"{URL}/pull/{i}", state=state) for i, state in enumerate(states, start=1)]
     for run in (claiming(), refused()):
-        status = status_of(plan_run(pull_request_world(run, *found), NOW))
+        status = run_status_of(plan_run(pull_request_world(run, *found), NOW))
         assert status.pull_request is not None
         assert (status.phase, status.pull_request.number) == (RunPhase.COMPLETED, number)
         assert status.message == f"Pull request {URL}/pull/{number} {words}."
@@ -51,8 +51,8 @@ def test_a_pull_request_that_can_never_be_looked_for_ends_the_run_with_that_reas
     run = claiming()
     ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
     for phase in (RunPhase.RUNNING, RunPhase.FAILED):
-        plan = plan_run(replace(pull_request_world(run), run=run, facts={ask: FORGE_REFUSED}), NOW)
-        run = run.updated(status=status_of(plan))
+        plan = plan_run(replace(pull_request_world(run), run=run, facts=Facts({ask: FORGE_REFUSED})), NOW)
+        run = run.updated(status=run_status_of(plan))
         assert outcome_of(run) == (phase, "ForgeRefused", FORGE_REFUSED.message)
 
 
@@ -60,6 +60,6 @@ def test_only_a_refused_pull_request_is_the_reason_of_one() -> None:
     for reason in (Reason.PULL_REQUEST_REFUSED, Reason.FORGE_REFUSED):
         run = claiming()
         problem = Problem(reason, "It was refused.", is_final=True)
-        run = run.updated(status=status_of(plan_run(pull_request_world(run, problem=problem), NOW)))
-        run = run.updated(status=status_of(plan_run(pull_request_world(run), NOW)))
+        run = run.updated(status=run_status_of(plan_run(pull_request_world(run, problem=problem), NOW)))
+        run = run.updated(status=run_status_of(plan_run(pull_request_world(run), NOW)))
         assert outcome_of(run) == (RunPhase.FAILED, reason.value, "It was refused.")

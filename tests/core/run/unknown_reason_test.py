@@ -13,9 +13,9 @@ from codecourier.core.shared.facts import (
     PullRequestFact,
     PullRequestsAsk,
     PullRequestsFact,
-    PullRequestState,
 )
 from codecourier.core.shared.intents import Event
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase
 from codecourier.resources.sandbox import PublishState, SandboxPhase

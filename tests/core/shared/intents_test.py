@@ -13,6 +13,7 @@ import pytest
 from codecourier.core.shared import facts, intents
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import RunStatus
 from tests.support.worlds import NOW, make_run
 
@@ -62,9 +63,9 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "int": (1, 2),
     "bool": (False, True),
     "datetime": (NOW, NOW + timedelta(seconds=1)),
-    "PullRequestState": (facts.PullRequestState.OPEN, facts.PullRequestState.MERGED),
+    "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
-    "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", facts.PullRequestState.OPEN, False, NOW),)),
+    "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", PullRequestState.OPEN, False, NOW),)),
 }
 
 
