@@ -8,9 +8,12 @@ import pytest
 
 from codecourier.controller.credentials import decode_key
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.repositories import find_access
 from codecourier.github.credentials import AppInstallation, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
+from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import Unanswered
 from tests.simulation.clock import virtual
@@ -20,7 +23,8 @@ from tests.support.desk import NAMESPACE, TOKEN, Desk
 
 async def find(desk: Desk, url: str = URL) -> RepositoryRef | Problem:
     desk.refresh()
-    return await desk.credentials.find(NAMESPACE, url)
+    project = desk.store.get(PROJECT_SOURCE, NAMESPACE, PROJECT_NAME)
+    return await desk.credentials.find(find_access(project, NAMESPACE, url))
 
 
 @virtual

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.core.shared.intents import MintTokens, OpenPullRequest, RevokeTokens
+from codecourier.core.shared.intents import OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason
 from codecourier.github.operations.create_pull_request import CreatePullRequest
@@ -14,7 +14,7 @@ from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import AlreadyExists, ServerError, Unanswered
 from tests.simulation.clock import virtual
-from tests.simulation.forge import MAIN, URL
+from tests.simulation.forge import MAIN
 from tests.support.desk import NAMESPACE, Desk
 
 NAME = "fix-1-token"
@@ -35,7 +35,7 @@ def desk_with_sandbox(*, is_app: bool = True) -> Desk:
 async def mint(desk: Desk) -> Json:
     """Mint the Sandbox's tokens; return their Secret."""
     uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
-    assert await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME)) is None
+    assert await desk.effects.do(desk.mint(uid)) is None
     desk.refresh()
     return desk.server.store.get(SECRETS, NAMESPACE, NAME).obj
 
@@ -68,7 +68,7 @@ async def rotate(desk: Desk) -> Json:
     """Replace the Sandbox's tokens; return their Secret."""
     secret = desk.server.store.get(SECRETS, NAMESPACE, NAME)
     uid, version = secret.metadata["ownerReferences"][0]["uid"], secret.metadata["resourceVersion"]
-    assert await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME, replaces=version)) is None
+    assert await desk.effects.do(desk.mint(uid, replaces=version)) is None
     return desk.server.store.get(SECRETS, NAMESPACE, NAME).obj
 
 
@@ -89,7 +89,7 @@ async def test_replaced_tokens_work_until_the_pod_has_the_new_ones() -> None:
 async def test_a_secret_that_an_unanswered_call_made_is_known_at_once() -> None:
     desk = desk_with_sandbox()
     uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
-    effect = MintTokens(NAMESPACE, "fix-1", uid, URL, NAME)
+    effect = desk.mint(uid)
     desk.wire.lose = lambda call: Unanswered("away") if (call.verb, call.resource) == ("create", SECRETS) else None
     with pytest.raises(Unanswered):
         await desk.effects.do(effect)
@@ -105,7 +105,7 @@ async def test_a_secret_of_others_under_the_name_is_an_error_with_its_backoff() 
     uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
     desk.make_secret(NAME, read="a", write="b")
     with pytest.raises(AlreadyExists):
-        await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME))
+        await desk.effects.do(desk.mint(uid))
     assert revoked(desk) == [True, True]
 
 
@@ -117,7 +117,7 @@ async def test_tokens_that_a_broken_server_may_have_stored_are_not_revoked() -> 
         ServerError(500, "", "timed out") if (call.verb, call.resource) == ("create", SECRETS) else None
     )
     with pytest.raises(ServerError):
-        await desk.effects.do(MintTokens(NAMESPACE, "fix-1", uid, URL, NAME))
+        await desk.effects.do(desk.mint(uid))
     assert desk.has(SECRETS, NAME)
     assert revoked(desk) == [False, False]
 
@@ -198,7 +198,7 @@ async def test_a_pull_request_of_others_for_the_branch_is_no_fault_of_the_forge(
     desk = desk_with_sandbox()
     desk.forge.branches["codecourier/fix"] = desk.forge.branches[MAIN]
     desk.forge.open(CreatePullRequest("Theirs", "", "codecourier/fix", MAIN))
-    problem = await desk.effects.do(OpenPullRequest(NAMESPACE, URL, "Ours", "", "codecourier/fix", MAIN, False))
+    problem = await desk.effects.do(OpenPullRequest(desk.access, "Ours", "", "codecourier/fix", MAIN, False))
     assert problem is not None
     assert (problem.reason, problem.is_final) == (Reason.PULL_REQUEST_TAKEN, False)
     assert "branch codecourier/fix, which has a pull request that this Run did not open" in problem.message

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from codecourier.controller.execute import ForeignObjectError
-from codecourier.core.shared.intents import Create, CreatePod, Delete, Event, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.intents import Create, CreatePod, Delete, Event, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
 from codecourier.core.shared.reasons import Reason
 from codecourier.kinds.api_resources import RUNS, SANDBOXES
@@ -23,7 +23,6 @@ from codecourier.resources.meta import ObjectMeta, OwnerReference
 from codecourier.resources.run import RunPhase
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 from tests.simulation.clock import virtual
-from tests.simulation.forge import URL
 from tests.support.desk import NAMESPACE, Desk
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
@@ -333,7 +332,7 @@ async def test_an_effect_that_fails_is_noted_and_not_tried_before_its_time() -> 
     desk.make_project()
     sandbox = desk.make_sandbox(desk.make_run())
     desk.refresh()
-    effect = MintTokens(NAMESPACE, "fix-1", sandbox["metadata"]["uid"], URL, "fix-1-token")
+    effect = desk.mint(sandbox["metadata"]["uid"])
     desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
     for _ in range(2):
         await carry_out(desk, effects=(effect,))

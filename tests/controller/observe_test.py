@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from codecourier.controller.observe import LOG_SECONDS, PROBLEM_SECONDS, REPOSITORY_SECONDS
@@ -15,6 +17,7 @@ from codecourier.core.shared.facts import (
     Problem,
     PullRequestsAsk,
     PullRequestsFact,
+    RepositoryAccess,
     RepositoryAsk,
     RepositoryFact,
 )
@@ -27,8 +30,9 @@ from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
-REPOSITORY = RepositoryAsk(NAMESPACE, URL)
-PULLS = PullRequestsAsk(NAMESPACE, URL, "codecourier/fix", "run-uid", 2)
+ACCESS = RepositoryAccess(NAMESPACE, URL, secret="token")
+REPOSITORY = RepositoryAsk(ACCESS)
+PULLS = PullRequestsAsk(ACCESS, "codecourier/fix", "run-uid", 2)
 
 
 def make() -> Desk:
@@ -73,15 +77,21 @@ async def test_a_repository_that_was_not_reached_is_tried_again_soon() -> None:
 
 
 @virtual
-async def test_a_changed_project_is_looked_at_anew() -> None:
+async def test_a_repository_with_another_credential_is_looked_at_anew() -> None:
     desk = make()
+    desk.make_secret("other")
     await desk.observer.answer(REPOSITORY)
-    desk.observer.forget("elsewhere")
-    await desk.observer.answer(REPOSITORY)
-    assert forge_calls(desk) == 1
-    desk.observer.forget(NAMESPACE)
-    await desk.observer.answer(REPOSITORY)
+    await desk.observer.answer(RepositoryAsk(replace(ACCESS, secret="other")))
     assert forge_calls(desk) == 2
+
+
+@virtual
+async def test_what_stands_in_the_way_of_every_request_is_the_answer_and_nothing_is_asked() -> None:
+    desk = make()
+    problem = Problem(Reason.PROJECT_NOT_FOUND, "There is no Project.")
+    for ask in (RepositoryAsk(problem), BranchHeadAsk(problem, MAIN), replace(PULLS, repository=problem)):
+        assert await desk.observer.answer(ask) == problem
+    assert desk.wire.calls == []
 
 
 @virtual
@@ -89,7 +99,7 @@ async def test_a_credential_that_is_missing_is_the_answer() -> None:
     desk = Desk()
     desk.make_project()
     desk.refresh()
-    for ask in (REPOSITORY, BranchHeadAsk(NAMESPACE, URL, MAIN), PULLS):
+    for ask in (REPOSITORY, BranchHeadAsk(ACCESS, MAIN), PULLS):
         problem = await desk.observer.answer(ask)
         assert isinstance(problem, Problem)
         assert problem.reason is Reason.CREDENTIALS_MISSING
@@ -99,11 +109,11 @@ async def test_a_credential_that_is_missing_is_the_answer() -> None:
 @virtual
 async def test_the_head_of_a_branch_is_looked_up_each_time() -> None:
     desk = make()
-    ask = BranchHeadAsk(NAMESPACE, URL, MAIN)
+    ask = BranchHeadAsk(ACCESS, MAIN)
     assert await desk.observer.answer(ask) == BranchHeadFact(desk.forge.branches[MAIN])
     desk.forge.branches[MAIN] = desk.forge.commit(desk.forge.branches[MAIN], {"a": "b"}).sha
     assert await desk.observer.answer(ask) == BranchHeadFact(desk.forge.branches[MAIN])
-    assert await desk.observer.answer(BranchHeadAsk(NAMESPACE, URL, "none")) == BranchHeadFact(None)
+    assert await desk.observer.answer(BranchHeadAsk(ACCESS, "none")) == BranchHeadFact(None)
 
 
 @virtual
@@ -124,7 +134,7 @@ async def test_only_pull_requests_with_our_marker_are_ours_oldest_first() -> Non
 async def test_a_forge_that_is_away_is_a_problem() -> None:
     desk = make()
     cut_forge(desk)
-    for ask in (BranchHeadAsk(NAMESPACE, URL, MAIN), PULLS):
+    for ask in (BranchHeadAsk(ACCESS, MAIN), PULLS):
         problem = await desk.observer.answer(ask)
         assert isinstance(problem, Problem)
         assert problem.reason is Reason.FORGE_UNAVAILABLE

@@ -23,7 +23,7 @@ from codecourier.github.errors import (
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from tests.simulation.clock import virtual
 from tests.simulation.forge import MAIN
-from tests.support.desk import NAMESPACE, Desk
+from tests.support.desk import Desk
 
 URL = "https://forge.test/example/shop"
 TIME = datetime(2026, 11, 30, tzinfo=UTC)
@@ -83,9 +83,9 @@ async def test_a_refusal_that_a_look_up_meets_is_told_of_the_repository() -> Non
     desk.make_secret()
     desk.refresh()
     desk.wire.refuse = lambda call: ForgeRefused("418 from a proxy") if call.client.endswith("@forge") else None
-    asked = await desk.observer.answer(RepositoryAsk(NAMESPACE, URL))
+    asked = await desk.observer.answer(RepositoryAsk(desk.access))
     assert isinstance(asked, Problem)
-    opened = await desk.effects.do(OpenPullRequest(NAMESPACE, URL, "Ours", "", "codecourier/fix", MAIN, False))
+    opened = await desk.effects.do(OpenPullRequest(desk.access, "Ours", "", "codecourier/fix", MAIN, False))
     assert isinstance(opened, Problem)
     for problem in (asked, opened):
         assert problem.reason is Reason.FORGE_REFUSED
@@ -98,7 +98,7 @@ async def test_a_pull_request_that_the_forge_refuses_says_where_the_work_is() ->
     desk.make_project()
     desk.make_secret()
     desk.refresh()
-    problem = await desk.effects.do(OpenPullRequest(NAMESPACE, URL, "Ours", "", "codecourier/gone", MAIN, False))
+    problem = await desk.effects.do(OpenPullRequest(desk.access, "Ours", "", "codecourier/gone", MAIN, False))
     assert isinstance(problem, Problem)
     assert (problem.reason, problem.is_final) == (Reason.PULL_REQUEST_REFUSED, True)
     assert "The work is on branch codecourier/gone" in problem.message

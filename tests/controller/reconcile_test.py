@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from codecourier.controller.reconcile import Reconciler
-from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAsk, RepositoryFact
-from codecourier.core.shared.intents import MintTokens, Plan
+from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAccess, RepositoryAsk, RepositoryFact
+from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.api_resources import RUNS, SANDBOXES
@@ -27,6 +27,7 @@ from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
+ACCESS = RepositoryAccess(NAMESPACE, URL, installation_id=1)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ async def test_a_plan_is_carried_out() -> None:
 @virtual
 async def test_what_is_gone_is_forgotten() -> None:
     trial = Trial(lambda _world, _now: Plan())
-    effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
+    effect = trial.desk.mint("u")
     gone = WorkKey(RUNS, NAMESPACE, "none")
     trial.desk.backlog.note(gone, effect, None)
     await trial.reconciler.reconcile(gone)
@@ -86,7 +87,7 @@ async def test_what_is_gone_is_forgotten() -> None:
 
 @virtual
 async def test_what_a_plan_asks_is_answered_until_it_decides() -> None:
-    asks = (RepositoryAsk(NAMESPACE, URL), BranchHeadAsk(NAMESPACE, URL, MAIN))
+    asks = (RepositoryAsk(ACCESS), BranchHeadAsk(ACCESS, MAIN))
     seen: list[dict[Any, Any]] = []
 
     def plan(world: TrialWorld, _now: datetime) -> Plan:
@@ -110,7 +111,7 @@ async def test_a_plan_that_never_stops_asking_is_an_error() -> None:
     count = iter(range(1000))
 
     def plan(_world: TrialWorld, _now: datetime) -> Plan:
-        return Plan(asks=(BranchHeadAsk(NAMESPACE, URL, f"b{next(count)}"),))
+        return Plan(asks=(BranchHeadAsk(ACCESS, f"b{next(count)}"),))
 
     with pytest.raises(RuntimeError, match="Run default/fix never stops asking"):
         await Trial(plan).reconcile()
@@ -144,20 +145,18 @@ async def test_a_moment_that_is_past_is_soon_and_not_at_once() -> None:
 
 @virtual
 async def test_an_effect_that_worked_is_looked_at() -> None:
-    effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
-    trial = Trial(lambda _world, _now: Plan(effects=(effect,)))
+    trial = Trial(lambda _world, _now: Plan(effects=(trial.desk.mint("u"),)))
     await trial.reconcile()
     assert trial.looks == [(KEY, time())]
 
 
 @virtual
 async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_time() -> None:
-    effect = MintTokens(NAMESPACE, "fix-1", "u", URL, "fix-1-token")
     told: list[dict[Any, Any]] = []
 
     def plan(world: TrialWorld, _now: datetime) -> Plan:
         told.append(dict(world.failures.problems))
-        return Plan(effects=(effect,))
+        return Plan(effects=(trial.desk.mint("u"),))
 
     trial = Trial(plan)
     trial.desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
@@ -168,7 +167,7 @@ async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_t
     await pass_time(due - time())
     trial.desk.wire.refuse = lambda _: None
     await trial.reconcile()
-    assert told[1][effect].reason is Reason.FORGE_UNAVAILABLE
+    assert told[1][trial.desk.mint("u")].reason is Reason.FORGE_UNAVAILABLE
     assert trial.desk.backlog.problems(KEY) == {}
 
 
@@ -176,7 +175,7 @@ async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_t
 async def test_tokens_of_a_sandbox_that_is_gone_are_revoked() -> None:
     trial = Trial(lambda _world, _now: Plan())
     desk, key = trial.desk, WorkKey(SANDBOXES, NAMESPACE, "fix-1")
-    assert await desk.effects.do(MintTokens(NAMESPACE, "fix-1", "uid-gone", URL, "fix-1-token")) is None
+    assert await desk.effects.do(trial.desk.mint("uid-gone")) is None
     desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
     await trial.reconciler.reconcile(key)
     assert desk.has(SECRETS, "fix-1-token")

@@ -16,7 +16,9 @@ from codecourier.controller.execute import Executor
 from codecourier.controller.observe import Observer
 from codecourier.controller.recorder import Recorder
 from codecourier.core.sandbox.pods import PodSettings
-from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.facts import RepositoryAccess
+from codecourier.core.shared.intents import MintTokens
+from codecourier.core.shared.naming import FINALIZER, LABEL_SANDBOX_UID
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry
@@ -24,8 +26,9 @@ from codecourier.kinds.relations import View
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import ApiError
+from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import Run
-from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock
 from tests.simulation.forge import URL, ForgeClient, ForgeServer
@@ -89,7 +92,7 @@ class Desk:
         self.store = Store(REGISTRY.cached)
         self.view = View(self.store, REGISTRY.origins, PodSettings("courier:1", has_ca=False))
         app = AppIdentity(1, Secret("cc-canary-key"), "forge.test") if is_app else None
-        self.credentials = Credentials(self.api, self.store, app)
+        self.credentials = Credentials(self.api, app)
         self.forge_client = ForgeClient(self.forge, _CLIENT, self.wire)
         self.observer = Observer(self.api, self.forge_client, self.credentials, registry)
         self.effects = Effects(self.api, self.store, self.forge_client, self.credentials, None)
@@ -97,6 +100,19 @@ class Desk:
         recorder = Recorder(self.api, "operator", now)
         self.executor = Executor(registry, self.api, self.store, self.effects, recorder, self.backlog)
         self._is_app = is_app
+
+    @property
+    def access(self) -> RepositoryAccess:
+        """How the repository of `make_project` is reached."""
+        credential: Any = {"installation_id": 1} if self._is_app else {"secret": "token"}
+        return RepositoryAccess(NAMESPACE, URL, **credential)
+
+    def mint(self, uid: str, name: str = "fix-1", replaces: str | None = None) -> MintTokens:
+        """Return the effect that mints the tokens of a Sandbox."""
+        run = SandboxRun(name="fix", uid="uid-fix")
+        spec = SandboxSpec(run_ref=run, attempt=1, try_number=1)
+        owner = Sandbox(metadata=ObjectMeta(name=name, uid=uid), spec=spec).as_owner
+        return MintTokens(self.access, NAMESPACE, owner, LABEL_SANDBOX_UID, f"{name}-token", replaces)
 
     def make(self, resource: Resource, name: str, spec: Json, **metadata: Any) -> Json:
         """Make an object, past network and caches."""

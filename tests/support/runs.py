@@ -25,7 +25,7 @@ from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase, SandboxResult, SandboxStatus
-from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
+from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
 __all__ = [
     "FOUND",
@@ -105,7 +105,7 @@ def plan_end(run: Run, sandbox: Sandbox) -> Plan:
 
 def pull_request_world(run: Run, *found: PullRequestFact, problem: Problem | None = None) -> RunWorld:
     """Return the world of a Run that looks for its pull request."""
-    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    ask = PullRequestsAsk(ACCESS, "codecourier/fix", run.uid, 1)
     facts = Facts({ask: PullRequestsFact(found), ObjectAsk("Run", "shop", run.name): VERSION})
     world = RunWorld(run, make_project(), make_workflow(), None, facts=facts)
     if problem is None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from codecourier.core.project.network_policy import PolicyView, build_network_policy
+from codecourier.core.shared.facts import RepositoryAccess
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Limits, Project, ProjectSpec, Repository
@@ -14,6 +15,7 @@ from codecourier.resources.sprint_chain import SprintChain, SprintChainSpec, Spr
 from codecourier.resources.workflow import Agent, Workflow, WorkflowSpec
 
 __all__ = [
+    "ACCESS",
     "BASE",
     "NOW",
     "URL",
@@ -27,6 +29,9 @@ __all__ = [
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 URL = "https://forge.test/example/shop"
+ACCESS = RepositoryAccess("shop", URL, secret="token")
+"""How the repository of `make_project` is reached."""
+
 BASE = "a" * 40
 
 

@@ -21,7 +21,6 @@ from codecourier.core.shared.naming import (
     ANNOTATION_TOKEN_EXPIRY,
     FINALIZER_TOKENS,
     LABEL_MANAGED,
-    LABEL_SANDBOX_UID,
 )
 from codecourier.github.api import Forge
 from codecourier.github.credentials import InstallationToken, RepositoryRef
@@ -32,7 +31,6 @@ from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, ApiError, NotFound, ServerError
-from codecourier.resources.meta import API_VERSION
 
 __all__ = ["Effects"]
 
@@ -79,40 +77,39 @@ class Effects:
         return await self._actions[type(effect)](effect)
 
     async def _mint(self, effect: MintTokens) -> Problem | None:
-        repository = await self._credentials.find(effect.namespace, effect.url)
+        repository = await self._credentials.find(effect.repository)
         if isinstance(repository, Problem):
             return repository
         old = await self._read(effect.namespace, effect.secret) if effect.replaces is not None else None
         try:
             tokens = await self._forge.do(repository, MintTokenPair())
         except ForgeError as error:
-            return problem_of_forge(error, effect.url)
+            return problem_of_forge(error, repository.url)
         try:
-            written = await self._write(effect, tokens, old)
+            written = await self._write(effect, repository.url, tokens, old)
         except ApiError as error:
             # Refused for certain, so nobody will ever use them. Where the server broke, or no answer came, they may be
             # in use.
             if tokens.expires_at is not None and not isinstance(error, ServerError):
-                await self._end_all(effect.url, (tokens.read, tokens.write))
+                await self._end_all(repository.url, (tokens.read, tokens.write))
             if isinstance(error, AlreadyExists) and await self._is_known(effect):
                 return None
             raise
         self._store.cache(SECRETS).note_write(written)
         if old is not None:
-            await self._end_all(effect.url, _tokens(old, _PREVIOUS))
+            await self._end_all(repository.url, _tokens(old, _PREVIOUS))
         return None
 
     async def _is_known(self, effect: MintTokens) -> bool:
-        """Take note of a Secret that an unanswered call has made; tell whether it is the Sandbox's."""
+        """Take note of a Secret that an unanswered call has made; tell whether it is the owner's."""
         found = await self._read(effect.namespace, effect.secret)
-        owners = [] if found is None else found["metadata"].get("ownerReferences") or ()
-        if found is None or effect.sandbox_uid not in {owner["uid"] for owner in owners}:
+        if found is None or (found["metadata"].get("labels") or {}).get(effect.owner_label) != effect.owner.uid:
             return False
         self._store.cache(SECRETS).note_write(found)
         return True
 
-    async def _write(self, effect: MintTokens, tokens: TokenPair, old: Json | None) -> Json:
-        body = self._secret(effect, tokens)
+    async def _write(self, effect: MintTokens, url: str, tokens: TokenPair, old: Json | None) -> Json:
+        body = self._secret(effect, url, tokens)
         if old is not None:
             # The kubelet brings what is new into a pod that runs a minute or two later; until then a push uses these.
             present = old.get("data") or {}
@@ -122,8 +119,8 @@ class Effects:
         body["metadata"]["resourceVersion"] = effect.replaces
         return await self._api.replace(SECRETS, body)
 
-    def _secret(self, effect: MintTokens, tokens: TokenPair) -> Json:
-        annotations = {ANNOTATION_REPOSITORY: effect.url}
+    def _secret(self, effect: MintTokens, url: str, tokens: TokenPair) -> Json:
+        annotations = {ANNOTATION_REPOSITORY: url}
         finalizers: list[str] = []
         if tokens.expires_at is not None:
             annotations[ANNOTATION_TOKEN_EXPIRY] = tokens.expires_at.isoformat()
@@ -138,19 +135,10 @@ class Effects:
             "metadata": {
                 "name": effect.secret,
                 "namespace": effect.namespace,
-                "labels": {LABEL_MANAGED: "true", LABEL_SANDBOX_UID: effect.sandbox_uid},
+                "labels": {LABEL_MANAGED: "true", effect.owner_label: effect.owner.uid},
                 "annotations": annotations,
                 "finalizers": finalizers,
-                "ownerReferences": [
-                    {
-                        "apiVersion": API_VERSION,
-                        "kind": "Sandbox",
-                        "name": effect.sandbox,
-                        "uid": effect.sandbox_uid,
-                        "controller": True,
-                        "blockOwnerDeletion": True,
-                    }
-                ],
+                "ownerReferences": [effect.owner.to_json()],
             },
             "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
         }
@@ -207,14 +195,14 @@ class Effects:
             return None
 
     async def _open(self, effect: OpenPullRequest) -> Problem | None:
-        repository = await self._credentials.find(effect.namespace, effect.url)
+        repository = await self._credentials.find(effect.repository)
         if isinstance(repository, Problem):
             return repository
         operation = CreatePullRequest(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
         try:
             await self._forge.do(repository, operation)
         except ForgeError as error:
-            return problem_of_forge(error, effect.url, effect.head)
+            return problem_of_forge(error, repository.url, effect.head)
         return None
 
 

@@ -54,6 +54,7 @@ LOG_SECONDS = 60.0
 _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
 _MOST_MISSED = 1024
+_MOST_REPOSITORIES = 4096
 
 
 class Observer:
@@ -76,7 +77,7 @@ class Observer:
         self._registry = registry
         self._forge = forge
         self._credentials = credentials
-        self._repositories: dict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = {}
+        self._repositories: OrderedDict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
         self._lookups: dict[type[Ask[Any]], Callable[[Any], Awaitable[object]]] = {
             RepositoryAsk: self._repository,
@@ -91,10 +92,6 @@ class Observer:
         """Return the fact that answers, or the problem that stands in the way."""
         return await self._lookups[type(ask)](ask)
 
-    def forget(self, namespace: str) -> None:
-        """Look at a namespace's repositories anew: its Project has changed."""
-        self._repositories = {ask: known for ask, known in self._repositories.items() if ask.namespace != namespace}
-
     async def _repository(self, ask: RepositoryAsk) -> RepositoryFact | Problem:
         time = asyncio.get_running_loop().time()
         known = self._repositories.get(ask)
@@ -104,6 +101,8 @@ class Observer:
         fact = answer if isinstance(answer, Problem) else RepositoryFact(answer.default_branch)
         seconds = PROBLEM_SECONDS if isinstance(fact, Problem) else REPOSITORY_SECONDS
         self._repositories[ask] = (time + seconds, fact)
+        if len(self._repositories) > _MOST_REPOSITORIES:
+            self._repositories.popitem(last=False)
         return fact
 
     async def _branch_head(self, ask: BranchHeadAsk) -> BranchHeadFact | Problem:
@@ -122,13 +121,13 @@ class Observer:
         return PullRequestsFact(tuple(items))
 
     async def _ask(self, ask: RepositoryAsk | BranchHeadAsk | PullRequestsAsk, operation: Operation[R]) -> R | Problem:
-        repository = await self._credentials.find(ask.namespace, ask.url)
+        repository = await self._credentials.find(ask.repository)
         if isinstance(repository, Problem):
             return repository
         try:
             return await self._forge.do(repository, operation)
         except ForgeError as error:
-            return problem_of_forge(error, ask.url)
+            return problem_of_forge(error, repository.url)
 
     async def _object(self, ask: ObjectAsk) -> ObjectFact:
         try:

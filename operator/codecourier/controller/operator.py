@@ -92,7 +92,7 @@ class Operator:
             least_delay=_least_delay,
             observer=QueueReporter(metrics),
         )
-        credentials = Credentials(parts.api, self.store, parts.app)
+        credentials = Credentials(parts.api, parts.app)
         self._observer = Observer(parts.api, parts.forge, credentials, self._registry)
         backlog = Backlog(parts.now, parts.random)
         register_gauges(metrics, self._registry, self.store, self._queue, backlog)

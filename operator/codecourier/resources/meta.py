@@ -407,3 +407,15 @@ class CustomResource(Model):
     def is_deleting(self) -> bool:
         """Whether deletion was asked for."""
         return self.metadata.deletion_timestamp is not None
+
+    @property
+    def as_owner(self) -> OwnerReference:
+        """The reference by which objects that it makes go with it."""
+        return OwnerReference(
+            api_version=self.api_version,
+            kind=self.info.kind,
+            name=self.name,
+            uid=self.uid,
+            controller=True,
+            block_owner_deletion=True,
+        )

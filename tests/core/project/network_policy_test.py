@@ -18,9 +18,9 @@ from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import WritePolicy
 from codecourier.resources.project import NEVER_OPEN, EgressRule, Limits, Project
 from tests.support.golden import check_golden
-from tests.support.worlds import NOW, URL, make_policy, make_project
+from tests.support.worlds import ACCESS, NOW, make_policy, make_project
 
-FACTS = Facts({RepositoryAsk("shop", URL): RepositoryFact("main")})
+FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
 PRIVATE = ("10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fc00::1", "fd12:3456::1")
 NEVER = ("127.0.0.1", "169.254.169.254", "169.254.20.10", "168.63.129.16", "100.100.100.200", "::1", "fe80::1")
 PUBLIC = ("140.82.121.4", "9.255.255.255", "11.0.0.0", "172.32.0.1", "100.128.0.1", "2606:50c0:8000::153")

@@ -12,9 +12,9 @@ from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, Try
-from tests.support.worlds import NOW, URL, make_project, make_run, queued
+from tests.support.worlds import ACCESS, NOW, make_project, make_run, queued
 
-FACTS = Facts({RepositoryAsk("shop", URL): RepositoryFact("main")})
+FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
 
 
 def planned(project: Project, *runs: Run) -> Project:

@@ -23,6 +23,7 @@ from codecourier.core.shared.facts import (
 )
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.repositories import find_access
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, Try
@@ -41,9 +42,9 @@ from tests.support.runs import (
     run_status_of,
     running,
 )
-from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow, queued
+from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
-FACTS = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)})
+FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
 
 
 def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -> None:
@@ -73,7 +74,7 @@ def test_a_suspended_project_has_decided_already() -> None:
 def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() -> None:
     run = make_run(base_branch="main")
     problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
-    facts = Facts({BranchHeadAsk("shop", URL, "main"): problem})
+    facts = Facts({BranchHeadAsk(ACCESS, "main"): problem})
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
     status = run_status_of(plan)
     assert (status.phase, status.message, status.workflow) == (RunPhase.QUEUED, problem.message, make_workflow().spec)
@@ -132,7 +133,7 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
 )
 def test_a_run_that_fails_before_it_starts_is_told_of(workflow: Workflow, reason: Reason) -> None:
     run = make_run(base_branch="main")
-    facts = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(None)})
+    facts = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(None)})
     plan = plan_run(RunWorld(run, admitting(run), workflow, None, facts=facts), NOW)
     status = run_status_of(plan)
     condition = status.condition("Succeeded")
@@ -235,8 +236,8 @@ def test_a_pull_request_is_looked_for_before_one_is_opened() -> None:
 def test_a_pull_request_is_stacked_on_an_earlier_one_for_as_long_as_that_branch_is_there() -> None:
     run = claiming()
     run = run.updated(spec=run.spec.updated(pull_request_base="codecourier/before"))
-    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    head = BranchHeadAsk("shop", URL, "codecourier/before")
+    ask = PullRequestsAsk(ACCESS, "codecourier/fix", run.uid, 1)
+    head = BranchHeadAsk(ACCESS, "codecourier/before")
     world = RunWorld(run, make_project(), make_workflow(), None, facts=Facts({ask: PullRequestsFact(())}))
     assert plan_run(world, NOW).asks == (head,)
     for commit, base in ((BASE, "codecourier/before"), (None, "main")):
@@ -319,8 +320,9 @@ def test_who_cancels_need_not_wait_until_somebody_mends_the_credential() -> None
 def test_a_deleted_run_goes_though_nobody_can_look_for_its_pull_request_any_more() -> None:
     run = claiming()
     run = run.updated(metadata=run.metadata.updated(deletion_timestamp=NOW))
-    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
-    facts = Facts({ask: Problem(Reason.PROJECT_NOT_FOUND, "The namespace has no Project.")})
+    nowhere = find_access(None, "shop", URL)
+    assert isinstance(nowhere, Problem)
+    facts = Facts({PullRequestsAsk(nowhere, "codecourier/fix", run.uid, 1): nowhere})
     for phase in (RunPhase.RUNNING, RunPhase.FAILED):
         status = run_status_of(plan_run(RunWorld(run, None, None, None, facts=facts, is_namespace_ending=True), NOW))
         assert status.phase is phase
@@ -332,7 +334,7 @@ def test_a_forge_that_is_away_is_waited_for_also_by_who_cancels() -> None:
     run = claiming()
     run = run.updated(spec=run.spec.updated(cancelled=True))
     away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
-    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    ask = PullRequestsAsk(ACCESS, "codecourier/fix", run.uid, 1)
     unseen = RunWorld(run, make_project(), make_workflow(), None, facts=Facts({ask: away}))
     for world in (pull_request_world(run, problem=away), unseen):
         plan = plan_run(world, NOW)

@@ -12,7 +12,7 @@ from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Run, RunPhase
 from tests.support.runs import FOUND, claiming, pull_request_world, refused, run_status_of
-from tests.support.worlds import NOW, URL
+from tests.support.worlds import ACCESS, NOW, URL
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def outcome_of(run: Run) -> tuple[RunPhase, str, str]:
 
 def test_a_pull_request_that_can_never_be_looked_for_ends_the_run_with_that_reason() -> None:
     run = claiming()
-    ask = PullRequestsAsk("shop", URL, "codecourier/fix", run.uid, 1)
+    ask = PullRequestsAsk(ACCESS, "codecourier/fix", run.uid, 1)
     for phase in (RunPhase.RUNNING, RunPhase.FAILED):
         plan = plan_run(replace(pull_request_world(run), run=run, facts=Facts({ask: FORGE_REFUSED})), NOW)
         run = run.updated(status=run_status_of(plan))

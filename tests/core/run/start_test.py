@@ -8,13 +8,13 @@ from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem
 from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.resources.run import RunPhase
 from tests.support.runs import admitting, run_status_of
-from tests.support.worlds import NOW, URL, make_run, make_workflow
+from tests.support.worlds import ACCESS, NOW, make_run, make_workflow
 
 
 def test_a_base_that_can_never_be_looked_up_fails_the_run_instead_of_asking_again_and_again() -> None:
     run = make_run(base_branch="main")
     problem = Problem(Reason.FORGE_REFUSED, "A request was refused.", is_final=True)
-    facts = Facts({BranchHeadAsk("shop", URL, "main"): problem})
+    facts = Facts({BranchHeadAsk(ACCESS, "main"): problem})
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
     status = run_status_of(plan)
     condition = status.condition(ConditionType.SUCCEEDED)

@@ -16,11 +16,9 @@ from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, RunStatus
-from tests.support.worlds import BASE, NOW, URL, make_project, make_run, make_workflow
+from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_run, make_workflow
 
-FACTS = Facts(
-    {RepositoryAsk("shop", URL): RepositoryFact("main"), BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)}
-)
+FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main"), BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
 WORKFLOW = make_workflow()
 
 

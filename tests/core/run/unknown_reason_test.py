@@ -21,11 +21,11 @@ from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPha
 from codecourier.resources.sandbox import PublishState, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, PullRequestPolicy
 from tests.support.runs import ended, going, run_status_of, running
-from tests.support.worlds import NOW, URL, make_project, make_workflow
+from tests.support.worlds import ACCESS, NOW, URL, make_project, make_workflow
 
 NEWER = "QuantumDecohered"
 DRAFTING = make_workflow(pull_request=PullRequestPolicy(on_failure=FailurePullRequest.DRAFT)).spec
-ASK = PullRequestsAsk("shop", URL, "codecourier/fix", "uid-fix", 1)
+ASK = PullRequestsAsk(ACCESS, "codecourier/fix", "uid-fix", 1)
 
 
 def reason_of(run: Run) -> str:

@@ -19,9 +19,9 @@ from codecourier.core.shared.facts import (
 from codecourier.core.shared.intents import Failures, Plan, RevokeTokens, asking
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.worlds import World
-from tests.support.worlds import NOW, URL
+from tests.support.worlds import ACCESS, NOW
 
-SHOP, HEAD = RepositoryAsk("shop", URL), BranchHeadAsk("shop", URL, "main")
+SHOP, HEAD = RepositoryAsk(ACCESS), BranchHeadAsk(ACCESS, "main")
 AWAY = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
 
 
@@ -33,7 +33,7 @@ def test_a_known_answer_is_given_be_it_a_fact_or_a_problem() -> None:
 
 
 def test_several_are_given_in_their_order_or_asked_for_at_once() -> None:
-    asks = [BranchHeadAsk("shop", URL, branch) for branch in ("one", "two", "three")]
+    asks = [BranchHeadAsk(ACCESS, branch) for branch in ("one", "two", "three")]
     known = {ask: BranchHeadFact(ask.branch) for ask in asks}
     assert Facts(known).get_all(reversed(asks)) == tuple(known[ask] for ask in reversed(asks))
     with pytest.raises(MissingFacts) as raised:

@@ -15,7 +15,7 @@ from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import RunStatus
-from tests.support.worlds import NOW, make_run
+from tests.support.worlds import ACCESS, NOW, make_run
 
 
 def pod(image: str, name: str = "fix-1") -> dict[str, Any]:
@@ -38,7 +38,7 @@ PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
             "add_finalizer": True,
             "release_finalizer": True,
             "events": (intents.Event("Started", "It runs."),),
-            "asks": (facts.RepositoryAsk("shop", "url"),),
+            "asks": (facts.RepositoryAsk(ACCESS),),
             "look_again": NOW,
         },
     ),
@@ -65,6 +65,9 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "datetime": (NOW, NOW + timedelta(seconds=1)),
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
+    "int | None": (1, None),
+    "RepositoryAccess | Problem": (ACCESS, replace(ACCESS, secret="other")),
+    "OwnerReference": (make_run().as_owner, make_run("other").as_owner),
     "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", PullRequestState.OPEN, False, NOW),)),
 }
 

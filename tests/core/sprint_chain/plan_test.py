@@ -23,9 +23,9 @@ from codecourier.resources.sprint_chain import (
     SprintPhase,
     SprintStatus,
 )
-from tests.support.worlds import BASE, NOW, URL, make_project, make_sprint_chain, make_workflow
+from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_sprint_chain, make_workflow
 
-FACTS = Facts({BranchHeadAsk("shop", URL, "main"): BranchHeadFact(BASE)})
+FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
 HEADS = ("b" * 40, "c" * 40, "d" * 40)
 
 

@@ -8,12 +8,12 @@ from codecourier.core.sprint_chain.plan import plan_sprint_chain
 from codecourier.core.sprint_chain.start import STALL_AFTER
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.sprint_chain import SprintChainStatus
-from tests.support.worlds import NOW, URL, make_project, make_sprint_chain, make_workflow
+from tests.support.worlds import ACCESS, NOW, make_project, make_sprint_chain, make_workflow
 
 
 def test_a_base_that_can_never_be_looked_up_stalls_the_chain() -> None:
     problem = Problem(Reason.FORGE_REFUSED, "A request was refused.", is_final=True)
-    facts = Facts({BranchHeadAsk("shop", URL, "main"): problem})
+    facts = Facts({BranchHeadAsk(ACCESS, "main"): problem})
     plan = plan_sprint_chain(SprintChainWorld(make_sprint_chain(), make_project(), make_workflow(), facts=facts), NOW)
     assert isinstance(plan.status, SprintChainStatus)
     stalled = plan.status.condition("Stalled")

@@ -21,6 +21,7 @@ from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy, as
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import settle_state
+from codecourier.core.shared.repositories import find_access
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.project import Project, ProjectStatus
@@ -62,7 +63,9 @@ def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
 
 def _first_problem(world: ProjectWorld) -> Problem | None:
     project = world.project
-    answers = world.facts.get_all(RepositoryAsk(project.namespace, r.url) for r in project.spec.repositories)
+    answers = world.facts.get_all(
+        RepositoryAsk(find_access(project, project.namespace, r.url)) for r in project.spec.repositories
+    )
     return next((answer for answer in answers if isinstance(answer, Problem)), None)
 
 

@@ -10,10 +10,18 @@ from codecourier.core.run.pull_request_text import build_body, build_title
 from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import BranchHeadAsk, ObjectAsk, Problem, PullRequestFact, PullRequestsAsk
+from codecourier.core.shared.facts import (
+    BranchHeadAsk,
+    ObjectAsk,
+    Problem,
+    PullRequestFact,
+    PullRequestsAsk,
+    RepositoryAccess,
+)
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
+from codecourier.core.shared.repositories import find_access
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
@@ -192,9 +200,7 @@ def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Pla
     it, even if that leader stopped before the status was written.
     """
     run = world.run
-    ask = PullRequestsAsk(
-        run.namespace, run.status.repository_url or "", run.status.branch or "", run.uid, run.status.attempt
-    )
+    ask = PullRequestsAsk(_access(world), run.status.branch or "", run.uid, run.status.attempt)
     answer = world.facts.get(ask)
     if isinstance(answer, Problem):
         return _plan_unseen(world, claim, answer, now)
@@ -211,8 +217,7 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     if isinstance(base, Problem):
         return _plan_unseen(world, claim, base, now)
     effect = OpenPullRequest(
-        namespace=run.namespace,
-        url=status.repository_url or "",
+        repository=_access(world),
         title=build_title(run),
         body=build_body(run, base),
         head=status.branch or "",
@@ -228,6 +233,10 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     return Plan(status=waiting.status, effects=(effect,), look_again=waiting.look_again)
 
 
+def _access(world: RunWorld) -> RepositoryAccess | Problem:
+    return find_access(world.project, world.run.namespace, world.run.status.repository_url or "")
+
+
 def _find_base(world: RunWorld) -> str | Problem:
     """Return the branch to merge into, or what stands in the way of the answer.
 
@@ -237,7 +246,7 @@ def _find_base(world: RunWorld) -> str | Problem:
     wanted, otherwise = run.spec.pull_request_base, status.base_branch or ""
     if wanted is None or wanted == otherwise:
         return otherwise
-    ask = BranchHeadAsk(run.namespace, status.repository_url or "", wanted)
+    ask = BranchHeadAsk(_access(world), wanted)
     answer = world.facts.get(ask)
     if isinstance(answer, Problem):
         return answer

@@ -21,7 +21,8 @@ from codecourier.core.shared.naming import (
 )
 from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.resources.meta import API_VERSION, ObjectMeta, OwnerReference
+from codecourier.core.shared.repositories import find_access
+from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
@@ -128,15 +129,16 @@ def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] 
     run = world.run
     branch = status.base_branch or run.spec.base_branch
     url = status.repository_url or ""
+    repository = find_access(world.project, run.namespace, url)
     if branch is None:
-        answer = _known(world, status, RepositoryAsk(run.namespace, url), now)
+        answer = _known(world, status, RepositoryAsk(repository), now)
         if isinstance(answer, Plan):
             return answer
         branch = answer.default_branch
     commit = status.base_commit or run.spec.base_commit
     if commit is not None:
         return branch, commit
-    head = _known(world, status, BranchHeadAsk(run.namespace, url, branch), now)
+    head = _known(world, status, BranchHeadAsk(repository, branch), now)
     if isinstance(head, Plan):
         return head
     if head.commit is None:
@@ -191,16 +193,7 @@ def build_sandbox(run: Run, attempt: int, number: int) -> Sandbox:
             namespace=run.namespace,
             labels={LABEL_RUN_UID: run.uid, LABEL_MANAGED: "true"},
             finalizers=(FINALIZER,),
-            owner_references=(
-                OwnerReference(
-                    api_version=API_VERSION,
-                    kind="Run",
-                    name=run.name,
-                    uid=run.uid,
-                    controller=True,
-                    block_owner_deletion=True,
-                ),
-            ),
+            owner_references=(run.as_owner,),
         ),
         spec=SandboxSpec(run_ref=SandboxRun(name=run.name, uid=run.uid), attempt=attempt, try_number=number),
     )

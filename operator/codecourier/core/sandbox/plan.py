@@ -29,10 +29,11 @@ from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.conditions import with_condition
 from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, LogAsk, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan, asking
-from codecourier.core.shared.naming import token_secret_name
+from codecourier.core.shared.naming import LABEL_SANDBOX_UID, token_secret_name
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.prompts import TemplateError
 from codecourier.core.shared.reasons import ConditionType, Reason, cut, sentence
+from codecourier.core.shared.repositories import find_access
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import CommitIdentity
 from codecourier.resources.run import Run
@@ -162,12 +163,13 @@ def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:
 
 
 def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = None) -> Plan:
+    sandbox = world.sandbox
     effect = MintTokens(
-        namespace=world.sandbox.namespace,
-        sandbox=world.sandbox.name,
-        sandbox_uid=world.sandbox.uid,
-        url=run.status.repository_url or "",
-        secret=token_secret_name(world.sandbox.name),
+        repository=find_access(world.project, sandbox.namespace, run.status.repository_url or ""),
+        namespace=sandbox.namespace,
+        owner=sandbox.as_owner,
+        owner_label=LABEL_SANDBOX_UID,
+        secret=token_secret_name(sandbox.name),
         replaces=replaces,
     )
     problem = world.failures.get(effect)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import ANNOTATION_TASK, FINALIZER, LABEL_MANAGED, LABEL_RUN_UID, LABEL_SANDBOX_UID
-from codecourier.resources.meta import API_VERSION
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.workflow import WorkflowSpec
 from codecourier.task import (
@@ -139,16 +138,7 @@ def build_pod(
             },
             "annotations": {ANNOTATION_TASK: task_json},
             "finalizers": [FINALIZER],
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": "Sandbox",
-                    "name": sandbox.name,
-                    "uid": sandbox.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [sandbox.as_owner.to_json()],
         },
         "spec": _pod_spec(workflow, secret_name, settings),
     }

@@ -30,6 +30,7 @@ __all__ = [
     "PullRequestFact",
     "PullRequestsAsk",
     "PullRequestsFact",
+    "RepositoryAccess",
     "RepositoryAsk",
     "RepositoryFact",
 ]
@@ -55,6 +56,19 @@ class Problem:
     """When it first stood in the way of an effect; None where nobody has counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoryAccess:
+    """A repository, and the credential that lets requests in: one of the two is there."""
+
+    namespace: str
+    url: str
+    secret: str | None = None
+    """Name of the namespace's Secret with a personal token."""
+
+    installation_id: int | None = None
+    """Installation of the operator's GitHub App."""
+
+
 F = TypeVar("F")
 F_co = TypeVar("F_co", covariant=True)
 
@@ -76,8 +90,8 @@ class RepositoryFact:
 class RepositoryAsk(Ask[RepositoryFact]):
     """Ask whether the Project's credential reaches a repository."""
 
-    namespace: str
-    url: str
+    repository: RepositoryAccess | Problem
+    """A problem stands in the way of every request, and is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +105,9 @@ class BranchHeadFact:
 class BranchHeadAsk(Ask[BranchHeadFact]):
     """Ask where the head of a branch is."""
 
-    namespace: str
-    url: str
+    repository: RepositoryAccess | Problem
+    """A problem stands in the way of every request, and is the answer."""
+
     branch: str
 
 
@@ -118,8 +133,9 @@ class PullRequestsFact:
 class PullRequestsAsk(Ask[PullRequestsFact]):
     """Ask which pull requests of a branch carry our marker, in any state."""
 
-    namespace: str
-    url: str
+    repository: RepositoryAccess | Problem
+    """A problem stands in the way of every request, and is the answer."""
+
     head_branch: str
     run_uid: str
     attempt: int

@@ -14,8 +14,8 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
-from codecourier.core.shared.facts import Ask, MissingFacts, Problem
-from codecourier.resources.meta import CustomResource, Status
+from codecourier.core.shared.facts import Ask, MissingFacts, Problem, RepositoryAccess
+from codecourier.resources.meta import CustomResource, OwnerReference, Status
 
 __all__ = [
     "Create",
@@ -88,12 +88,18 @@ class ReleasePod:
 
 @dataclass(frozen=True, slots=True)
 class MintTokens:
-    """Mint the tokens of a Sandbox into its Secret; with `replaces`, into the Secret that is there already."""
+    """Mint tokens into the Secret of an object; with `replaces`, into the Secret that is there already."""
+
+    repository: RepositoryAccess | Problem
+    """A problem stands in the way of every request, and is the outcome."""
 
     namespace: str
-    sandbox: str
-    sandbox_uid: str
-    url: str
+    owner: OwnerReference
+    """The object that the tokens are for; the Secret goes with it."""
+
+    owner_label: str
+    """Label of the Secret that holds the owner's UID."""
+
     secret: str
     replaces: str | None = None
     """resourceVersion of the Secret whose tokens are to be replaced before they end; None: there is none yet."""
@@ -113,8 +119,9 @@ class RevokeTokens:
 class OpenPullRequest:
     """Open a pull request."""
 
-    namespace: str
-    url: str
+    repository: RepositoryAccess | Problem
+    """A problem stands in the way of every request, and is the outcome."""
+
     title: str
     body: str
     head: str

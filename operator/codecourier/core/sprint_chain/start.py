@@ -10,7 +10,7 @@ from codecourier.core.shared.facts import Ask, BranchHeadAsk, Problem, Repositor
 from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.outcome import accepted, refused
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.core.shared.repositories import find_repository
+from codecourier.core.shared.repositories import find_access, find_repository
 from codecourier.core.sprint_chain.sprints import begin_sprints, first_sprint_of_attempt, start_commit
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.project import Repository
@@ -124,15 +124,16 @@ def _base(world: SprintChainWorld, url: str, recorded: str | None, now: datetime
     the head that the base branch has now.
     """
     chain = world.chain
+    repository = find_access(world.project, chain.namespace, url)
     branch = chain.spec.base_branch or chain.status.base_branch
     if branch is None:
-        fact = _known(world, RepositoryAsk(chain.namespace, url), now)
+        fact = _known(world, RepositoryAsk(repository), now)
         if isinstance(fact, Plan):
             return fact
         branch = fact.default_branch
     if recorded is not None:
         return branch, chain.status.base_commit or recorded
-    head = _known(world, BranchHeadAsk(chain.namespace, url, branch), now)
+    head = _known(world, BranchHeadAsk(repository, branch), now)
     if isinstance(head, Plan):
         return head
     if head.commit is None:
