@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.cache.store import Store
+from codecourier.core.origin import AbsentOrigin
 from codecourier.core.project.admission import admit
 from codecourier.core.shared.naming import (
     ANNOTATION_TOKEN_EXPIRY,
@@ -133,7 +134,8 @@ async def test_a_chain_made_again_is_not_a_runs_origin() -> None:
     desk.refresh()
     assert run["spec"]["origin"]["name"] == "nightly"
     world = world_of(desk.store, RUN, desk.run()[1])
-    assert (world.origin, world.project, world.workflow) == (None, None, None)
+    assert isinstance(world.origin, AbsentOrigin)
+    assert (world.project, world.workflow) == (None, None)
     chain = desk.store.get(SPRINT_CHAIN_SOURCE, NAMESPACE, "nightly")
     assert chain is not None
     assert world_of(desk.store, SPRINT_CHAIN, chain).runs == ()

@@ -7,7 +7,18 @@ import pytest
 from pydantic import Field
 
 from codecourier.resources.crd import build_crd, build_files, main
-from codecourier.resources.meta import CustomResource, Immutable, KindInfo, ListMap, Model, PrinterColumn, Rule
+from codecourier.resources.meta import (
+    CustomResource,
+    HasRole,
+    Immutable,
+    KindInfo,
+    KindName,
+    KindRole,
+    ListMap,
+    Model,
+    PrinterColumn,
+    Rule,
+)
 from codecourier.resources.registry import KINDS
 from codecourier.resources.schema import SchemaError, structural_schema
 
@@ -106,11 +117,11 @@ def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A fi
 )
 def test_a_model_that_leaves_a_hole_is_refused(kind: type[CustomResource], says: str) -> None:
     with pytest.raises(SchemaError, match=says):
-        structural_schema(kind)
+        structural_schema(kind, KINDS)
 
 
 def test_an_optional_immutable_field_cannot_come_and_go() -> None:
-    spec = structural_schema(kind_with(Annotated[Name, Immutable()] | None, None))["properties"]["spec"]
+    spec = structural_schema(kind_with(Annotated[Name, Immutable()] | None, None), KINDS)["properties"]["spec"]
     message = "odd is immutable"
     assert spec["properties"]["odd"]["x-kubernetes-validations"] == [{"rule": "self == oldSelf", "message": message}]
     assert spec["x-kubernetes-validations"] == [
@@ -122,8 +133,45 @@ def test_an_optional_immutable_field_cannot_come_and_go() -> None:
 def test_lists_say_how_they_are_merged() -> None:
     keyed = kind_with(Annotated[tuple[Inner, ...], Field(max_length=3), ListMap(("name",))], ())
     with pytest.raises(SchemaError, match="cannot be immutable"):
-        structural_schema(keyed)
+        structural_schema(keyed, KINDS)
     plain = kind_with(Annotated[tuple[Name, ...], Field(max_length=3)], ())
-    odd = structural_schema(plain)["properties"]["spec"]["properties"]["odd"]
+    odd = structural_schema(plain, KINDS)["properties"]["spec"]["properties"]["odd"]
     assert odd["x-kubernetes-list-type"] == "atomic"
     assert "default" not in odd
+
+
+class NamingSpec(Model):
+    """Names kinds."""
+
+    origin: Annotated[KindName, HasRole(KindRole.MAKES_RUNS)]
+    """A kind that makes Runs."""
+
+    others: Annotated[tuple[Annotated[KindName, HasRole(KindRole.IS_REPORTED)], ...], Field(max_length=3)] = ()
+    """Kinds that are reported."""
+
+
+class Naming(CustomResource):
+    """Names kinds."""
+
+    info: ClassVar[KindInfo] = KindInfo(kind="Naming", plural="namings", is_reported=True)
+    spec: NamingSpec
+
+
+def test_a_kind_of_a_role_is_listed_where_a_kind_of_that_role_is_named() -> None:
+    with_own: tuple[type[CustomResource], ...] = (Naming, *KINDS)
+    properties = structural_schema(Naming, with_own)["properties"]["spec"]["properties"]
+    assert properties["origin"] == {
+        "type": "string",
+        "description": "A kind that makes Runs.",
+        "enum": ["SprintChain"],
+    }
+    assert properties["others"]["items"]["enum"] == ["Naming", "Project", "Run", "SprintChain"]
+    assert build_crd(Naming, with_own) != build_crd(Naming, KINDS)
+    with pytest.raises(SchemaError, match="no kind has the role 'makes_runs'"):
+        structural_schema(Naming, (Naming,))
+
+
+def test_a_model_takes_the_name_of_a_kind_that_only_a_newer_version_knows() -> None:
+    assert NamingSpec.model_validate({"origin": "Newer"}).origin == "Newer"
+    with pytest.raises(ValueError, match="pattern"):
+        NamingSpec.model_validate({"origin": "no kind"})

@@ -30,8 +30,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def build_crd(kind: type[CustomResource]) -> dict[str, Any]:
-    """Return the CustomResourceDefinition of a kind.
+def build_crd(kind: type[CustomResource], kinds: Sequence[type[CustomResource]] = KINDS) -> dict[str, Any]:
+    """Return the CustomResourceDefinition of a kind; `kinds` are those that its objects may name.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def build_crd(kind: type[CustomResource]) -> dict[str, Any]:
         "name": VERSION,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": structural_schema(kind)},
+        "schema": {"openAPIV3Schema": structural_schema(kind, kinds)},
         "additionalPrinterColumns": [_column(column) for column in info.columns],
         "selectableFields": [{"jsonPath": path} for path in info.selectable_fields],
         "subresources": {"status": {}} if "status" in kind.model_fields else None,

@@ -33,6 +33,7 @@ __all__ = [
     "API_VERSION",
     "GROUP",
     "IMMUTABLE_KEY",
+    "KIND_ROLE_KEY",
     "LIST_TYPE_KEY",
     "RULES_KEY",
     "VERSION",
@@ -41,8 +42,11 @@ __all__ = [
     "Condition",
     "ConditionStatus",
     "CustomResource",
+    "HasRole",
     "Immutable",
     "KindInfo",
+    "KindName",
+    "KindRole",
     "Labels",
     "ListMap",
     "ListSet",
@@ -80,6 +84,9 @@ RULES_KEY = "x-kubernetes-validations"
 LIST_TYPE_KEY = "x-kubernetes-list-type"
 """Where a schema says how a list is merged."""
 
+KIND_ROLE_KEY = "x-codecourier-kind-role"
+"""Where a model's JSON schema says that a text names a kind of a role; a CRD lists the kinds that have it."""
+
 IMMUTABLE_KEY = "x-codecourier-immutable"
 """Where a model's JSON schema says that a field never changes; in a CRD rules stand for it."""
 
@@ -112,6 +119,23 @@ class Immutable:
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return handler(core_schema) | {IMMUTABLE_KEY: True}
+
+
+class KindRole(StrEnum):
+    """What objects of a kind may be to others; the values are fields of `KindInfo`."""
+
+    MAKES_RUNS = "makes_runs"
+    IS_REPORTED = "is_reported"
+
+
+@dataclass(frozen=True)
+class HasRole:
+    """The text names a kind that has a role."""
+
+    role: KindRole
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(core_schema) | {KIND_ROLE_KEY: self.role.value}
 
 
 @dataclass(frozen=True)
@@ -154,6 +178,11 @@ class KindInfo:
     selectable_fields: tuple[str, ...] = ()
     name_max_length: int = 253
     extra_categories: tuple[str, ...] = field(default_factory=tuple)
+    makes_runs: bool = False
+    """Whether its objects make Runs, so that a Run may name one as its origin."""
+
+    is_reported: bool = False
+    """Whether Notifications tell of its objects."""
 
     @property
     def singular(self) -> str:
@@ -211,6 +240,10 @@ Prompt = Annotated[
     ),
 ]
 """Text for an agent: at most 65,536 bytes of UTF-8, no control characters but tab, newline and return."""
+
+KindName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+"""Name of a kind in PascalCase. Beside it stands the role (`HasRole`) that the kind must have: models take any name, as
+that of a kind that only a newer version knows; CRDs list the kinds."""
 
 Message = Annotated[str, Field(max_length=4096)]
 """A sentence that a person can act on, up to 4,096 characters."""

@@ -9,8 +9,11 @@ from pydantic import Field
 
 from codecourier.resources.meta import (
     CustomResource,
+    HasRole,
     Immutable,
     KindInfo,
+    KindName,
+    KindRole,
     Message,
     Model,
     ObjectName,
@@ -19,7 +22,7 @@ from codecourier.resources.meta import (
     Uid,
 )
 
-__all__ = ["EntityKind", "Notification", "NotificationEntity", "NotificationSpec", "NotificationType"]
+__all__ = ["Notification", "NotificationEntity", "NotificationSpec", "NotificationType"]
 
 
 class NotificationType(StrEnum):
@@ -36,18 +39,10 @@ class NotificationType(StrEnum):
     CHAIN_CANCELLED = "ChainCancelled"
 
 
-class EntityKind(StrEnum):
-    """Kinds that Notifications are about."""
-
-    PROJECT = "Project"
-    RUN = "Run"
-    SPRINT_CHAIN = "SprintChain"
-
-
 class NotificationEntity(Model):
     """The object that a Notification is about. It may be gone by the time that the Notification is read."""
 
-    kind: EntityKind
+    kind: Annotated[KindName, HasRole(KindRole.IS_REPORTED)]
     """Kind of the object."""
 
     name: ObjectName

@@ -206,6 +206,7 @@ class Project(CustomResource):
             PrinterColumn("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
             PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
         ),
+        is_reported=True,
     )
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -11,8 +11,11 @@ from codecourier.resources.meta import (
     BranchName,
     CommitSha,
     CustomResource,
+    HasRole,
     Immutable,
     KindInfo,
+    KindName,
+    KindRole,
     ListMap,
     ListSet,
     LocalReference,
@@ -34,7 +37,6 @@ from codecourier.resources.workflow import WorkflowSpec
 __all__ = [
     "Change",
     "Origin",
-    "OriginKind",
     "PullRequest",
     "PullRequestPhase",
     "Run",
@@ -49,19 +51,13 @@ CONTEXT_MAX_BYTES = 32_768
 """Longest text in UTF-8 bytes that a sprint is told about the sprints before it."""
 
 
-class OriginKind(StrEnum):
-    """Kinds that make Runs."""
-
-    SPRINT_CHAIN = "SprintChain"
-
-
 class Origin(Model):
     """The object that made a Run.
 
     It is no ownerReference: foreground deletion, the default of Argo CD, would take an active sprint away at once.
     """
 
-    kind: OriginKind
+    kind: Annotated[KindName, HasRole(KindRole.MAKES_RUNS)]
     """Kind of the object."""
 
     name: ObjectName
@@ -310,6 +306,7 @@ class Run(CustomResource):
         ),
         selectable_fields=(".status.phase", ".spec.workflowRef.name"),
         name_max_length=120,
+        is_reported=True,
     )
 
     kind: str = "Run"

@@ -9,13 +9,13 @@ around.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from codecourier.resources.meta import IMMUTABLE_KEY, LIST_TYPE_KEY, RULES_KEY, CustomResource, Rule
+from codecourier.resources.meta import IMMUTABLE_KEY, KIND_ROLE_KEY, LIST_TYPE_KEY, RULES_KEY, CustomResource, Rule
 
 __all__ = ["Schema", "SchemaError", "structural_schema"]
 
@@ -58,8 +58,8 @@ class _Place:
         return SchemaError(f"{self.path}: {text}")
 
 
-def structural_schema(kind: type[CustomResource]) -> Schema:
-    """Return the `openAPIV3Schema` of a kind.
+def structural_schema(kind: type[CustomResource], kinds: Sequence[type[CustomResource]]) -> Schema:
+    """Return the `openAPIV3Schema` of a kind; `kinds` are those that its objects may name, in their order.
 
     Transition rules are left out below `status`: they guard what people declare, and a recorded copy of a spec is
     replaced as a whole.
@@ -70,6 +70,7 @@ def structural_schema(kind: type[CustomResource]) -> Schema:
         If a field has no docstring or no bound, or says what a CRD cannot say.
     """
     raw = kind.model_json_schema(by_alias=True)
+    _list_kinds(raw, kinds)
     defs: Mapping[str, Schema] = raw.get("$defs", {})
     place = _Place(kind.info.kind)
     properties: Schema = {
@@ -96,6 +97,20 @@ def structural_schema(kind: type[CustomResource]) -> Schema:
         properties["metadata"]["properties"] = {"name": {"type": "string"}}
     _add_rules(schema, rules)
     return schema
+
+
+def _list_kinds(node: Any, kinds: Sequence[type[CustomResource]]) -> None:
+    """Put the names of the kinds that have a role in place of the text that names one."""
+    if isinstance(node, dict):
+        role = node.pop(KIND_ROLE_KEY, None)
+        if role is not None:
+            for keyword in ("minLength", "maxLength", "pattern"):
+                node.pop(keyword, None)
+            node["enum"] = [kind.info.kind for kind in kinds if getattr(kind.info, role)]
+            if not node["enum"]:
+                raise SchemaError(f"no kind has the role {role!r} that a field asks for")
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _list_kinds(part, kinds)
 
 
 def _name_rules(kind: type[CustomResource]) -> Iterable[Rule]:

@@ -280,6 +280,8 @@ class SprintChain(CustomResource):
         ),
         selectable_fields=(".status.phase", ".spec.workflowRef.name"),
         name_max_length=40,
+        makes_runs=True,
+        is_reported=True,
     )
 
     kind: str = "SprintChain"

@@ -179,7 +179,8 @@ def test_invariant_3_what_is_told_is_what_the_status_says(
     status = world.run.status
     assert status.phase.is_finished
     assert status.unnotified == ()
-    called_for = {n.metadata.name: n.spec.type for n in build_run_notifications(world.run, status, NOW)}
+    known = RunWorld(world.run, make_project(), None, None)
+    called_for = {n.metadata.name: n.spec.type for n in build_run_notifications(known, status, NOW)}
     assert {name: n.spec.type for name, n in world.notifications.items()} == called_for
 
 

@@ -14,7 +14,7 @@ from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.reporting import claim_notifications, record_notifications
 from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
+from codecourier.resources.run import PullRequestPhase, RunPhase, RunStatus
 
 __all__ = ["build_run_notifications", "claim_end", "record_end"]
 
@@ -24,13 +24,13 @@ def record_end(world: RunWorld, status: RunStatus, reason: str, time: datetime) 
 
     `time` is one of those facts: when what ended the Run happened.
     """
-    records = record_notifications(world, build_run_notifications(world.run, status, time))
+    records = record_notifications(world, build_run_notifications(world, status, time))
     return Plan(records=records, status=status, events=(_event(status, reason),))
 
 
-def claim_end(run: Run, status: RunStatus, reason: str, now: datetime) -> Plan:
+def claim_end(world: RunWorld, status: RunStatus, reason: str, now: datetime) -> Plan:
     """Return the plan that writes an end, which nothing but this write determines, and makes its Notifications."""
-    new, creates = claim_notifications(status, build_run_notifications(run, status, now))
+    new, creates = claim_notifications(status, build_run_notifications(world, status, now))
     return Plan(status=new, creates=creates, events=(_event(status, reason),))
 
 
@@ -38,18 +38,19 @@ def _event(status: RunStatus, reason: str) -> Event:
     return Event(str(reason), status.message, is_warning=status.phase is RunPhase.FAILED)
 
 
-def build_run_notifications(run: Run, status: RunStatus, time: datetime) -> tuple[Notification, ...]:
+def build_run_notifications(world: RunWorld, status: RunStatus, time: datetime) -> tuple[Notification, ...]:
     """Return the Notifications that the status of a finished Run calls for."""
-    made = []
+    run, made = world.run, []
+    reports_end = world.origin is None or not world.origin.reports_ends
     pull_request = status.pull_request
     url = pull_request.url if pull_request is not None else None
     if pull_request is not None and pull_request.phase is PullRequestPhase.CREATED:
         made.append((NotificationType.PR_CREATED, f"Pull request opened: {build_title(run, status)}"))
     if pull_request is not None and pull_request.phase is PullRequestPhase.FAILED:
         made.append((NotificationType.PR_FAILED, f"No pull request for {run.name}"))
-    if run.spec.origin is None and status.phase is RunPhase.COMPLETED:
+    if reports_end and status.phase is RunPhase.COMPLETED:
         made.append((NotificationType.RUN_COMPLETED, f"Run {run.name} is completed"))
-    if run.spec.origin is None and status.phase is RunPhase.FAILED:
+    if reports_end and status.phase is RunPhase.FAILED:
         made.append((NotificationType.RUN_FAILED, f"Run {run.name} failed"))
     return tuple(
         build_notification(

@@ -24,11 +24,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from codecourier.core.origin import is_stop_requested
 from codecourier.core.run.end import build_run_notifications, claim_end
 from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
 from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
 from codecourier.core.run.status import attempt_status, starts_again, working_sentence
-from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Create, Plan, asking
 from codecourier.core.shared.naming import FINALIZER
@@ -37,7 +37,6 @@ from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import settle_claims
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
-from codecourier.resources.sprint_chain import SprintPhase
 
 __all__ = ["plan_run"]
 
@@ -117,25 +116,26 @@ def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
             status = close_try(status, sandbox)
     reason, text = _stop_words(world, status)
     new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
-    return replace(claim_end(run, new.updated(retry_time=None), reason, now), records=records)
+    return replace(claim_end(world, new.updated(retry_time=None), reason, now), records=records)
 
 
 def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
+    """Return why the Run was stopped."""
     last = status.tries[-1] if status.tries else None
     if last is not None and last.reason == Reason.PROCESS_UNCONFIRMED:
         return Reason.PROCESS_UNCONFIRMED, last.message or ""
-    if world.run.spec.cancelled:
-        return Reason.CANCELLED, sentence(Reason.CANCELLED)
-    if world.run.is_deleting:
+    if world.run.is_deleting and not world.run.spec.cancelled:
         return Reason.DELETED, sentence(Reason.DELETED)
-    return Reason.CANCELLED, "Stopped because its SprintChain was deleted with the wish to stop now."
+    if world.run.spec.cancelled or world.origin is None:
+        return Reason.CANCELLED, sentence(Reason.CANCELLED)
+    return Reason.CANCELLED, world.origin.stop_sentence
 
 
 def _settle(world: RunWorld, now: datetime) -> Plan:
     """Keep the ledger of a finished Run, and let one go that is being deleted."""
     run, status = world.run, world.run.status
     time = status.finish_time or now
-    settling = settle_claims(world, status, status.unnotified, lambda: build_run_notifications(run, status, time))
+    settling = settle_claims(world, status, status.unnotified, lambda: build_run_notifications(world, status, time))
     if settling is not None:
         return settling
     if run.is_deleting:
@@ -147,7 +147,4 @@ def _settle(world: RunWorld, now: datetime) -> Plan:
 
 def _is_recorded(world: RunWorld) -> bool:
     """Tell whether the ledger of the Run's origin, if there is one, holds the Run's end."""
-    if world.origin is None or world.is_namespace_ending:
-        return True
-    entry = next((s for s in world.origin.status.sprints if s.run == world.run.name), None)
-    return entry is None or entry.phase is not SprintPhase.RUNNING
+    return world.is_namespace_ending or world.origin is None or world.origin.has_recorded(world.run)

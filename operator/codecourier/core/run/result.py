@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from codecourier.core.origin import is_stop_requested
 from codecourier.core.run.end import claim_end, record_end
 from codecourier.core.run.pull_request_text import build_body, build_title
-from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
@@ -129,7 +129,7 @@ def _plan_failure(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: dat
     new = _ended(world, status, RunPhase.FAILED, reason, sandbox.status.message, now)
     if is_decided(status, sandbox):
         return record_end(world, new, reason, _end_time(sandbox))
-    return claim_end(world.run, new, reason, now)
+    return claim_end(world, new, reason, now)
 
 
 def _has_pushed(sandbox: Sandbox) -> bool:
@@ -300,12 +300,12 @@ def _plan_refused(world: RunWorld, claim: PullRequest, found: tuple[PullRequestF
     """End a Run whose refused pull request is looked for a last time: another leader may have opened it."""
     if found:
         status, reason = _with_pull_request(world, _choose(found), now)
-        return claim_end(world.run, status, reason, now)
+        return claim_end(world, status, reason, now)
     last = world.run.status.tries[-1]
     reason, message = _refusal(world.run), claim.message or ""
     if last.phase is not SandboxPhase.COMPLETED:
         reason, message = _try_failure(last)
-    return claim_end(world.run, _ended(world, world.run.status, RunPhase.FAILED, reason, message, now), reason, now)
+    return claim_end(world, _ended(world, world.run.status, RunPhase.FAILED, reason, message, now), reason, now)
 
 
 def _refusal(run: Run) -> Reason:

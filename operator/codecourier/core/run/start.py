@@ -80,7 +80,7 @@ def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime)
             problem.message,
             now,
         )
-        return claim_end(world.run, new, problem.reason, now)
+        return claim_end(world, new, problem.reason, now)
     created = world.run.metadata.creation_timestamp or now
     stalls = created + STALL_AFTER
     is_stalled = now >= stalls or problem.reason in {
@@ -144,7 +144,7 @@ def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] 
     if head.commit is None:
         text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
         failed = with_outcome(run, status, RunPhase.FAILED, Reason.BRANCH_NOT_FOUND, text, now)
-        return claim_end(run, failed, Reason.BRANCH_NOT_FOUND, now)
+        return claim_end(world, failed, Reason.BRANCH_NOT_FOUND, now)
     return branch, head.commit
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from codecourier import task
-from codecourier.core.shared.naming import LABEL_RUN_UID
+from codecourier.core.shared.naming import LABEL_RUN_UID, split_words
 from codecourier.resources.meta import ObjectMeta
-from codecourier.resources.run import OriginKind, Run
+from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.usage_record import UsageItem, UsageKind, UsageRecord, UsageRecordSpec, UsageUnit
 
@@ -76,7 +76,6 @@ def build_usage_record(run: Run, sandbox: Sandbox) -> UsageRecord:
         raise ValueError(f"Sandbox {sandbox.name} has not run and ended: it consumed nothing to record")
     seconds = max(0, round((finish - start).total_seconds()))
     compute = UsageItem(service="kubernetes", kind=UsageKind.COMPUTE, quantity=seconds, unit=UsageUnit.SECOND)
-    origin = run.spec.origin
     return UsageRecord(
         metadata=ObjectMeta(name=sandbox.name, namespace=sandbox.namespace, labels={LABEL_RUN_UID: run.uid}),
         spec=UsageRecordSpec(
@@ -85,9 +84,18 @@ def build_usage_record(run: Run, sandbox: Sandbox) -> UsageRecord:
             attempt=sandbox.spec.attempt,
             try_number=sandbox.spec.try_number,
             workflow=run.spec.workflow_ref.name,
-            sprint_chain=origin.name if origin is not None and origin.kind is OriginKind.SPRINT_CHAIN else None,
             start_time=start,
             finish_time=finish,
             items=(compute, *(status.result.usage if status.result is not None else ())),
-        ),
+        ).updated(**_origin_name(run)),
     )
+
+
+def _origin_name(run: Run) -> dict[str, str]:
+    """Return the name of the Run's origin, where the record has a field for origins of its kind."""
+    origin = run.spec.origin
+    if origin is None:
+        return {}
+    name = split_words(origin.kind, "_")
+    field = UsageRecordSpec.model_fields.get(name)
+    return {} if field is None or field.is_required() else {name: origin.name}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codecourier.core.origin import Origin
 from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
-from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import Workflow
 
 __all__ = ["RunWorld"]
@@ -21,8 +21,8 @@ class RunWorld(World):
     run: Run
     project: Project | None
     workflow: Workflow | None
-    origin: SprintChain | None
-    """The Run's origin, if one with the right UID is there."""
+    origin: Origin | None
+    """What made the Run; None where a person made it."""
 
     sandboxes: tuple[Sandbox, ...] = ()
     """The Sandboxes that carry the Run's UID."""

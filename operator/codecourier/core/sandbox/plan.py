@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from codecourier.core.origin import is_stop_requested
 from codecourier.core.project.network_policy import find_policy_problem
-from codecourier.core.run.stopping import is_stop_requested
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import build_pod, pod_deadline_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codecourier.core.origin import Origin
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import PodSettings
@@ -12,7 +13,6 @@ from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
-from codecourier.resources.sprint_chain import SprintChain
 
 __all__ = ["SandboxWorld", "StrayWorld"]
 
@@ -25,8 +25,8 @@ class SandboxWorld(World):
     run: Run | None
     """Its Run, if one with the right UID is there."""
 
-    origin: SprintChain | None
-    """The Run's origin, if one with the right UID is there."""
+    origin: Origin | None
+    """What made the Run; None where a person made it."""
 
     project: Project | None
     pod: PodView | None

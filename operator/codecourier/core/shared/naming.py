@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from codecourier.resources.meta import GROUP
 
@@ -23,6 +24,7 @@ __all__ = [
     "notification_name",
     "sandbox_name",
     "sandbox_of_token_secret",
+    "split_words",
     "sprint_run_name",
     "token_secret_name",
     "uid_hash",
@@ -64,8 +66,15 @@ ANNOTATION_STOP_NOW = f"{GROUP}/stop-now"
 PROJECT_NAME = "default"
 """Name of a namespace's one Project."""
 
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
 HASH_DIGITS = 8
 """Hex digits of a UID hash."""
+
+
+def split_words(name: str, separator: str) -> str:
+    """Return a name in PascalCase in lower case, with a separator between its words."""
+    return _WORD_START.sub(separator, name).lower()
 
 
 def uid_hash(uid: str) -> str:

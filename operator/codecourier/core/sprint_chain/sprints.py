@@ -9,7 +9,7 @@ from codecourier.core.shared.notifications import build_notification
 from codecourier.core.sprint_chain.context import build_context
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.run import Origin, OriginKind, PullRequestPhase, Run, RunPhase, RunSpec, Sprint
+from codecourier.resources.run import Origin, PullRequestPhase, Run, RunPhase, RunSpec, Sprint
 from codecourier.resources.sprint_chain import (
     SprintChain,
     SprintChainPhase,
@@ -153,7 +153,7 @@ def build_sprint_run(chain: SprintChain, status: SprintChainStatus, sprint: Spri
             pull_request_base=sprint.pull_request_base,
             context=build_context(status.sprints, sprint.index),
             sprint=Sprint(number=sprint.number, index=sprint.index, count=len(status.sprints)),
-            origin=Origin(kind=OriginKind.SPRINT_CHAIN, name=chain.name, uid=chain.uid, index=sprint.index),
+            origin=Origin(kind=chain.kind, name=chain.name, uid=chain.uid, index=sprint.index),
         ),
     )
 

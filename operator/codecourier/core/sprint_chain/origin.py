@@ -1,0 +1,51 @@
+"""What a SprintChain is to the Runs that it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codecourier.resources.run import Run
+from codecourier.resources.sprint_chain import SprintChain, SprintPhase
+
+__all__ = ["SprintChainOrigin"]
+
+
+@dataclass(frozen=True)
+class SprintChainOrigin:
+    """A SprintChain as the origin of its sprints' Runs."""
+
+    chain: SprintChain
+
+    @property
+    def kind(self) -> str:
+        """Kind of the chain."""
+        return self.chain.kind
+
+    @property
+    def name(self) -> str:
+        """Name of the chain."""
+        return self.chain.name
+
+    @property
+    def uid(self) -> str:
+        """UID of the chain."""
+        return self.chain.uid
+
+    @property
+    def reports_ends(self) -> bool:
+        """Whether it notifies people of the ends of its Runs: each sprint has a Notification of its own."""
+        return True
+
+    @property
+    def stop_sentence(self) -> str:
+        """Why the Run of its active sprint was stopped."""
+        return "Stopped because its SprintChain was deleted with the wish to stop now."
+
+    def is_stopping(self, run: Run) -> bool:
+        """Tell whether the chain's status lists the Run among those that have to stop."""
+        return run.uid in self.chain.status.stopping
+
+    def has_recorded(self, run: Run) -> bool:
+        """Tell whether no sprint in the ledger is Running with this Run."""
+        entry = next((sprint for sprint in self.chain.status.sprints if sprint.run == run.name), None)
+        return entry is None or entry.phase is not SprintPhase.RUNNING
