@@ -66,7 +66,7 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
     "int | None": (1, None),
-    "RepositoryAccess | Problem": (ACCESS, replace(ACCESS, secret="other")),
+    "RepositoryAccess | Problem": (ACCESS, dataclasses.replace(ACCESS, secret="other")),
     "OwnerReference": (make_run().as_owner, make_run("other").as_owner),
     "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", PullRequestState.OPEN, False, NOW),)),
 }
