@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from codecourier.kinds.registry import REGISTRY
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "operator" / "codecourier"
 SOURCE_FILES = sorted(PACKAGE.rglob("*.py"))
@@ -189,6 +191,56 @@ def test_imports_follow_the_table(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in SOURCE_FILES if layer_of(path) == "core"], ids=name_of)
 def test_core_is_pure(path: Path) -> None:
     assert find_impurities(parse(path)) == []
+
+
+def find_kinds_named(tree: ast.Module) -> list[str]:
+    """Return a sentence for each place that knows one of our kinds by name: an import, an identifier or a text."""
+    infos = [kind.model.info for kind in REGISTRY.kinds]
+    names = {name for info in infos for name in (info.kind, info.plural, f"{_snake(info.kind)}s".upper())}
+    modules = {
+        module
+        for info in infos
+        for room in ("resources", "core", "kinds")
+        for module in (f"codecourier.{room}.{_snake(info.kind)}",)
+    } | {"codecourier.kinds.api_resources", "codecourier.kinds.sources"}
+    found = [
+        f"line {item.line}: imports {item.module}"
+        for item in find_imports(tree)
+        if any(item.module == module or item.module.startswith(f"{module}.") for module in modules)
+    ]
+    for node in ast.walk(tree):
+        name = getattr(node, "id", None) or getattr(node, "attr", None)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+        if name in names:
+            found.append(f"line {getattr(node, 'lineno', 0)}: names {name}")
+    return found
+
+
+def _snake(kind: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind).lstrip("_")
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCE_FILES if layer_of(path) == "controller"], ids=name_of)
+def test_the_controller_knows_no_kind_by_name(path: Path) -> None:
+    assert find_kinds_named(parse(path)) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from codecourier.resources.sprint_chain import SprintChain",
+        "from codecourier.core.run.plan import plan_run",
+        "from codecourier.kinds.api_resources import RUNS",
+        "from codecourier.kinds.sandbox import SANDBOX",
+        "resource.kind == 'SprintChain'",
+        "wake(RUNS)",
+        "resource.plural == 'usagerecords'",
+        "module.Run",
+    ],
+)
+def test_planted_name_of_a_kind_is_found(statement: str) -> None:
+    assert find_kinds_named(ast.parse(statement))
 
 
 def test_init_files_are_empty() -> None:

@@ -8,7 +8,7 @@ import pytest
 from kubernetes.client import Configuration
 
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.client import GitHubForge
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.access import Access

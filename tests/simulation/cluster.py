@@ -11,7 +11,7 @@ from typing import Any
 
 from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,10 +12,11 @@ from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CH
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.api import EVENTS, Json, Resource
 from codecourier.resources.crd import build_crd
-from tests.simulation.clock import run_virtual
+from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.scenario import REFERENCE, Scenario
 from tests.simulation.schema import Definition, definition_of
+from tests.support.simulated import until
 
 pytestmark = [pytest.mark.simulation]
 
@@ -80,13 +80,13 @@ def test_one_unreadable_run_keeps_no_other_waiting_and_says_so_itself() -> None:
     async def steps(trial: Trial) -> None:
         trial.cluster.monitor.is_people = True
         trial.write_phase(RUNS, "run-0", NEWER)
-        await asyncio.sleep(120)
+        await pass_time(120)
         assert trial.phase(RUNS, "run-1") == "Completed"
         assert trial.phase(RUNS, "run-0") == NEWER, "it stays as it is"
         assert "status.phase" in trial.conditions(RUNS, "run-0")["Unreadable"]
         assert trial.events("run-0") == ["Unreadable"], "reported once"
         trial.write_phase(RUNS, "run-0", "Pending")
-        await asyncio.sleep(120)
+        await pass_time(120)
         assert trial.phase(RUNS, "run-0") == "Completed"
         assert "Unreadable" not in trial.conditions(RUNS, "run-0")
 
@@ -95,11 +95,10 @@ def test_one_unreadable_run_keeps_no_other_waiting_and_says_so_itself() -> None:
 
 def test_an_unreadable_run_keeps_its_place() -> None:
     async def steps(trial: Trial) -> None:
-        while trial.phase(RUNS, "run-0") != "Running":
-            await asyncio.sleep(0.5)
+        await until(trial.cluster.server, lambda: trial.phase(RUNS, "run-0") == "Running")
         trial.cluster.monitor.is_people = True
         trial.write_phase(RUNS, "run-0", NEWER)
-        await asyncio.sleep(300)
+        await pass_time(300)
         admitted = [entry["name"] for entry in trial.get(PROJECTS, "default")["status"]["admitted"]]
         assert admitted == ["run-0"], "its pod may run"
         assert trial.phase(RUNS, "run-1") == "Queued"
@@ -109,11 +108,10 @@ def test_an_unreadable_run_keeps_its_place() -> None:
 
 def test_an_agent_goes_on_whose_run_cannot_be_read() -> None:
     async def steps(trial: Trial) -> None:
-        while not trial.cluster.server.store.list(SANDBOXES, NAMESPACE):
-            await asyncio.sleep(0.5)
+        await until(trial.cluster.server, lambda: trial.cluster.server.store.list(SANDBOXES, NAMESPACE))
         trial.cluster.monitor.is_people = True
         trial.write_phase(RUNS, "run-0", NEWER)
-        await asyncio.sleep(300)
+        await pass_time(300)
         (sandbox,) = trial.cluster.server.store.list(SANDBOXES, NAMESPACE)
         assert (sandbox.obj["status"]).get("phase") != "Cancelled"
         assert "Unreadable" in trial.events(sandbox.metadata["name"]), "it says what it waits for"
@@ -124,11 +122,11 @@ def test_an_agent_goes_on_whose_run_cannot_be_read() -> None:
 @pytest.mark.parametrize("resource", [SANDBOXES, RUNS], ids=lambda resource: str(resource.kind))
 def test_what_a_newer_version_wrote_of_a_chains_own_is_not_made_twice(resource: Resource) -> None:
     async def steps(trial: Trial) -> None:
-        while not (found := trial.cluster.server.store.list(resource, NAMESPACE)):
-            await asyncio.sleep(0.5)
+        await until(trial.cluster.server, lambda: trial.cluster.server.store.list(resource, NAMESPACE))
+        (found,) = trial.cluster.server.store.list(resource, NAMESPACE)
         trial.cluster.monitor.is_people = True
-        trial.write_phase(resource, found[0].metadata["name"], NEWER)
-        await asyncio.sleep(600)
+        trial.write_phase(resource, found.metadata["name"], NEWER)
+        await pass_time(600)
         assert len(trial.cluster.server.store.list(resource, NAMESPACE)) == 1
         assert trial.phase(SPRINT_CHAINS, "chain-0") == "Running"
         assert len(trial.cluster.nodes.starts) <= 1

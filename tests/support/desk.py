@@ -15,10 +15,10 @@ from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
 from codecourier.controller.observe import Observer
 from codecourier.controller.recorder import Recorder
-from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.shared.facts import RepositoryAccess
 from codecourier.core.shared.intents import MintTokens
 from codecourier.core.shared.naming import FINALIZER, LABEL_SANDBOX_UID
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry

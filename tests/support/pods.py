@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from codecourier.core.run.start import build_sandbox
-from codecourier.core.sandbox.pods import PodSettings, build_pod
+from codecourier.core.sandbox.pods import build_pod
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.resources.workflow import EnvironmentVariable, SecretKeyReference, SecretVariable
 from tests.support.worlds import make_run, make_workflow, queued
 

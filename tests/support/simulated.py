@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.client import GitHubForge
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.api import NAMESPACES, KubeApi

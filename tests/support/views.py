@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from codecourier.cache.store import Store
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.registry import REGISTRY

@@ -27,7 +27,7 @@ from codecourier.controller.queue import KeyQueue
 from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.recorder import Recorder
 from codecourier.controller.vitals import Vitals, VitalTaskEndedError
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.api import Forge
 from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
 from codecourier.kinds.relations import View

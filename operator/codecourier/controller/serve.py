@@ -16,7 +16,7 @@ from codecourier.controller.events import KopfThread
 from codecourier.controller.gauges import register_forge_gauges
 from codecourier.controller.health import HealthServer
 from codecourier.controller.operator import Operator, OperatorParts
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.errors import SettingsError
 from codecourier.github.client import GitHubForge
 from codecourier.github.secret import Secret

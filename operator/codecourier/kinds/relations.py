@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from codecourier.cache.source import Source
 from codecourier.cache.store import Store
 from codecourier.core.origin import AbsentOrigin, Origin
-from codecourier.core.sandbox.pods import PodSettings
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.cache import IndexFunction, Key
 from codecourier.resources.meta import CustomResource

@@ -12,11 +12,11 @@ import pytest
 from codecourier.core.run.start import build_sandbox
 from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START, plan_sandbox
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
-from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.facts import AgentSecretsFact, Facts, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Failures, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.reasons import RETRYABLE, Reason
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from codecourier import layout
 from codecourier.core.run.start import build_sandbox
-from codecourier.core.sandbox.pods import PodSettings, build_pod
+from codecourier.core.sandbox.pods import build_pod
 from codecourier.core.shared.naming import ANNOTATION_TASK, LABEL_MANAGED, LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.resources.workflow import WorkflowSpec
 from tests.resources.samples import crds, schema_of
 from tests.resources.strategies import values

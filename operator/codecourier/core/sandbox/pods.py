@@ -7,10 +7,10 @@ reads the agent's files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import ANNOTATION_TASK, FINALIZER, LABEL_MANAGED, LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.workflow import WorkflowSpec
 from codecourier.task import (
@@ -27,7 +27,7 @@ from codecourier.task import (
     SHARED_GID,
 )
 
-__all__ = ["POD_DEADLINE_MARGIN_SECONDS", "PodSettings", "build_pod", "pod_deadline_seconds"]
+__all__ = ["POD_DEADLINE_MARGIN_SECONDS", "build_pod", "pod_deadline_seconds"]
 
 POD_DEADLINE_MARGIN_SECONDS = 120
 """Seconds between the sum of all timeouts and the pod's deadline, which is a backstop only."""
@@ -95,17 +95,6 @@ _MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
         ("tmp-courier", _WRITE),
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PodSettings:
-    """What the cluster's administrator decides of every sandbox pod."""
-
-    courier_image: str
-    """Image of our own steps."""
-
-    has_ca: bool = False
-    """Whether the repositories' host has a certificate authority of its own, in the token Secret's `ca.crt`."""
 
 
 def pod_deadline_seconds(workflow: WorkflowSpec) -> int:

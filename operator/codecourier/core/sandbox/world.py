@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from codecourier.core.origin import Origin
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.pods import PodSettings
 from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
