@@ -163,7 +163,7 @@ class Monitor:
             return
         run = change.new.obj
         self.keys[change.new.metadata["uid"]] = _key(run)
-        origin = run["spec"].get("origin")
+        origin = _sprint_of(run)
         identity = self._store.find_uid(origin["uid"]) if origin else None
         chain = self._store.find(identity) if identity is not None else None
         if origin is None or chain is None:
@@ -177,7 +177,7 @@ class Monitor:
             self.fail("1", f"Run {change.identity[2]} does not start from the recorded commit {expected}")
 
     def _one_of_chain(self, change: Change) -> None:
-        origin = change.new.obj["spec"].get("origin")
+        origin = _sprint_of(change.new.obj)
         if origin is None or change.type == "DELETED":
             return
         siblings = [
@@ -350,6 +350,12 @@ class Monitor:
         mark = next((line for line in pull.body.splitlines() if line.startswith(_MARKER)), pull.body)
         if sum(mark in other.body for other in self._forge.pulls) > 1:
             self.fail("once", f"two pull requests were opened for {pull.head}")
+
+
+def _sprint_of(run: Json) -> Json | None:
+    """Return what a Run says of its SprintChain, None for one that none made."""
+    origin: Json | None = run["spec"].get("origin")
+    return origin if origin is not None and origin["kind"] == SPRINT_CHAINS.kind else None
 
 
 def _key(run: Json) -> str:

@@ -81,7 +81,7 @@ def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
     for stored in cluster.server.store.list(RUNS, NAMESPACE):
         status = stored.obj["status"]
         told = _told(cluster, stored.metadata["uid"], f"-a{status['attempt']}")
-        if told != Counter(_news_of_run(stored.obj)):
+        if told != Counter(_news_of_run(cluster, stored.obj)):
             yield f"of Run {stored.metadata['name']}, {status['phase']}, people were told {dict(told)}"
     for stored in cluster.server.store.list(SPRINT_CHAINS, NAMESPACE):
         for sprint in stored.obj["status"]["sprints"]:
@@ -94,11 +94,13 @@ def _told(cluster: SimulatedCluster, uid: str, ending: str) -> Counter[str]:
     return Counter(type_ for type_, name in cluster.monitor.told[uid] if name.endswith(ending))
 
 
-def _news_of_run(run: Json) -> Iterator[str]:
+def _news_of_run(cluster: SimulatedCluster, run: Json) -> Iterator[str]:
     phase, pull_request = run["status"]["phase"], (run["status"].get("pullRequest") or {}).get("phase")
     if pull_request in ("Created", "Failed"):
         yield f"Pr{pull_request}"
-    if "origin" not in run["spec"] and phase in ("Completed", "Failed"):
+    origin = run["spec"].get("origin")
+    reports_itself = origin is None or not cluster.registry.origins[origin["kind"]].reports_ends
+    if reports_itself and phase in ("Completed", "Failed"):
         yield f"Run{phase}"
 
 

@@ -216,4 +216,4 @@ def definition_of(crd: Mapping[str, Any]) -> Definition:
 def definitions_of(registry: Registry) -> Sequence[Definition]:
     """Return the kinds of a registry as their generated CRDs define them; made once, as simulations start often."""
     models = [kind.model for kind in registry.kinds]
-    return tuple(definition_of(build_crd(model)) for model in models)
+    return tuple(definition_of(build_crd(model, models)) for model in models)

@@ -8,7 +8,7 @@ from codecourier.cache.store import Store
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.kind import Kind
-from codecourier.kinds.registry import REGISTRY
+from codecourier.kinds.registry import REGISTRY, Registry
 from codecourier.kinds.relations import View
 from codecourier.resources.meta import CustomResource
 
@@ -20,9 +20,9 @@ W = TypeVar("W", bound=World)
 PODS = PodSettings("courier:1", has_ca=False)
 
 
-def make_store() -> Store:
+def make_store(registry: Registry = REGISTRY) -> Store:
     """Return the empty caches of all kinds."""
-    return Store(REGISTRY.cached)
+    return Store(registry.cached)
 
 
 def view_of(store: Store) -> View:
