@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import pytest
 
 from codecourier.core.origin import AbsentOrigin, Origin, is_stop_requested
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
 from codecourier.core.sprint_chain.origin import SprintChainOrigin
@@ -16,6 +15,7 @@ from codecourier.resources.run import Origin as OriginReference
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.sandbox import PublishState, SandboxPhase
 from codecourier.resources.sprint_chain import SprintPhase, SprintStatus
+from tests.support.plans import plan_run
 from tests.support.runs import ended, run_status_of, running
 from tests.support.worlds import NOW, make_project, make_run, make_sprint_chain
 
@@ -82,15 +82,15 @@ def test_a_chain_has_recorded_a_run_once_no_sprint_is_running_with_it() -> None:
         assert SprintChainOrigin(chain).has_recorded(make_run("another"))
 
 
-def made(**changes: object) -> Run:
-    """Return a Run that the fixture has made and that runs."""
+def made(by: Origin | None, **changes: object) -> Run:
+    """Return a Run that an origin, or a person, has made and that runs."""
     run = running(**changes)
-    origin = OriginReference(kind="Fixture", name="weekly", uid="uid-weekly", index=0)
+    origin = None if by is None else OriginReference(kind=by.kind, name=by.name, uid=by.uid, index=0)
     return run.updated(spec=run.spec.updated(origin=origin))
 
 
 def test_a_run_of_another_kind_of_origin_stops_with_its_sentence() -> None:
-    run = made()
+    run = made(FIXTURE)
     over = ended(run, SandboxPhase.CANCELLED, "Cancelled")
     world = RunWorld(run, make_project(), None, FixtureOrigin(is_stop_wanted=True), (over,))
     status = run_status_of(plan_run(world, NOW))
@@ -108,14 +108,14 @@ def test_a_run_of_another_kind_of_origin_stops_with_its_sentence() -> None:
     ],
 )
 def test_a_run_reports_its_end_unless_its_origin_does(origin: Origin | None, expected: list[str]) -> None:
-    run = made()
+    run = made(origin)
     over = ended(run, SandboxPhase.COMPLETED, "Completed", PublishState.NO_CHANGE)
     plan = plan_run(RunWorld(run, make_project(), None, origin, (over,)), NOW)
     assert [r.resource.spec.type for r in plan.records if isinstance(r.resource, Notification)] == expected
 
 
 def test_a_deleted_run_waits_for_the_ledger_of_its_origin() -> None:
-    run = made(phase=RunPhase.COMPLETED)
+    run = made(FIXTURE, phase=RunPhase.COMPLETED)
     run = run.updated(metadata=run.metadata.updated(deletion_timestamp=NOW))
     waiting = RunWorld(run, None, None, FixtureOrigin(has_ledger_entry=False))
     assert not plan_run(waiting, NOW).release_finalizer
@@ -125,9 +125,7 @@ def test_a_deleted_run_waits_for_the_ledger_of_its_origin() -> None:
 
 @pytest.mark.parametrize(("kind", "expected"), [("SprintChain", "weekly"), ("Fixture", None), ("Run", None)])
 def test_a_usage_record_names_the_origin_where_it_has_a_field_for_it(kind: str, expected: str | None) -> None:
-    run = made()
-    origin = OriginReference(kind=kind, name="weekly", uid="uid-weekly", index=0)
-    run = run.updated(spec=run.spec.updated(origin=origin))
+    run = made(replace(ABSENT, kind=kind, name="weekly"))
     record = build_usage_record(run, ended(run, SandboxPhase.FAILED, "AgentFailed"))
     assert record.spec.sprint_chain == expected
     assert record.spec.run == run.name

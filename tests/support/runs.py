@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.start import build_sandbox
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.conditions import with_condition
@@ -25,6 +24,7 @@ from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase, SandboxResult, SandboxStatus
+from tests.support.plans import plan_run
 from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_run, make_workflow, queued
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "claiming",
     "ended",
     "going",
+    "make_sandbox",
     "plan_end",
     "pull_request_world",
     "refused",
@@ -66,13 +67,19 @@ def running(**changes: object) -> Run:
     return queued(run, base_branch="main", base_commit=BASE, branch="codecourier/fix", **{**fields, **changes})
 
 
+def make_sandbox(run: Run, number: int = 1) -> Sandbox:
+    """Return the Sandbox of a try as the API server has made it."""
+    sandbox = build_sandbox(run, 1, number)
+    return sandbox.updated(metadata=sandbox.metadata.updated(uid=f"uid-sandbox-{number}", creation_timestamp=NOW))
+
+
 def going(run: Run, reason: str, message: str) -> Sandbox:
     """Return the Sandbox of a Run's first try, which says something and has not ended."""
     conditions = with_condition(
         (), ConditionType.SUCCEEDED, ConditionStatus.UNKNOWN, reason, message, now=NOW, generation=1
     )
     status = SandboxStatus(phase=SandboxPhase.PENDING, conditions=conditions, message=message)
-    return build_sandbox(run, 1, 1).updated(status=status)
+    return make_sandbox(run, 1).updated(status=status)
 
 
 def ended(run: Run, phase: SandboxPhase, reason: str | None, state: PublishState | None = None) -> Sandbox:
@@ -87,7 +94,7 @@ def ended(run: Run, phase: SandboxPhase, reason: str | None, state: PublishState
         finish_time=NOW,
         result=result,
     )
-    return build_sandbox(run, 1, len(run.status.tries)).updated(status=status)
+    return make_sandbox(run, len(run.status.tries)).updated(status=status)
 
 
 def run_status_of(plan: Plan) -> RunStatus:

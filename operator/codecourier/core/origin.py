@@ -6,12 +6,13 @@ of a Run knows any of them by name.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from codecourier.resources.run import Run
 
-__all__ = ["AbsentOrigin", "Origin", "is_stop_requested"]
+__all__ = ["AbsentOrigin", "Origin", "find_origin_faults", "is_stop_requested"]
 
 
 class Origin(Protocol):
@@ -73,3 +74,12 @@ def is_stop_requested(run: Run, origin: Origin | None) -> bool:
     if run.spec.cancelled or run.is_deleting:
         return True
     return origin is not None and origin.is_stopping(run)
+
+
+def find_origin_faults(run: Run, origin: Origin | None) -> Iterator[str]:
+    """Yield a sentence if an origin is not the one that a Run names."""
+    named = run.spec.origin
+    wanted = None if named is None else (named.kind, named.name, named.uid)
+    given = None if origin is None else (origin.kind, origin.name, origin.uid)
+    if wanted != given:
+        yield f"Run {run.name!r} names {wanted} as its origin, not {given}."

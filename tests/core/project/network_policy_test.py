@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.core.project.network_policy import POLICY_NAME, PolicyView, build_network_policy, is_policy_current
-from codecourier.core.project.plan import plan_project
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import WritePolicy
 from codecourier.resources.project import NEVER_OPEN, EgressRule, Limits, Project
 from tests.support.golden import check_golden
+from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_policy, make_project
 
 FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})

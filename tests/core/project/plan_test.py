@@ -7,11 +7,11 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecourier.core.project.plan import plan_project
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, Try
+from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_project, make_run, queued
 
 FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})

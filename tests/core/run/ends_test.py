@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codecourier.core.run.end import build_run_notifications
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
     Ask,
@@ -35,6 +34,7 @@ from codecourier.resources.notification import Notification
 from codecourier.resources.run import Run, RunStatus
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, PullRequestPolicy
+from tests.support.plans import plan_run
 from tests.support.runs import ended, running
 from tests.support.worlds import NOW, URL, make_project, make_workflow
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.result import TAKEN_LIMIT
 from codecourier.core.run.start import DECISION_GRACE, build_sandbox
 from codecourier.core.run.world import RunWorld
@@ -30,12 +29,14 @@ from codecourier.resources.run import PullRequestPhase, Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
+from tests.support.plans import plan_run
 from tests.support.runs import (
     FOUND,
     admitting,
     claiming,
     ended,
     going,
+    make_sandbox,
     plan_end,
     pull_request_world,
     refused,
@@ -347,7 +348,7 @@ def test_a_forge_that_is_away_is_waited_for_also_by_who_cancels() -> None:
 def test_invariant_5_cancelled_is_said_only_when_the_sandbox_is_over() -> None:
     run = running()
     run = run.updated(spec=run.spec.updated(cancelled=True))
-    going = build_sandbox(run, 1, 1)
+    going = make_sandbox(run)
     world = RunWorld(run, make_project(), make_workflow(), None, (going,))
     assert run_status_of(plan_run(world, NOW)).phase is RunPhase.RUNNING
     assert (

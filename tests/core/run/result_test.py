@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from codecourier.core.run.plan import plan_run
 from codecourier.core.shared.facts import Facts, Problem, PullRequestsAsk
 from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Run, RunPhase
+from tests.support.plans import plan_run
 from tests.support.runs import FOUND, claiming, pull_request_world, refused, run_status_of
 from tests.support.worlds import ACCESS, NOW, URL
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem
 from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.resources.run import RunPhase
+from tests.support.plans import plan_run
 from tests.support.runs import admitting, run_status_of
 from tests.support.worlds import ACCESS, NOW, make_run, make_workflow
 

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codecourier.core.project.plan import plan_project
 from codecourier.core.project.world import ProjectWorld
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, RunStatus
+from tests.support.plans import plan_project, plan_run
 from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_run, make_workflow
 
 FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main"), BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from codecourier.core.run.plan import plan_run
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
     Facts,
@@ -20,6 +19,7 @@ from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase
 from codecourier.resources.sandbox import PublishState, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, PullRequestPolicy
+from tests.support.plans import plan_run
 from tests.support.runs import ended, going, run_status_of, running
 from tests.support.worlds import ACCESS, NOW, URL, make_project, make_workflow
 

@@ -10,21 +10,25 @@ from typing import Any
 import pytest
 
 from codecourier.core.run.start import build_sandbox
-from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START, plan_sandbox
+from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.facts import AgentSecretsFact, Facts, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Failures, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.reasons import RETRYABLE, Reason
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
 from codecourier.resources.workflow import SecretKeyReference, SecretVariable
 from codecourier.task import Publication, PublishResult, StepReport, StepState
+from tests.support.plans import plan_sandbox
+from tests.support.runs import make_sandbox
 from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
 
-SECRET = TokenSecret("fix-1-token", "1", NOW + timedelta(hours=1))
+NAME = build_sandbox(make_run(), 1, 1).name
+SECRET = TokenSecret(token_secret_name(NAME), "1", NOW + timedelta(hours=1))
 HEAD = "b" * 40
 
 
@@ -40,8 +44,7 @@ def running_run(**changes: Any) -> Run:
 def world(**changes: Any) -> SandboxWorld:
     """Return the world of a new Sandbox."""
     run = running_run()
-    sandbox = build_sandbox(run, 1, 1)
-    sandbox = sandbox.updated(metadata=sandbox.metadata.updated(uid="uid-sandbox", creation_timestamp=NOW))
+    sandbox = make_sandbox(run)
     project = make_project()
     known = SandboxWorld(sandbox, run, None, project, None, None, PodSettings("courier"), policy=make_policy(project))
     return replace(known, **changes)
@@ -64,7 +67,7 @@ DONE = tuple(step(name) for name in ("checkout", "agent", "collect"))
 def pod(*containers: ContainerView, **changes: Any) -> PodView:
     """Return a pod on a node."""
     fields: dict[str, Any] = {
-        "name": "pod",
+        "name": NAME,
         "uid": "uid-pod",
         "phase": "Running",
         "reason": "",
@@ -371,7 +374,7 @@ def test_a_deleted_sandbox_goes_once_its_run_has_its_end() -> None:
 def test_a_pod_that_did_not_start_in_time_is_deleted_only_as_it_was_seen() -> None:
     waiting = pod(waiting_for="Unschedulable: no node yet.", node="", resource_version="7")
     (delete,) = plan_sandbox(world(secret=SECRET, pod=waiting), NOW + timedelta(hours=1)).deletes
-    assert delete == Delete("Pod", "shop", "pod", "uid-pod", resource_version="7")
+    assert delete == Delete("Pod", "shop", NAME, "uid-pod", resource_version="7")
 
 
 LONG = "Ein sehr langer Grund. " * 500

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.strays import LOOK_AGAIN, plan_stray
+from codecourier.core.sandbox.strays import LOOK_AGAIN
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.core.sandbox.world import StrayWorld
 from codecourier.core.shared.facts import Facts, ObjectAsk, ObjectFact, Problem
 from codecourier.core.shared.intents import Delete, Failures, Plan, ReleasePod, RevokeTokens
 from codecourier.core.shared.reasons import Reason
+from tests.support.plans import plan_stray
 from tests.support.worlds import NOW
 
 POD = PodView("fix-1", "uid-pod", "Running", "", "", NOW, None, "node", True, (), "")

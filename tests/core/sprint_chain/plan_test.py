@@ -12,7 +12,6 @@ from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.sprint_chain.context import CONTEXT_MAX_BYTES, build_context
-from codecourier.core.sprint_chain.plan import plan_sprint_chain
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, RunStatus
@@ -23,6 +22,7 @@ from codecourier.resources.sprint_chain import (
     SprintPhase,
     SprintStatus,
 )
+from tests.support.plans import plan_sprint_chain
 from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_sprint_chain, make_workflow
 
 FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})

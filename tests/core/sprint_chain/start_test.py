@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem
 from codecourier.core.shared.reasons import Reason
-from codecourier.core.sprint_chain.plan import plan_sprint_chain
 from codecourier.core.sprint_chain.start import STALL_AFTER
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.sprint_chain import SprintChainStatus
+from tests.support.plans import plan_sprint_chain
 from tests.support.worlds import ACCESS, NOW, make_project, make_sprint_chain, make_workflow
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codecourier.core.origin import Origin
-from codecourier.core.shared.worlds import World
+from codecourier.core.origin import Origin, find_origin_faults
+from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
@@ -35,3 +36,16 @@ class RunWorld(World):
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield a sentence for each thing that cannot be."""
+        run, namespace = self.run, self.run.namespace
+        yield from find_identity_faults(namespace, (run, *self.sandboxes))
+        yield from find_project_faults(namespace, self.project)
+        if self.workflow is not None:
+            yield from find_identity_faults(namespace, (self.workflow,))
+            yield from find_name_faults(self.workflow, run.spec.workflow_ref.name)
+        yield from find_origin_faults(run, self.origin)
+        for sandbox in self.sandboxes:
+            if sandbox.spec.run_ref.uid != run.uid:
+                yield f"Sandbox {sandbox.name!r} is not of the Run with UID {run.uid!r}."

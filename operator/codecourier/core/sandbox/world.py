@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codecourier.core.origin import Origin
+from codecourier.core.origin import Origin, find_origin_faults
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.pod_settings import PodSettings
-from codecourier.core.shared.worlds import World
+from codecourier.core.shared.worlds import World, find_identity_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
@@ -38,6 +40,22 @@ class SandboxWorld(World):
     api_server: tuple[str, ...] = ()
     """The API server's addresses."""
 
+    def find_faults(self) -> Iterator[str]:
+        """Yield a sentence for each thing that cannot be."""
+        sandbox, namespace = self.sandbox, self.sandbox.namespace
+        yield from find_identity_faults(namespace, (sandbox,))
+        yield from find_project_faults(namespace, self.project)
+        yield from _find_part_faults(sandbox.name, self.pod, self.secret)
+        run = self.run
+        if run is None:
+            if self.origin is not None:
+                yield "What made a Run is known, but not the Run."
+            return
+        yield from find_identity_faults(namespace, (run,))
+        yield from find_origin_faults(run, self.origin)
+        if run.uid != sandbox.spec.run_ref.uid:
+            yield f"Run {run.name!r} is not the one with UID {sandbox.spec.run_ref.uid!r}."
+
 
 @dataclass(frozen=True)
 class StrayWorld(World):
@@ -50,3 +68,22 @@ class StrayWorld(World):
 
     pod: PodView | None
     secret: TokenSecret | None
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield a sentence for each thing that cannot be."""
+        if not self.sandbox_uid:
+            yield "What is left was made for no Sandbox."
+        if self.pod is None and self.secret is None:
+            yield f"Nothing is left of Sandbox {self.sandbox!r}."
+        yield from _find_part_faults(self.sandbox, self.pod, self.secret)
+
+
+def _find_part_faults(sandbox: str, pod: PodView | None, secret: TokenSecret | None) -> Iterator[str]:
+    if pod is not None and pod.name != sandbox:
+        yield f"Pod {pod.name!r} is not that of Sandbox {sandbox!r}."
+    if pod is not None and not pod.uid:
+        yield f"Pod {pod.name!r} has no UID."
+    if secret is not None and secret.name != token_secret_name(sandbox):
+        yield f"Secret {secret.name!r} does not hold the tokens of Sandbox {sandbox!r}."
+    if secret is not None and not secret.resource_version:
+        yield f"Secret {secret.name!r} has no resourceVersion."

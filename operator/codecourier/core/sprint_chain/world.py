@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codecourier.core.shared.worlds import World
+from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import SprintChain
@@ -28,3 +29,16 @@ class SprintChainWorld(World):
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield a sentence for each thing that cannot be."""
+        chain, namespace = self.chain, self.chain.namespace
+        yield from find_identity_faults(namespace, (chain, *self.runs))
+        yield from find_project_faults(namespace, self.project)
+        if self.workflow is not None:
+            yield from find_identity_faults(namespace, (self.workflow,))
+            yield from find_name_faults(self.workflow, chain.spec.workflow_ref.name)
+        for run in self.runs:
+            origin = run.spec.origin
+            if origin is None or (origin.kind, origin.uid) != (chain.kind, chain.uid):
+                yield f"Run {run.name!r} was not made by the SprintChain with UID {chain.uid!r}."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codecourier.core.shared.worlds import World
+from codecourier.core.shared.worlds import World, find_identity_faults
 from codecourier.resources.workflow import Workflow
 
 __all__ = ["WorkflowWorld"]
@@ -15,3 +16,7 @@ class WorkflowWorld(World):
     """A Workflow."""
 
     workflow: Workflow
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield a sentence for each thing that cannot be."""
+        yield from find_identity_faults(self.workflow.namespace, (self.workflow,))
