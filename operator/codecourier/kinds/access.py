@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import EVENTS, LEASES, Resource
 
-__all__ = ["AccessRule", "access_rules", "build_role_rules", "own_namespace_rules"]
+__all__ = ["EVERY_NAMESPACE", "AccessRule", "access_rules", "build_role_rules"]
+
+EVERY_NAMESPACE = ""
+"""In the place of a namespace: rules that a ClusterRole grants."""
+
+_Verbs = defaultdict[tuple[str, str, str], set[str]]
 
 
 @dataclass(frozen=True)
@@ -25,36 +31,40 @@ class AccessRule:
     verbs: frozenset[str]
 
 
-def access_rules(registry: Registry) -> tuple[AccessRule, ...]:
-    """Return what the operator needs in every namespace, sorted by group and resource.
+def access_rules(registry: Registry, own_namespace: str) -> Mapping[str, tuple[AccessRule, ...]]:
+    """Return what the operator needs by namespace, each sorted by group and resource.
 
-    Caches list and watch; a plan's kind has its status updated; the rest is declared by the rows.
+    Caches list and watch, some in one namespace only; a plan's kind has its status updated; the rest is declared by the
+    rows. Every operator posts Events, and holds a Lease in its own namespace.
+
+    Parameters
+    ----------
+    registry
+        The rows.
+    own_namespace
+        Namespace of the Lease.
     """
-    verbs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    verbs: _Verbs = defaultdict(set)
     for cached in registry.cached:
-        verbs[_key(cached.source.resource)] |= {"list", "watch"}
+        _grant(verbs, cached.source.namespace or EVERY_NAMESPACE, cached.source.resource, ("list", "watch"))
     for kind in registry.planned:
         if "status" in kind.model.model_fields:
-            verbs[_key(kind.resource, "status")].add("update")
+            _grant(verbs, EVERY_NAMESPACE, kind.resource, ("update",), "status")
         for use in kind.uses:
-            verbs[_key(use.resource, use.subresource)] |= set(use.verbs)
-    verbs[_key(EVENTS)].add("create")
-    return _rules(verbs)
+            _grant(verbs, EVERY_NAMESPACE, use.resource, use.verbs, use.subresource)
+    _grant(verbs, EVERY_NAMESPACE, EVENTS, ("create",))
+    _grant(verbs, own_namespace, LEASES, ("create", "get", "update"))
+    rules: defaultdict[str, list[AccessRule]] = defaultdict(list)
+    for (namespace, group, resource), allowed in sorted(verbs.items()):
+        rules[namespace].append(AccessRule(group, resource, frozenset(allowed)))
+    return {namespace: tuple(found) for namespace, found in rules.items()}
 
 
-def own_namespace_rules() -> tuple[AccessRule, ...]:
-    """Return what the operator needs in its own namespace only: its Lease."""
-    return _rules({_key(LEASES): {"create", "get", "update"}})
-
-
-def build_role_rules(rules: tuple[AccessRule, ...]) -> list[dict[str, Any]]:
+def build_role_rules(rules: Iterable[AccessRule]) -> list[dict[str, Any]]:
     """Return rules as the manifest of a Role or ClusterRole has them."""
     return [{"apiGroups": [rule.group], "resources": [rule.resource], "verbs": sorted(rule.verbs)} for rule in rules]
 
 
-def _key(resource: Resource, subresource: str = "") -> tuple[str, str]:
-    return resource.group, f"{resource.plural}/{subresource}" if subresource else resource.plural
-
-
-def _rules(verbs: dict[tuple[str, str], set[str]]) -> tuple[AccessRule, ...]:
-    return tuple(AccessRule(*key, frozenset(allowed)) for key, allowed in sorted(verbs.items()))
+def _grant(verbs: _Verbs, namespace: str, resource: Resource, allowed: Iterable[str], subresource: str = "") -> None:
+    plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
+    verbs[namespace, resource.group, plural] |= set(allowed)
