@@ -9,8 +9,17 @@ import pytest_asyncio
 
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.operator_process import OperatorProcess
+from tests.support.audit import read_requests
+from tests.support.operator_access import OPERATOR
 from tests.support.team import operator_process
 from tests.support.together import Played, Together
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_granted_requests(cluster: LocalCluster) -> Iterator[None]:
+    """Check after each file that its operators asked for nothing beyond the rules that follow from the rows."""
+    yield
+    assert OPERATOR.find_excess(read_requests(cluster.layout.audit_log, OPERATOR.user)) == []
 
 
 @pytest.fixture(scope="module")

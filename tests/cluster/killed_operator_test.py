@@ -21,6 +21,7 @@ from codecourier.kube.client import AiohttpKube
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import ensure_namespace
 from tests.support.main_job import wait_for
+from tests.support.operator_access import OPERATOR
 from tests.support.team import Team, make_team, operator_environment, operator_process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -58,10 +59,11 @@ async def team(cluster: LocalCluster) -> AsyncIterator[Team]:
 def mortal_operator(team: Team, folder: Path) -> Iterator[Path]:
     """Run an operator that dies at each of its writes; give the file with its deaths."""
     deaths = folder / "deaths.jsonl"
+    kubeconfig = OPERATOR.write_kubeconfig(team.cluster, folder / "operator.kubeconfig")
     with deaths.open("wb") as out, (folder / "operator.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.killed_operator", team.namespace],
-            env={**os.environ, "KUBECONFIG": str(team.cluster.kubeconfig_path), **operator_environment(team.forge)},
+            env={**os.environ, "KUBECONFIG": str(kubeconfig), **operator_environment(team.forge)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=log,

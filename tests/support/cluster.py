@@ -21,7 +21,7 @@ from codecourier.local.cluster import LocalCluster
 from codecourier.local.components import API_SERVER
 from codecourier.local.state import StateStore, file_lock
 
-__all__ = ["admin_api", "cluster", "namespace"]
+__all__ = ["admin_api", "admin_server", "cluster", "namespace"]
 
 _OWN_STATE_DIR = "CODECOURIER_TEST_STATE_DIR"
 _HOME_FILE = "cluster-home"
@@ -38,12 +38,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> LocalCluster:
     return shared
 
 
-@pytest.fixture(scope="session")
-def admin_api(cluster: LocalCluster) -> LoopbackServer:
-    """Return the shared cluster's API server, as its administrator sees it."""
+def admin_server(cluster: LocalCluster) -> LoopbackServer:
+    """Return the API server of a cluster that is up, as its administrator sees it."""
     state = StateStore(cluster.layout).read()
     assert state is not None
     return admin_of(cluster.layout, state.ports[API_SERVER])
+
+
+@pytest.fixture(scope="session")
+def admin_api(cluster: LocalCluster) -> LoopbackServer:
+    """Return the shared cluster's API server, as its administrator sees it."""
+    return admin_server(cluster)
 
 
 @pytest.fixture

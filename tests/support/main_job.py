@@ -20,6 +20,7 @@ from codecourier.local.demo.stage import Stage, ensure_namespace, set_stage
 from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.forge.control import ForgeControl
 from codecourier.local.operator_process import OperatorProcess
+from tests.support.operator_access import OPERATOR
 
 __all__ = ["MainJob", "main_job", "wait_for"]
 
@@ -90,7 +91,8 @@ class MainJob:
     def operator(self, identity: str = "operator") -> OperatorProcess:
         """Return an operator that was not started yet."""
         log = self.folder / f"{identity}.log"
-        return OperatorProcess(self.cluster.kubeconfig_path, self.ca_path, log, identity=identity)
+        kubeconfig = OPERATOR.write_kubeconfig(self.cluster, log.with_suffix(".kubeconfig"))
+        return OperatorProcess(kubeconfig, self.ca_path, log, identity=identity)
 
     @contextmanager
     def kept_operator(self) -> Iterator[None]:

@@ -16,14 +16,14 @@ import orjson
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import NotFound
-from codecourier.local.api import LoopbackServer, admin_of
+from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
-from codecourier.local.components import API_SERVER
 from codecourier.local.forge.control import ForgeControl, Permissions
 from codecourier.local.operator_process import OperatorProcess
 from codecourier.local.processes import wait_until
-from codecourier.local.state import StateStore
+from tests.support.cluster import admin_server
 from tests.support.main_job import wait_for
+from tests.support.operator_access import OPERATOR, OperatorAccount
 
 __all__ = [
     "CHANGE",
@@ -216,9 +216,7 @@ class Team:
     @property
     def admin(self) -> LoopbackServer:
         """The API server, as its administrator sees it."""
-        state = StateStore(self.cluster.layout).read()
-        assert state is not None
-        return admin_of(self.cluster.layout, state.ports[API_SERVER])
+        return admin_server(self.cluster)
 
     def bind(self, pod: Json, node: str) -> None:
         """Put a pod on a node, as the scheduler does."""
@@ -302,8 +300,11 @@ def operator_environment(forge: ForgeControl) -> dict[str, str]:
     }
 
 
-def operator_process(cluster: LocalCluster, log: Path, identity: str = "operator") -> OperatorProcess:
-    """Return an operator that knows the forge's App and was not started yet."""
+def operator_process(
+    cluster: LocalCluster, log: Path, identity: str = "operator", account: OperatorAccount = OPERATOR
+) -> OperatorProcess:
+    """Return an operator of an account that knows the forge's App and was not started yet."""
     forge = ForgeControl.open(cluster.layout.root / "forge")
     ca, environment = forge.address.ca_path, operator_environment(forge)
-    return OperatorProcess(cluster.kubeconfig_path, ca, log, identity=identity, environment=environment)
+    kubeconfig = account.write_kubeconfig(cluster, log.with_suffix(".kubeconfig"))
+    return OperatorProcess(kubeconfig, ca, log, identity=identity, environment=environment)

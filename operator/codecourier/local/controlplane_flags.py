@@ -9,7 +9,15 @@ from typing import Any
 from codecourier.local.layout import Layout
 from codecourier.local.options import ClusterOptions
 
-__all__ = ["API_SERVER_ADDRESSES", "AUTHENTICATION", "api_server", "audit_policy", "controller_manager", "etcd"]
+__all__ = [
+    "API_SERVER_ADDRESSES",
+    "AUTHENTICATION",
+    "OPERATOR_USER",
+    "api_server",
+    "audit_policy",
+    "controller_manager",
+    "etcd",
+]
 
 _SERVICE_RANGE = "10.96.0.0/24"
 
@@ -46,6 +54,9 @@ _CONTROLLERS = (
 
 _DATABASE_QUOTA_BYTES = 2 * 1024**3
 
+OPERATOR_USER = "system:serviceaccount:codecourier-system:codecourier-operator"
+"""The account whose every request is audited: what it asks for is compared with what it may do."""
+
 _EVENTS_AND_LEASES: Mapping[str, Any] = {
     "level": "None",
     "resources": [
@@ -57,13 +68,18 @@ _EVENTS_AND_LEASES: Mapping[str, Any] = {
 
 
 def audit_policy(options: ClusterOptions) -> dict[str, Any]:
-    """Build the audit policy: writes only, without bodies. Enough to count who writes how often, and nothing secret."""
+    """Build the audit policy: writes, and all requests of the operator's account, without bodies."""
     unaudited = [] if options.audits_events_and_leases else [_EVENTS_AND_LEASES]
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, *unaudited, {"level": "Metadata"}],
+        "rules": [
+            {"level": "Metadata", "users": [OPERATOR_USER]},
+            {"level": "None", "verbs": ["get", "list", "watch"]},
+            *unaudited,
+            {"level": "Metadata"},
+        ],
     }
 
 

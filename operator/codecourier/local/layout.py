@@ -87,7 +87,10 @@ class Layout:
 
     @property
     def audit_log(self) -> Path:
-        """One JSON line for each write to the API server, of Events and Leases only where the options say so."""
+        """One JSON line for each write to the API server, and for each request of the operator's account.
+
+        Writes of Events and Leases by other clients are in it only where the options say so.
+        """
         return self.logs / "audit.log"
 
     def certificate(self, name: str) -> Path:
