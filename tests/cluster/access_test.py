@@ -1,0 +1,177 @@
+"""The operator uses every right that it has, needs no other, and names a right that it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from codecourier.controller.operator import LEASE_NAME
+from codecourier.core.project.network_policy import POLICY_NAME
+from codecourier.core.shared.naming import ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.kube.access import load_access
+from codecourier.kube.api import LEASES, NETWORK_POLICIES, PODS, SECRETS, KubeApi
+from codecourier.kube.client import AiohttpKube
+from codecourier.kube.errors import NotFound
+from codecourier.local.cluster import LocalCluster
+from codecourier.local.demo.stage import OPERATOR_NAMESPACE
+from tests.support.audit import Right, read_requests
+from tests.support.operator_access import OPERATOR
+from tests.support.team import CHANGE, HELD, PERMISSIONS, Team, make_team, operator_process
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+
+CREATE_PODS: Right = ("", "pods", "create")
+
+AFTER_LOST_ANSWER = "Asked only when a create finds its name taken, as after an answer that was lost."
+
+UNUSED: Mapping[Right, str] = {
+    ("", "pods", "get"): AFTER_LOST_ANSWER,
+    ("codecourier.dev", "notifications", "get"): AFTER_LOST_ANSWER,
+    ("codecourier.dev", "usagerecords", "get"): AFTER_LOST_ANSWER,
+}
+"""Rights that the operator needs and that the cases here do not lead to, each with its reason."""
+
+
+@pytest_asyncio.fixture
+async def api(cluster: LocalCluster) -> AsyncIterator[KubeApi]:
+    """Return the API server, as its administrator sees it; no operator runs, and none has led before."""
+    async with AiohttpKube(load_access(cluster.kubeconfig_path), user_agent="codecourier-test") as connected:
+        with suppress(NotFound):
+            await connected.delete(LEASES, OPERATOR_NAMESPACE, LEASE_NAME)
+        yield connected
+
+
+async def chain_becomes_a_pull_request(team: Team) -> None:
+    await team.workflow(CHANGE)
+    await team.chain()
+    chain = await team.ended("chain", SPRINT_CHAINS)
+    assert chain["status"]["phase"] == "Completed", chain["status"]
+
+
+async def chain_with_a_personal_token_is_deleted(team: Team) -> None:
+    token = team.forge.create_token(team.namespace, [team.repository], PERMISSIONS)
+    await team.create_secret("forge", token=token)
+    entry = {"url": team.url, "isDefault": True, "credentialRef": {"name": "forge"}}
+    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
+    await team.workflow(HELD + CHANGE)
+    await team.chain()
+    pod = await team.running_pod("agent")
+    await team.delete(SPRINT_CHAINS, "chain", propagation="Foreground")
+    team.release(pod)
+    await team.wait_gone(SPRINT_CHAINS, "chain")
+
+
+async def run_is_cancelled(team: Team) -> None:
+    await team.workflow(HELD + CHANGE)
+    await team.run()
+    await team.running_pod("agent")
+    await team.patch(RUNS, "run", {"spec": {"cancelled": True}})
+    assert (await team.ended())["status"]["phase"] == "Cancelled"
+
+
+async def run_is_deleted_in_the_foreground(team: Team) -> None:
+    await team.workflow(HELD + CHANGE)
+    await team.run()
+    await team.running_pod("agent")
+    await team.delete(RUNS, "run", propagation="Foreground")
+    await team.wait_gone(RUNS, "run")
+
+
+async def tokens_are_about_to_expire(team: Team) -> None:
+    """A pod that still works is given others."""
+    await team.workflow(HELD + CHANGE)
+    await team.run()
+    pod = await team.running_pod("agent")
+    name = f"{pod['metadata']['name']}-token"
+    expiry = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    await team.patch(SECRETS, name, {"metadata": {"annotations": {ANNOTATION_TOKEN_EXPIRY: expiry}}})
+    await team.wait(SECRETS, name, lambda secret: "previous-read" in secret["data"])
+    team.release(pod)
+    assert (await team.ended())["status"]["phase"] == "Completed"
+
+
+async def sandbox_leaves_its_pod_behind(team: Team) -> None:
+    """A user takes its finalizer off, so that it goes before its pod; the operator deletes the pod all the same."""
+    await team.workflow(HELD + CHANGE)
+    await team.run()
+    name = (await team.running_pod("agent"))["metadata"]["name"]
+    await team.patch(RUNS, "run", {"spec": {"cancelled": True}})
+    await team.delete(SANDBOXES, name, propagation="Orphan")
+    await team.patch(SANDBOXES, name, {"metadata": {"finalizers": None}})
+    await team.wait_gone(PODS, name)
+
+
+async def network_policy_is_edited(team: Team) -> None:
+    await team.wait(NETWORK_POLICIES, POLICY_NAME, bool)
+    await team.patch(NETWORK_POLICIES, POLICY_NAME, {"spec": {"egress": []}})
+    await team.wait(NETWORK_POLICIES, POLICY_NAME, lambda policy: bool(policy["spec"].get("egress")))
+
+
+async def name_of_the_network_policy_is_taken(team: Team) -> None:
+    """A policy that is no longer marked as the operator's own is looked at, and left alone."""
+    made = await team.wait(NETWORK_POLICIES, POLICY_NAME, bool)
+    await team.patch(NETWORK_POLICIES, POLICY_NAME, {"metadata": {"labels": {LABEL_MANAGED: None}}})
+    await team.until(lambda: ("networking.k8s.io", "networkpolicies", "get") in used_in(team))
+    assert (await team.get(NETWORK_POLICIES, POLICY_NAME))["metadata"]["uid"] == made["metadata"]["uid"]
+
+
+CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
+    chain_becomes_a_pull_request,
+    chain_with_a_personal_token_is_deleted,
+    run_is_cancelled,
+    run_is_deleted_in_the_foreground,
+    tokens_are_about_to_expire,
+    sandbox_leaves_its_pod_behind,
+    network_policy_is_edited,
+    name_of_the_network_policy_is_taken,
+)
+
+
+def used_in(team: Team) -> set[Right]:
+    """Return the rights that the operator's account has used in a team's namespace."""
+    requests = read_requests(team.cluster.layout.audit_log, OPERATOR.user)
+    return {request.right for request in requests if request.namespace == team.namespace}
+
+
+async def test_no_right_is_idle(cluster: LocalCluster, api: KubeApi, tmp_path: Path) -> None:
+    """Each right is used, so none can be in a role that the operator would do without."""
+
+    async def play(case: Callable[[Team], Awaitable[None]]) -> None:
+        async with make_team(api, cluster) as team:
+            await case(team)
+
+    with operator_process(cluster, tmp_path / "operator.log"):
+        async with asyncio.TaskGroup() as group:
+            for case in CASES:
+                group.create_task(play(case))
+    requests = read_requests(cluster.layout.audit_log, OPERATOR.user)
+    assert OPERATOR.rights - {request.right for request in requests} - UNUSED.keys() == set()
+    assert UNUSED.keys() <= OPERATOR.rights
+    assert OPERATOR.find_excess(requests) == []
+    # Requests that the rules did not grant would be found.
+    assert {request.right for request in OPERATOR.without(CREATE_PODS).find_excess(requests)} == {CREATE_PODS}
+
+
+async def test_missing_right_is_named_in_the_status(cluster: LocalCluster, api: KubeApi, tmp_path: Path) -> None:
+    account = OPERATOR.without(CREATE_PODS)
+    async with make_team(api, cluster) as team:
+        await team.workflow(CHANGE)
+        await team.run()
+        with operator_process(cluster, tmp_path / "operator.log", account=account):
+            message = await team.sandbox_says("PodRefused")
+    assert f'User "{account.user}" cannot create resource "pods" in API group ""' in message
+
+
+async def test_missing_right_is_named_in_the_log(cluster: LocalCluster, api: KubeApi, tmp_path: Path) -> None:
+    account, log = OPERATOR.without(("networking.k8s.io", "networkpolicies", "list")), tmp_path / "operator.log"
+    words = f'User "{account.user}" cannot list resource "networkpolicies" in API group "networking.k8s.io"'
+    async with make_team(api, cluster) as team:
+        with operator_process(cluster, log, account=account):
+            await team.until(lambda: words in log.read_text(encoding="utf-8").replace('\\"', '"'))
