@@ -23,7 +23,7 @@ MAX_LINES = 500
 
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
-SHARED = frozenset({"address", "layout", "pull_request", "redaction", "result", "task", "text", "wire"})
+SHARED = frozenset({"address", "layout", "pull_request", "redaction", "result", "task", "text", "trees", "wire"})
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
 
@@ -50,6 +50,7 @@ LAYERS = {
     "result": Layer(own=frozenset({"wire"})),
     "task": Layer(own=frozenset({"address", "layout", "result", "wire"})),
     "text": Layer(),
+    "trees": Layer(),
     "wire": Layer(),
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),

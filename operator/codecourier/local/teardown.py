@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-
+from codecourier.local.errors import LocalError
 from codecourier.local.kind import delete_kind
 from codecourier.local.layout import Layout
 from codecourier.local.processes import stop_processes
 from codecourier.local.processnode.orphans import stop_everything
 from codecourier.local.state import ClusterState
+from codecourier.trees import remove_tree
 
 __all__ = ["end_cluster", "remove_data", "remove_root"]
 
@@ -33,10 +33,20 @@ def end_cluster(state: ClusterState, layout: Layout) -> None:
 
 
 def remove_data(layout: Layout) -> None:
-    """Remove what a cluster wrote, by name; what else somebody put there stays."""
+    """Remove what a cluster wrote, by name; other files in the state folder stay.
+
+    Raises
+    ------
+    LocalError
+        If a folder cannot be removed, for example because it belongs to another user.
+    """
     for folder in (layout.pki, layout.config, layout.etcd, layout.logs, layout.node, layout.forge):
-        if folder.exists():
-            shutil.rmtree(folder)
+        try:
+            remove_tree(folder)
+        except OSError as error:
+            raise LocalError(
+                f"{folder} cannot be removed: {error}. Remove it, then run `codecourier local down`"
+            ) from error
     kubeconfigs = layout.kubeconfig, layout.node_kubeconfig, layout.controller_manager_kubeconfig
     for file in (*kubeconfigs, layout.state_file):
         file.unlink(missing_ok=True)

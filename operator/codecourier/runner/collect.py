@@ -5,7 +5,6 @@ git process sees the workspace or the repository in it (see ignore.py for the on
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from codecourier.runner.reports import read_details
 from codecourier.runner.step import Context, StepError, run_step
 from codecourier.runner.walk import Entry, Tree, hash_blob, show
 from codecourier.task import CONTAINER_COLLECT, StepReport, StepState, Task
+from codecourier.trees import remove_tree
 
 __all__ = ["collect"]
 
@@ -84,7 +84,7 @@ def collect(context: Context) -> StepReport:
     try:
         _walk(work, Ignorer(work.tree, scratch))
     finally:
-        shutil.rmtree(scratch)
+        remove_tree(Path(scratch))
     _check(work, canaries)
     manifest = _pack(work, canaries, Path(layout.outbox, PACK_FILE))
     details = read_details(Tree(layout.reports), canaries, work.notes)

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import socket
 from pathlib import Path
 from typing import IO
@@ -29,6 +28,7 @@ from codecourier.local.forge.accounts import App
 from codecourier.local.forge.application import CONNECTION_STATE, build_application
 from codecourier.local.forge.forge import Forge, build_forge
 from codecourier.local.forge.settings import ForgeSettings
+from codecourier.trees import remove_tree
 
 __all__ = ["ForgeServer"]
 
@@ -69,7 +69,7 @@ class ForgeServer:
         self._settings = settings
         settings.repositories.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(settings.state_dir / "lock")
-        shutil.rmtree(settings.spool, ignore_errors=True)
+        remove_tree(settings.spool)
         settings.spool.mkdir()
         self._socket = _listen(settings)
         _ensure_certificate(settings)

@@ -7,13 +7,13 @@ whole: a program that works here also works where the kubelet wrote the files.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from codecourier.local.processnode.payload import File
+from codecourier.trees import remove_tree
 
 __all__ = ["write_files"]
 
@@ -55,7 +55,7 @@ def write_files(folder: Path, files: Mapping[str, File], group: int | None) -> b
     link.replace(data)
     _update_links(folder, {Path(path).parts[0] for path in files})
     if old:
-        shutil.rmtree(folder / old, ignore_errors=True)
+        remove_tree(folder / old)
     return True
 
 

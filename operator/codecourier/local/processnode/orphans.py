@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 import signal
 import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from codecourier.local.processnode.container import Container
+from codecourier.trees import remove_tree
 
-__all__ = ["remove_pods", "stop_everything", "unknown_pods"]
+__all__ = ["discard", "remove_pods", "stop_everything", "unknown_pods"]
 
+_LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 
 
@@ -59,7 +61,15 @@ def remove_pods(pods: Iterable[Path]) -> None:
     for pod in pods:
         for container in _containers_of(pod):
             container.kill_now()
-        shutil.rmtree(pod, ignore_errors=True)
+        discard(pod)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of the node's own; a failure is only logged, since nothing depends on it."""
+    try:
+        remove_tree(folder)
+    except OSError as error:
+        _LOG.warning("%s was not removed: %s", folder, error)
 
 
 def _containers(pods_dir: Path) -> Iterator[Container]:

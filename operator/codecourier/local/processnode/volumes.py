@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from codecourier.local.processnode.atomic import write_files
 from codecourier.local.processnode.errors import ConfigurationError, VolumeError
 from codecourier.local.processnode.lookups import Lookups
 from codecourier.local.processnode.objects import Json, key_of, uid_of
+from codecourier.local.processnode.orphans import discard
 from codecourier.local.processnode.payload import PROJECTING, build_payload, sources_of, volume_references
 
 __all__ = ["PodVolumes"]
@@ -83,7 +83,7 @@ class PodVolumes:
     async def tear_down(self) -> None:
         """Remove the volumes with all that is in them."""
         async with self._lock:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await asyncio.to_thread(discard, self._folder)
 
     async def _set_up(self, pod: Json, volume: Json) -> None:
         kinds = set(volume) - {"name"}

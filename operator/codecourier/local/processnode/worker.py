@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from codecourier.local.processnode.objects import (
     parse_time,
     uid_of,
 )
+from codecourier.local.processnode.orphans import discard
 from codecourier.local.processnode.payload import volume_references
 from codecourier.local.processnode.publisher import Publisher
 from codecourier.local.processnode.run import ContainerRun, Surroundings
@@ -248,7 +248,7 @@ class PodWorker:
                 await self._delete()
             else:
                 await self._changed.wait(None)
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await asyncio.to_thread(discard, self.folder)
         self._services.events.forget(uid_of(self.pod))
 
     async def _delete(self) -> None:
