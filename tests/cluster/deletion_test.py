@@ -38,7 +38,7 @@ async def begun_run(team: Team) -> Json:
 
 async def assert_stopped(team: Team, pod: Json) -> None:
     """Check that nothing of a pod runs, that nothing was pushed, and that its tokens were revoked."""
-    folder = team.cluster.layout.node / "pods" / pod["metadata"]["uid"] / "containers" / "agent" / "0"
+    folder = team.cluster.layout.node / "pods" / pod["metadata"]["uid"] / "containers" / "agent"
     assert not Container(folder).is_running()
     assert (team.pushes(), team.pulls(), team.agents.count) == ([], 0, 1)
     # One for checkout and one for publish; the operator's own goes on.

@@ -72,7 +72,7 @@ async def force(team: Team, pod: Json, _step: str) -> None:
 
 async def kill(team: Team, pod: Json, step: str) -> None:
     """Kill all processes of a step with SIGKILL."""
-    folder = team.cluster.layout.node / "pods" / pod["metadata"]["uid"] / "containers" / step / "0"
+    folder = team.cluster.layout.node / "pods" / pod["metadata"]["uid"] / "containers" / step
     Container(folder).kill()
 
 
@@ -101,7 +101,7 @@ async def lost_node_comes_back(team: Team) -> None:
         await team.api.create(RUNTIME_CLASSES, {"metadata": {"name": node.name}, "handler": "none", **selector})
         pod = await hold(team, "publish", runtimeClassName=node.name, bind_to=node.name)
         name = pod["metadata"]["name"]
-        publish = Container(node.state_dir / "pods" / pod["metadata"]["uid"] / "containers" / "publish" / "0")
+        publish = Container(node.state_dir / "pods" / pod["metadata"]["uid"] / "containers" / "publish")
         cut_off = frozen(publish)
         await asyncio.to_thread(node.kill)
         await evict(team, pod)

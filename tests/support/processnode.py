@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,8 +25,8 @@ import pytest
 
 from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
+from codecourier.local.ports import choose_ports
 from codecourier.local.processes import wait_until
-from codecourier.local.processnode.node import NODE_FILE
 from codecourier.local.processnode.orphans import stop_everything
 from codecourier.local.processnode.settings import SOURCE_ROOT
 
@@ -70,6 +71,7 @@ class OwnNode:
 
     def __init__(self, cluster: LocalCluster, state_dir: Path, *options: str) -> None:
         self.name = f"node-{secrets.token_hex(4)}"
+        self.port = choose_ports([self.name])[self.name]
         self.state_dir = state_dir
         self._cluster = cluster
         self._options = options
@@ -77,13 +79,12 @@ class OwnNode:
 
     @property
     def log_file(self) -> Path:
-        """What the node wrote."""
+        """The node's log."""
         return self.state_dir.parent / f"{self.name}.log"
 
     def start(self) -> None:
-        """Start it, and wait until it has written its file."""
+        """Start it, and wait until its log endpoint listens."""
         layout = self._cluster.layout
-        (self.state_dir / NODE_FILE).unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -91,6 +92,7 @@ class OwnNode:
                     f"--kubeconfig={layout.node_kubeconfig}",
                     f"--state-dir={self.state_dir}",
                     f"--node-name={self.name}",
+                    f"--port={self.port}",
                     f"--tls-cert={layout.certificate('node-serving')}",
                     f"--tls-key={layout.key('node-serving')}",
                     f"--client-ca={layout.certificate('ca')}",
@@ -101,9 +103,7 @@ class OwnNode:
                 env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
             )
         process = self._process
-        wait_until(
-            lambda: (self.state_dir / NODE_FILE).exists() or process.poll() is not None, timeout_seconds=_WAIT_SECONDS
-        )
+        wait_until(lambda: self._is_listening() or process.poll() is not None, timeout_seconds=_WAIT_SECONDS)
         assert process.poll() is None, self.log_file.read_text(encoding="utf-8")
 
     def kill(self) -> None:
@@ -115,21 +115,20 @@ class OwnNode:
         self._end(signal.SIGTERM)
 
     def disappear(self) -> None:
-        """Cut the node off, and wait until it is."""
-        self._ask(signal.SIGUSR1, away=True)
+        """Freeze the node: it sends and answers nothing, while its containers run on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
 
     def come_back(self) -> None:
-        """Let the node back, and wait until it is."""
-        self._ask(signal.SIGUSR2, away=False)
-
-    def _ask(self, number: int, *, away: bool) -> None:
+        """Let the frozen node go on."""
         assert self._process is not None
-        self._process.send_signal(number)
-        assert wait_until(lambda: self._file()["away"] is away, timeout_seconds=_WAIT_SECONDS)
+        self._process.send_signal(signal.SIGCONT)
 
-    def _file(self) -> Json:
-        content: Json = orjson.loads((self.state_dir / NODE_FILE).read_bytes())
-        return content
+    def _is_listening(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _end(self, number: int) -> None:
         if self._process is not None:
@@ -160,7 +159,7 @@ class Pods:
         return created
 
     def create_object(self, plural: str, item: Json) -> None:
-        """Create a Secret or ConfigMap."""
+        """Create another object, such as a Secret."""
         self.api.fetch("POST", f"/api/v1/namespaces/{self.namespace}/{plural}", orjson.dumps(item))
 
     def patch(self, path: str, body: Json) -> None:

@@ -8,25 +8,23 @@ from pathlib import Path
 import pytest
 
 from codecourier.local.processes import wait_until
-from codecourier.local.processnode.container import Container
-from codecourier.local.processnode.environment import References
-from codecourier.local.processnode.errors import StartError
+from codecourier.local.processnode.container import Container, StartError
 from codecourier.local.processnode.launch.spec import LaunchSpec
-from codecourier.local.processnode.launching import Host, build_launch_spec
-from codecourier.local.processnode.logs import LogOptions, read_log
+from codecourier.local.processnode.launching import build_launch_spec
+from codecourier.local.processnode.logs import read_log
 from codecourier.local.processnode.orphans import remove_pods, stop_everything, unknown_pods
-from codecourier.local.processnode.settings import Settings
+from codecourier.local.processnode.settings import NodeSettings
 
 
-def settings(folder: Path) -> Settings:
-    return Settings(
+def settings(folder: Path) -> NodeSettings:
+    return NodeSettings(
         kubeconfig=folder / "none",
         state_dir=folder,
         node_name="n",
         port=0,
-        certificate=None,
-        key=None,
-        client_authority=None,
+        certificate=folder / "none",
+        key=folder / "none",
+        client_authority=folder / "none",
         binds=False,
         isolates=False,
         path=(),
@@ -36,7 +34,7 @@ def settings(folder: Path) -> Settings:
 
 
 def make_container(folder: Path) -> Container:
-    container = Container(folder / "pods" / "uid" / "containers" / "main" / "0")
+    container = Container(folder / "pods" / "uid" / "containers" / "main")
     container.prepare()
     return container
 
@@ -46,7 +44,7 @@ def spec_of(container: Container, folder: Path, script: str, **fields: object) -
     pod = {"metadata": {"name": "p", "namespace": "n", "uid": "uid"}, "spec": {"containers": [item]}}
     volumes = {"work": folder / "volume"}
     (folder / "volume").mkdir(exist_ok=True)
-    return build_launch_spec(pod, item, container, volumes, References({}), settings(folder), Host([], {}))
+    return build_launch_spec(pod, item, container, volumes, {}, settings(folder), [])
 
 
 async def started(folder: Path, script: str, **fields: object) -> Container:
@@ -59,7 +57,7 @@ async def test_a_container_runs_logs_and_ends(tmp_path: Path) -> None:
     container = await started(tmp_path, "echo out; echo err >&2; exit 3")
     ended = await container.wait()
     assert (ended.code, ended.error) == (3, "")
-    assert sorted(read_log(container.log_path, LogOptions()).splitlines()) == [b"err", b"out"]
+    assert read_log(container.log_path) == b"out\nerr\n"
     assert container.started is not None
     assert container.started <= ended.finished
     assert not container.is_running()
@@ -75,7 +73,7 @@ async def test_mount_paths_are_rewritten_where_there_are_no_mounts(tmp_path: Pat
         volumeMounts=[{"name": "work", "mountPath": "/codecourier/work"}],
     )
     await container.wait()
-    written = read_log(container.log_path, LogOptions()).decode().splitlines()
+    written = read_log(container.log_path).decode().splitlines()
     assert written == ["x", str(tmp_path / "volume"), "/codecourier/workspace /a/codecourier/work"]
     assert container.termination_path.read_text() == "told"
 
@@ -90,8 +88,8 @@ async def test_a_command_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 async def test_killing_takes_the_process_group_and_a_stray_process_does_not_hold_the_end_up(tmp_path: Path) -> None:
     container = await started(tmp_path, "sleep 600 & echo $!; setsid sleep 3 & wait")
-    assert wait_until(lambda: bool(read_log(container.log_path, LogOptions())), timeout_seconds=30)
-    child = int(read_log(container.log_path, LogOptions()))
+    assert wait_until(lambda: bool(read_log(container.log_path)), timeout_seconds=30)
+    child = int(read_log(container.log_path))
     container.kill()
     ended = await container.wait()
     assert ended.code == 137
@@ -108,7 +106,7 @@ def _is_alive(pid: int) -> bool:
 
 async def test_another_process_adopts_a_running_container(tmp_path: Path) -> None:
     container = await started(tmp_path, "trap 'exit 9' TERM; echo up; while :; do sleep 0.1 & wait $!; done")
-    assert wait_until(lambda: bool(read_log(container.log_path, LogOptions())), timeout_seconds=30)
+    assert wait_until(lambda: bool(read_log(container.log_path)), timeout_seconds=30)
     adopted = Container(container.folder)
     assert adopted.is_running()
     end = asyncio.create_task(adopted.wait())
@@ -141,5 +139,5 @@ async def test_the_environment_is_what_the_spec_says(tmp_path: Path, monkeypatch
     monkeypatch.setenv("CANARY", "of the node")
     container = await started(tmp_path, "env")
     await container.wait()
-    names = {line.split(b"=")[0] for line in read_log(container.log_path, LogOptions()).splitlines()}
+    names = {line.split(b"=")[0] for line in read_log(container.log_path).splitlines()}
     assert names == {b"HOME", b"HOSTNAME", b"PATH", b"PWD"}

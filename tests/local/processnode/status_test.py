@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from codecourier.local.processnode.objects import Json
+from codecourier.kube.api import Json
 from codecourier.local.processnode.status import (
     ContainerView,
     Ending,
@@ -13,6 +13,7 @@ from codecourier.local.processnode.status import (
     build_status,
     container_from_status,
     is_different,
+    refused_status,
 )
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -21,10 +22,9 @@ BAD = Terminated(2, "Error", started=NOW, finished=NOW, container_id="id")
 UP = Running(NOW)
 
 
-def pod(*, policy: str = "Never", sidecar: bool = False) -> Json:
+def pod() -> Json:
     inits: list[Json] = [{"name": "first", "image": "a"}]
-    inits += [{"name": "side", "image": "b", "restartPolicy": "Always"}] if sidecar else []
-    spec = {"restartPolicy": policy, "initContainers": inits, "containers": [{"name": "main", "image": "c"}]}
+    spec = {"restartPolicy": "Never", "initContainers": inits, "containers": [{"name": "main", "image": "c"}]}
     return {"metadata": {"name": "p", "uid": "u"}, "spec": spec, "status": {}}
 
 
@@ -44,18 +44,18 @@ def test_the_phase_follows_the_containers() -> None:
 
 
 def test_a_final_phase_waits_until_every_process_is_gone() -> None:
-    assert status(pod(sidecar=True), first=GOOD, side=UP, main=GOOD)["phase"] == "Running"
+    assert status(pod(), first=GOOD, main=GOOD)["phase"] == "Running"
     assert status(pod(), first=BAD)["phase"] == "Pending"
     assert status(pod(), first=GOOD, main=UP, ending=Ending("DeadlineExceeded", "late"))["phase"] == "Running"
 
 
-def test_a_sidecars_exit_code_does_not_matter() -> None:
-    assert status(pod(sidecar=True), settled=True, first=GOOD, side=BAD, main=GOOD)["phase"] == "Succeeded"
-
-
-def test_a_pod_with_another_restart_policy_goes_on() -> None:
-    assert status(pod(policy="OnFailure"), settled=True, first=GOOD, main=BAD)["phase"] == "Running"
-    assert status(pod(policy="OnFailure"), settled=True, first=GOOD, main=GOOD)["phase"] == "Succeeded"
+def test_a_refused_pod_has_failed_and_says_why() -> None:
+    assert refused_status("Unsupported", "No.", NOW) == {
+        "phase": "Failed",
+        "reason": "Unsupported",
+        "message": "No.",
+        "startTime": "2030-01-02T03:04:05Z",
+    }
 
 
 def test_why_the_node_ended_the_pod_is_written_with_the_final_phase() -> None:

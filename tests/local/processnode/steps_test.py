@@ -49,16 +49,6 @@ def test_a_failed_init_container_fails_the_pod_and_the_rest_never_starts(pods: P
     assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
 
 
-def test_a_sidecar_runs_beside_the_others_and_is_stopped_at_the_end(pods: Pods) -> None:
-    trap = "trap 'echo stopped; exit 0' TERM; touch /codecourier/shared/up; while :; do sleep 1 & wait $!; done"
-    wait = "while [ ! -e /codecourier/shared/up ]; do sleep 0.05; done"
-    sidecar = container("side", trap, restartPolicy="Always", **SHARED)
-    pods.create(make_pod("beside", sidecar, container("main", wait, **SHARED), **SHARED_VOLUME))
-    pod = pods.wait_phase("beside", "Succeeded")
-    assert pods.log("beside", "side") == "stopped\n"
-    assert terminated(pod, "side")["exitCode"] == 0
-
-
 @pytest.mark.parametrize(("script", "code"), [("exit 3", 3), ("kill -9 $$$$", 0), ("sh -c 'kill -TERM $$$$'", 143)])
 def test_exit_codes_and_signals(pods: Pods, script: str, code: int) -> None:
     # A container's first process cannot kill itself: the kernel shields it within its PID namespace. The doubled
@@ -86,12 +76,6 @@ def test_a_termination_message_is_read_and_cut_to_the_containers_share(pods: Pod
     pod = pods.wait_phase("messages", "Succeeded")
     assert terminated(pod, "long")["message"] == "x" * (12 * 1024 // 5)
     assert terminated(pod, "main")["message"] == "told"
-
-
-def test_the_end_of_the_log_stands_in_for_a_message_on_error(pods: Pods) -> None:
-    fallback = {"terminationMessagePolicy": "FallbackToLogsOnError"}
-    pods.create(make_pod("fallback", container("main", "echo it broke; exit 1", **fallback)))
-    assert terminated(pods.wait_phase("fallback"), "main")["message"] == "it broke\n"
 
 
 def test_a_command_that_cannot_be_found_is_told(pods: Pods) -> None:
@@ -140,23 +124,22 @@ def test_an_image_that_cannot_be_pulled_is_waited_for(pods: Pods) -> None:
     def reason(pod: Json) -> str:
         return str(pod["status"].get("containerStatuses", [{}])[0].get("state", {}).get("waiting", {}).get("reason"))
 
-    pod = pods.wait("unpullable", lambda pod: reason(pod) in {"ErrImagePull", "ImagePullBackOff"})
+    pod = pods.wait("unpullable", lambda pod: reason(pod) == "ImagePullBackOff")
     assert pod["status"]["phase"] == "Pending"
     pods.delete("unpullable")
     pods.wait_gone("unpullable")
 
 
-def test_a_pod_with_another_restart_policy_starts_its_container_again(pods: Pods) -> None:
-    # The second start comes after the kubelet's back-off; to see that it is waited for is enough.
-    pods.create(make_pod("again", container("main", "exit 1"), restartPolicy="OnFailure"))
-
-    def is_waiting(pod: Json) -> bool:
-        status = pod["status"].get("containerStatuses", [{}])[0]
-        return bool(status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff")
-
-    pod = pods.wait("again", is_waiting)
-    assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 1
-    assert pod["status"]["phase"] == "Running"
+def test_a_pod_that_asks_for_something_else_is_refused_and_says_what(pods: Pods) -> None:
+    main = container("main", "true", envFrom=[{"secretRef": {"name": "keys"}}])
+    pods.create(make_pod("refused", container("first", "true"), main, restartPolicy="OnFailure"))
+    pod = pods.wait_phase("refused", "Failed")
+    assert pod["status"]["reason"] == "UnsupportedByProcessNode"
+    expected = "does not support spec.containers[main].envFrom, spec.restartPolicy: OnFailure."
+    assert expected in pod["status"]["message"]
+    assert "containerStatuses" not in pod["status"]
+    pods.delete("refused")
+    pods.wait_gone("refused")
 
 
 def test_the_status_is_written_no_more_often_than_a_container_changes(pods: Pods) -> None:

@@ -10,30 +10,26 @@ import os
 import sys
 from pathlib import Path
 
-from codecourier.local.processnode import image, orphans
+from codecourier.kube.access import AccessError
+from codecourier.local.processnode import image
 from codecourier.local.processnode.node import run_node
-from codecourier.local.processnode.settings import Settings, can_isolate
+from codecourier.local.processnode.settings import NodeSettings, can_isolate
 
 __all__ = ["main"]
 
 _LOG = logging.getLogger("codecourier.local.processnode")
-_DEFAULT_NAME = "codecourier-local"
 _TRAVERSABLE = 0o001
 
 
 def main() -> None:
-    """Read the command line and run."""
+    """Read the command line and run the node."""
     options = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     settings = _settings(options)
-    if options.stop_containers:
-        count = orphans.stop_everything(settings.state_dir, grace_seconds=1)
-        _LOG.info("%d containers were ended", count)
-        return
-    _say_what_is_not_isolated(settings)
+    _report_isolation(settings)
     try:
         asyncio.run(run_node(settings))
-    except (OSError, ValueError) as error:
+    except (AccessError, OSError) as error:
         sys.exit(f"the process node cannot run: {error}")
 
 
@@ -42,27 +38,28 @@ def _parser() -> argparse.ArgumentParser:
         prog="codecourier.local.processnode",
         description="A development stand-in for the kubelet: runs the containers of pods as local processes.",
     )
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="how to reach the API server, as an admin")
+    parser.add_argument(
+        "--kubeconfig", type=Path, required=True, help="how to reach the API server, as an administrator"
+    )
     parser.add_argument("--state-dir", type=Path, required=True, help="holds volumes and logs; made if missing")
-    parser.add_argument("--node-name", default=_DEFAULT_NAME)
-    parser.add_argument("--port", type=int, default=0, help="of the log endpoint; 0: the one used before or a free one")
-    parser.add_argument("--tls-cert", type=Path, help="serving certificate; without it one is made")
-    parser.add_argument("--tls-key", type=Path)
-    parser.add_argument("--client-ca", type=Path, help="signs who may read logs; default: the kubeconfig's authority")
+    parser.add_argument("--node-name", required=True)
+    parser.add_argument("--port", type=int, required=True, help="of the log endpoint")
+    parser.add_argument("--tls-cert", type=Path, required=True, help="certificate of the log endpoint")
+    parser.add_argument("--tls-key", type=Path, required=True)
+    parser.add_argument("--client-ca", type=Path, required=True, help="authority of the clients that may read logs")
     parser.add_argument("--no-bind", action="store_true", help="leave pending pods to a scheduler")
     parser.add_argument("--no-isolation", action="store_true", help="even as root: no users, mounts and namespaces")
     parser.add_argument("--path", type=Path, action="append", default=[], help="a folder with further programs")
     parser.add_argument("--show", type=Path, action="append", default=[], help="a further folder containers may read")
     parser.add_argument("--hide", type=Path, action="append", default=[], help="a further folder or file to cover")
-    parser.add_argument("--stop-containers", action="store_true", help="only end what an earlier node left running")
     return parser
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(options: argparse.Namespace) -> NodeSettings:
     options.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     state_dir = options.state_dir.resolve()
     secret = [options.kubeconfig, options.tls_key, options.client_ca, *options.hide]
-    settings = Settings(
+    settings = NodeSettings(
         kubeconfig=options.kubeconfig,
         state_dir=state_dir,
         node_name=options.node_name,
@@ -81,7 +78,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         _state_root(state_dir),
         Path.home(),
         *_closed_parents(shown),
-        *(path.resolve() for path in secret if path),
+        *(path.resolve() for path in secret),
     ]
     return dataclasses.replace(settings, shown=tuple(shown), hidden=tuple(dict.fromkeys(hidden)))
 
@@ -97,7 +94,7 @@ def _closed_parents(shown: list[Path]) -> list[Path]:
     return sorted(path for path in parents if not path.stat().st_mode & _TRAVERSABLE)
 
 
-def _say_what_is_not_isolated(settings: Settings) -> None:
+def _report_isolation(settings: NodeSettings) -> None:
     if settings.isolates:
         _LOG.info(
             "containers have users, process ids, mounts and a root of their own; "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.cache import Cache, key_of
 from codecourier.local.processnode import orphans
-from codecourier.local.processnode.objects import Json, key_of, uid_of
+from codecourier.local.processnode.objects import uid_of
 from codecourier.local.processnode.worker import PodWorker, Services
 
 __all__ = ["Agent"]
@@ -15,41 +17,31 @@ _LOG = logging.getLogger(__name__)
 
 
 class Agent:
-    """Told which pods are bound to this node, keeps a worker for each.
+    """Follows the pods that are bound to this node and keeps a worker for each.
 
     Parameters
     ----------
     services
         What all pods share.
+    pods
+        All pods of the cluster.
+    secrets
+        All Secrets of the cluster.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, pods: Cache, secrets: Cache) -> None:
         self._services = services
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._has_listed = False
+        pods.subscribe(self._pod_changed)
+        secrets.subscribe(self._secret_changed)
 
-    def replace(self, items: list[Json]) -> None:
-        """Take this list for all pods of this node."""
-        known = {uid_of(item) for item in items}
-        if not self._has_listed:
-            self._has_listed = True
-            if unknown := orphans.unknown_pods(self._services.settings.pods_dir, known):
-                _LOG.info("removing what is left of %d pods that are gone", len(unknown))
-                self._keep(asyncio.create_task(asyncio.to_thread(orphans.remove_pods, unknown)))
-        for uid, worker in self._workers.items():
-            if uid not in known:
-                worker.remove()
-        for item in items:
-            self._update(item)
-
-    def apply(self, kind: str, item: Json) -> None:
-        """Take in a change of one pod."""
-        if kind != "DELETED":
-            self._update(item)
-        elif worker := self._workers.get(uid_of(item)):
-            worker.update(item)
-            worker.remove()
+    def remove_unknown(self, pods: Cache) -> None:
+        """Remove what an earlier node process left of pods that are gone; call it once the pods were listed."""
+        known = {uid_of(pod) for pod in pods}
+        if unknown := orphans.unknown_pods(self._services.settings.pods_dir, known):
+            _LOG.info("removing what is left of %d pods that are gone", len(unknown))
+            self._keep(asyncio.create_task(asyncio.to_thread(orphans.remove_pods, unknown)))
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a pod, None if there is no such pod here; of two with one name the newer one."""
@@ -62,13 +54,22 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _update(self, item: Json) -> None:
-        uid = uid_of(item)
-        if worker := self._workers.get(uid):
-            worker.update(item)
+    def _pod_changed(self, _resource: Resource, old: Json | None, new: Json | None) -> None:
+        if old is not None and (new is None or uid_of(new) != uid_of(old)) and (gone := self._workers.get(uid_of(old))):
+            gone.remove()
+        if new is None or new["spec"].get("nodeName") != self._services.settings.node_name:
             return
-        worker = self._workers[uid] = PodWorker(item, self._services)
+        uid = uid_of(new)
+        if worker := self._workers.get(uid):
+            worker.update(new)
+            return
+        worker = self._workers[uid] = PodWorker(new, self._services)
         self._keep(asyncio.create_task(self._look_after(uid, worker), name=f"pod {uid}"))
+
+    def _secret_changed(self, _resource: Resource, old: Json | None, new: Json | None) -> None:
+        if secret := new or old:
+            for worker in self._workers.values():
+                worker.secret_changed(*key_of(secret))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

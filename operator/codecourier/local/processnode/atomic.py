@@ -1,4 +1,4 @@
-"""Write a volume's files so that a reader sees all of a version or nothing of it, with the kubelet's links.
+"""Write a volume's files so that a reader sees one version as a whole, with the kubelet's links.
 
 `token` is a link to `..data/token`, and `..data` a link to a folder with the time in its name, which is replaced as a
 whole: a program that works here also works where the kubelet wrote the files.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from codecourier.local.processnode.payload import File
+from codecourier.local.processnode.content import File
 from codecourier.trees import remove_tree
 
 __all__ = ["write_files"]

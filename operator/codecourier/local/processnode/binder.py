@@ -5,93 +5,75 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from codecourier.local.processnode.api import NETWORK_ERRORS, STRATEGIC_PATCH, Api, ApiError
-from codecourier.local.processnode.objects import Json, key_of, uid_of
+from codecourier.kube.api import PODS, Json, KubeApi, Resource
+from codecourier.kube.cache import Cache, key_of
+from codecourier.kube.errors import Conflict, KubeError, NotFound
+from codecourier.local.processnode.objects import STRATEGIC_PATCH, uid_of
 
 __all__ = ["Binder", "unmet_selector"]
 
 _LOG = logging.getLogger(__name__)
+_BINDINGS = Resource("", "v1", "bindings", "Binding")
 _AT_ONCE = 8
 _RETRY_SECONDS = 0.5
 _TRIES = 20
-_SETTLED = {404, 409}
 
 
 class Binder:
-    """Told which pods have no node.
+    """Binds the pods of a cache.
 
     Parameters
     ----------
-    api
+    kube
         The API server.
+    pods
+        All pods of the cluster.
     node_name
         This node.
     labels
         The node's labels, for the pods' nodeSelector.
     """
 
-    def __init__(self, api: Api, node_name: str, labels: dict[str, str]) -> None:
-        self._api = api
+    def __init__(self, kube: KubeApi, pods: Cache, node_name: str, labels: dict[str, str]) -> None:
+        self._kube = kube
         self._node_name = node_name
         self._labels = labels
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        pods.subscribe(self._pod_changed)
 
-    def replace(self, items: list[Json]) -> None:
-        """Take this list for all pods without a node."""
-        for item in items:
-            self._consider(item)
-
-    def apply(self, kind: str, item: Json) -> None:
-        """Take in one change."""
-        if kind != "DELETED":
-            self._consider(item)
-
-    def _consider(self, pod: Json) -> None:
-        spec, uid = pod["spec"], uid_of(pod)
-        if spec.get("schedulerName", "default-scheduler") != "default-scheduler" or spec.get("schedulingGates"):
+    def _pod_changed(self, _resource: Resource, _old: Json | None, pod: Json | None) -> None:
+        if pod is None or "deletionTimestamp" in pod["metadata"] or pod["spec"].get("nodeName"):
             return
-        if "deletionTimestamp" in pod["metadata"] or spec.get("nodeName") or uid in self._under_way:
-            return
-        unmet = unmet_selector(pod, self._labels)
-        task = asyncio.create_task(self._refuse(pod, unmet) if unmet else self._bind(pod))
-        self._under_way[uid] = task
-        task.add_done_callback(lambda _task: self._under_way.pop(uid, None))
+        uid = uid_of(pod)
+        if uid not in self._under_way:
+            task = self._under_way[uid] = asyncio.create_task(self._place(pod))
+            task.add_done_callback(lambda _task: self._under_way.pop(uid, None))
 
-    async def _bind(self, pod: Json) -> None:
-        namespace, name = key_of(pod)
-        body = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"name": name, "namespace": namespace, "uid": uid_of(pod)},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": self._node_name},
-        }
-        await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/binding", body, "application/json")
-
-    async def _refuse(self, pod: Json, unmet: str) -> None:
-        message = f"0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector ({unmet})."
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-        old = pod.get("status", {}).get("conditions", [])
-        if any(item["type"] == "PodScheduled" and item.get("message") == message for item in old):
-            return
-        namespace, name = key_of(pod)
-        body = {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [condition]}}
-        await self._write("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}/status", body, STRATEGIC_PATCH)
-
-    async def _write(self, method: str, path: str, body: Json, content_type: str) -> None:
+    async def _place(self, pod: Json) -> None:
         async with self._slots:
             for _ in range(_TRIES):
                 try:
-                    await self._api.request(method, path, body, content_type=content_type)
-                except ApiError as error:
-                    if error.status in _SETTLED:
-                        return
-                    _LOG.warning("%s %s was refused: %s", method, path, error)
-                except NETWORK_ERRORS as error:
-                    _LOG.info("%s %s: no answer, trying again: %s", method, path, error)
+                    await self._write(pod)
+                except (Conflict, NotFound):
+                    return
+                except KubeError as error:
+                    _LOG.info("pod %s/%s was not bound, trying again: %s", *key_of(pod), error)
+                    await asyncio.sleep(_RETRY_SECONDS)
                 else:
                     return
-                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _write(self, pod: Json) -> None:
+        namespace, name = key_of(pod)
+        if unmet := unmet_selector(pod, self._labels):
+            condition = _unschedulable(unmet)
+            if all(item.get("message") != condition["message"] for item in pod["status"].get("conditions", [])):
+                body = {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [condition]}}
+                await self._kube.patch(PODS, namespace, name, body, content_type=STRATEGIC_PATCH, subresource="status")
+            return
+        target = {"apiVersion": "v1", "kind": "Node", "name": self._node_name}
+        metadata = {"name": name, "namespace": namespace, "uid": uid_of(pod)}
+        await self._kube.create(_BINDINGS, {"metadata": metadata, "target": target})
 
 
 def unmet_selector(pod: Json, labels: dict[str, str]) -> str:
@@ -100,3 +82,8 @@ def unmet_selector(pod: Json, labels: dict[str, str]) -> str:
         if labels.get(name) != value:
             return f"{name}={value}"
     return ""
+
+
+def _unschedulable(unmet: str) -> Json:
+    message = f"0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector ({unmet})."
+    return {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}

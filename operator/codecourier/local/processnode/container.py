@@ -1,7 +1,7 @@
-"""One start of a container: its folder, its launcher, its end.
+"""A container of a pod: its folder, its launcher, its end.
 
-Everything that must outlive this process is in the folder, so that a restarted node takes up the containers that its
-predecessor left running (`adopt`), as the kubelet does.
+Everything that must outlive this process is in the folder, so that a restarted node takes up the containers that the
+node before it left running, as the kubelet does.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from codecourier.local.processnode.errors import StartError
 from codecourier.local.processnode.launch import spec as files
 from codecourier.local.processnode.launch.processes import process_identity
 from codecourier.local.processnode.launch.spec import LaunchSpec
 from codecourier.local.processnode.settings import SOURCE_ROOT
 
-__all__ = ["Container", "Exit"]
+__all__ = ["Container", "Exit", "StartError"]
 
 _LAUNCHER = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -40,12 +39,16 @@ _OUT_OF_MEMORY_FILE = "oom"
 _NANOSECONDS = 1_000_000_000
 
 
+class StartError(Exception):
+    """The launcher could not start the container's command; the message says why."""
+
+
 @dataclass(frozen=True)
 class Exit:
     """How a container ended."""
 
     code: int | None
-    """None when nobody saw it: the launcher was killed or the machine went down."""
+    """None when it is not known: the launcher was killed or the machine went down."""
 
     finished: datetime
     error: str = ""
@@ -55,12 +58,12 @@ class Exit:
 
 
 class Container:
-    """One start of a container.
+    """A container; it is started once.
 
     Parameters
     ----------
     folder
-        Its own folder; the number of the start is the folder's name.
+        Its own folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,13 +71,8 @@ class Container:
         self._launcher: subprocess.Popen[bytes] | None = None
 
     @property
-    def attempt(self) -> int:
-        """How often the container had been started before."""
-        return int(self.folder.name)
-
-    @property
     def log_path(self) -> Path:
-        """The log in the CRI format."""
+        """What the container wrote."""
         return self.folder / files.LOG_FILE
 
     @property
@@ -83,7 +81,7 @@ class Container:
         return self.folder / files.TERMINATION_FILE
 
     def prepare(self) -> None:
-        """Make the folder and the file of the termination message, which anybody in the container may write."""
+        """Make the folder, and the file of the termination message, which every user in the container may write."""
         self.folder.mkdir(mode=0o700, parents=True)
         self.termination_path.touch()
         self.termination_path.chmod(0o666)
@@ -114,7 +112,7 @@ class Container:
         lock = os.open(self.folder / files.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A file without a name: the environment holds secrets, and a pipe could be full before the launcher reads.
+            # A file without a name: the environment holds secrets, and a pipe could fill up before the launcher reads.
             with tempfile.TemporaryFile(dir=self.folder) as document, (self.folder / "launcher").open("ab") as errors:
                 document.write(spec.to_json())
                 document.seek(0)
@@ -138,7 +136,7 @@ class Container:
         return _moment(nanoseconds) if nanoseconds else None
 
     def is_running(self) -> bool:
-        """Whether the launcher lives, and so perhaps the container."""
+        """Tell whether the launcher lives, and so perhaps the container."""
         try:
             lock = os.open(self.folder / files.LOCK_FILE, os.O_RDWR)
         except FileNotFoundError:
@@ -189,9 +187,7 @@ class Container:
 
     def signal(self, number: int) -> None:
         """Send a signal to the container's first process, if it is still that one."""
-        state = self._read(files.STATE_FILE)
-        pid = int(state.get("pid", 0))
-        if pid and process_identity(pid) == state["identity"]:
+        if pid := self.first_process():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -199,12 +195,11 @@ class Container:
         """Kill every process of the container; the launcher then writes down the end."""
         if out_of_memory:
             (self.folder / _OUT_OF_MEMORY_FILE).touch()
-        state = self._read(files.STATE_FILE)
-        pid = int(state.get("pid", 0))
-        if pid and process_identity(pid) == state["identity"]:
+        if pid := self.first_process():
             # With a PID namespace the kernel kills all that is in it; without one the process group must do.
+            is_isolated = self._read(files.STATE_FILE)["isolated"]
             with contextlib.suppress(ProcessLookupError):
-                (os.kill if state["isolated"] else os.killpg)(pid, signal.SIGKILL)
+                (os.kill if is_isolated else os.killpg)(pid, signal.SIGKILL)
 
     def first_process(self) -> int:
         """Return the pid of the container's first process, 0 if it has none."""
@@ -233,7 +228,7 @@ def _moment(nanoseconds: int) -> datetime:
 
 async def _process_end(pid: int, has_ended: Callable[[], bool]) -> None:
     if sys.platform != "linux":
-        while not has_ended():  # noqa: ASYNC110 - nothing but polling tells the end of another's child there
+        while not has_ended():  # noqa: ASYNC110 - polling is the only way to see the end of another process's child there
             await asyncio.sleep(_POLL_SECONDS)
         return
     try:

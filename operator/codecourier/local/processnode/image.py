@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from codecourier.local.processnode.settings import DEFAULT_PATH, SOURCE_ROOT, Settings
+from codecourier.local.processnode.settings import DEFAULT_PATH, SOURCE_ROOT, NodeSettings
 
 __all__ = ["IMAGE_DIR", "OUR_IMAGE", "UNPULLABLE_IMAGE", "image_path", "is_ours", "needed_folders", "prepare_image"]
 
@@ -19,18 +19,18 @@ OUR_IMAGE = "codecourier.dev/courier"
 """Runs in this Python environment; every other image runs with the host's programs."""
 
 UNPULLABLE_IMAGE = "codecourier.dev/unpullable"
-"""Cannot be pulled, so that tests see what becomes of a pod with a wrong image."""
+"""Is never pulled: for tests of a pod with a wrong image."""
 
 IMAGE_DIR = "/opt/codecourier"
 """Where a container of our image finds its environment."""
 
 
 def is_ours(image: str) -> bool:
-    """Whether a container's image is our own, whatever its tag or digest."""
+    """Tell whether a container's image is our own, whatever its tag or digest."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0] == "courier" and image.startswith(OUR_IMAGE)
 
 
-def prepare_image(settings: Settings) -> None:
+def prepare_image(settings: NodeSettings) -> None:
     """Make the environment's folder anew for the interpreter that runs this."""
     folder = settings.image_dir
     binaries = folder / "bin"
@@ -53,7 +53,7 @@ def prepare_image(settings: Settings) -> None:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def needed_folders(settings: Settings) -> list[Path]:
+def needed_folders(settings: NodeSettings) -> list[Path]:
     """Return the folders that containers need to see for Python and the further programs, without symbolic links."""
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), _base_interpreter().parent]
     needed = [path.resolve() for path in (*prefixes, SOURCE_ROOT, *_package_folders(), *settings.path)]
@@ -61,7 +61,7 @@ def needed_folders(settings: Settings) -> list[Path]:
     return sorted({path for path in needed if not any(path.is_relative_to(prefix) for prefix in system)})
 
 
-def image_path(settings: Settings, image: str) -> str:
+def image_path(settings: NodeSettings, image: str) -> str:
     """Return the PATH that a container of this image has when the pod sets none."""
     folders = [str(path) for path in settings.path]
     if is_ours(image):

@@ -1,37 +1,25 @@
-"""From a pod and one of its containers to what the launcher is told. Reads the user database, else pure."""
+"""From a pod and one of its containers to the launcher's document. Reads the user database, else pure."""
 
 from __future__ import annotations
 
 import pwd
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from codecourier.kube.api import Json
 from codecourier.local.processnode.container import Container
-from codecourier.local.processnode.environment import References, build_command, build_environment
-from codecourier.local.processnode.errors import ConfigurationError
+from codecourier.local.processnode.content import ContentError, Secrets, build_command, build_environment
 from codecourier.local.processnode.image import IMAGE_DIR, image_path
 from codecourier.local.processnode.launch.spec import LaunchSpec, Mount
-from codecourier.local.processnode.objects import Json
 from codecourier.local.processnode.sandbox import VolumeMount, build_mounts, kept_capabilities
-from codecourier.local.processnode.settings import Settings
+from codecourier.local.processnode.settings import NodeSettings
 
-__all__ = ["Host", "build_launch_spec"]
+__all__ = ["build_launch_spec"]
 
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _DEFAULT_TERMINATION_PATH = "/dev/termination-log"
 _HOSTNAME_LENGTH = 63
-
-
-@dataclass(frozen=True)
-class Host:
-    """What containers see of this machine."""
-
-    mounts: list[Path]
-    """Mount points that belong to its programs."""
-
-    allocatable: dict[str, str]
 
 
 def build_launch_spec(
@@ -39,9 +27,9 @@ def build_launch_spec(
     item: Json,
     container: Container,
     volumes: Mapping[str, Path],
-    references: References,
-    settings: Settings,
-    host: Host,
+    secrets: Secrets,
+    settings: NodeSettings,
+    host_mounts: list[Path],
 ) -> LaunchSpec:
     """Return how to start a container.
 
@@ -52,30 +40,30 @@ def build_launch_spec(
     item
         The entry of its spec.
     container
-        This start of it.
+        Its folder.
     volumes
         The folders of the pod's volumes by name.
-    references
-        The objects that the environment is made from.
+    secrets
+        The Secrets that the environment is made from.
     settings
         The node's settings.
-    host
-        What containers see of this machine.
+    host_mounts
+        Mount points of this machine that belong to its programs.
 
     Raises
     ------
-    ConfigurationError
+    ContentError
         When something is missing or not allowed; the message is for the container's status.
     """
     user, group, groups = _identity(pod, item)
-    environment = _defaults(pod, item, user, settings) | build_environment(pod, item, references, host.allocatable)
+    environment = _defaults(pod, item, user, settings) | build_environment(item, pod["metadata"]["namespace"], secrets)
     command = build_command(item, environment)
     mounted = _volume_mounts(item, container, volumes)
     working_directory = str(item.get("workingDir") or "/")
     mounts: list[Mount] = []
     if settings.isolates:
         image = VolumeMount(IMAGE_DIR, str(settings.image_dir), read_only=True)
-        mounts = build_mounts([*mounted, image], settings.shown, settings.hidden, host.mounts)
+        mounts = build_mounts([*mounted, image], settings.shown, settings.hidden, host_mounts)
     else:
         rewrite = _Rewriting(mounted)
         environment = {name: rewrite(value) for name, value in environment.items()}
@@ -105,12 +93,12 @@ def _identity(pod: Json, item: Json) -> tuple[int, int, list[int]]:
     context = {**ours, **item.get("securityContext", {})}
     user = int(context.get("runAsUser", 0))
     if context.get("runAsNonRoot") and user == 0:
-        raise ConfigurationError("container has runAsNonRoot and image will run as root")
+        raise ContentError("container has runAsNonRoot and image will run as root")
     groups = [*ours.get("supplementalGroups", []), *([ours["fsGroup"]] if "fsGroup" in ours else [])]
     return user, int(context.get("runAsGroup", 0)), groups
 
 
-def _defaults(pod: Json, item: Json, user: int, settings: Settings) -> dict[str, str]:
+def _defaults(pod: Json, item: Json, user: int, settings: NodeSettings) -> dict[str, str]:
     return {"PATH": image_path(settings, item["image"]), "HOSTNAME": _hostname(pod), "HOME": _home(user)}
 
 
@@ -122,14 +110,12 @@ def _home(user: int) -> str:
 
 
 def _hostname(pod: Json) -> str:
-    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:_HOSTNAME_LENGTH].rstrip("-.")
+    return str(pod["metadata"]["name"])[:_HOSTNAME_LENGTH].rstrip("-.")
 
 
 def _volume_mounts(item: Json, container: Container, volumes: Mapping[str, Path]) -> list[VolumeMount]:
     mounts = []
     for entry in item.get("volumeMounts", []):
-        if entry.get("subPath") or entry.get("subPathExpr"):
-            raise ConfigurationError(f"volume mount {entry['mountPath']}: the process node knows no subPath")
         source = volumes[entry["name"]]
         # A volume whose files come from objects is read-only whatever the mount says.
         read_only = bool(entry.get("readOnly")) or (source / "..data").is_symlink()

@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping
-from datetime import datetime
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
-from codecourier.local.processnode.objects import Json, format_time, parse_quantity
+from kubernetes.utils import quantity
+
+from codecourier.kube.api import Json
+from codecourier.local.processnode.objects import format_time
+from codecourier.local.processnode.run import ContainerRun
 from codecourier.local.processnode.status import Ending
 
-__all__ = ["folder_bytes", "full_volume", "has_disk_limits", "memory_bytes", "memory_limit"]
+__all__ = ["folder_bytes", "full_volume", "memory_bytes", "watch_disk", "watch_memory"]
 
 _BLOCK_BYTES = 512
 """The unit of `st_blocks`."""
 
+_DISK_SECONDS = 2.0
+_DISK_SHARE = 20
+"""Measuring may take a twentieth of the time."""
 
-def has_disk_limits(pod: Json) -> bool:
-    """Whether any of the pod's volumes may fill up."""
-    return any(_size_limit(volume) for volume in pod["spec"].get("volumes", []))
+_MEMORY_SECONDS = 0.5
 
 
-def _size_limit(volume: Json) -> str:
-    return str((volume.get("emptyDir") or {}).get("sizeLimit") or "")
+async def watch_disk(pod: Json, folders: Mapping[str, Path], evict: Callable[[Ending], None]) -> None:
+    """Evict the pod once one of its volumes is over its limit."""
+    if not any(_size_limit(volume) for volume in pod["spec"].get("volumes", [])):
+        return
+    while True:
+        begin = time.monotonic()
+        if ending := await asyncio.to_thread(full_volume, pod, folders, datetime.now(tz=UTC)):
+            evict(ending)
+            return
+        await asyncio.sleep(max(_DISK_SECONDS, _DISK_SHARE * (time.monotonic() - begin)))
+
+
+async def watch_memory(runs: Mapping[str, ContainerRun]) -> None:
+    """Kill a container that is over its memory limit, as the kernel does for the kubelet."""
+    limits = {name: limit for name, run in runs.items() if (limit := _memory_limit(run.item))}
+    if not limits or sys.platform != "linux":
+        return
+    while True:
+        for name, limit in limits.items():
+            run = runs[name]
+            pid = run.container.first_process() if run.is_running else 0
+            if pid and memory_bytes(pid) > limit:
+                run.container.kill(out_of_memory=True)
+        await asyncio.sleep(_MEMORY_SECONDS)
 
 
 def full_volume(pod: Json, folders: Mapping[str, Path], now: datetime) -> Ending | None:
     """Return why the pod must be evicted, None while no emptyDir is over its limit."""
     for volume in pod["spec"].get("volumes", []):
         limit = _size_limit(volume)
-        if limit and folder_bytes(folders[volume["name"]]) > parse_quantity(limit):
+        if limit and folder_bytes(folders[volume["name"]]) > _amount(limit):
             message = f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
-            return Ending("Evicted", message, _disruption(message, now))
+            condition = {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": "TerminationByKubelet",
+                "message": message,
+                "lastTransitionTime": format_time(now),
+            }
+            return Ending("Evicted", message, condition)
     return None
-
-
-def _disruption(message: str, now: datetime) -> Json:
-    return {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "TerminationByKubelet",
-        "message": message,
-        "lastTransitionTime": format_time(now),
-    }
 
 
 def folder_bytes(folder: Path) -> int:
@@ -62,14 +89,10 @@ def folder_bytes(folder: Path) -> int:
                         total += found.st_blocks * _BLOCK_BYTES
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
+            # It is gone, or its path is longer than the kernel takes.
             continue
     return total
-
-
-def memory_limit(container: Json) -> int:
-    """Return a container's memory limit in bytes, 0 for none."""
-    return int(parse_quantity(container.get("resources", {}).get("limits", {}).get("memory", "0")))
 
 
 def memory_bytes(pid: int) -> int:
@@ -89,3 +112,16 @@ def memory_bytes(pid: int) -> int:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return total
+
+
+def _size_limit(volume: Json) -> str:
+    return str((volume.get("emptyDir") or {}).get("sizeLimit") or "")
+
+
+def _memory_limit(container: Json) -> int:
+    """Return a container's memory limit in bytes, 0 for none."""
+    return _amount(container.get("resources", {}).get("limits", {}).get("memory", "0"))
+
+
+def _amount(text: str) -> int:
+    return int(quantity.parse_quantity(text))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Containers that nobody looks after: find them in the state folder and end them."""
+"""Containers that no running node looks after: find them in the state folder and end them."""
 
 from __future__ import annotations
 
@@ -79,6 +79,4 @@ def _containers(pods_dir: Path) -> Iterator[Container]:
 
 
 def _containers_of(pod: Path) -> Iterator[Container]:
-    for folder in pod.glob("containers/*/*"):
-        if folder.name.isdigit():
-            yield Container(folder)
+    yield from map(Container, pod.glob("containers/*"))

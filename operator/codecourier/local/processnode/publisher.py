@@ -6,16 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from codecourier.local.processnode.api import NETWORK_ERRORS, STRATEGIC_PATCH, Api, ApiError
-from codecourier.local.processnode.objects import Json, key_of, uid_of
+from codecourier.kube.api import PODS, Json, KubeApi
+from codecourier.kube.cache import key_of
+from codecourier.kube.errors import Conflict, KubeError, NotFound
+from codecourier.local.processnode.objects import STRATEGIC_PATCH, uid_of
 from codecourier.local.processnode.status import is_different
 
 __all__ = ["Publisher"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.5
-_NOT_FOUND = 404
-_CONFLICT = 409
 
 
 class Publisher:
@@ -23,24 +23,24 @@ class Publisher:
 
     Parameters
     ----------
-    api
+    kube
         The API server.
     read_pod
         Returns the newest known object, None once the pod is gone.
     build
         Builds the status to write.
     wrote
-        Told the object that the server answered with; None says that the pod is gone.
+        Takes the object that the server answered with; None says that the pod is gone.
     """
 
     def __init__(
         self,
-        api: Api,
+        kube: KubeApi,
         read_pod: Callable[[], Json | None],
         build: Callable[[], Json],
         wrote: Callable[[Json | None], None],
     ) -> None:
-        self._api = api
+        self._kube = kube
         self._read_pod = read_pod
         self._build = build
         self._wrote = wrote
@@ -48,11 +48,11 @@ class Publisher:
         self._lock = asyncio.Lock()
 
     def mark(self) -> None:
-        """Say that the status may have changed."""
+        """Report that the status may have changed."""
         self._dirty.set()
 
     async def run(self) -> None:
-        """Write whenever something was marked, until cancelled."""
+        """Write whenever a change was reported, until cancelled."""
         while True:
             await self._dirty.wait()
             self._dirty.clear()
@@ -75,24 +75,23 @@ class Publisher:
             return True
         namespace, name = key_of(pod)
         body = {"metadata": {"uid": uid_of(pod)}, "status": _with_removals(pod.get("status", {}), status)}
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
         try:
-            self._wrote(await self._api.request("PATCH", path, body, content_type=STRATEGIC_PATCH))
-        except ApiError as error:
-            if error.status in {_NOT_FOUND, _CONFLICT}:
-                # A conflict is about the UID: another pod has the name now.
-                self._wrote(None)
-                return True
-            _LOG.warning("status of pod %s/%s was refused: %s", namespace, name, error)
+            answer = await self._kube.patch(
+                PODS, namespace, name, body, content_type=STRATEGIC_PATCH, subresource="status"
+            )
+        except (NotFound, Conflict):
+            # A conflict is about the UID: another pod has the name now.
+            self._wrote(None)
+        except KubeError as error:
+            _LOG.info("status of pod %s/%s was not written, trying again: %s", namespace, name, error)
             return False
-        except NETWORK_ERRORS as error:
-            _LOG.info("status of pod %s/%s not written, trying again: %s", namespace, name, error)
-            return False
+        else:
+            self._wrote(answer)
         return True
 
 
 def _with_removals(current: Json, wanted: Json) -> Json:
-    """Name the fields of conditions that are to go: a strategic merge keeps what it is not told of."""
+    """Name the fields of conditions that are to go: a strategic merge keeps every field that it does not name."""
     conditions = {item["type"]: item for item in current.get("conditions", [])}
-    merged = [{**dict.fromkeys(conditions.get(item["type"], {})), **item} for item in wanted["conditions"]]
+    merged = [{**dict.fromkeys(conditions.get(item["type"], {})), **item} for item in wanted.get("conditions", [])]
     return {**wanted, "conditions": merged}

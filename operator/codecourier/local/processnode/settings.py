@@ -1,4 +1,4 @@
-"""What the process node is started with."""
+"""The process node's settings, from its command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DEFAULT_PATH", "SOURCE_ROOT", "Settings", "can_isolate"]
+__all__ = ["DEFAULT_PATH", "SOURCE_ROOT", "NodeSettings", "can_isolate"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where a container looks for programs."""
@@ -17,22 +17,24 @@ SOURCE_ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
-class Settings:
+class NodeSettings:
     """The node's settings."""
 
     kubeconfig: Path
     state_dir: Path
     node_name: str
     port: int
-    """Of the log endpoint; 0 takes the one used before or a free one."""
+    """Of the log endpoint."""
 
-    certificate: Path | None
-    key: Path | None
-    client_authority: Path | None
-    """Signs the certificates of those who may read logs; None: the kubeconfig's authority."""
+    certificate: Path
+    """Of the log endpoint."""
+
+    key: Path
+    client_authority: Path
+    """Signs the certificates of the clients that may read logs."""
 
     binds: bool
-    """Whether to bind pending pods, as there is no scheduler."""
+    """Whether to bind pending pods: there is no scheduler."""
 
     isolates: bool
     path: tuple[Path, ...]
@@ -46,7 +48,7 @@ class Settings:
 
     @property
     def pods_dir(self) -> Path:
-        """A folder for each pod, named by its UID."""
+        """Has a folder for each pod, named by its UID."""
         return self.state_dir / "pods"
 
     @property
@@ -56,5 +58,5 @@ class Settings:
 
 
 def can_isolate() -> bool:
-    """Whether this process may make namespaces and act as other users."""
+    """Tell whether this process may make namespaces and act as other users."""
     return sys.platform == "linux" and os.geteuid() == 0

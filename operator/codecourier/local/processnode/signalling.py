@@ -1,4 +1,4 @@
-"""Wake whoever waits for something to change."""
+"""Wake the tasks that wait for something to change."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ __all__ = ["Signal"]
 
 
 class Signal:
-    """Wakes all who wait at that moment; who looks before waiting, without awaiting in between, misses nothing."""
+    """Wakes all tasks that wait; a task that checks and waits without an await in between misses nothing."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     def notify(self) -> None:
-        """Wake everybody."""
+        """Wake every waiting task."""
         self._event.set()
         self._event = asyncio.Event()
 
     async def wait(self, timeout_seconds: float | None) -> None:
-        """Wait until woken or until the time is over; None waits for ever."""
+        """Wait until woken, or until the time is over; None waits without limit."""
         event = self._event
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -1,20 +1,20 @@
 """A pod's status as the kubelet writes it, from what is known of its containers. Pure.
 
-Phases: Pending → Running once every init container has ended well (or, as a sidecar, has started) and a main container
-has started → Succeeded or Failed. A final phase is written only when no process is left, so that whoever reads it may
-rely on that.
+Phases: Pending → Running once every init container has ended well and a main container has started → Succeeded or
+Failed. A final phase is written only when no process is left, so that its readers may rely on that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from codecourier.local.processnode.objects import Json, all_containers, format_time, is_sidecar
+from codecourier.kube.api import Json
+from codecourier.local.processnode.objects import all_containers, format_time
 
 __all__ = [
-    "UNKNOWN_EXIT_CODE",
+    "LOST",
     "ContainerView",
     "Ending",
     "Running",
@@ -23,11 +23,9 @@ __all__ = [
     "build_status",
     "container_from_status",
     "is_different",
+    "refused_status",
     "waiting_reason",
 ]
-
-UNKNOWN_EXIT_CODE = 137
-"""What the kubelet reports of a container whose end nobody saw."""
 
 _MESSAGE_BYTES = 4096
 _POD_MESSAGE_BYTES = 12 * 1024
@@ -65,11 +63,8 @@ class Terminated:
 
 State = Waiting | Running | Terminated
 
-_LOST = Terminated(
-    UNKNOWN_EXIT_CODE,
-    "ContainerStatusUnknown",
-    "The container could not be located when the pod was terminated",
-)
+LOST = Terminated(137, "ContainerStatusUnknown", "The container could not be located when the pod was terminated")
+"""What the kubelet reports of a container whose end it did not see."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +72,8 @@ class ContainerView:
     """What is known of one container."""
 
     state: State
-    last: Terminated | None = None
-    """How the start before this one ended."""
-
-    restarts: int = 0
     container_id: str = ""
+    """Empty before it started."""
 
 
 @dataclass(frozen=True)
@@ -148,13 +140,18 @@ def build_status(
     return status
 
 
+def refused_status(reason: str, message: str, start_time: datetime) -> Json:
+    """Return the status of a pod that the node does not begin."""
+    return {"phase": "Failed", "reason": reason, "message": message, "startTime": format_time(start_time)}
+
+
 def waiting_reason(pod: Json) -> str:
     """Return what a container of this pod waits for before its turn has come."""
     return "PodInitializing" if pod["spec"].get("initContainers") else "ContainerCreating"
 
 
 def is_different(current: Json, wanted: Json) -> bool:
-    """Whether writing `wanted` would change anything in the pod's `current` status."""
+    """Tell whether writing `wanted` would change anything in the pod's `current` status."""
     conditions = {item["type"]: item for item in current.get("conditions", [])}
     for name, value in wanted.items():
         if name == "conditions":
@@ -172,7 +169,6 @@ def container_from_status(item: Json) -> ContainerView:
     """
     terminated = item.get("state", {}).get("terminated")
     container_id = str(item.get("containerID", ""))
-    restarts = int(item.get("restartCount", 0))
     if terminated is not None:
         state = Terminated(
             int(terminated["exitCode"]),
@@ -182,8 +178,8 @@ def container_from_status(item: Json) -> ContainerView:
             _time(terminated.get("finishedAt")),
             str(terminated.get("containerID", "")),
         )
-        return ContainerView(state, None, restarts, container_id)
-    return ContainerView(replace(_LOST, container_id=container_id), None, restarts, container_id)
+        return ContainerView(state, container_id)
+    return ContainerView(replace(LOST, container_id=container_id), container_id)
 
 
 def _limit(pod: Json) -> int:
@@ -194,29 +190,20 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _is_initialized(item: Json, view: ContainerView) -> bool:
-    if is_sidecar(item):
-        return isinstance(view.state, Running) or view.restarts > 0 or isinstance(view.state, Terminated)
+def _is_initialized(view: ContainerView) -> bool:
     return isinstance(view.state, Terminated) and view.state.exit_code == 0
 
 
 def _phase(pod: Json, known: Mapping[str, ContainerView]) -> str:
-    policy = pod["spec"].get("restartPolicy", "Always")
-    inits = pod["spec"].get("initContainers", [])
-    for item in inits:
-        view = known[item["name"]]
-        if not _is_initialized(item, view):
-            failed = isinstance(view.state, Terminated) and policy == "Never"
-            return "Failed" if failed else "Pending"
+    for item in pod["spec"].get("initContainers", []):
+        state = known[item["name"]].state
+        if not (isinstance(state, Terminated) and state.exit_code == 0):
+            return "Failed" if isinstance(state, Terminated) else "Pending"
     states = [known[item["name"]].state for item in pod["spec"]["containers"]]
-    ended = [state for state in states if isinstance(state, Terminated)]
-    if len(ended) == len(states):
-        return _final_phase(policy, ended)
-    if any(isinstance(state, Waiting) for state in states) and not any(
-        known[item["name"]].last for item in pod["spec"]["containers"]
-    ):
-        return "Pending"
-    return "Running"
+    codes = [state.exit_code for state in states if isinstance(state, Terminated)]
+    if len(codes) == len(states):
+        return "Failed" if any(codes) else "Succeeded"
+    return "Pending" if any(isinstance(state, Waiting) for state in states) else "Running"
 
 
 def _phase_before_end(pod: Json, known: Mapping[str, ContainerView], phase: str) -> str:
@@ -227,21 +214,14 @@ def _phase_before_end(pod: Json, known: Mapping[str, ContainerView], phase: str)
 
 
 def _located(pod: Json, known: Mapping[str, ContainerView]) -> dict[str, ContainerView]:
-    """Take the main containers of a pod that had begun for lost where nobody saw them end, as the kubelet does."""
+    """Take the main containers of a pod that had begun for lost where their end was not seen, as the kubelet does."""
     result = dict(known)
-    if all(_is_initialized(item, known[item["name"]]) for item in pod["spec"].get("initContainers", [])):
+    if all(_is_initialized(known[item["name"]]) for item in pod["spec"].get("initContainers", [])):
         for item in pod["spec"]["containers"]:
             view = known[item["name"]]
             if not isinstance(view.state, Terminated):
-                result[item["name"]] = replace(view, state=_LOST)
+                result[item["name"]] = replace(view, state=LOST)
     return result
-
-
-def _final_phase(policy: str, ended: Iterable[Terminated]) -> str:
-    is_good = all(state.exit_code == 0 for state in ended)
-    if policy == "Always" or (policy == "OnFailure" and not is_good):
-        return "Running"
-    return "Succeeded" if is_good else "Failed"
 
 
 def _container_statuses(items: list[Json], known: Mapping[str, ContainerView], phase: str, limit: int) -> list[Json]:
@@ -250,23 +230,18 @@ def _container_statuses(items: list[Json], known: Mapping[str, ContainerView], p
 
 def _container_status(item: Json, view: ContainerView, phase: str, limit: int) -> Json:
     is_running = isinstance(view.state, Running)
-    is_done = isinstance(view.state, Terminated) and view.state.exit_code == 0 and "restartPolicy" not in item
     status: Json = {
         "name": item["name"],
         "image": item["image"],
         "imageID": item["image"] if view.container_id else "",
-        "restartCount": view.restarts,
-        "ready": is_running and phase in {"Pending", "Running"},
+        "restartCount": 0,
+        # An init container that has done its work counts as ready.
+        "ready": (is_running or _is_initialized(view)) and phase not in _FINAL,
         "started": is_running,
         "state": _state(view.state, limit),
-        "lastState": _state(view.last, limit) if view.last else {},
+        "lastState": {},
     }
-    if is_done and phase in {"Pending", "Running"}:
-        # An init container that has done its work counts as ready.
-        status["ready"] = True
-    if view.container_id:
-        status["containerID"] = view.container_id
-    return status
+    return status | ({"containerID": view.container_id} if view.container_id else {})
 
 
 def _state(state: State, limit: int) -> Json:
@@ -290,7 +265,7 @@ def _conditions(
     old = {item["type"]: item for item in pod.get("status", {}).get("conditions", [])}
     started = any(view.container_id and isinstance(view.state, Running) for view in known.values())
     pending = [
-        item["name"] for item in pod["spec"].get("initContainers", []) if not _is_initialized(item, known[item["name"]])
+        item["name"] for item in pod["spec"].get("initContainers", []) if not _is_initialized(known[item["name"]])
     ]
     unready = [item["name"] for item in pod["spec"]["containers"] if not isinstance(known[item["name"]].state, Running)]
     conditions = [

@@ -18,14 +18,14 @@ _AGAIN_SECONDS = 0.2
 
 
 class Deadline:
-    """When a pod's grace is over; it comes nearer when the period is shortened meanwhile.
+    """When a pod's grace period is over; a shorter period that is set meanwhile counts from the same beginning.
 
     Parameters
     ----------
     seconds
         Returns the present grace period.
     changed
-        Wakes whoever waits when the period may have changed.
+        Wakes the waiting tasks when the period may have changed.
     """
 
     def __init__(self, seconds: Callable[[], float], changed: Signal) -> None:
@@ -39,7 +39,7 @@ class Deadline:
 
 
 async def stop(container: Container, deadline: Deadline) -> None:
-    """Stop one start of a container and return when its launcher has ended."""
+    """Stop a container and return when its launcher has ended."""
     if not container.is_running():
         return
     ended = asyncio.create_task(container.wait())

@@ -1,4 +1,4 @@
-"""The last steps before the container's command: root, user, limits, then exec. Runs in the forked child."""
+"""The last steps before the container's command: root, user, then exec. Runs in the forked child."""
 
 import os
 import signal
@@ -42,9 +42,8 @@ def _isolate(spec: LaunchSpec) -> None:
     root.enter_root(spec)
     working_directory = _made(spec.working_directory)
     syscalls.drop_capabilities(frozenset(spec.kept_capabilities))
-    for stream in (1, 2):
-        # So that /dev/stdout can be opened by its name too.
-        os.fchown(stream, spec.user, -1)
+    # So that /dev/stdout can be opened by its name too; both streams are one pipe.
+    os.fchown(1, spec.user, -1)
     os.setgroups(spec.supplemental_groups)
     os.setresgid(spec.group, spec.group, spec.group)
     os.setresuid(spec.user, spec.user, spec.user)

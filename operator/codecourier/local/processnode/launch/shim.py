@@ -1,8 +1,8 @@
 """The launcher of one container: starts it, keeps its log, waits for it, writes down how it ended.
 
-It is apart from the node, in a session of its own, so that a node that was killed finds its containers again: whoever
-gets the lock in the container's folder knows that the launcher is gone. If the launcher itself is killed, the kernel
-kills the container's first process with it, and with that one everything in its PID namespace.
+It has a session of its own, so that a node that was killed finds its containers again: a process that gets the lock in
+the container's folder knows that the launcher is gone. If the launcher itself is killed, the kernel kills the
+container's first process with it, and with that one everything in its PID namespace.
 """
 
 import contextlib
@@ -62,10 +62,10 @@ class _Shim:
         if error:
             os.waitpid(pid, 0)
             self._save(files.EXIT_FILE, {"exit_code": _START_FAILED, "finished": time.time_ns(), "error": error})
-            _tell_node("failed")
+            _report("failed")
             return
         self._save(files.STATE_FILE, self._state(pid, time.time_ns()))
-        _tell_node("started")
+        _report("started")
         journal = Journal(self._folder / files.LOG_FILE, self._spec.log_limit_bytes)
         status = self._copy_until_exit(journal, pid)
         finished = time.time_ns()
@@ -86,23 +86,23 @@ class _Shim:
 
     def _start(self) -> tuple[int, str]:
         """Fork the container; return its pid and, when its command did not start, why."""
-        output, errors, ready = os.pipe(), os.pipe(), os.pipe()
+        # One pipe for both streams keeps their order.
+        output, ready = os.pipe(), os.pipe()
         if self._spec.isolate:
             from codecourier.local.processnode.launch import syscalls  # noqa: PLC0415 - Linux only
 
             syscalls.unshare(syscalls.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            self._run_child(output[1], errors[1], ready[1])
-        for end in (output[1], errors[1], ready[1]):
+            self._run_child(output[1], ready[1])
+        for end in (output[1], ready[1]):
             os.close(end)
         with os.fdopen(ready[0], "rb") as answer:
             error = answer.read().decode(errors="replace")
-        self._selector.register(output[0], selectors.EVENT_READ, "stdout")
-        self._selector.register(errors[0], selectors.EVENT_READ, "stderr")
+        self._selector.register(output[0], selectors.EVENT_READ, "output")
         return pid, error
 
-    def _run_child(self, output: int, errors: int, ready: int) -> None:
+    def _run_child(self, output: int, ready: int) -> None:
         # Whatever happens, the child must not return into the launcher's code.
         try:
             signal.set_wakeup_fd(-1)
@@ -110,8 +110,8 @@ class _Shim:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(output, 1)
-            os.dup2(errors, 2)
-            # Above all the lock must not get into the container: whoever holds it passes for the launcher.
+            os.dup2(output, 2)
+            # Above all the lock must not get into the container: its holder passes for the launcher.
             ready = os.dup2(ready, 3, inheritable=False)
             os.closerange(4, os.sysconf("SC_OPEN_MAX"))
             become_container(self._spec)
@@ -143,7 +143,7 @@ class _Shim:
                 self._selector.unregister(key.fd)
                 os.close(key.fd)
             elif key.data:
-                journal.feed(key.data, data)
+                journal.write(data)
 
     def _save(self, name: str, content: dict[str, Any]) -> None:
         unfinished = self._folder / (name + ".new")
@@ -151,7 +151,7 @@ class _Shim:
         unfinished.replace(self._folder / name)
 
 
-def _tell_node(word: str) -> None:
+def _report(word: str) -> None:
     # The node may be gone; the container runs on without it.
     with contextlib.suppress(BrokenPipeError):
         os.write(1, word.encode() + b"\n")

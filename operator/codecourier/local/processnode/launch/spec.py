@@ -1,4 +1,4 @@
-"""What the launcher is told: one JSON document on its standard input.
+"""The launcher's input: one JSON document on its standard input.
 
 It carries the container's environment and so secrets; it is never an argument and never a named file. Standard library
 only, as everything in this folder: the launcher starts once for each container and must be up in milliseconds.
@@ -19,7 +19,7 @@ LOCK_FILE = "lock"
 """In the container's folder: locked for as long as the launcher lives."""
 
 LOG_FILE = "log"
-"""In the container's folder: standard output and error in the CRI log format."""
+"""In the container's folder: standard output and error, as they came."""
 
 TERMINATION_FILE = "termination-log"
 """In the container's folder: bound to the container's terminationMessagePath."""
@@ -82,7 +82,7 @@ class LaunchSpec(NamedTuple):
     """Numbers of the capabilities that root in the container may have."""
 
     log_limit_bytes: int
-    """Size at which the log is turned over; one old file is kept."""
+    """Size at which a new log is begun; one old file is kept."""
 
     def to_json(self) -> bytes:
         """Encode for the launcher's standard input."""
