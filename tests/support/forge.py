@@ -18,9 +18,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from github import Auth, Github
 from github.Repository import Repository
@@ -29,7 +31,16 @@ from codecourier.local.forge.address import ForgeAddress, NoForgeError
 from codecourier.local.forge.control import ForgeControl, Permissions
 from codecourier.local.processes import wait_until
 
-__all__ = ["Answer", "ForgeProcess", "ForgeRepository", "GitFailedError", "forge", "new_repository", "repository"]
+__all__ = [
+    "Answer",
+    "ForgeProcess",
+    "ForgeRepository",
+    "GitFailedError",
+    "assertion",
+    "forge",
+    "new_repository",
+    "repository",
+]
 
 _START_SECONDS = 60
 """The longest that a loaded machine takes to start a forge."""
@@ -207,6 +218,19 @@ class ForgeRepository:
         authorization = f"Bearer {token}" if token else None
         return self.forge.request(method, full_path, authorization=authorization, body=body, headers=headers)
 
+    def mint(self, installation: int, **narrowing: Any) -> Answer:
+        """Ask for a token of an installation, as the App."""
+        path = f"/api/v3/app/installations/{installation}/access_tokens"
+        return self.forge.request("POST", path, authorization=f"Bearer {assertion(self.forge)}", body=narrowing)
+
+    def app_token(self, installation: int) -> str:
+        """Mint a token with all that an installation has."""
+        return str(self.mint(installation).body["token"])
+
+    def set_status(self, sha: str, state: str, context: str = "build") -> Answer:
+        """Set a commit status."""
+        return self.api("POST", f"/statuses/{sha}", self.token(), {"state": state, "context": context})
+
     def git(self, *arguments: str, token: str | None = None, folder: Path | None = None) -> str:
         """Run git with a credential for the forge; returns all that it printed.
 
@@ -283,6 +307,14 @@ class ForgeRepository:
             for key, count in counts.items()
             if re.match(rf"{re.escape(self.full_name)}(?![\w.-])", key)
         }
+
+
+def assertion(forge: ForgeProcess, *, key: str | None = None, **claims: Any) -> str:
+    """Sign an assertion of the App, with these claims instead of the usual ones."""
+    address = forge.address
+    now = int(datetime.now(tz=UTC).timestamp())
+    sent = {"iat": now - 60, "exp": now + 300, "iss": str(address.app_id)} | claims
+    return jwt.encode(sent, key or address.app_private_key_path.read_text(), algorithm="RS256")
 
 
 @pytest.fixture(scope="session")

@@ -43,11 +43,6 @@ _KEPT = {
 
 _COMBINATIONS = ("allOf", "anyOf", "oneOf")
 
-_CORRECTIONS = {
-    "GET /app/installations": {"200": {"type": "array", "items": {"$ref": "#/$defs/installation"}}},
-}
-"""Where GitHub's description contradicts itself: in the list, an account is a user and an enterprise at once."""
-
 _PREFIX = "#/components/schemas/"
 
 
@@ -95,7 +90,6 @@ def extract(description: dict[str, Any], version: str, licence: str) -> dict[str
             operations[key] = {
                 status: _answer_schema(description, answer) for status, answer in operation["responses"].items()
             }
-    operations |= {key: operations[key] | corrected for key, corrected in _CORRECTIONS.items()}
     schemas: dict[str, Any] = {}
     missing = _references(operations)
     while missing:

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from github import Auth, GithubIntegration
 
 from codecourier.local.forge.control import Permissions
-from tests.support.forge import Answer, ForgeProcess, ForgeRepository, GitFailedError, new_repository
+from tests.support.forge import ForgeRepository, GitFailedError, assertion, new_repository
 
 pytestmark = pytest.mark.forge
 
 GRANTED: Permissions = {"contents": "write", "pull_requests": "write", "checks": "write"}
-
-
-def assertion(forge: ForgeProcess, *, key: str | None = None, **claims: Any) -> str:
-    address = forge.address
-    now = int(datetime.now(tz=UTC).timestamp())
-    sent = {"iat": now - 60, "exp": now + 300, "iss": str(address.app_id)} | claims
-    return jwt.encode(sent, key or address.app_private_key_path.read_text(), algorithm="RS256")
-
-
-def mint(repository: ForgeRepository, installation: int, body: dict[str, Any] | None = None) -> Answer:
-    return repository.forge.request(
-        "POST",
-        f"/api/v3/app/installations/{installation}/access_tokens",
-        authorization=f"Bearer {assertion(repository.forge)}",
-        body=body,
-    )
 
 
 @pytest.fixture
@@ -40,27 +21,20 @@ def installation(repository: ForgeRepository) -> int:
     return repository.control.install_app(repository.owner, GRANTED)
 
 
-def test_pygithub_finds_the_installation_and_mints(repository: ForgeRepository, installation: int) -> None:
-    address = repository.forge.address
-    integration = GithubIntegration(
-        auth=Auth.AppAuth(address.app_id, address.app_private_key_path.read_text()),
-        base_url=address.api_url,
-        verify=str(address.ca_path),
-    )
-    assert integration.get_app().slug == "codecourier-local"
-    assert integration.get_repo_installation(*repository.full_name.split("/")).id == installation
-    token = integration.get_access_token(installation)
-    assert token.permissions == {**GRANTED, "metadata": "read"}
-    assert 3590 < (token.expires_at - datetime.now(tz=UTC)).total_seconds() <= 3600
-    found = repository.forge.github(token.token).get_repo(repository.full_name)
-    assert found.full_name == repository.full_name
+def test_the_app_finds_its_installation_and_mints(repository: ForgeRepository, installation: int) -> None:
+    found = repository.api("GET", "/installation", assertion(repository.forge))
+    assert (found.body["id"], found.body["app_slug"]) == (installation, "codecourier-local")
+    minted = repository.mint(installation).body
+    assert minted["permissions"] == {**GRANTED, "metadata": "read"}
+    expires_at = datetime.fromisoformat(minted["expires_at"])
+    assert 3590 < (expires_at - datetime.now(tz=UTC)).total_seconds() <= 3600
+    assert repository.api("GET", "", minted["token"]).body["full_name"] == repository.full_name
     assert repository.control.counters().tokens_minted[str(installation)] == 1
 
 
 def test_token_is_narrowed(repository: ForgeRepository, installation: int) -> None:
     other = new_repository(repository.forge, repository.folder, owner=repository.owner)
-    body = {"repository_ids": [repository.id], "permissions": {"contents": "read"}}
-    answer = mint(repository, installation, body)
+    answer = repository.mint(installation, repository_ids=[repository.id], permissions={"contents": "read"})
     assert answer.status == 201
     assert answer.body["repository_selection"] == "selected"
     assert [found["full_name"] for found in answer.body["repositories"]] == [repository.full_name]
@@ -79,7 +53,7 @@ def test_token_is_narrowed(repository: ForgeRepository, installation: int) -> No
 
 def test_token_is_narrowed_by_name(repository: ForgeRepository, installation: int) -> None:
     name = repository.full_name.partition("/")[2]
-    answer = mint(repository, installation, {"repositories": [name]})
+    answer = repository.mint(installation, repositories=[name])
     assert [found["name"] for found in answer.body["repositories"]] == [name]
     assert answer.body["permissions"] == {**GRANTED, "metadata": "read"}
 
@@ -92,7 +66,7 @@ def test_token_for_too_much_is_refused(repository: ForgeRepository, installation
         ({"repositories": ["nothing"]}, not_accessible),
         ({"permissions": {"administration": "write"}}, "permissions requested are not granted"),
     ):
-        answer = mint(repository, installation, body)
+        answer = repository.mint(installation, **body)
         assert answer.status == 422
         assert message in answer.body["message"]
     assert str(installation) not in repository.control.counters().tokens_minted
@@ -101,16 +75,15 @@ def test_token_for_too_much_is_refused(repository: ForgeRepository, installation
 def test_selected_installation_sees_its_repositories_only(repository: ForgeRepository) -> None:
     other = new_repository(repository.forge, repository.folder, owner=repository.owner)
     number = repository.control.install_app(repository.owner, GRANTED, repositories=[repository.full_name])
-    token = repository.control.mint_token(number)
-    own = repository.forge.request("GET", "/api/v3/installation/repositories", authorization=f"Bearer {token}")
-    assert [found["full_name"] for found in own.body["repositories"]] == [repository.full_name]
+    token = repository.app_token(number)
+    assert repository.api("GET", "", token).status == 200
     assert other.api("GET", "", token).status == 404
     answer = other.api("GET", "/installation", assertion(repository.forge))
     assert answer.status == 404
 
 
 def test_revoked_token_ends_at_once(repository: ForgeRepository, installation: int) -> None:
-    token = repository.control.mint_token(installation)
+    token = repository.app_token(installation)
     request = repository.forge.request
     assert request("DELETE", "/api/v3/installation/token", authorization=f"Bearer {token}").status == 204
     again = request("DELETE", "/api/v3/installation/token", authorization=f"Bearer {token}")
@@ -121,7 +94,7 @@ def test_revoked_token_ends_at_once(repository: ForgeRepository, installation: i
 
 
 def test_expired_token_is_refused(repository: ForgeRepository, installation: int) -> None:
-    token = repository.control.mint_token(installation)
+    token = repository.app_token(installation)
     assert repository.control.expire_installation(installation) == 1
     answer = repository.api("GET", "", token)
     assert (answer.status, answer.body["message"]) == (401, "Bad credentials")
@@ -129,14 +102,13 @@ def test_expired_token_is_refused(repository: ForgeRepository, installation: int
 
 def test_installation_acts_as_a_bot(repository: ForgeRepository, installation: int) -> None:
     repository.branch("work")
-    token = repository.control.mint_token(installation)
+    token = repository.app_token(installation)
     pull = repository.github(token).create_pull(base="main", head="work", title="Title")
     assert (pull.user.login, pull.user.type) == ("codecourier-local[bot]", "Bot")
-    answer = repository.forge.request("GET", "/api/v3/user", authorization=f"Bearer {token}")
-    assert (answer.status, answer.body["message"]) == (403, "Resource not accessible by integration")
 
 
-def test_broken_assertions_are_refused(forge: ForgeProcess) -> None:
+def test_broken_assertions_are_refused(repository: ForgeRepository, installation: int) -> None:
+    forge = repository.forge
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = stranger.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     now = int(datetime.now(tz=UTC).timestamp())
@@ -147,17 +119,17 @@ def test_broken_assertions_are_refused(forge: ForgeProcess) -> None:
         (assertion(forge, iat=now - 900, exp=now - 300), "future time at which the assertion expires"),
         ("ghs_something", "Bad credentials"),
     ):
-        answer = forge.request("GET", "/api/v3/app", authorization=f"Bearer {token}")
+        answer = repository.api("GET", "/installation", token)
         assert answer.status == 401
         assert message in answer.body["message"]
 
 
-def test_client_id_is_an_issuer(forge: ForgeProcess) -> None:
-    token = assertion(forge, iss=forge.address.app_client_id)
-    assert forge.request("GET", "/api/v3/app", authorization=f"Bearer {token}").status == 200
+def test_client_id_is_an_issuer(repository: ForgeRepository, installation: int) -> None:
+    token = assertion(repository.forge, iss=repository.forge.address.app_client_id)
+    assert repository.api("GET", "/installation", token).body["id"] == installation
 
 
 def test_tokens_are_not_kept(repository: ForgeRepository, installation: int) -> None:
-    tokens = [repository.token(), repository.control.mint_token(installation)]
+    tokens = [repository.token(), repository.app_token(installation)]
     kept = b"".join(path.read_bytes() for path in repository.forge.state_dir.glob("forge.sqlite*"))
     assert [token for token in tokens if token.encode() in kept] == []

@@ -1,11 +1,10 @@
-"""Commits, statuses, check runs and check suites."""
+"""Statuses and check runs, and what they mean for a pull request."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from github import GithubException
-from github.GithubObject import GithubObject
-from github.Repository import Repository
 
 from tests.support.forge import ForgeRepository
 
@@ -13,89 +12,71 @@ pytestmark = pytest.mark.forge
 
 
 @pytest.fixture
-def app(repository: ForgeRepository) -> Repository:
-    """Return the repository as an installation with checks sees it."""
+def token(repository: ForgeRepository) -> str:
+    """Return a token of an installation that may write checks."""
     granted = {"contents": "read", "checks": "write", "statuses": "write"}
-    installation = repository.control.install_app(repository.owner, granted)  # type: ignore[arg-type]
-    return repository.github(repository.control.mint_token(installation))
+    return repository.app_token(repository.control.install_app(repository.owner, granted))  # type: ignore[arg-type]
 
 
-def values(obj: GithubObject, *names: str) -> list[object]:
-    """Return fields as they were answered: PyGithub's types do not know that some may be null."""
-    return [obj._rawData[name] for name in names]
+def set_run(repository: ForgeRepository, token: str, sha: str, name: str = "build", **fields: object) -> Any:
+    answer = repository.api("POST", "/check-runs", token, {"name": name, "head_sha": sha, **fields})
+    assert answer.status == 201, answer
+    return answer.body
 
 
-def test_commits_are_listed(repository: ForgeRepository) -> None:
-    sha = repository.branch("work", {"README.md": "Changed.\nTwice.\n"})
-    github = repository.github()
-    assert [commit.sha for commit in github.get_commits(sha="work")] == [sha, repository.sha]
-    assert [commit.sha for commit in github.get_commits(path="src")] == [repository.sha]
-    commit = github.get_commit("work")
-    assert (commit.commit.message, commit.commit.author.name) == ("Work on work", repository.owner)
-    assert (commit.stats.additions, commit.stats.deletions) == (2, 1)
-    assert [file.filename for file in github.get_commit(repository.sha).files] == ["README.md", "src/greet.py"]
-    answer = repository.api("GET", "/commits/nothing", repository.token())
-    assert (answer.status, answer.body["message"]) == (422, "No commit found for SHA: nothing")
+def runs(repository: ForgeRepository, token: str, query: str = "") -> list[tuple[str, str, str | None]]:
+    found = repository.api("GET", f"/commits/main/check-runs{query}", token).body["check_runs"]
+    return [(run["name"], run["status"], run["conclusion"]) for run in found]
 
 
 def test_newest_status_of_a_context_counts(repository: ForgeRepository) -> None:
-    commit = repository.github().get_commit("main")
-    assert (commit.get_combined_status().state, commit.get_combined_status().total_count) == ("pending", 0)
-    commit.create_status("pending", context="build", description="runs", target_url="https://ci.example/1")
-    commit.create_status("success", context="lint")
-    assert commit.get_combined_status().state == "pending"
-    commit.create_status("success", context="build")
-    combined = commit.get_combined_status()
-    assert (combined.state, {status.context: status.state for status in combined.statuses}) == (
-        "success", {"build": "success", "lint": "success"},
-    )  # fmt: skip
-    commit.create_status("error", context="lint")
-    assert commit.get_combined_status().state == "failure"
-    assert [status.state for status in commit.get_statuses()] == ["error", "success", "success", "pending"]
-    with pytest.raises(GithubException) as failure:
-        commit.create_status("green")
-    assert failure.value.status == 422
+    def combined() -> tuple[str, dict[str, str]]:
+        body = repository.api("GET", "/commits/main/status", repository.token()).body
+        return body["state"], {status["context"]: status["state"] for status in body["statuses"]}
+
+    assert combined() == ("pending", {})
+    repository.set_status(repository.sha, "pending")
+    repository.set_status(repository.sha, "success", "lint")
+    assert combined()[0] == "pending"
+    repository.set_status(repository.sha, "success")
+    assert combined() == ("success", {"build": "success", "lint": "success"})
+    repository.set_status(repository.sha, "error", "lint")
+    assert combined()[0] == "failure"
+    assert repository.set_status(repository.sha, "green").status == 422
 
 
-def test_check_run_is_made_and_completed(repository: ForgeRepository, app: Repository) -> None:
-    run = app.create_check_run("build", repository.sha, status="in_progress")
-    assert values(run, "status", "conclusion", "completed_at") == ["in_progress", None, None]
-    [suite] = app.get_commit("main").get_check_suites()
-    assert values(suite, "status", "conclusion", "head_branch") == ["in_progress", None, "main"]
-    run.edit(conclusion="failure", output={"title": "Broken", "summary": "One test failed"})
-    [read] = app.get_commit("main").get_check_runs()
-    assert (read.id, read.status, read.conclusion, read.output.title) == (run.id, "completed", "failure", "Broken")
-    assert app.get_check_run(run.id).conclusion == "failure"
-    [suite] = app.get_commit("main").get_check_suites()
-    assert (suite.status, suite.conclusion) == ("completed", "failure")
-    app.create_check_run("build", repository.sha, conclusion="success")
-    assert [found.conclusion for found in app.get_commit("main").get_check_runs()] == ["success"]
-    assert [found.conclusion for found in app.get_commit("main").get_check_runs(check_name="lint")] == []
+def test_check_run_is_made_and_completed(repository: ForgeRepository, token: str) -> None:
+    run = set_run(repository, token, repository.sha, status="in_progress")
+    assert (run["status"], run["conclusion"], run["completed_at"]) == ("in_progress", None, None)
+    body = {"conclusion": "failure", "output": {"title": "Broken", "summary": "One test failed"}}
+    changed = repository.api("PATCH", f"/check-runs/{run['id']}", token, body).body
+    assert (changed["id"], changed["output"]["title"]) == (run["id"], "Broken")
+    assert runs(repository, token) == [("build", "completed", "failure")]
+    set_run(repository, token, repository.sha, conclusion="success")
+    assert runs(repository, token) == [("build", "completed", "success")]
+    assert runs(repository, token, "?check_name=lint") == []
+    assert repository.api("PATCH", "/check-runs/99999", token, body).status == 404
 
 
-def test_check_suite_without_runs_is_queued(repository: ForgeRepository, app: Repository) -> None:
-    made = app.create_check_suite(repository.sha)
-    assert values(made, "status", "conclusion", "latest_check_runs_count") == ["queued", None, 0]
-    assert app.create_check_suite(repository.sha).id == made.id
-
-
-def test_check_run_of_nonsense_is_refused(repository: ForgeRepository, app: Repository) -> None:
-    token = repository.control.mint_token(
-        repository.control.install_app(repository.owner, {"contents": "read", "checks": "write"})
-    )
+def test_check_run_of_nonsense_is_refused(repository: ForgeRepository, token: str) -> None:
     for sent in ({"conclusion": "great"}, {"status": "done"}, {"status": "completed"}):
         answer = repository.api("POST", "/check-runs", token, {"name": "build", "head_sha": repository.sha, **sent})
         assert answer.status == 422
-    assert list(app.get_commit("main").get_check_runs()) == []
+    assert runs(repository, token) == []
 
 
-def test_checks_decide_about_the_state_of_a_pull(repository: ForgeRepository) -> None:
+def test_commit_that_does_not_exist_is_named(repository: ForgeRepository) -> None:
+    answer = repository.api("GET", "/commits/nothing/status", repository.token())
+    assert (answer.status, answer.body["message"]) == (422, "No commit found for SHA: nothing")
+
+
+def test_checks_decide_about_the_state_of_a_pull(repository: ForgeRepository, token: str) -> None:
     sha = repository.branch("work")
     github = repository.github()
     github.create_pull(base="main", head="work", title="Title")
-    repository.control.set_check_run(repository.full_name, sha, "build", status="in_progress", conclusion=None)
+    set_run(repository, token, sha, status="in_progress")
     assert github.get_pull(1).mergeable_state == "unstable"
-    repository.control.set_check_run(repository.full_name, sha, "build")
+    set_run(repository, token, sha, conclusion="success")
     assert github.get_pull(1).mergeable_state == "clean"
-    repository.control.set_check_run(repository.full_name, sha, "build", conclusion="timed_out")
+    set_run(repository, token, sha, conclusion="timed_out")
     assert github.get_pull(1).mergeable_state == "unstable"

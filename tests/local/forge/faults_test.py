@@ -94,7 +94,7 @@ def test_lost_answer_leaves_the_push(repository: ForgeRepository) -> None:
 
 def test_lost_answer_leaves_the_token_minted(repository: ForgeRepository) -> None:
     installation = repository.control.install_app(repository.owner, {"contents": "read"})
-    token = repository.control.mint_token(installation)
+    token = repository.app_token(installation)
     repository.control.lose_answer(method="DELETE", path="^/api/v3/installation/token$")
     with pytest.raises(RemoteDisconnected):
         repository.forge.request("DELETE", "/api/v3/installation/token", authorization=f"Bearer {token}")

@@ -16,7 +16,7 @@ import pytest
 from codecourier.local.forge.address import NoForgeError
 from codecourier.local.forge.control import ForgeControl
 from codecourier.local.forge.records import MergeIntent, Pull
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 from codecourier.local.processes import wait_until
 from tests.support.forge import ForgeProcess, ForgeRepository, new_repository
 
@@ -43,10 +43,10 @@ def test_kill_loses_nothing(folder: list[ForgeProcess], tmp_path: Path) -> None:
     repository = new_repository(folder[0], tmp_path)
     token = repository.token()
     installation = repository.control.install_app(repository.owner, {"contents": "read"})
-    minted = repository.control.mint_token(installation)
+    minted = repository.app_token(installation)
     sha = repository.branch("work")
     repository.github(token).create_pull(base="main", head="work", title="Title")
-    repository.control.set_status(repository.full_name, sha, "success", context="build")
+    repository.set_status(sha, "success")
     clone = repository.clone(token)
     pushed = repository.commit(clone, {"new.txt": "new\n"})
     repository.git("push", "--quiet", "origin", "HEAD:pushed", token=token, folder=clone)
@@ -62,7 +62,7 @@ def test_kill_loses_nothing(folder: list[ForgeProcess], tmp_path: Path) -> None:
     assert again.api("GET", "/branches", minted).status == 500
     github = again.github(token)
     assert [(pull.number, pull.head.sha) for pull in github.get_pulls()] == [(1, sha)]
-    assert github.get_commit(sha).get_combined_status().state == "success"
+    assert again.api("GET", f"/commits/{sha}/status", token).body["state"] == "success"
     again.branch("later")
     assert github.create_pull(base="main", head="later", title="Later").number == 2
 
@@ -113,7 +113,7 @@ def test_interrupted_merge_is_settled(folder: list[ForgeProcess], tmp_path: Path
     squashed = repository.branch("squashed", {"work.txt": "work\n"})
     repository.github().create_pull(base="main", head="work", title="Title")
     folder[0].kill()
-    store = Store(state / "forge.sqlite")
+    store = ForgeStore(state / "forge.sqlite")
     [pull] = store.all(Pull)
     store.write(pull.model_copy(update={"merge_intent": MergeIntent(sha=squashed, login="alice")}))
     store.close()

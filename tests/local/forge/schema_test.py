@@ -7,18 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.local.forge.apps_test import assertion
-from tests.support.forge import Answer, ForgeRepository
+from tests.support.forge import Answer, ForgeRepository, assertion
 from tests.support.github_schema import ENDPOINTS, described_operations, operation_key, problems
 
 pytestmark = pytest.mark.forge
-
-UNDESCRIBED = {
-    "GET /repos/{}/{}/git/refs",
-    "GET /repos/{}/{}/git/refs/{}",
-    "GET /repos/{}/{}/statuses/{}",
-}
-"""What PyGithub asks and GitHub answers without describing it."""
 
 
 class Session:
@@ -30,7 +22,7 @@ class Session:
         installation = repository.control.install_app(repository.owner, granted)  # type: ignore[arg-type]
         self.installation = installation
         self.app = assertion(repository.forge)
-        self.token = repository.control.mint_token(installation)
+        self.token = repository.app_token(installation)
         self.person = repository.token()
         self.seen: set[str] = set()
         self.problems: list[str] = []
@@ -54,16 +46,11 @@ class Session:
 
 
 def accounts(session: Session) -> None:
-    session.good("GET /user", token=session.person)
     session.good("GET /rate_limit")
-    session.good("GET /app", token=session.app)
-    session.good("GET /app/installations", token=session.app)
-    session.good("GET /app/installations/{}", session.installation, token=session.app)
     session.good("GET ~/installation", token=session.app)
     narrowed = {"repository_ids": [session.repository.id], "permissions": {"contents": "read"}}
     mint = "POST /app/installations/{}/access_tokens"
     made = session.good(mint, session.installation, body=narrowed, token=session.app)
-    session.good("GET /installation/repositories", token=made["token"])
     session.good("DELETE /installation/token", token=made["token"])
     for body, token in (({"repositories": ["none"]}, session.app), ({}, "unknown")):
         assert session.call(mint, session.installation, body=body, token=token).status in {401, 422}
@@ -74,14 +61,12 @@ def repositories(session: Session) -> None:
     session.good("GET ~")
     session.good("GET ~/branches")
     session.good("GET ~/branches/{}", "main")
-    control.protect(name, "main", required_checks=["build"], strict=True)
+    session.repository.branch("kept")
+    control.protect(name, "kept", required_checks=["build"], strict=True)
     for path in ("branches/{}", "branches/{}/protection", "branches/{}/protection/required_status_checks"):
-        session.good(f"GET ~/{path}", "main", token=session.person)
-    control.unprotect(name, "main")
+        session.good(f"GET ~/{path}", "kept", token=session.person)
     session.good("POST ~/git/refs", body={"ref": "refs/heads/topic", "sha": session.repository.sha})
-    for path in ("git/ref/{}", "git/refs/{}", "git/matching-refs/{}"):
-        session.good(f"GET ~/{path}", "heads/topic")
-    session.good("GET ~/git/refs")
+    session.good("GET ~/git/ref/{}", "heads/topic")
     session.good("PATCH ~/git/refs/{}", "heads/topic", body={"sha": session.repository.sha})
     session.good("DELETE ~/git/refs/{}", "heads/topic")
     assert session.call("DELETE ~/git/refs/{}", "heads/topic").status == 422
@@ -92,15 +77,10 @@ def commits(session: Session) -> None:
     sha = session.repository.sha
     session.good("POST ~/statuses/{}", sha, body={"state": "success", "context": "build"})
     run = session.good("POST ~/check-runs", body={"name": "test", "head_sha": sha, "status": "queued"})
-    session.good("GET ~/check-runs/{}", run["id"])
     session.good("PATCH ~/check-runs/{}", run["id"], body={"conclusion": "success"})
-    session.good("POST ~/check-suites", body={"head_sha": sha})
-    session.good("POST ~/check-suites", body={"head_sha": session.repository.branch("more")})
-    session.good("GET ~/commits")
-    for path in ("", "/status", "/statuses", "/check-runs", "/check-suites"):
+    for path in ("/status", "/check-runs"):
         session.good(f"GET ~/commits/{{}}{path}", sha)
-    session.good("GET ~/statuses/{}", sha)
-    assert session.call("GET ~/commits/{}", "missing").status == 422
+    assert session.call("GET ~/commits/{}/status", "missing").status == 422
 
 
 def pulls(session: Session) -> None:
@@ -110,15 +90,11 @@ def pulls(session: Session) -> None:
     assert session.call("POST ~/pulls", body=body).status == 422
     session.good("GET ~/pulls?state=all")
     session.good("GET ~/pulls/{}", 1)
-    for path in ("files", "commits"):
-        session.good(f"GET ~/pulls/{{}}/{path}", 1)
     session.good("PATCH ~/pulls/{}", 1, body={"title": "Other", "state": "closed"})
     assert session.call("PUT ~/pulls/{}/merge", 1, body={}).status == 405
     session.good("PATCH ~/pulls/{}", 1, body={"state": "open"})
     assert session.call("PUT ~/pulls/{}/merge", 1, body={"sha": "0" * 40}).status == 409
-    assert session.call("GET ~/pulls/{}/merge", 1).status == 404
     session.good("PUT ~/pulls/{}/merge", 1, body={})
-    session.good("GET ~/pulls/{}/merge", 1)
     session.good("GET ~/pulls/{}", 1)
     assert session.call("GET ~/pulls/{}", 99).status == 404
 
@@ -133,7 +109,7 @@ def test_every_answer_fits(repository: ForgeRepository) -> None:
     assert session.problems == []
     every = {operation_key(endpoint.method, endpoint.path.replace(":path", "")) for endpoint in ENDPOINTS}
     assert session.seen == every
-    assert every - described_operations().keys() == UNDESCRIBED
+    assert every <= described_operations().keys()
 
 
 def test_difference_is_found() -> None:

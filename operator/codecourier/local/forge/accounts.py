@@ -13,9 +13,9 @@ from typing import Literal
 
 import jwt
 
-from codecourier.local.forge.errors import ForgeError, bad_credentials
+from codecourier.local.forge.errors import RefusedError, bad_credentials
 from codecourier.local.forge.records import Installation, Permissions, Repository, Token, now
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["App", "Principal", "TokenService", "has_permission"]
 
@@ -96,7 +96,7 @@ class TokenService:
         Lifetime of an installation token in seconds.
     """
 
-    def __init__(self, store: Store, app: App, *, token_seconds: int) -> None:
+    def __init__(self, store: ForgeStore, app: App, *, token_seconds: int) -> None:
         self._store = store
         self._app = app
         self._token_seconds = token_seconds
@@ -109,12 +109,12 @@ class TokenService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 for a permission that such tokens cannot have.
         """
         refused = sorted(_NOT_FOR_PERSONAL_TOKENS & permissions.keys())
         if refused:
-            raise ForgeError(422, f"a fine-grained personal token cannot have the permission {refused[0]}: use the App")
+            raise RefusedError(422, f"a personal token cannot have the permission {refused[0]}: use the App")
         value = f"github_pat_{secrets.token_hex(11)}_{secrets.token_hex(29)}"
         token = Token(
             id=self._store.next_id(),
@@ -137,12 +137,12 @@ class TokenService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if more is asked than the installation has.
         """
         granted = installation.permissions if permissions is None else permissions
         if not all(has_permission(installation.permissions, name, level) for name, level in granted.items()):
-            raise ForgeError(422, "The permissions requested are not granted to this installation.")
+            raise RefusedError(422, "The permissions requested are not granted to this installation.")
         value = f"ghs_{secrets.token_urlsafe(27).replace('-', 'a').replace('_', 'b')}"
         token = Token(
             id=self._store.next_id(),
@@ -174,7 +174,7 @@ class TokenService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             401 for a credential that is not, or no longer, one.
         """
         if not authorization:
@@ -199,13 +199,13 @@ class TokenService:
             )
         except jwt.ExpiredSignatureError as error:
             message = "'Expiration time' claim ('exp') must be a numeric value representing the future time"
-            raise ForgeError(401, f"{message} at which the assertion expires") from error
+            raise RefusedError(401, f"{message} at which the assertion expires") from error
         except jwt.InvalidTokenError as error:
-            raise ForgeError(401, "A JSON web token could not be decoded") from error
+            raise RefusedError(401, "A JSON web token could not be decoded") from error
         if str(claims["iss"]) not in {str(self._app.id), self._app.client_id}:
-            raise ForgeError(401, "'Issuer' claim ('iss') must be an Integer")
+            raise RefusedError(401, "'Issuer' claim ('iss') must be an Integer")
         if claims["exp"] - now().timestamp() > _LONGEST_JWT_SECONDS + _CLOCK_SKEW_SECONDS:
-            raise ForgeError(401, "'Expiration time' claim ('exp') is too far in the future")
+            raise RefusedError(401, "'Expiration time' claim ('exp') is too far in the future")
         return Principal(holder="app", login=self._app.slug, token=None)
 
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codecourier.local.forge.control_routes import CONTROL_PREFIX, control_routes
-from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.records import Fault
 from codecourier.local.forge.rest import rest_routes
@@ -45,7 +45,7 @@ async def _no_route(_: Request, error: Exception) -> Response:
     # GitHub has no 405 for a path without such a method.
     status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     status = HTTPStatus.NOT_FOUND if status == HTTPStatus.METHOD_NOT_ALLOWED else HTTPStatus(status)
-    return JSONResponse(ForgeError(status, status.phrase).body(), status)
+    return JSONResponse(RefusedError(status, status.phrase).body(), status)
 
 
 class _Faults:
@@ -77,7 +77,7 @@ class _Faults:
     async def _hit(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         connection: _Connection = scope["state"][CONNECTION_STATE]
         if fault.action == "answer":
-            body = ForgeError(fault.status, fault.message).body()
+            body = RefusedError(fault.status, fault.message).body()
             await JSONResponse(body, fault.status, fault.headers)(scope, receive, send)
         elif fault.action == "refuse-push":
             scope["state"][PUSH_REFUSAL_STATE] = fault.message

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from codecourier.local.forge.accounts import Principal
-from codecourier.local.forge.errors import ForgeError, not_found
+from codecourier.local.forge.errors import RefusedError, not_found
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import BareRepository
 from codecourier.local.forge.records import Repository
@@ -82,12 +82,12 @@ class Call:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if it is not, or no string.
         """
         value = self.optional_text(name)
         if not value:
-            raise ForgeError(422, f'Invalid request.\n\n"{name}" wasn\'t supplied.')
+            raise RefusedError(422, f'Invalid request.\n\n"{name}" wasn\'t supplied.')
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -95,12 +95,12 @@ class Call:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if it is no string.
         """
         value = self.body.get(name)
         if value is not None and not isinstance(value, str):
-            raise ForgeError(422, f"Invalid request.\n\nFor 'properties/{name}', {value!r} is not a string.")
+            raise RefusedError(422, f"Invalid request.\n\nFor 'properties/{name}', {value!r} is not a string.")
         return value
 
     def commit_sha(self, revision: str) -> str:
@@ -108,12 +108,12 @@ class Call:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if there is no such commit.
         """
         sha = self.git.resolve(revision)
         if sha is None:
-            raise ForgeError(422, f"No commit found for SHA: {revision}")
+            raise RefusedError(422, f"No commit found for SHA: {revision}")
         return sha
 
 

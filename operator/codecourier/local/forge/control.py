@@ -98,8 +98,6 @@ class ForgeCounters:
     ref_writes: dict[str, int]
     """Refs changed through the API, by `owner/name create|update|delete ref`."""
 
-    statuses_created: dict[str, int]
-    check_runs_created: dict[str, int]
     requests: dict[str, int] = field(repr=False)
     """Requests that reached a route, by `METHOD route status`; git's name their service too."""
 
@@ -171,32 +169,13 @@ class ForgeControl:
         }
         return int(self._post("install-app", body)["id"])
 
-    def mint_token(
-        self,
-        installation_id: int,
-        *,
-        repository_ids: Sequence[int] | None = None,
-        permissions: Permissions | None = None,
-    ) -> str:
-        """Make a token of an installation without the App's key; it counts as any other."""
-        body = {
-            "installation_id": installation_id,
-            "repository_ids": None if repository_ids is None else list(repository_ids),
-            "permissions": None if permissions is None else dict(permissions),
-        }
-        return str(self._post("mint-token", body)["token"])
-
     def revoke_token(self, token: str) -> None:
-        """End a token, as its owner would on the web."""
-        self._post("end-token", {"token": token})
-
-    def expire_token(self, token: str) -> None:
-        """Let a token's time be over."""
-        self._post("end-token", {"token": token, "how": "expire"})
+        """Revoke a token, as its owner would on the web."""
+        self._post("revoke-token", {"token": token})
 
     def expire_installation(self, installation_id: int) -> int:
-        """Let the time of all tokens of an installation be over; returns how many there were."""
-        return int(self._post("end-token", {"installation_id": installation_id, "how": "expire"})["ended"])
+        """Let all tokens of an installation expire; returns how many there were."""
+        return int(self._post("expire-installation", {"installation_id": installation_id})["expired"])
 
     def set_rate(self, token: str, *, limit: int, remaining: int, reset_seconds: int) -> None:
         """Set what a token may still ask, and in how many seconds its hour is over."""
@@ -243,21 +222,6 @@ class ForgeControl:
             "allow_deletions": allow_deletions,
         }
         self._post("protect", body)
-
-    def unprotect(self, full_name: str, branch: str) -> None:
-        """Take a branch's protection away."""
-        self._post("unprotect", {"repository": full_name, "branch": branch})
-
-    def set_status(self, full_name: str, sha: str, state: str, *, context: str = "default") -> None:
-        """Set a commit status: error, failure, pending or success."""
-        self._post("set-status", {"repository": full_name, "sha": sha, "state": state, "context": context})
-
-    def set_check_run(
-        self, full_name: str, sha: str, name: str, *, status: str = "completed", conclusion: str | None = "success"
-    ) -> None:
-        """Set a check run; it is completed where it has a conclusion."""
-        body = {"repository": full_name, "sha": sha, "name": name, "status": status, "conclusion": conclusion}
-        self._post("set-check-run", body)
 
     def answer_with(
         self,

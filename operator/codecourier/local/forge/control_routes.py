@@ -21,20 +21,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from codecourier.local.forge.call import Call
-from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
 from codecourier.local.forge.merging import find_protection
 from codecourier.local.forge.records import Fault, Installation, Protection, Repository, Token, now
-from codecourier.local.forge.routes.commits import record_check_run, record_status
 
 __all__ = ["CONTROL_PREFIX", "COUNTER_TOPICS", "control_routes"]
 
 CONTROL_PREFIX = "/_control/"
 
 COUNTER_TOPICS = (
-    "check_runs_created",
     "clones",
     "faults",
     "fetches",
@@ -43,7 +40,6 @@ COUNTER_TOPICS = (
     "pulls_created",
     "ref_writes",
     "requests",
-    "statuses_created",
     "tokens_minted",
     "tokens_revoked",
 )
@@ -75,7 +71,7 @@ def _run(forge: Forge, operation: _Operation, body: _Body) -> Response:
     with forge.store.lock:
         try:
             return JSONResponse(operation(forge, body))
-        except ForgeError as error:
+        except RefusedError as error:
             return JSONResponse(error.body(), error.status)
         except KeyError as error:
             return JSONResponse({"message": f"the field {error} is missing"}, 422)
@@ -87,14 +83,14 @@ def _repository(forge: Forge, body: _Body) -> Repository:
     owner, _, name = str(body["repository"]).partition("/")
     found = forge.repositories.find(owner, name)
     if found is None:
-        raise ForgeError(404, f"there is no repository {body['repository']} on the forge")
+        raise RefusedError(404, f"there is no repository {body['repository']} on the forge")
     return found
 
 
 def _create_repository(forge: Forge, body: _Body) -> dict[str, Any]:
     owner, _, name = str(body["repository"]).partition("/")
     if not (_NAME.fullmatch(owner) and _NAME.fullmatch(name)) or name.endswith(".git"):
-        raise ForgeError(422, f"{body['repository']} is no name of the form owner/name")
+        raise RefusedError(422, f"{body['repository']} is no name of the form owner/name")
     repository = forge.repositories.create(
         owner,
         name,
@@ -126,7 +122,7 @@ def _create_token(forge: Forge, body: _Body) -> dict[str, Any]:
     repositories = [_repository(forge, {"repository": name}) for name in body["repositories"]]
     accounts = {repository.owner for repository in repositories}
     if len(accounts) != 1:
-        raise ForgeError(422, "a fine-grained token is for one or more repositories of one account")
+        raise RefusedError(422, "a fine-grained token is for one or more repositories of one account")
     login = body["login"]
     forge.repositories.user(login)
     value, token = forge.tokens.create_personal(login, accounts.pop(), repositories, body["permissions"])
@@ -150,25 +146,16 @@ def _install_app(forge: Forge, body: _Body) -> dict[str, Any]:
     return {"id": installation.id}
 
 
-def _mint_token(forge: Forge, body: _Body) -> dict[str, Any]:
-    installation = forge.store.get(Installation, body["installation_id"])
-    if installation is None:
-        raise ForgeError(404, "there is no such installation")
-    value, token = forge.tokens.mint(installation, body.get("repository_ids"), body.get("permissions"))
-    return {"token": value, "id": token.id}
+def _revoke_token(forge: Forge, body: _Body) -> dict[str, Any]:
+    forge.store.write(_token(forge, body).model_copy(update={"revoked": True}))
+    return {}
 
 
-def _end_token(forge: Forge, body: _Body) -> dict[str, Any]:
-    """End one token, or all of an installation, by revocation or as if its time were over."""
-    ends: dict[str, object] = {"revoked": True}
-    if body.get("how") == "expire":
-        ends = {"expires_at": now() - timedelta(seconds=1)}
-    if "installation_id" in body:
-        tokens = [token for token in forge.store.all(Token) if token.installation_id == body["installation_id"]]
-    else:
-        tokens = [_token(forge, body)]
-    forge.store.write(*(token.model_copy(update=ends) for token in tokens))
-    return {"ended": len(tokens)}
+def _expire_installation(forge: Forge, body: _Body) -> dict[str, Any]:
+    tokens = [token for token in forge.store.all(Token) if token.installation_id == body["installation_id"]]
+    past = {"expires_at": now() - timedelta(seconds=1)}
+    forge.store.write(*(token.model_copy(update=past) for token in tokens))
+    return {"expired": len(tokens)}
 
 
 def _set_rate(forge: Forge, body: _Body) -> dict[str, Any]:
@@ -181,7 +168,7 @@ def _set_rate(forge: Forge, body: _Body) -> dict[str, Any]:
 def _token(forge: Forge, body: _Body) -> Token:
     token = forge.tokens.find(body["token"])
     if token is None:
-        raise ForgeError(404, "the forge never made this token")
+        raise RefusedError(404, "the forge never made this token")
     return token
 
 
@@ -192,28 +179,6 @@ def _protect(forge: Forge, body: _Body) -> dict[str, Any]:
     number = old.id if old else forge.store.next_id()
     forge.store.write(Protection.model_validate({**rules, "id": number, "repository_id": repository.id}))
     return {}
-
-
-def _unprotect(forge: Forge, body: _Body) -> dict[str, Any]:
-    rules = find_protection(forge.store, _repository(forge, body), body["branch"])
-    forge.store.write(remove=[rules] if rules else [])
-    return {}
-
-
-def _set_status(forge: Forge, body: _Body) -> dict[str, Any]:
-    call = _call(forge, body)
-    return {"id": record_status(call, call.commit_sha(body["sha"])).id}
-
-
-def _set_check_run(forge: Forge, body: _Body) -> dict[str, Any]:
-    call = _call(forge, body)
-    return {"id": record_check_run(call, call.commit_sha(body["sha"])).id}
-
-
-def _call(forge: Forge, body: _Body) -> Call:
-    return Call(
-        forge=forge, principal=None, found=_repository(forge, body), path="", parameters={}, query={}, body=body
-    )
 
 
 def _add_fault(forge: Forge, body: _Body) -> dict[str, Any]:
@@ -252,14 +217,11 @@ _OPERATIONS: dict[str, _Operation] = {
     "counters": _counters,
     "create-repository": _create_repository,
     "create-token": _create_token,
-    "end-token": _end_token,
+    "expire-installation": _expire_installation,
     "install-app": _install_app,
     "list-faults": _list_faults,
-    "mint-token": _mint_token,
     "protect": _protect,
     "pushes": _pushes,
-    "set-check-run": _set_check_run,
+    "revoke-token": _revoke_token,
     "set-rate": _set_rate,
-    "set-status": _set_status,
-    "unprotect": _unprotect,
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "DOCUMENTATION_URL",
-    "ForgeError",
+    "RefusedError",
     "bad_credentials",
     "invalid_field",
     "not_accessible",
@@ -18,7 +18,7 @@ DOCUMENTATION_URL = "https://docs.github.com/rest"
 """Named in every error, as GitHub does."""
 
 
-class ForgeError(Exception):
+class RefusedError(Exception):
     """An answer that is an error.
 
     Parameters
@@ -55,17 +55,17 @@ class ForgeError(Exception):
         return {**body, "documentation_url": DOCUMENTATION_URL, "status": str(self.status)}
 
 
-def not_found() -> ForgeError:
+def not_found() -> RefusedError:
     """Return the answer for what does not exist and for what a token may not see."""
-    return ForgeError(404, "Not Found")
+    return RefusedError(404, "Not Found")
 
 
-def bad_credentials() -> ForgeError:
+def bad_credentials() -> RefusedError:
     """Return the answer to an unknown, expired or revoked credential."""
-    return ForgeError(401, "Bad credentials")
+    return RefusedError(401, "Bad credentials")
 
 
-def not_accessible(principal_kind: str) -> ForgeError:
+def not_accessible(principal_kind: str) -> RefusedError:
     """Return the answer to a token that lacks a permission.
 
     Parameters
@@ -74,14 +74,14 @@ def not_accessible(principal_kind: str) -> ForgeError:
         `personal` or `installation`.
     """
     holder = "integration" if principal_kind == "installation" else "personal access token"
-    return ForgeError(403, f"Resource not accessible by {holder}")
+    return RefusedError(403, f"Resource not accessible by {holder}")
 
 
-def validation_failed(resource: str, message: str) -> ForgeError:
+def validation_failed(resource: str, message: str) -> RefusedError:
     """Return a refusal for a reason that has no field of its own."""
-    return ForgeError(422, "Validation Failed", errors=[{"resource": resource, "code": "custom", "message": message}])
+    return RefusedError(422, "Validation Failed", errors=[{"resource": resource, "code": "custom", "message": message}])
 
 
-def invalid_field(resource: str, field: str, code: str = "invalid") -> ForgeError:
+def invalid_field(resource: str, field: str, code: str = "invalid") -> RefusedError:
     """Return a refusal of one field."""
-    return ForgeError(422, "Validation Failed", errors=[{"resource": resource, "field": field, "code": code}])
+    return RefusedError(422, "Validation Failed", errors=[{"resource": resource, "field": field, "code": code}])

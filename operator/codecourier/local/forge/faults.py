@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from codecourier.local.forge.records import Fault
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["FaultService"]
 
@@ -19,7 +19,7 @@ class FaultService:
         Where the faults are, so that a restart neither forgets nor repeats one.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ForgeStore) -> None:
         self._store = store
 
     def take(self, method: str, path: str) -> Fault | None:

@@ -11,7 +11,7 @@ from codecourier.local.forge.merging import MergeService
 from codecourier.local.forge.pulls import PullService
 from codecourier.local.forge.repositories import RepositoryService
 from codecourier.local.forge.settings import ForgeSettings
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["Forge", "build_forge"]
 
@@ -26,7 +26,7 @@ class Forge:
 
     control_token: str
     app: App
-    store: Store
+    store: ForgeStore
     repositories: RepositoryService
     pulls: PullService
     merges: MergeService
@@ -54,7 +54,7 @@ def build_forge(settings: ForgeSettings, *, base_url: str, control_token: str, a
     app
         Its GitHub App.
     """
-    store = Store(settings.database)
+    store = ForgeStore(settings.database)
     repositories = RepositoryService(store, settings)
     pulls = PullService(store, repositories)
     return Forge(

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NO_SHA", "BareRepository", "Commit", "FileChange", "GitError", "RefMovedError", "Signature", "environment"]
+__all__ = ["NO_SHA", "BareRepository", "Commit", "GitError", "RefMovedError", "Signature", "environment"]
 
 NO_SHA = "0" * 40
 """Git's way to say that a ref does not exist."""
 
 _COMMIT_FORMAT = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x00%x01"
-
-_STATUS_NAMES = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 
 
 class GitError(Exception):
@@ -46,22 +44,6 @@ class Commit:
     author: Signature
     committer: Signature
     message: str
-
-
-@dataclass(frozen=True)
-class FileChange:
-    """What happened to one file."""
-
-    path: str
-    status: str
-    """As GitHub names it: added, removed, modified, renamed, copied, changed."""
-
-    blob: str
-    """The new content's object; the old one of a removed file."""
-
-    additions: int
-    deletions: int
-    previous_path: str | None
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -178,25 +160,21 @@ class BareRepository:
         """Return a best common ancestor, or None for unrelated histories."""
         return self.run("merge-base", one, other, allowed=(0, 1)).stdout.decode().strip() or None
 
-    def commits(self, *revisions: str, limit: int | None = None, paths: Sequence[str] = ()) -> list[Commit]:
+    def commits(self, *revisions: str) -> list[Commit]:
         """Return the commits that `git log` shows for revisions, newest first."""
-        bound = [] if limit is None else [f"--max-count={limit}"]
-        output = self.text("log", f"--format=tformat:{_COMMIT_FORMAT}", *bound, *revisions, "--", *paths)
+        output = self.text("log", f"--format=tformat:{_COMMIT_FORMAT}", *revisions, "--")
         return [_commit(entry.lstrip("\n")) for entry in output.split("\x01") if entry.strip("\n")]
 
     def commit(self, sha: str) -> Commit:
         """Return one commit."""
-        return self.commits(sha, limit=1)[0]
+        return self.commits("--max-count=1", sha)[0]
 
-    def empty_tree(self) -> str:
-        """Return the tree without entries."""
-        return self.text("hash-object", "-t", "tree", "-w", "--stdin")
-
-    def changes(self, old: str, new: str) -> list[FileChange]:
-        """Return the files in which two commits or trees differ."""
-        raw = self.text("diff-tree", "-r", "-z", "-M", "--raw", "--no-abbrev", "--no-commit-id", old, new)
-        numbers = self.text("diff-tree", "-r", "-z", "-M", "--numstat", "--no-commit-id", old, new)
-        return _changes(raw.split("\0"), _line_counts(numbers.split("\0")))
+    def count_changes(self, old: str, new: str) -> tuple[int, int, int]:
+        """Return how many lines were added and deleted between two commits, and in how many files."""
+        lines = [line.split("\t") for line in self.text("diff-tree", "-r", "-M", "--numstat", old, new).splitlines()]
+        # Binary files have dashes for numbers.
+        added, deleted = (sum(int(line[column]) for line in lines if line[column] != "-") for column in (0, 1))
+        return added, deleted, len(lines)
 
     def merge_tree(self, one: str, other: str) -> str | None:
         """Merge two commits and return the tree, or None on conflict or unrelated histories."""
@@ -246,40 +224,3 @@ def _commit(entry: str) -> Commit:
         committer=Signature(*people[3:]),
         message=message.rstrip("\n"),
     )
-
-
-def _line_counts(fields: list[str]) -> dict[str, tuple[int, int]]:
-    counts: dict[str, tuple[int, int]] = {}
-    position = 0
-    while position < len(fields) and fields[position]:
-        added, deleted, path = fields[position].split("\t")
-        position += 1
-        if not path:
-            # A rename: the old and the new path follow as fields of their own.
-            path = fields[position + 1]
-            position += 2
-        # Binary files have dashes for numbers.
-        counts[path] = (int(added) if added.isdigit() else 0, int(deleted) if deleted.isdigit() else 0)
-    return counts
-
-
-def _changes(fields: list[str], counts: Mapping[str, tuple[int, int]]) -> list[FileChange]:
-    changes = []
-    position = 0
-    while position < len(fields) and fields[position]:
-        _, _, old_blob, new_blob, status = fields[position].removeprefix(":").split(" ")
-        is_pair = status[0] in "RC"
-        path = fields[position + 2 if is_pair else position + 1]
-        added, deleted = counts.get(path, (0, 0))
-        changes.append(
-            FileChange(
-                path=path,
-                status=_STATUS_NAMES.get(status[0], "changed"),
-                blob=old_blob if status[0] == "D" else new_blob,
-                additions=added,
-                deletions=deleted,
-                previous_path=fields[position + 1] if is_pair else None,
-            )
-        )
-        position += 3 if is_pair else 2
-    return changes

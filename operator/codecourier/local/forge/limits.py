@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.records import RateBudget, now
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["RateLimits"]
 
@@ -25,7 +25,7 @@ class RateLimits:
         Where the budgets are; a budget has its token's id, 0 stands for the App and for nobody.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ForgeStore) -> None:
         self._store = store
 
     def budget(self, token_id: int) -> RateBudget:
@@ -41,18 +41,13 @@ class RateLimits:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             403 if nothing is left.
         """
         budget = self.budget(token_id)
         if budget.used >= budget.limit:
-            raise ForgeError(403, "API rate limit exceeded for this token.", headers=self.headers(token_id))
+            raise RefusedError(403, "API rate limit exceeded for this token.", headers=self.headers(token_id))
         self._store.write(budget.model_copy(update={"used": budget.used + 1}))
-
-    def give_back(self, token_id: int) -> None:
-        """Return a request: what was not modified costs nothing."""
-        budget = self.budget(token_id)
-        self._store.write(budget.model_copy(update={"used": max(0, budget.used - 1)}))
 
     def set(self, token_id: int, *, limit: int, remaining: int, reset_seconds: int) -> None:
         """Give a token another limit.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from codecourier.local.forge.checks import combined_outcome
-from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.git import BareRepository, RefMovedError, Signature
 from codecourier.local.forge.pulls import PullService, refuse_workflow_changes
 from codecourier.local.forge.records import MergeIntent, Protection, Pull, Repository
 from codecourier.local.forge.repositories import RepositoryService
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["MergeMethod", "MergeService", "find_protection", "merge_state"]
 
@@ -19,13 +19,13 @@ MergeMethod = Literal["merge", "squash", "rebase"]
 _COMMITTER = "GitHub"
 
 
-def find_protection(store: Store, repository: Repository, branch: str) -> Protection | None:
+def find_protection(store: ForgeStore, repository: Repository, branch: str) -> Protection | None:
     """Return a branch's protection, or None."""
     rules = store.of_repository(Protection, repository.id)
     return next((rule for rule in rules if rule.branch == branch), None)
 
 
-def merge_state(store: Store, git: BareRepository, repository: Repository, pull: Pull, *, mergeable: bool) -> str:
+def merge_state(store: ForgeStore, git: BareRepository, repository: Repository, pull: Pull, *, mergeable: bool) -> str:
     """Return a pull request's `mergeable_state` in GitHub's words."""
     outcomes = combined_outcome(store, repository, pull.head_sha)
     rules = find_protection(store, repository, pull.base_ref)
@@ -59,7 +59,7 @@ class MergeService:
         Marks what was merged.
     """
 
-    def __init__(self, store: Store, repositories: RepositoryService, pulls: PullService) -> None:
+    def __init__(self, store: ForgeStore, repositories: RepositoryService, pulls: PullService) -> None:
         self._store = store
         self._repositories = repositories
         self._pulls = pulls
@@ -99,7 +99,7 @@ class MergeService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             405 if it cannot be merged, 409 if a branch moved, 403 if it would change workflow files.
         """
         git = self._repositories.git(repository)
@@ -121,25 +121,25 @@ class MergeService:
             git.update_ref(f"refs/heads/{pull.base_ref}", sha, old=pull.base_sha)
         except RefMovedError as error:
             self._store.write(pull)
-            raise ForgeError(409, "Base branch was modified. Review and try the merge again.") from error
+            raise RefusedError(409, "Base branch was modified. Review and try the merge again.") from error
         self._pulls.mark_merged(repository, intended, sha=sha, login=login, topic="merges")
         return sha
 
     def _check(self, git: BareRepository, repository: Repository, pull: Pull, expected_sha: str | None) -> None:
         if pull.state == "closed":
-            raise ForgeError(405, "Pull Request is not mergeable")
+            raise RefusedError(405, "Pull Request is not mergeable")
         if expected_sha is not None and expected_sha != pull.head_sha:
-            raise ForgeError(409, "Head branch was modified. Review and try the merge again.")
+            raise RefusedError(409, "Head branch was modified. Review and try the merge again.")
         if pull.draft:
-            raise ForgeError(405, "Pull Request is still a draft")
+            raise RefusedError(405, "Pull Request is still a draft")
         mergeable = git.merge_tree(pull.base_sha, pull.head_sha) is not None
         state = merge_state(self._store, git, repository, pull, mergeable=mergeable)
         if state == "dirty":
-            raise ForgeError(405, "Pull Request is not mergeable")
+            raise RefusedError(405, "Pull Request is not mergeable")
         if state == "behind":
-            raise ForgeError(405, "Head branch is out of date. Review and try the merge again.")
+            raise RefusedError(405, "Head branch is out of date. Review and try the merge again.")
         if state == "blocked":
-            raise ForgeError(405, "Required status check is expected or failing.")
+            raise RefusedError(405, "Required status check is expected or failing.")
 
 
 def _squash(git: BareRepository, pull: Pull, title: str, message: str | None, login: str) -> str:
@@ -156,7 +156,7 @@ def _rebase(git: BareRepository, pull: Pull) -> str:
     for commit in commits:
         tree = _picked_tree(git, commit.sha, commit.parents[0], tip)
         if tree is None:
-            raise ForgeError(405, "This branch can't be rebased")
+            raise RefusedError(405, "This branch can't be rebased")
         tip = git.commit_tree(tree, [tip], f"{commit.message}\n", commit.author, _COMMITTER)
     return tip
 

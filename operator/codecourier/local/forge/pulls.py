@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from codecourier.local.forge.errors import ForgeError, invalid_field, validation_failed
+from codecourier.local.forge.errors import RefusedError, invalid_field, validation_failed
 from codecourier.local.forge.git import BareRepository
 from codecourier.local.forge.records import Pull, Repository, now
 from codecourier.local.forge.repositories import RepositoryService
-from codecourier.local.forge.store import Count, Store
+from codecourier.local.forge.store import Count, ForgeStore
 
 __all__ = ["PullService", "is_mergeable", "refuse_workflow_changes"]
 
@@ -31,7 +31,7 @@ class PullService:
         The repositories.
     """
 
-    def __init__(self, store: Store, repositories: RepositoryService) -> None:
+    def __init__(self, store: ForgeStore, repositories: RepositoryService) -> None:
         self._store = store
         self._repositories = repositories
 
@@ -64,7 +64,7 @@ class PullService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if a branch is missing, nothing is to be merged, or there is one already.
         """
         owner, _, branch = head.rpartition(":")
@@ -103,7 +103,7 @@ class PullService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if it was merged, a branch is gone or another has taken its place.
         """
         git = self._repositories.git(repository)
@@ -130,7 +130,7 @@ class PullService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if there is no such branch, or another pull request for the pair.
         """
         base_sha = self._repositories.git(repository).ref(f"refs/heads/{base}")
@@ -215,7 +215,7 @@ class PullService:
             if merged:
                 self.retarget(repository, pull, merged[-1].base_ref)
                 return
-        except ForgeError:
+        except RefusedError:
             pass
         self.close(pull)
 
@@ -251,7 +251,7 @@ def refuse_workflow_changes(git: BareRepository, sha: str, known: Sequence[str] 
 
     Raises
     ------
-    ForgeError
+    RefusedError
         403 naming the file.
     """
     excluded = ["--branches"] if known is None else known
@@ -259,4 +259,4 @@ def refuse_workflow_changes(git: BareRepository, sha: str, known: Sequence[str] 
     if changed:
         path = changed.splitlines()[0]
         message = f"refusing to allow the token to create or update workflow `{path}` without `workflows` permission"
-        raise ForgeError(403, message)
+        raise RefusedError(403, message)

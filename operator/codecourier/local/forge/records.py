@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 __all__ = [
     "CheckRun",
-    "CheckSuite",
     "CommitStatus",
     "Fault",
     "Installation",
@@ -243,28 +242,10 @@ class CommitStatus(Record):
     """When it was set."""
 
 
-class CheckSuite(Record):
-    """The check runs of one App at one commit."""
-
-    kind: ClassVar[str] = "check_suite"
-
-    sha: str
-    """The commit."""
-
-    head_branch: str | None
-    """A branch whose tip the commit was when the suite was made."""
-
-    created_at: Time
-    """When it was made."""
-
-
 class CheckRun(Record):
     """A check run; the newest of a name counts."""
 
     kind: ClassVar[str] = "check_run"
-
-    suite_id: int
-    """Its check suite."""
 
     sha: str
     """The commit."""

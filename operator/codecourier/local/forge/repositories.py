@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.git import NO_SHA, BareRepository, Signature
 from codecourier.local.forge.records import Repository, User, now
 from codecourier.local.forge.settings import ForgeSettings
-from codecourier.local.forge.store import Store
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["Push", "RepositoryService"]
 
@@ -62,7 +62,7 @@ class RepositoryService:
         Where their folders are.
     """
 
-    def __init__(self, store: Store, settings: ForgeSettings) -> None:
+    def __init__(self, store: ForgeStore, settings: ForgeSettings) -> None:
         self._store = store
         self._settings = settings
 
@@ -90,11 +90,11 @@ class RepositoryService:
 
         Raises
         ------
-        ForgeError
+        RefusedError
             422 if the name is taken.
         """
         if self.find(owner, name):
-            raise ForgeError(422, f"name already exists on this account: {owner}/{name}")
+            raise RefusedError(422, f"name already exists on this account: {owner}/{name}")
         self.user(owner)
         repository = Repository(
             id=self._store.next_id(),

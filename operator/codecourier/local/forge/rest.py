@@ -1,8 +1,7 @@
-"""From a request to a handler and back: credentials, permissions, rate limit, ETags and counters."""
+"""From a request to a handler and back: credentials, permissions, rate limit and counters."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from starlette.routing import Route
 
 from codecourier.local.forge.accounts import Principal
 from codecourier.local.forge.call import Answer, Call, Endpoint
-from codecourier.local.forge.errors import ForgeError, not_accessible, not_found
+from codecourier.local.forge.errors import RefusedError, not_accessible, not_found
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
 from codecourier.local.forge.records import Repository
@@ -51,13 +50,11 @@ def _serve(forge: Forge, endpoint: Endpoint, request: Request, body: bytes) -> R
             if not endpoint.path.startswith("/rate_limit"):
                 forge.limits.spend(budget_id)
             answer = endpoint.handler(_admitted(forge, endpoint, request, body, principal))
-        except ForgeError as error:
+        except RefusedError as error:
             answer = Answer(error.body(), status=error.status, headers=error.headers)
         except GitError as error:
             answer = Answer({"message": f"Server Error: {error}"}, status=500)
-        response = _response(request, answer)
-        if response.status_code == 304:  # noqa: PLR2004 - not modified
-            forge.limits.give_back(budget_id)
+        response = _response(answer)
         response.headers.update(forge.limits.headers(budget_id))
         forge.store.write(counts=[("requests", f"{endpoint.method} {endpoint.path} {response.status_code}")])
         return response
@@ -68,7 +65,7 @@ def _admitted(forge: Forge, endpoint: Endpoint, request: Request, body: bytes, p
 
     Raises
     ------
-    ForgeError
+    RefusedError
         404 for a repository that the sender may not see, 403 for a missing permission, 400 for a broken body.
     """
     repository = None
@@ -98,7 +95,7 @@ def _visible_repository(forge: Forge, parameters: Mapping[str, str], principal: 
 def _check_permission(repository: Repository, principal: Principal | None, permission: str, level: str) -> None:
     if principal is None:
         if level == "write":
-            raise ForgeError(401, "Requires authentication")
+            raise RefusedError(401, "Requires authentication")
         return
     if not principal.may(repository, permission, level):
         raise not_accessible(principal.holder)
@@ -108,24 +105,18 @@ def _json(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     if len(body) > _LARGEST_BODY_BYTES:
-        raise ForgeError(413, "Payload too large")
+        raise RefusedError(413, "Payload too large")
     try:
         parsed = json.loads(body)
     except ValueError as error:
-        raise ForgeError(400, "Problems parsing JSON") from error
+        raise RefusedError(400, "Problems parsing JSON") from error
     if not isinstance(parsed, dict):
-        raise ForgeError(400, "Body should be a JSON object")
+        raise RefusedError(400, "Body should be a JSON object")
     return parsed
 
 
-def _response(request: Request, answer: Answer) -> Response:
+def _response(answer: Answer) -> Response:
     headers = {**answer.headers, "x-github-request-id": uuid.uuid4().hex.upper(), "x-github-media-type": "github.v3"}
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
-    content = json.dumps(answer.body).encode()
-    if request.method == "GET" and answer.status == 200:  # noqa: PLR2004 - only what was found has a tag
-        tag = f'W/"{hashlib.sha256(content).hexdigest()}"'
-        headers |= {"etag": tag, "cache-control": "private, max-age=60, s-maxage=60"}
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-    return Response(content, answer.status, headers, "application/json; charset=utf-8")
+    return Response(json.dumps(answer.body).encode(), answer.status, headers, "application/json; charset=utf-8")

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from codecourier.local.forge import hook
 from codecourier.local.forge.accounts import Principal
-from codecourier.local.forge.errors import ForgeError
+from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import environment
 from codecourier.local.forge.push_report import with_reasons
@@ -66,7 +66,7 @@ def git_routes(forge: Forge) -> list[Route]:
 async def _serve(forge: Forge, request: Request, service: str, target: str) -> Response:
     try:
         repository, principal = await run_in_threadpool(_admit, forge, request, service)
-    except ForgeError as error:
+    except RefusedError as error:
         response: Response = PlainTextResponse(f"{error.message}\n", error.status, error.headers)
     else:
         response = await _run(forge, request, repository, principal, target)
@@ -81,27 +81,27 @@ def _admit(forge: Forge, request: Request, service: str) -> tuple[Repository, Pr
 
     Raises
     ------
-    ForgeError
+    RefusedError
         401 without a good credential, 404 for what it may not see, 403 for a missing permission.
     """
     with forge.store.lock:
         try:
             principal = forge.tokens.principal(request.headers.get("authorization"))
-        except ForgeError as error:
+        except RefusedError as error:
             message = "Invalid username or token. Password authentication is not supported for Git operations."
-            raise ForgeError(401, message, headers=_CHALLENGE) from error
+            raise RefusedError(401, message, headers=_CHALLENGE) from error
         name = request.path_params["repo"].removesuffix(".git")
         repository = forge.repositories.find(request.path_params["owner"], name)
         if service not in {_PUSH, _FETCH}:
-            raise ForgeError(403, "Please upgrade your git client. Only smart HTTP is supported.")
+            raise RefusedError(403, "Please upgrade your git client. Only smart HTTP is supported.")
         if principal is None and (repository is None or repository.private or service == _PUSH):
-            raise ForgeError(401, "No anonymous write access." if service == _PUSH else "Authentication required.",
+            raise RefusedError(401, "No anonymous write access." if service == _PUSH else "Authentication required.",
                              headers=_CHALLENGE)  # fmt: skip
         if repository is None or (principal is not None and not principal.sees(repository)):
-            raise ForgeError(404, "Repository not found.")
+            raise RefusedError(404, "Repository not found.")
         level = "write" if service == _PUSH else "read"
         if principal is not None and not principal.may(repository, "contents", level):
-            raise ForgeError(
+            raise RefusedError(
                 403, "Write access to repository not granted." if service == _PUSH else "Read access denied."
             )
         forge.pulls.follow(repository)

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from codecourier.local.forge.records import (
     CheckRun,
-    CheckSuite,
     CommitStatus,
     Fault,
     Installation,
@@ -24,14 +23,13 @@ from codecourier.local.forge.records import (
     User,
 )
 
-__all__ = ["Count", "Store"]
+__all__ = ["Count", "ForgeStore"]
 
 Count = tuple[str, str]
 """A counter's group and its key in the group."""
 
 _KINDS: tuple[type[Record], ...] = (
     CheckRun,
-    CheckSuite,
     CommitStatus,
     Fault,
     Installation,
@@ -59,7 +57,7 @@ _SEQUENCE: Count = ("sequence", "id")
 _R = TypeVar("_R", bound=Record)
 
 
-class Store:
+class ForgeStore:
     """All records of a forge.
 
     A write is one transaction of records and counters together, so that a count is exactly what was done. With a

@@ -1,37 +1,20 @@
-"""The sender, its rate limit, the App and its installations."""
+"""The sender's rate limit, the App's installations and their tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
-from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
-from codecourier.local.forge.errors import ForgeError, not_accessible, not_found
+from codecourier.local.forge.call import Answer, Call, Endpoint
+from codecourier.local.forge.errors import RefusedError, not_accessible, not_found
 from codecourier.local.forge.records import Installation, Permissions, Repository
-from codecourier.local.forge.shapes.accounts import app_shape, installation_shape, user_shape
+from codecourier.local.forge.shapes.accounts import installation_shape, stamp
 from codecourier.local.forge.shapes.repositories import repository_shape
-from codecourier.local.forge.shapes.values import stamp
 
 __all__ = ["ENDPOINTS"]
 
 _NEVER_COUNTED = {"search": 30, "graphql": 5000}
 """Limits of what the forge does not offer, by resource."""
-
-_EPOCH = "2024-01-01T00:00:00Z"
-
-
-def _get_user(call: Call) -> Answer:
-    if call.principal is None:
-        raise ForgeError(401, "Requires authentication")
-    if call.principal.holder != "personal":
-        raise not_accessible("installation")
-    return Answer({**user_shape(call.forge, call.login), **_profile()})
-
-
-def _profile() -> dict[str, Any]:
-    blank = dict.fromkeys(("name", "company", "location", "email", "hireable", "bio"))
-    counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
-    return {**blank, **counts, "blog": "", "created_at": _EPOCH, "updated_at": _EPOCH}
 
 
 def _get_rate_limit(call: Call) -> Answer:
@@ -44,24 +27,8 @@ def _get_rate_limit(call: Call) -> Answer:
     return Answer({"resources": {"core": core, **others}, "rate": core})
 
 
-def _get_app(call: Call) -> Answer:
-    _only_the_app(call)
-    return Answer(app_shape(call.forge))
-
-
-def _list_installations(call: Call) -> Answer:
-    _only_the_app(call)
-    installations = call.forge.store.all(Installation)
-    return paginate(call, installations, lambda installation: installation_shape(call.forge, installation))
-
-
-def _get_installation(call: Call) -> Answer:
-    _only_the_app(call)
-    return Answer(installation_shape(call.forge, _installation(call)))
-
-
 def _find_installation(call: Call) -> Answer:
-    _only_the_app(call)
+    _check_for_app(call)
     repository = call.forge.repositories.find(call.parameters["owner"], call.parameters["repo"])
     if repository is not None:
         for installation in call.forge.store.all(Installation):
@@ -71,8 +38,11 @@ def _find_installation(call: Call) -> Answer:
 
 
 def _mint_token(call: Call) -> Answer:
-    _only_the_app(call)
-    installation = _installation(call)
+    _check_for_app(call)
+    number = call.parameters["id"]
+    installation = call.forge.store.get(Installation, int(number)) if number.isdecimal() else None
+    if installation is None:
+        raise not_found()
     chosen = _chosen_repositories(call, installation)
     ids = None if chosen is None else [repository.id for repository in chosen]
     value, token = call.forge.tokens.mint(installation, ids, _asked_permissions(call))
@@ -95,10 +65,8 @@ def _chosen_repositories(call: Call, installation: Installation) -> list[Reposit
     asked_ids, asked_names = _asked(ids, int), {name.lower() for name in _asked(names, str)}
     chosen = [found for found in covered if found.id in asked_ids or found.name.lower() in asked_names]
     if not chosen or not _are_all_found(asked_ids, asked_names, chosen):
-        message = (
-            "There is at least one repository that does not exist or is not accessible to the parent installation."
-        )
-        raise ForgeError(422, message)
+        problem = "does not exist or is not accessible to the parent installation"
+        raise RefusedError(422, f"There is at least one repository that {problem}.")
     return chosen
 
 
@@ -106,7 +74,7 @@ def _asked(value: object, kind: type) -> set[Any]:
     if value is None:
         return set()
     if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise ForgeError(422, "Invalid request.\n\nrepositories are given as a list of names or of ids.")
+        raise RefusedError(422, "Invalid request.\n\nrepositories are given as a list of names or of ids.")
     return set(value)
 
 
@@ -118,10 +86,10 @@ def _are_all_found(ids: Collection[int], names: Collection[str], chosen: list[Re
 def _asked_permissions(call: Call) -> Permissions | None:
     asked = call.body.get("permissions")
     if not asked:
-        # None and no permission at all (what PyGithub sends) mean all of the installation's.
+        # None, and no permission at all, mean all of the installation's.
         return None
     if not isinstance(asked, dict) or not all(level in {"read", "write"} for level in asked.values()):
-        raise ForgeError(422, "Invalid request.\n\npermissions have the level read or write.")
+        raise RefusedError(422, "Invalid request.\n\npermissions have the level read or write.")
     return asked
 
 
@@ -133,48 +101,20 @@ def _revoke_token(call: Call) -> Answer:
     return Answer(status=204)
 
 
-def _list_own_repositories(call: Call) -> Answer:
-    principal = call.principal
-    if principal is None or principal.token is None or principal.token.holder != "installation":
-        raise not_accessible("personal")
-    account = principal.token.account
-    seen = [found for found in call.forge.store.all(Repository) if found.owner == account and principal.sees(found)]
-    selection = "all" if principal.token.repository_ids is None else "selected"
-    return paginate(
-        call,
-        seen,
-        lambda repository: repository_shape(call.forge, repository),
-        wrap=lambda page: {"total_count": len(seen), "repository_selection": selection, "repositories": page},
-    )
-
-
 def _covers(installation: Installation, repository: Repository) -> bool:
     chosen = installation.repository_ids
     return installation.account == repository.owner and (chosen is None or repository.id in chosen)
 
 
-def _installation(call: Call) -> Installation:
-    number = call.parameters["id"]
-    found = call.forge.store.get(Installation, int(number)) if number.isdecimal() else None
-    if found is None:
-        raise not_found()
-    return found
-
-
-def _only_the_app(call: Call) -> None:
+def _check_for_app(call: Call) -> None:
     if call.principal is None or call.principal.holder != "app":
-        raise ForgeError(401, "A JSON web token could not be decoded")
+        raise RefusedError(401, "A JSON web token could not be decoded")
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/user", _get_user),
     Endpoint("GET", "/rate_limit", _get_rate_limit),
-    Endpoint("GET", "/app", _get_app),
-    Endpoint("GET", "/app/installations", _list_installations),
-    Endpoint("GET", "/app/installations/{id}", _get_installation),
     Endpoint("POST", "/app/installations/{id}/access_tokens", _mint_token),
     Endpoint("DELETE", "/installation/token", _revoke_token),
-    Endpoint("GET", "/installation/repositories", _list_own_repositories),
     # The App sees where it is installed, without a token for the repository.
     Endpoint("GET", "/repos/{owner}/{repo}/installation", _find_installation),
 )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
-from codecourier.local.forge.errors import ForgeError, invalid_field, not_found
-from codecourier.local.forge.git import FileChange
+from codecourier.local.forge.errors import RefusedError, invalid_field, not_found
 from codecourier.local.forge.merging import MergeMethod
 from codecourier.local.forge.records import Pull, now
-from codecourier.local.forge.shapes.commits import commit_shape, file_shape
 from codecourier.local.forge.shapes.pulls import pull_shape, short_pull_shape
 
 __all__ = ["ENDPOINTS"]
@@ -76,7 +72,7 @@ def _update_pull(call: Call) -> Answer:
 def _merge_pull(call: Call) -> Answer:
     method = _METHODS.get(call.optional_text("merge_method") or "merge")
     if method is None:
-        raise ForgeError(422, "Invalid request.\n\nmerge_method is not a member of [merge, squash, rebase].")
+        raise RefusedError(422, "Invalid request.\n\nmerge_method is not a member of [merge, squash, rebase].")
     sha = call.forge.merges.merge(
         call.repository,
         _pull(call),
@@ -89,29 +85,6 @@ def _merge_pull(call: Call) -> Answer:
     )
     call.forge.pulls.follow(call.repository)
     return Answer({"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
-
-
-def _is_merged(call: Call) -> Answer:
-    if _pull(call).merged_at is None:
-        raise not_found()
-    return Answer(status=204)
-
-
-def _list_files(call: Call) -> Answer:
-    pull = _pull(call)
-    fork_point = call.git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
-
-    def render(change: FileChange) -> dict[str, Any]:
-        return file_shape(call.forge, call.repository, pull.head_sha, change)
-
-    return paginate(call, call.git.changes(fork_point, pull.head_sha), render)
-
-
-def _list_commits(call: Call) -> Answer:
-    pull = _pull(call)
-    fork_point = call.git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
-    commits = call.git.commits("--reverse", "--topo-order", f"{fork_point}..{pull.head_sha}")
-    return paginate(call, commits, lambda commit: commit_shape(call.forge, call.repository, commit))
 
 
 def _pull(call: Call) -> Pull:
@@ -130,8 +103,5 @@ ENDPOINTS = (
     Endpoint("POST", _PULLS, _create_pull, _WRITE),
     Endpoint("GET", f"{_PULLS}/{{number}}", _get_pull, _READ),
     Endpoint("PATCH", f"{_PULLS}/{{number}}", _update_pull, _WRITE),
-    Endpoint("GET", f"{_PULLS}/{{number}}/merge", _is_merged, _READ),
     Endpoint("PUT", f"{_PULLS}/{{number}}/merge", _merge_pull, ("contents", "write")),
-    Endpoint("GET", f"{_PULLS}/{{number}}/files", _list_files, _READ),
-    Endpoint("GET", f"{_PULLS}/{{number}}/commits", _list_commits, _READ),
 )

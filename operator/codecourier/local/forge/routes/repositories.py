@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
-from codecourier.local.forge.errors import ForgeError, not_found, validation_failed
+from codecourier.local.forge.errors import RefusedError, not_found, validation_failed
 from codecourier.local.forge.git import RefMovedError
 from codecourier.local.forge.merging import find_protection
 from codecourier.local.forge.pulls import refuse_workflow_changes
@@ -37,48 +37,38 @@ def _get_branch(call: Call) -> Answer:
     name = call.parameters["branch"]
     sha = call.git.ref(f"{_HEADS}{name}")
     if sha is None:
-        raise ForgeError(404, "Branch not found")
+        raise RefusedError(404, "Branch not found")
     return Answer(branch_shape(call.forge, call.repository, name, sha))
 
 
 def _get_protection(call: Call) -> Answer:
     rules = find_protection(call.forge.store, call.repository, call.parameters["branch"])
     if rules is None:
-        raise ForgeError(404, "Branch not protected")
+        raise RefusedError(404, "Branch not protected")
     return Answer(protection_shape(call.forge, call.repository, rules))
 
 
 def _get_required_checks(call: Call) -> Answer:
     shape = _get_protection(call).body
     if "required_status_checks" not in shape:
-        raise ForgeError(404, "Required status checks not enabled")
+        raise RefusedError(404, "Required status checks not enabled")
     return Answer(shape["required_status_checks"])
 
 
 def _get_ref(call: Call) -> Answer:
     name = f"refs/{call.parameters['ref']}"
-    return Answer(_shape(call, name, _tip(call, name)))
-
-
-def _list_refs(call: Call) -> Answer:
-    return _matching(call, "refs/")
-
-
-def _list_matching_refs(call: Call) -> Answer:
-    return _matching(call, f"refs/{call.parameters['ref']}")
-
-
-def _matching(call: Call, prefix: str) -> Answer:
-    found = sorted((name, sha) for name, sha in call.git.refs().items() if name.startswith(prefix))
-    return paginate(call, found, lambda item: _shape(call, *item))
+    sha = call.git.ref(name)
+    if sha is None:
+        raise not_found()
+    return Answer(_shape(call, name, sha))
 
 
 def _create_ref(call: Call) -> Answer:
     name, sha = call.text("ref"), call.text("sha")
     if not name.startswith("refs/") or name.count("/") < 2 or name.startswith("refs/pull/"):  # noqa: PLR2004
-        raise ForgeError(422, "Reference name must start with 'refs/' and contain at least one more slash.")
+        raise RefusedError(422, "Reference name must start with 'refs/' and contain at least one more slash.")
     if call.git.ref(name) is not None:
-        raise ForgeError(422, "Reference already exists")
+        raise RefusedError(422, "Reference already exists")
     _check_object(call, name, sha)
     _allow_workflows(call, sha)
     _move(call, name, sha, None)
@@ -89,17 +79,17 @@ def _update_ref(call: Call) -> Answer:
     name, sha = f"refs/{call.parameters['ref']}", call.text("sha")
     old = call.git.ref(name)
     if old is None:
-        raise ForgeError(422, "Reference does not exist")
+        raise RefusedError(422, "Reference does not exist")
     _check_object(call, name, sha)
     _allow_workflows(call, sha)
     is_forward = call.git.is_ancestor(old, sha)
     if not is_forward and not call.body.get("force"):
-        raise ForgeError(422, "Update is not a fast forward")
+        raise RefusedError(422, "Update is not a fast forward")
     rules = find_protection(call.forge.store, call.repository, name.removeprefix(_HEADS))
     if rules and not rules.allow_pushes:
-        raise ForgeError(422, "Changes must be made through a pull request.")
+        raise RefusedError(422, "Changes must be made through a pull request.")
     if rules and not is_forward and not rules.allow_force_pushes:
-        raise ForgeError(422, "Cannot force-push to this branch")
+        raise RefusedError(422, "Cannot force-push to this branch")
     _move(call, name, sha, old)
     return Answer(_shape(call, name, sha))
 
@@ -108,12 +98,12 @@ def _delete_ref(call: Call) -> Answer:
     name = f"refs/{call.parameters['ref']}"
     old = call.git.ref(name)
     if old is None or name.startswith("refs/pull/"):
-        raise ForgeError(422, "Reference does not exist")
+        raise RefusedError(422, "Reference does not exist")
     rules = find_protection(call.forge.store, call.repository, name.removeprefix(_HEADS))
     if rules and not rules.allow_deletions:
-        raise ForgeError(422, "Cannot delete this protected branch")
+        raise RefusedError(422, "Cannot delete this protected branch")
     if name == f"{_HEADS}{call.repository.default_branch}":
-        raise ForgeError(422, "Cannot delete the default branch")
+        raise RefusedError(422, "Cannot delete the default branch")
     _move(call, name, None, old)
     return Answer(status=204)
 
@@ -122,7 +112,7 @@ def _move(call: Call, name: str, new: str | None, old: str | None) -> None:
     try:
         call.git.update_ref(name, new, old=old)
     except RefMovedError as error:
-        raise ForgeError(422, "Reference cannot be updated") from error
+        raise RefusedError(422, "Reference cannot be updated") from error
     action = "delete" if new is None else "create" if old is None else "update"
     call.forge.store.write(counts=[("ref_writes", f"{call.repository.full_name} {action} {name}")])
     call.forge.pulls.follow(call.repository)
@@ -132,7 +122,7 @@ def _check_object(call: Call, name: str, sha: str) -> None:
     is_full = len(sha) == 40 and set(sha) <= set("0123456789abcdef")  # noqa: PLR2004 - a SHA-1 in hexadecimal
     kind = call.git.object_type(sha) if is_full else None
     if kind is None:
-        raise ForgeError(422, "Object does not exist")
+        raise RefusedError(422, "Object does not exist")
     if name.startswith(_HEADS) and kind != "commit":
         raise validation_failed("Reference", "Object is not a commit")
 
@@ -140,13 +130,6 @@ def _check_object(call: Call, name: str, sha: str) -> None:
 def _allow_workflows(call: Call, sha: str) -> None:
     if not call.may("workflows", "write"):
         refuse_workflow_changes(call.git, sha)
-
-
-def _tip(call: Call, name: str) -> str:
-    sha = call.git.ref(name)
-    if sha is None:
-        raise not_found()
-    return sha
 
 
 def _shape(call: Call, name: str, sha: str) -> dict[str, object]:
@@ -164,11 +147,7 @@ ENDPOINTS = (
     Endpoint("GET", f"{_BRANCH}/protection", _get_protection, _ADMINISTER),
     Endpoint("GET", _BRANCH, _get_branch, _READ),
     Endpoint("GET", f"{_GIT}/ref/{{ref:path}}", _get_ref, _READ),
-    Endpoint("GET", f"{_GIT}/matching-refs/{{ref:path}}", _list_matching_refs, _READ),
-    Endpoint("GET", f"{_GIT}/refs", _list_refs, _READ),
-    Endpoint("GET", f"{_GIT}/refs/{{ref:path}}", _get_ref, _READ),
     Endpoint("POST", f"{_GIT}/refs", _create_ref, _WRITE),
     Endpoint("PATCH", f"{_GIT}/refs/{{ref:path}}", _update_ref, _WRITE),
     Endpoint("DELETE", f"{_GIT}/refs/{{ref:path}}", _delete_ref, _WRITE),
 )
-"""GET below `git/refs` is not documented by GitHub any more, and PyGithub follows a ref's own address to it."""

@@ -1,17 +1,29 @@
-"""Accounts, the App, its installations and their tokens, in GitHub's shapes."""
+"""Accounts and installations in GitHub's shapes, and the small values that all shapes share."""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+from datetime import datetime
+from typing import Any, overload
 
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.records import Installation
-from codecourier.local.forge.shapes.values import node_id, stamp
 
-__all__ = ["app_shape", "installation_shape", "user_shape"]
+__all__ = ["installation_shape", "node_id", "stamp", "user_shape"]
 
-_EPOCH = "2024-01-01T00:00:00Z"
-"""When the App says it was made."""
+
+def node_id(kind: str, number: int | str) -> str:
+    """Return a GraphQL node id; opaque to clients."""
+    return base64.urlsafe_b64encode(f"{kind}:{number}".encode()).decode()
+
+
+@overload
+def stamp(time: datetime) -> str: ...
+@overload
+def stamp(time: None) -> None: ...
+def stamp(time: datetime | None) -> str | None:
+    """Return a moment as the API writes it."""
+    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def user_shape(forge: Forge, login: str) -> dict[str, Any]:
@@ -37,27 +49,6 @@ def user_shape(forge: Forge, login: str) -> dict[str, Any]:
         "received_events_url": f"{url}/received_events",
         "type": "Bot" if user.is_bot else "User",
         "site_admin": False,
-    }
-
-
-def app_shape(forge: Forge) -> dict[str, Any]:
-    """Return the App as `integration`."""
-    app = forge.app
-    return {
-        "id": app.id,
-        "slug": app.slug,
-        "client_id": app.client_id,
-        "node_id": node_id("Integration", app.id),
-        "owner": user_shape(forge, app.owner),
-        "name": app.slug,
-        "description": None,
-        "external_url": forge.base_url,
-        "html_url": f"{forge.base_url}/apps/{app.slug}",
-        "created_at": _EPOCH,
-        "updated_at": _EPOCH,
-        "permissions": {"metadata": "read"},
-        "events": [],
-        "installations_count": len(forge.store.all(Installation)),
     }
 
 

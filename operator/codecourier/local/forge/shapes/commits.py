@@ -1,19 +1,15 @@
-"""Commits, files, statuses and checks, in GitHub's shapes."""
+"""Commits, statuses and check runs, in GitHub's shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
-from codecourier.local.forge.checks import suite_outcome
 from codecourier.local.forge.forge import Forge
-from codecourier.local.forge.git import Commit, FileChange, Signature
-from codecourier.local.forge.records import CheckRun, CheckSuite, CommitStatus, Repository
-from codecourier.local.forge.shapes.accounts import app_shape, user_shape
-from codecourier.local.forge.shapes.values import node_id, stamp
+from codecourier.local.forge.git import Commit, Signature
+from codecourier.local.forge.records import CheckRun, CommitStatus, Repository
+from codecourier.local.forge.shapes.accounts import node_id, stamp, user_shape
 
-__all__ = ["check_run_shape", "check_suite_shape", "commit_shape", "file_shape", "status_shape"]
+__all__ = ["check_run_shape", "commit_shape", "status_shape"]
 
 
 def commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[str, Any]:
@@ -47,24 +43,6 @@ def commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[s
             for parent in commit.parents
         ],
     }
-
-
-def file_shape(forge: Forge, repository: Repository, sha: str, change: FileChange) -> dict[str, Any]:
-    """Return a changed file as `diff-entry`."""
-    url, html_url = _urls(forge, repository)
-    path = quote(change.path)
-    shape: dict[str, Any] = {
-        "sha": change.blob,
-        "filename": change.path,
-        "status": change.status,
-        "additions": change.additions,
-        "deletions": change.deletions,
-        "changes": change.additions + change.deletions,
-        "blob_url": f"{html_url}/blob/{sha}/{path}",
-        "raw_url": f"{html_url}/raw/{sha}/{path}",
-        "contents_url": f"{url}/contents/{path}?ref={sha}",
-    }
-    return shape if change.previous_path is None else {**shape, "previous_filename": change.previous_path}
 
 
 def status_shape(forge: Forge, repository: Repository, status: CommitStatus) -> dict[str, Any]:
@@ -110,58 +88,9 @@ def check_run_shape(forge: Forge, repository: Repository, run: CheckRun) -> dict
             "annotations_url": f"{url}/check-runs/{run.id}/annotations",
         },
         "name": run.name,
-        "check_suite": {"id": run.suite_id},
-        "app": app_shape(forge),
+        "check_suite": None,
+        "app": None,
         "pull_requests": [],
-    }
-
-
-def check_suite_shape(
-    forge: Forge, repository: Repository, suite: CheckSuite, runs: Sequence[CheckRun], repository_json: dict[str, Any]
-) -> dict[str, Any]:
-    """Return a check suite as `check-suite`.
-
-    Parameters
-    ----------
-    forge
-        The forge.
-    repository
-        The suite's repository.
-    suite
-        It.
-    runs
-        Its newest check run of each name.
-    repository_json
-        The repository's own shape.
-    """
-    url, _ = _urls(forge, repository)
-    commit = forge.repositories.git(repository).commit(suite.sha)
-    status, conclusion = suite_outcome(runs)
-    return {
-        "id": suite.id,
-        "node_id": node_id("CheckSuite", suite.id),
-        "head_branch": suite.head_branch,
-        "head_sha": suite.sha,
-        "status": status,
-        "conclusion": conclusion,
-        "url": f"{url}/check-suites/{suite.id}",
-        "before": commit.parents[0] if commit.parents else None,
-        "after": suite.sha,
-        "pull_requests": [],
-        "app": app_shape(forge),
-        "repository": repository_json,
-        "created_at": stamp(suite.created_at),
-        "updated_at": stamp(suite.created_at),
-        "head_commit": {
-            "id": commit.sha,
-            "tree_id": commit.tree,
-            "message": commit.message,
-            "timestamp": commit.committer.date,
-            "author": {"name": commit.author.name, "email": commit.author.email},
-            "committer": {"name": commit.committer.name, "email": commit.committer.email},
-        },
-        "latest_check_runs_count": len(runs),
-        "check_runs_url": f"{url}/check-suites/{suite.id}/check-runs",
     }
 
 

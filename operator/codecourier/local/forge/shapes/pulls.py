@@ -8,9 +8,8 @@ from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.merging import merge_state
 from codecourier.local.forge.pulls import is_mergeable
 from codecourier.local.forge.records import Pull, Repository
-from codecourier.local.forge.shapes.accounts import user_shape
+from codecourier.local.forge.shapes.accounts import node_id, stamp, user_shape
 from codecourier.local.forge.shapes.repositories import repository_shape, repository_url
-from codecourier.local.forge.shapes.values import node_id, stamp
 
 __all__ = ["pull_shape", "short_pull_shape"]
 
@@ -53,7 +52,7 @@ def pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[str, An
     """Return one pull request as `pull-request`."""
     git = forge.repositories.git(repository)
     fork_point = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
-    changes = git.changes(fork_point, pull.head_sha)
+    additions, deletions, files = git.count_changes(fork_point, pull.head_sha)
     mergeable = is_mergeable(git, pull) if pull.state == "open" else None
     return {
         **short_pull_shape(forge, repository, pull),
@@ -66,9 +65,9 @@ def pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[str, An
         "comments": 0,
         "review_comments": 0,
         "commits": int(git.text("rev-list", "--count", f"{fork_point}..{pull.head_sha}")),
-        "additions": sum(change.additions for change in changes),
-        "deletions": sum(change.deletions for change in changes),
-        "changed_files": len(changes),
+        "additions": additions,
+        "deletions": deletions,
+        "changed_files": files,
     }
 
 

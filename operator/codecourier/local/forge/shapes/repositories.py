@@ -7,9 +7,8 @@ from typing import Any
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.merging import find_protection
 from codecourier.local.forge.records import Protection, Pull, Repository
-from codecourier.local.forge.shapes.accounts import user_shape
+from codecourier.local.forge.shapes.accounts import node_id, stamp, user_shape
 from codecourier.local.forge.shapes.commits import commit_shape
-from codecourier.local.forge.shapes.values import node_id, stamp
 
 __all__ = ["branch_shape", "protection_shape", "ref_shape", "repository_shape", "repository_url", "short_branch_shape"]
 
