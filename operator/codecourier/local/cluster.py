@@ -56,19 +56,7 @@ class Condition(Enum):
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """How one component does.
-
-    Parameters
-    ----------
-    name
-        The component.
-    condition
-        How it does.
-    pid
-        Its process id, also of a dead one; None if it was never started.
-    ports
-        Its ports on loopback.
-    """
+    """How one component does."""
 
     name: str
     condition: Condition

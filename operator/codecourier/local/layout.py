@@ -10,13 +10,7 @@ __all__ = ["Layout"]
 
 @dataclass(frozen=True)
 class Layout:
-    """The files and folders of one embedded cluster.
-
-    Parameters
-    ----------
-    root
-        The state folder, absolute.
-    """
+    """The files and folders of one embedded cluster."""
 
     root: Path
 

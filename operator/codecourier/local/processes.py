@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+from codecourier.local.processnode.launch.processes import process_identity
 
 __all__ = [
     "Launch",
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 _POLL_SECONDS = 0.05
-_BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ProcessRecord(BaseModel):
@@ -92,7 +92,7 @@ def launch(program: Launch) -> ProcessRecord:
 
 def record_of(pid: int) -> ProcessRecord:
     """Describe a process; one that ended already has an empty birth and never counts as running."""
-    return ProcessRecord(pid=pid, birth=_birth(pid) or "")
+    return ProcessRecord(pid=pid, birth=_birth(pid))
 
 
 def is_running(record: ProcessRecord) -> bool:
@@ -143,29 +143,8 @@ def wait_until(condition: Callable[[], bool], *, timeout_seconds: float) -> bool
     return True
 
 
-def _birth(pid: int) -> str | None:
+def _birth(pid: int) -> str:
     with suppress(ChildProcessError, ProcessLookupError):
         # Reaps the process if it is a child of this one, so that its pid is free again.
         os.waitpid(pid, os.WNOHANG)
-    return _birth_from_proc(pid) if sys.platform == "linux" else _birth_from_ps(pid)
-
-
-def _birth_from_proc(pid: int) -> str | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The program's name, in parentheses, may itself hold spaces and parentheses.
-    fields = stat.rpartition(")")[2].split()
-    state, thread_count, start_ticks = fields[0], int(fields[17]), fields[19]
-    # The first thread of a killed program is a zombie while others still hold its ports.
-    if state in "ZX" and thread_count <= 1:
-        return None
-    return f"{_BOOT_ID_FILE.read_text(encoding='ascii').strip()}/{start_ticks}"
-
-
-def _birth_from_ps(pid: int) -> str | None:
-    command = ["/bin/ps", "-o", "state=,lstart=", "-p", str(pid)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
-    state, _, started = answer.stdout.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
+    return process_identity(pid)

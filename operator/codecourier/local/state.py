@@ -45,13 +45,7 @@ class ClusterState(BaseModel):
 
 
 class StateStore:
-    """Reads and writes the state file.
-
-    Parameters
-    ----------
-    layout
-        Where the file is.
-    """
+    """Reads and writes the state file."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

@@ -11,7 +11,6 @@ from codecourier.local.processnode.status import (
     Terminated,
     Waiting,
     build_status,
-    container_from_status,
     is_different,
     refused_status,
 )
@@ -98,14 +97,6 @@ def test_nothing_is_different_from_what_was_written() -> None:
     stored = {**written, "qosClass": "BestEffort", "conditions": [*written["conditions"], {"type": "Other"}]}
     assert not is_different(stored, written)
     assert is_different(stored, status(pod(), settled=True, first=GOOD, main=GOOD))
-
-
-def test_what_was_written_is_read_back_and_what_ran_is_lost() -> None:
-    written = status(pod(), first=GOOD, main=UP)
-    assert container_from_status(written["initContainerStatuses"][0]).state == GOOD
-    lost = container_from_status(written["containerStatuses"][0]).state
-    assert isinstance(lost, Terminated)
-    assert (lost.exit_code, lost.reason) == (137, "ContainerStatusUnknown")
 
 
 def test_a_waiting_container_says_why() -> None:

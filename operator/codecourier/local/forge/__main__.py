@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codecourier.local.errors import LocalError
 from codecourier.local.forge.server import ForgeServer
-from codecourier.local.forge.settings import INSTALLATION_TOKEN_SECONDS, ForgeSettings
+from codecourier.local.forge.settings import ForgeSettings
 
 
 def main() -> int:
@@ -16,16 +16,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m codecourier.local.forge", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True, help="folder for all state; made if missing")
     parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 for the last one or a free one")
-    parser.add_argument(
-        "--token-seconds",
-        type=int,
-        default=INSTALLATION_TOKEN_SECONDS,
-        help="lifetime of installation tokens in seconds",
-    )
     arguments = parser.parse_args()
-    settings = ForgeSettings(
-        state_dir=arguments.state_dir.resolve(), port=arguments.port, token_seconds=arguments.token_seconds
-    )
+    settings = ForgeSettings(state_dir=arguments.state_dir.resolve(), port=arguments.port)
     try:
         ForgeServer(settings).run()
     except LocalError as error:

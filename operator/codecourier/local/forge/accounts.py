@@ -1,4 +1,4 @@
-"""Credentials: who holds them, what they see and what they may do."""
+"""Credentials: their holders, what they see and what they may do."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from codecourier.local.forge.records import Installation, Permissions, Repositor
 from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["App", "Principal", "TokenService", "has_permission"]
+
+_TOKEN_LIFETIME = timedelta(hours=1)
+"""Of an installation token, as GitHub grants it."""
 
 _LONGEST_JWT_SECONDS = 600
 """GitHub refuses an App's assertion that lives longer."""
@@ -48,7 +51,7 @@ class App:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks."""
+    """The sender of a request."""
 
     holder: Literal["personal", "installation", "app"]
     login: str
@@ -76,7 +79,7 @@ class Principal:
 
 
 def has_permission(permissions: Permissions, permission: str, level: str) -> bool:
-    """Return whether permissions contain one; everybody may read metadata."""
+    """Return whether permissions contain one; every token may read metadata."""
     if (permission, level) == ("metadata", "read"):
         return True
     granted = permissions.get(permission)
@@ -84,22 +87,11 @@ def has_permission(permissions: Permissions, permission: str, level: str) -> boo
 
 
 class TokenService:
-    """Makes, reads and ends credentials.
+    """Makes, reads and revokes credentials."""
 
-    Parameters
-    ----------
-    store
-        Where their digests are.
-    app
-        The App whose assertions are taken.
-    token_seconds
-        Lifetime of an installation token in seconds.
-    """
-
-    def __init__(self, store: ForgeStore, app: App, *, token_seconds: int) -> None:
+    def __init__(self, store: ForgeStore, app: App) -> None:
         self._store = store
         self._app = app
-        self._token_seconds = token_seconds
         self._ids = {token.digest: token.id for token in store.all(Token)}
 
     def create_personal(
@@ -153,24 +145,24 @@ class TokenService:
             permissions={**granted, "metadata": "read"},
             repository_ids=installation.repository_ids if repository_ids is None else frozenset(repository_ids),
             account=installation.account,
-            expires_at=now() + timedelta(seconds=self._token_seconds),
+            expires_at=now() + _TOKEN_LIFETIME,
         )
         self._store.write(token, counts=[("tokens_minted", str(installation.id))])
         self._ids[token.digest] = token.id
         return value, token
 
     def revoke(self, token: Token) -> None:
-        """End a token at once."""
+        """Revoke a token at once."""
         count = ("tokens_revoked", str(token.installation_id))
         self._store.write(token.model_copy(update={"revoked": True}), counts=[count])
 
     def find(self, value: str) -> Token | None:
-        """Return the record of a token's value, ended or not, or None."""
+        """Return the record of a token's value, also of one that is revoked or expired, or None."""
         token_id = self._ids.get(_digest(value))
         return None if token_id is None else self._store.get(Token, token_id)
 
     def principal(self, authorization: str | None) -> Principal | None:
-        """Return who sends an Authorization header; None without one.
+        """Return the sender of an Authorization header; None without one.
 
         Raises
         ------

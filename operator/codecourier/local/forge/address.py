@@ -1,16 +1,18 @@
-"""Where a forge is, as its clients learn it: the file that the forge writes once it is ready."""
+"""Where a forge is: the file that it writes once it is ready."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["ForgeAddress", "NoForgeError"]
+__all__ = ["READY_FILE", "ForgeAddress", "NoForgeError"]
+
+READY_FILE = "forge.json"
 
 
 class NoForgeError(Exception):
-    """No forge has written where it is."""
+    """No forge has written its address."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class ForgeAddress:
     app_client_id: str
     app_private_key_path: Path
 
+    def write(self, state_dir: Path) -> None:
+        """Write the ready file."""
+        draft = state_dir / "forge.json.tmp"
+        draft.write_text(json.dumps(asdict(self), default=str, indent=2), encoding="utf-8")
+        draft.replace(state_dir / READY_FILE)
+
     @classmethod
     def read(cls, state_dir: Path) -> ForgeAddress:
         """Read the ready file of a forge's state folder.
@@ -38,7 +46,7 @@ class ForgeAddress:
         NoForgeError
             If there is none: the forge was never ready.
         """
-        path = state_dir / "forge.json"
+        path = state_dir / READY_FILE
         try:
             content = json.loads(path.read_bytes())
         except FileNotFoundError as error:

@@ -49,15 +49,7 @@ async def _no_route(_: Request, error: Exception) -> Response:
 
 
 class _Faults:
-    """Carries out the faults that were asked for.
-
-    Parameters
-    ----------
-    application
-        What answers without faults.
-    forge
-        Knows the faults.
-    """
+    """Carries out the faults that were asked for."""
 
     def __init__(self, application: ASGIApp, forge: Forge) -> None:
         self._application = application
@@ -98,4 +90,4 @@ async def _drain(receive: Receive) -> None:
 
 
 async def _swallow(message: Message) -> None:
-    """Take an answer that nobody gets."""
+    """Take an answer that the client does not get."""

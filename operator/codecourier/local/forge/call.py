@@ -42,7 +42,7 @@ class Call:
 
     forge: Forge
     principal: Principal | None
-    """None for nobody."""
+    """None without a credential."""
 
     found: Repository | None
     """The repository in the path; None for paths without."""
@@ -70,7 +70,7 @@ class Call:
 
     @property
     def login(self) -> str:
-        """Who asks."""
+        """The sender's login."""
         return self.principal.login if self.principal else "ghost"
 
     def may(self, permission: str, level: str) -> bool:

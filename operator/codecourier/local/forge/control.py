@@ -30,7 +30,7 @@ Permissions = Mapping[str, Literal["read", "write"]]
 
 
 class ForgeControlError(Exception):
-    """The forge refused what was asked of its control API."""
+    """The forge refused an operation of its control API."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ForgeCounters:
     """Ref changes by a push, by `owner/name ref`."""
 
     pulls_created: dict[str, int]
-    """Pull requests that were made, by `owner/name`."""
+    """By `owner/name`."""
 
     merges: dict[str, int]
     """Merges through the API, by `owner/name#number`."""
@@ -84,16 +84,16 @@ class ForgeCounters:
     """Pull requests whose commits a push brought into the base branch, by `owner/name#number`."""
 
     tokens_minted: dict[str, int]
-    """Tokens by installation id."""
+    """By installation id."""
 
     tokens_revoked: dict[str, int]
-    """Tokens ended by their holder, by installation id."""
+    """Tokens that their holder revoked, by installation id."""
 
     clones: dict[str, int]
-    """Fetches by somebody who had nothing, by `owner/name`."""
+    """Fetches by a client that had nothing, by `owner/name`."""
 
     fetches: dict[str, int]
-    """Fetches by somebody who had something, by `owner/name`."""
+    """Fetches by a client that had something, by `owner/name`."""
 
     ref_writes: dict[str, int]
     """Refs changed through the API, by `owner/name create|update|delete ref`."""
@@ -106,13 +106,7 @@ class ForgeCounters:
 
 
 class ForgeControl:
-    """Asks a forge for what is not in GitHub's API.
-
-    Parameters
-    ----------
-    address
-        The forge.
-    """
+    """Does what GitHub's API has no operation for."""
 
     def __init__(self, address: ForgeAddress) -> None:
         self.address = address
@@ -131,56 +125,42 @@ class ForgeControl:
         return cls(ForgeAddress.read(state_dir))
 
     def create_repository(
-        self,
-        full_name: str,
-        files: Mapping[str, str | bytes] | Path,
-        *,
-        private: bool = True,
-        default_branch: str = "main",
+        self, full_name: str, files: Mapping[str, str | bytes] | Path, *, private: bool = True
     ) -> CreatedRepository:
-        """Make a repository whose first commit has the given files, or those of a folder."""
+        """Make a repository whose first commit, on `main`, has the given files, or those of a folder."""
         contents = _read_folder(files) if isinstance(files, Path) else files
-        body = {
-            "repository": full_name,
-            "files": _encode(contents),
-            "private": private,
-            "default_branch": default_branch,
-        }
-        return CreatedRepository(full_name=full_name, **self._post("create-repository", body))
+        made = self._post("create-repository", repository=full_name, files=_encode(contents), private=private)
+        return CreatedRepository(full_name=full_name, **made)
 
     def commit(
         self, full_name: str, branch: str, files: Mapping[str, str | bytes | None], *, message: str = "Change files"
     ) -> str:
         """Put a commit on a branch, new or not, and return its SHA; None deletes a file. It is no push."""
-        body = {"repository": full_name, "branch": branch, "files": _encode(files), "message": message}
-        return str(self._post("commit", body)["sha"])
+        made = self._post("commit", repository=full_name, branch=branch, files=_encode(files), message=message)
+        return str(made["sha"])
 
     def create_token(self, login: str, repositories: Sequence[str], permissions: Permissions) -> str:
         """Make a fine-grained personal token for repositories of one account."""
-        body = {"login": login, "repositories": list(repositories), "permissions": dict(permissions)}
-        return str(self._post("create-token", body)["token"])
+        made = self._post("create-token", login=login, repositories=list(repositories), permissions=dict(permissions))
+        return str(made["token"])
 
     def install_app(self, account: str, permissions: Permissions, *, repositories: Sequence[str] | None = None) -> int:
         """Install the App on an account, for all or some of its repositories; returns the installation's id."""
-        body = {
-            "account": account,
-            "permissions": dict(permissions),
-            "repositories": None if repositories is None else list(repositories),
-        }
-        return int(self._post("install-app", body)["id"])
+        names = None if repositories is None else list(repositories)
+        made = self._post("install-app", account=account, permissions=dict(permissions), repositories=names)
+        return int(made["id"])
 
     def revoke_token(self, token: str) -> None:
         """Revoke a token, as its owner would on the web."""
-        self._post("revoke-token", {"token": token})
+        self._post("revoke-token", token=token)
 
     def expire_installation(self, installation_id: int) -> int:
         """Let all tokens of an installation expire; returns how many there were."""
-        return int(self._post("expire-installation", {"installation_id": installation_id})["expired"])
+        return int(self._post("expire-installation", installation_id=installation_id)["expired"])
 
     def set_rate(self, token: str, *, limit: int, remaining: int, reset_seconds: int) -> None:
-        """Set what a token may still ask, and in how many seconds its hour is over."""
-        body = {"token": token, "limit": limit, "remaining": remaining, "reset_seconds": reset_seconds}
-        self._post("set-rate", body)
+        """Set how many requests a token has left, and in how many seconds its hour is over."""
+        self._post("set-rate", token=token, limit=limit, remaining=remaining, reset_seconds=reset_seconds)
 
     def protect(
         self,
@@ -193,35 +173,17 @@ class ForgeControl:
         allow_force_pushes: bool = False,
         allow_deletions: bool = False,
     ) -> None:
-        """Protect a branch; without exceptions it changes by pull requests only.
-
-        Parameters
-        ----------
-        full_name
-            The repository.
-        branch
-            The branch.
-        required_checks
-            Contexts of statuses and names of check runs that must be green before a merge.
-        strict
-            Whether a head must contain the base's tip before a merge.
-        allow_pushes
-            Whether pushes are taken.
-        allow_force_pushes
-            Whether history may be rewritten.
-        allow_deletions
-            Whether it may be deleted.
-        """
-        body = {
-            "repository": full_name,
-            "branch": branch,
-            "required_checks": list(required_checks),
-            "strict": strict,
-            "allow_pushes": allow_pushes,
-            "allow_force_pushes": allow_force_pushes,
-            "allow_deletions": allow_deletions,
-        }
-        self._post("protect", body)
+        """Protect a branch, as a `Protection` says; without exceptions it changes by pull requests only."""
+        self._post(
+            "protect",
+            repository=full_name,
+            branch=branch,
+            required_checks=list(required_checks),
+            strict=strict,
+            allow_pushes=allow_pushes,
+            allow_force_pushes=allow_force_pushes,
+            allow_deletions=allow_deletions,
+        )
 
     def answer_with(
         self,
@@ -295,24 +257,24 @@ class ForgeControl:
 
     def clear_faults(self, fault_id: int | None = None) -> int:
         """Forget one fault, or all; returns how many were left."""
-        return int(self._post("clear-faults", {"id": fault_id})["cleared"])
+        return int(self._post("clear-faults", id=fault_id)["cleared"])
 
     def pending_faults(self) -> list[dict[str, Any]]:
         """Return the faults that have not hit as often as asked yet."""
-        return list(self._post("list-faults", {})["faults"])
+        return list(self._post("list-faults")["faults"])
 
     def counters(self) -> ForgeCounters:
-        """Return what was done so far."""
-        return ForgeCounters(**self._post("counters", {}))
+        """Return the counters as they are now."""
+        return ForgeCounters(**self._post("counters"))
 
     def pushes(self, full_name: str) -> list[ForgePush]:
         """Return every ref change by a push to a repository, oldest first."""
-        return [ForgePush(**push) for push in self._post("pushes", {"repository": full_name})["pushes"]]
+        return [ForgePush(**push) for push in self._post("pushes", repository=full_name)["pushes"]]
 
     def _fault(self, action: str, **fields: Any) -> int:
-        return int(self._post("add-fault", {"action": action, **fields})["id"])
+        return int(self._post("add-fault", action=action, **fields)["id"])
 
-    def _post(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _post(self, operation: str, **body: Any) -> dict[str, Any]:
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self.address.port, timeout=_TIMEOUT_SECONDS, context=self._tls
         )

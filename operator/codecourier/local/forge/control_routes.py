@@ -1,4 +1,4 @@
-"""The control API: what a person would do on a forge's web pages, and what only a stand-in can do.
+"""The control API: what a user does on a forge's web pages, and what only a stand-in can do.
 
 Each operation is `POST /_control/<name>` with a JSON object, guarded by the control token. `ForgeControl` in
 `control.py` is its client.
@@ -96,7 +96,6 @@ def _create_repository(forge: Forge, body: _Body) -> dict[str, Any]:
         name,
         files={path: content for path, content in _files(body).items() if content is not None},
         private=bool(body.get("private", True)),
-        default_branch=body.get("default_branch", "main"),
     )
     tip = forge.repositories.git(repository).ref(f"refs/heads/{repository.default_branch}")
     return {"id": repository.id, "sha": tip, "clone_url": f"{forge.base_url}/{repository.full_name}.git"}

@@ -66,13 +66,7 @@ def bad_credentials() -> RefusedError:
 
 
 def not_accessible(principal_kind: str) -> RefusedError:
-    """Return the answer to a token that lacks a permission.
-
-    Parameters
-    ----------
-    principal_kind
-        `personal` or `installation`.
-    """
+    """Return the answer to a token that lacks a permission."""
     holder = "integration" if principal_kind == "installation" else "personal access token"
     return RefusedError(403, f"Resource not accessible by {holder}")
 

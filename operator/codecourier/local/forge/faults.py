@@ -11,13 +11,7 @@ __all__ = ["FaultService"]
 
 
 class FaultService:
-    """Gives each matching request at most one fault, the oldest first.
-
-    Parameters
-    ----------
-    store
-        Where the faults are, so that a restart neither forgets nor repeats one.
-    """
+    """Gives each matching request at most one fault, the oldest first."""
 
     def __init__(self, store: ForgeStore) -> None:
         self._store = store

@@ -41,19 +41,7 @@ class Forge:
 
 
 def build_forge(settings: ForgeSettings, *, base_url: str, control_token: str, app: App) -> Forge:
-    """Wire a forge over its state folder.
-
-    Parameters
-    ----------
-    settings
-        Its folder and limits.
-    base_url
-        Where clients reach it, without a slash at the end.
-    control_token
-        The credential of the control API.
-    app
-        Its GitHub App.
-    """
+    """Wire a forge over its state folder."""
     store = ForgeStore(settings.database)
     repositories = RepositoryService(store, settings)
     pulls = PullService(store, repositories)
@@ -66,7 +54,7 @@ def build_forge(settings: ForgeSettings, *, base_url: str, control_token: str, a
         repositories=repositories,
         pulls=pulls,
         merges=MergeService(store, repositories, pulls),
-        tokens=TokenService(store, app, token_seconds=settings.token_seconds),
+        tokens=TokenService(store, app),
         limits=RateLimits(store),
         faults=FaultService(store),
     )

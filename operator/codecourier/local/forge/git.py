@@ -47,7 +47,7 @@ class Commit:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return an environment in which nothing of this machine's or person's git configuration counts."""
+    """Return an environment without the git configuration of this machine or its user."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
@@ -60,13 +60,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class BareRepository:
-    """One bare repository.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-    """
+    """One bare repository."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -182,26 +176,7 @@ class BareRepository:
         return done.stdout.decode().split("\n", 1)[0] if done.returncode == 0 else None
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str, author: Signature, committer: str) -> str:
-        """Make a commit.
-
-        Parameters
-        ----------
-        tree
-            Its tree.
-        parents
-            Its parents' SHAs.
-        message
-            Its message.
-        author
-            Its author; an empty date means now.
-        committer
-            Name of the committer.
-
-        Returns
-        -------
-        str
-            Its SHA.
-        """
+        """Make a commit and return its SHA; an author's date that is empty means now."""
         variables = {
             "GIT_AUTHOR_NAME": author.name,
             "GIT_AUTHOR_EMAIL": author.email,

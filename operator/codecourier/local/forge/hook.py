@@ -1,7 +1,7 @@
 """The hooks of every repository: run by git with the standard library only, in isolated mode.
 
-What is allowed was decided by the forge when the request came in and stands in the environment. A refusal is written
-for the person, on standard error, and for the client's status line, to the file that the forge names.
+The forge decided what is allowed when the request came in, and passes it in the environment. A refusal goes to standard
+error, for the user, and to the file that the forge names, for the client's status line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REASONS_VARIABLE = "FORGE_REASONS"
 """A file for lines `<ref> <reason>`."""
 
 LOGIN_VARIABLE = "FORGE_LOGIN"
-"""Who pushes."""
+"""The login that pushes."""
 
 PYTHON_VARIABLE = "FORGE_PYTHON"
 """The interpreter of this program."""

@@ -17,13 +17,7 @@ _WINDOW = timedelta(hours=1)
 
 
 class RateLimits:
-    """Counts the requests of each token.
-
-    Parameters
-    ----------
-    store
-        Where the budgets are; a budget has its token's id, 0 stands for the App and for nobody.
-    """
+    """Counts the requests of each token; the budget 0 is for the App and for requests without a credential."""
 
     def __init__(self, store: ForgeStore) -> None:
         self._store = store
@@ -50,24 +44,12 @@ class RateLimits:
         self._store.write(budget.model_copy(update={"used": budget.used + 1}))
 
     def set(self, token_id: int, *, limit: int, remaining: int, reset_seconds: int) -> None:
-        """Give a token another limit.
-
-        Parameters
-        ----------
-        token_id
-            The token.
-        limit
-            Requests an hour.
-        remaining
-            What is left of them.
-        reset_seconds
-            When the hour is over, in seconds from now.
-        """
+        """Set a token's limit, what is left of it, and the seconds until the hour is over."""
         reset_at = now() + timedelta(seconds=reset_seconds)
         self._store.write(RateBudget(id=token_id, limit=limit, used=limit - remaining, reset_at=reset_at))
 
     def headers(self, token_id: int) -> dict[str, str]:
-        """Return the headers that tell of a budget."""
+        """Return the headers that report a budget."""
         return {f"x-ratelimit-{name}": str(value) for name, value in self.figures(token_id).items()} | {
             "x-ratelimit-resource": "core"
         }

@@ -47,16 +47,7 @@ class MergeService:
     """Merges pull requests.
 
     The result is made first, then recorded as intent, then the base branch is moved by compare-and-swap, then the pull
-    request is marked: whatever crashes in between, `PullService.follow` ends it or forgets it.
-
-    Parameters
-    ----------
-    store
-        Where pull requests are.
-    repositories
-        The repositories.
-    pulls
-        Marks what was merged.
+    request is marked: after a crash in between, `PullService.follow` finishes it or forgets it.
     """
 
     def __init__(self, store: ForgeStore, repositories: RepositoryService, pulls: PullService) -> None:
@@ -76,26 +67,9 @@ class MergeService:
         login: str,
         may_change_workflows: bool,
     ) -> str:
-        """Merge an open pull request and return what its base branch became.
+        """Merge an open pull request and return the new tip of its base branch.
 
-        Parameters
-        ----------
-        repository
-            Its repository.
-        pull
-            It.
-        method
-            How.
-        expected_sha
-            What its head must be; None for whatever it is.
-        title
-            First line of the merge's commit; None for GitHub's own.
-        message
-            The other lines; None for GitHub's own.
-        login
-            Who merges.
-        may_change_workflows
-            Whether the token has the permission for workflow files.
+        An `expected_sha` of None takes any head; a title or message of None is GitHub's own.
 
         Raises
         ------

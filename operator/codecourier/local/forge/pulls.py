@@ -1,4 +1,4 @@
-"""Pull requests: their life follows the branches of the repository."""
+"""Pull requests, which follow the branches of their repository."""
 
 from __future__ import annotations
 
@@ -22,13 +22,6 @@ class PullService:
     `follow`, which runs before every request for the repository and after every push. Invariants: while one is open,
     its head SHA is the tip of its head branch and `refs/pull/<number>/head` is the same commit; a merged one never
     changes its state again; it becomes merged once, and that is when it is counted.
-
-    Parameters
-    ----------
-    store
-        Where they are.
-    repositories
-        The repositories.
     """
 
     def __init__(self, store: ForgeStore, repositories: RepositoryService) -> None:
@@ -44,23 +37,6 @@ class PullService:
         self, repository: Repository, *, login: str, title: str, body: str | None, head: str, base: str, draft: bool
     ) -> Pull:
         """Open a pull request.
-
-        Parameters
-        ----------
-        repository
-            The repository of both branches.
-        login
-            Who opens it.
-        title
-            Its title.
-        body
-            Its text, or None.
-        head
-            Its head branch, with or without the owner.
-        base
-            Its base branch.
-        draft
-            Whether it may not be merged yet.
 
         Raises
         ------
@@ -150,21 +126,7 @@ class PullService:
             self._follow_one(repository, git, refs, pull)
 
     def mark_merged(self, repository: Repository, pull: Pull, *, sha: str, login: str, topic: str) -> Pull:
-        """Record that a pull request was merged, and count it.
-
-        Parameters
-        ----------
-        repository
-            Its repository.
-        pull
-            It.
-        sha
-            What brought it into its base branch.
-        login
-            Who merged it.
-        topic
-            The counter's group: `merges`, or `merges_by_push` where a push brought the commits.
-        """
+        """Record that a pull request was merged, and count it in `merges`, or in `merges_by_push`."""
         changes: dict[str, object] = {
             "state": "closed",
             "merged_at": now(),

@@ -1,4 +1,4 @@
-"""Puts a hook's own reason into git's report of a push.
+"""Put a hook's own reason into git's report of a push.
 
 Git reports every refusal of an update hook as `hook declined`; GitHub names the reason, and clients show and read it.
 The report is pkt-lines, within band 1 of a sideband of pkt-lines where the client asked for one.
@@ -18,15 +18,7 @@ _DECLINED = (b"hook declined", b"pre-receive hook declined")
 
 
 def with_reasons(content: bytes, reasons: Mapping[str, str]) -> bytes:
-    """Return a receive-pack answer with reasons put in.
-
-    Parameters
-    ----------
-    content
-        The body as git made it.
-    reasons
-        The reason by the ref that it was refused for.
-    """
+    """Return a receive-pack answer with the reason of each refused ref, by its name."""
     if not reasons or not content:
         return content
     packets = list(_packets(content))

@@ -13,6 +13,8 @@ from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["Push", "RepositoryService"]
 
+_DEFAULT_BRANCH = "main"
+
 _CONFIGURATION = {
     "http.receivepack": "true",
     "uploadpack.allowFilter": "true",
@@ -23,7 +25,7 @@ _CONFIGURATION = {
     "receive.advertisePushOptions": "true",
     "gc.auto": "0",
 }
-"""As GitHub: partial clones, fetches by SHA, refs of pull requests that nobody pushes to."""
+"""As GitHub: partial clones, fetches by SHA, refs of pull requests that take no push."""
 
 _DECIDE = """#!/bin/sh
 exec "$FORGE_PYTHON" -I -S "$FORGE_HOOK" {hook} "$@"
@@ -52,15 +54,7 @@ class Push:
 
 
 class RepositoryService:
-    """Finds and makes repositories.
-
-    Parameters
-    ----------
-    store
-        Where their settings are.
-    settings
-        Where their folders are.
-    """
+    """Finds and makes repositories."""
 
     def __init__(self, store: ForgeStore, settings: ForgeSettings) -> None:
         self._store = store
@@ -83,9 +77,7 @@ class RepositoryService:
             self._store.write(found)
         return found
 
-    def create(
-        self, owner: str, name: str, *, files: Mapping[str, bytes], private: bool, default_branch: str
-    ) -> Repository:
+    def create(self, owner: str, name: str, *, files: Mapping[str, bytes], private: bool) -> Repository:
         """Make a repository with one commit of the given files.
 
         Raises
@@ -101,33 +93,21 @@ class RepositoryService:
             owner=owner,
             name=name,
             private=private,
-            default_branch=default_branch,
-            description=None,
+            default_branch=_DEFAULT_BRANCH,
             created_at=now(),
         )
         git = self.git(repository)
-        self._initialize(git, default_branch)
-        self.commit_files(git, default_branch, files, message="Initial commit", login=owner)
+        self._initialize(git)
+        self.commit_files(git, _DEFAULT_BRANCH, files, message="Initial commit", login=owner)
         self._store.write(repository)
         return repository
 
     def commit_files(
         self, git: BareRepository, branch: str, files: Mapping[str, bytes | None], *, message: str, login: str
     ) -> str:
-        """Put a commit on a branch, which begins with it if it is new, and return its SHA.
+        """Put a commit on a branch, new or not, and return its SHA.
 
-        Parameters
-        ----------
-        git
-            The repository.
-        branch
-            The branch's short name.
-        files
-            Contents by path; None deletes; what begins with `#!` is executable.
-        message
-            The commit's message.
-        login
-            Its author.
+        Content of None deletes the file; content that begins with `#!` makes it executable.
         """
         ref = f"refs/heads/{branch}"
         tip = git.ref(ref)
@@ -145,9 +125,9 @@ class RepositoryService:
         lines = [line.split(" ", 3) for line in log.read_text(encoding="utf-8").splitlines()]
         return [Push(ref=ref, old=old, new=new, login=login) for old, new, ref, login in lines]
 
-    def _initialize(self, git: BareRepository, default_branch: str) -> None:
+    def _initialize(self, git: BareRepository) -> None:
         git.path.mkdir(parents=True, exist_ok=True)
-        git.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}", "--template=", str(git.path))
+        git.run("init", "--quiet", "--bare", f"--initial-branch={_DEFAULT_BRANCH}", "--template=", str(git.path))
         for key, value in _CONFIGURATION.items():
             git.run("config", key, value)
         hooks = git.path / "hooks"

@@ -1,10 +1,9 @@
-"""Serves a forge over https on loopback until it is told to end."""
+"""Serves a forge over https on loopback until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import secrets
 import socket
@@ -25,6 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from codecourier.local.certificates import create_authority, write_key_pair
 from codecourier.local.errors import LocalError, PortTakenError
 from codecourier.local.forge.accounts import App
+from codecourier.local.forge.address import ForgeAddress, NoForgeError
 from codecourier.local.forge.application import CONNECTION_STATE, build_application
 from codecourier.local.forge.forge import Forge, build_forge
 from codecourier.local.forge.settings import ForgeSettings
@@ -39,7 +39,7 @@ _APP_SLUG = "codecourier-local"
 _KEY_BITS = 2048
 
 _LONGEST_SHUTDOWN_SECONDS = 3
-"""How long requests in progress may take when the forge is told to end."""
+"""How long requests in progress may take at the end."""
 
 
 class _Connection(H11Protocol):
@@ -53,11 +53,6 @@ class _Connection(H11Protocol):
 
 class ForgeServer:
     """One forge with its socket.
-
-    Parameters
-    ----------
-    settings
-        Folder, port and limits.
 
     Raises
     ------
@@ -101,7 +96,7 @@ class ForgeServer:
 
 
 class _Server(uvicorn.Server):
-    """Tells where the forge is once it listens."""
+    """Writes the ready file once the forge listens."""
 
     def __init__(self, configuration: uvicorn.Config, forge: Forge) -> None:
         super().__init__(configuration)
@@ -110,7 +105,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then write the ready file."""
         await super().startup(sockets)
-        _write_ready_file(self._forge)
+        _address(self._forge).write(self._forge.settings.state_dir)
 
 
 def _lock(path: Path) -> IO[bytes]:
@@ -125,7 +120,7 @@ def _lock(path: Path) -> IO[bytes]:
 
 
 def _listen(settings: ForgeSettings) -> socket.socket:
-    remembered = _remembered_port(settings.ready_file)
+    remembered = _remembered_port(settings.state_dir)
     for port in (settings.port,) if settings.port else (remembered, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,12 +134,11 @@ def _listen(settings: ForgeSettings) -> socket.socket:
     raise PortTakenError(f"port {settings.port} on 127.0.0.1 belongs to another program: choose another, or 0")
 
 
-def _remembered_port(ready_file: Path) -> int:
+def _remembered_port(state_dir: Path) -> int:
     try:
-        port = json.loads(ready_file.read_bytes())["port"]
-    except (OSError, ValueError, KeyError):
+        return ForgeAddress.read(state_dir).port
+    except (NoForgeError, OSError, ValueError, KeyError, TypeError):
         return 0
-    return port if isinstance(port, int) else 0
 
 
 def _ensure_certificate(settings: ForgeSettings) -> None:
@@ -179,19 +173,16 @@ def _write_private(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def _write_ready_file(forge: Forge) -> None:
+def _address(forge: Forge) -> ForgeAddress:
     settings = forge.settings
-    content = {
-        "pid": os.getpid(),
-        "port": int(forge.base_url.rpartition(":")[2]),
-        "base_url": forge.base_url,
-        "api_url": forge.api_url,
-        "ca_path": str(settings.authority_file),
-        "control_token_path": str(settings.control_token_file),
-        "app_id": forge.app.id,
-        "app_client_id": forge.app.client_id,
-        "app_private_key_path": str(settings.app_key_file),
-    }
-    draft = settings.ready_file.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    draft.replace(settings.ready_file)
+    return ForgeAddress(
+        pid=os.getpid(),
+        port=int(forge.base_url.rpartition(":")[2]),
+        base_url=forge.base_url,
+        api_url=forge.api_url,
+        ca_path=settings.authority_file,
+        control_token_path=settings.control_token_file,
+        app_id=forge.app.id,
+        app_client_id=forge.app.client_id,
+        app_private_key_path=settings.app_key_file,
+    )

@@ -1,14 +1,11 @@
-"""What a forge is started with, and where its state lies."""
+"""A forge's settings, and the files below its state folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["INSTALLATION_TOKEN_SECONDS", "ForgeSettings"]
-
-INSTALLATION_TOKEN_SECONDS = 3600
-"""Lifetime of an installation token in seconds, as GitHub grants it."""
+__all__ = ["ForgeSettings"]
 
 
 @dataclass(frozen=True)
@@ -20,14 +17,6 @@ class ForgeSettings:
 
     port: int
     """TCP port on loopback; 0 takes the port of the last start, or a free one."""
-
-    token_seconds: int = INSTALLATION_TOKEN_SECONDS
-    """Lifetime of an installation token in seconds."""
-
-    @property
-    def ready_file(self) -> Path:
-        """Tells clients where the forge is; written once it answers."""
-        return self.state_dir / "forge.json"
 
     @property
     def database(self) -> Path:

@@ -77,7 +77,7 @@ async def _serve(forge: Forge, request: Request, service: str, target: str) -> R
 
 
 def _admit(forge: Forge, request: Request, service: str) -> tuple[Repository, Principal | None]:
-    """Return the repository and who asks, if the service is theirs to use.
+    """Return the repository and the sender, if the sender may use the service.
 
     Raises
     ------

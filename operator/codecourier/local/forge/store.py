@@ -1,4 +1,4 @@
-"""Records and counters, in memory for reading and in SQLite before anybody is answered."""
+"""Records and counters: read from memory, written to SQLite before a request is answered."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ForgeStore:
     """All records of a forge.
 
     A write is one transaction of records and counters together, so that a count is exactly what was done. With a
-    write-ahead log a transaction that ended survives the end of the process; only a power cut could lose the last.
+    write-ahead log a finished transaction survives the end of the process; only a power cut could lose the last one.
 
     Parameters
     ----------

@@ -17,17 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Agent:
-    """Follows the pods that are bound to this node and keeps a worker for each.
-
-    Parameters
-    ----------
-    services
-        What all pods share.
-    pods
-        All pods of the cluster.
-    secrets
-        All Secrets of the cluster.
-    """
+    """Follows the pods that are bound to this node and keeps a worker for each."""
 
     def __init__(self, services: Services, pods: Cache, secrets: Cache) -> None:
         self._services = services

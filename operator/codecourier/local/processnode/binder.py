@@ -20,19 +20,7 @@ _TRIES = 20
 
 
 class Binder:
-    """Binds the pods of a cache.
-
-    Parameters
-    ----------
-    kube
-        The API server.
-    pods
-        All pods of the cluster.
-    node_name
-        This node.
-    labels
-        The node's labels, for the pods' nodeSelector.
-    """
+    """Binds the pods of a cache."""
 
     def __init__(self, kube: KubeApi, pods: Cache, node_name: str, labels: dict[str, str]) -> None:
         self._kube = kube

@@ -58,13 +58,7 @@ class Exit:
 
 
 class Container:
-    """A container; it is started once.
-
-    Parameters
-    ----------
-    folder
-        Its own folder.
-    """
+    """A container; it is started once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

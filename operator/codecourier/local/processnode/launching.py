@@ -33,23 +33,6 @@ def build_launch_spec(
 ) -> LaunchSpec:
     """Return how to start a container.
 
-    Parameters
-    ----------
-    pod
-        The pod.
-    item
-        The entry of its spec.
-    container
-        Its folder.
-    volumes
-        The folders of the pod's volumes by name.
-    secrets
-        The Secrets that the environment is made from.
-    settings
-        The node's settings.
-    host_mounts
-        Mount points of this machine that belong to its programs.
-
     Raises
     ------
     ContentError

@@ -20,13 +20,6 @@ _POLL_SECONDS = 0.02
 def stop_everything(state_dir: Path, grace_seconds: float) -> int:
     """Stop every container that a process node with this state folder started; for `down` and for the node's own end.
 
-    Parameters
-    ----------
-    state_dir
-        The node's state folder.
-    grace_seconds
-        How long to wait between SIGTERM and SIGKILL.
-
     Returns
     -------
     int
@@ -44,15 +37,7 @@ def stop_everything(state_dir: Path, grace_seconds: float) -> int:
 
 
 def unknown_pods(pods_dir: Path, known: Collection[str]) -> list[Path]:
-    """Return the folders of pods that the API server does not have.
-
-    Parameters
-    ----------
-    pods_dir
-        A folder for each pod.
-    known
-        The UIDs of the pods that exist.
-    """
+    """Return the folders of pods that the API server does not have."""
     return [path for path in pods_dir.iterdir() if path.name not in known] if pods_dir.is_dir() else []
 
 

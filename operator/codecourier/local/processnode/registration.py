@@ -41,15 +41,7 @@ def node_labels(node_name: str) -> dict[str, str]:
 
 
 class Registration:
-    """Registers the node and keeps it alive.
-
-    Parameters
-    ----------
-    kube
-        The API server.
-    settings
-        The node's settings.
-    """
+    """Registers the node and keeps it alive."""
 
     def __init__(self, kube: KubeApi, settings: NodeSettings) -> None:
         self._kube = kube
@@ -97,7 +89,6 @@ class Registration:
             await self._kube.create(LEASES, {"metadata": metadata, "spec": spec})
 
     def _status(self) -> Json:
-        now = format_time(datetime.now(tz=UTC))
         labels = node_labels(self._name)
         unknown = dict.fromkeys(("kubeProxyVersion", "machineID", "systemUUID", "bootID"), "")
         return {
@@ -109,10 +100,13 @@ class Registration:
             "allocatable": self._allocatable,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._port}},
             "conditions": [
-                _condition("Ready", "True", "KubeletReady", "the process node runs containers as local processes", now),
-                _condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "not measured", now),
-                _condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "not measured", now),
-                _condition("PIDPressure", "False", "KubeletHasSufficientPID", "not measured", now),
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "KubeletReady",
+                    "message": "the process node runs containers as local processes",
+                    "lastHeartbeatTime": format_time(datetime.now(tz=UTC)),
+                }
             ],
             "nodeInfo": {
                 **unknown,
@@ -135,7 +129,3 @@ def _allocatable(state_dir: Path) -> dict[str, str]:
         "ephemeral-storage": str(shutil.disk_usage(state_dir).total),
         "pods": str(_PODS),
     }
-
-
-def _condition(kind: str, status: str, reason: str, message: str, now: str) -> Json:
-    return {"type": kind, "status": status, "reason": reason, "message": message, "lastHeartbeatTime": now}

@@ -22,7 +22,6 @@ from codecourier.local.processnode.status import (
     Running,
     Terminated,
     Waiting,
-    container_from_status,
 )
 
 __all__ = ["ContainerRun", "Surroundings"]
@@ -53,17 +52,7 @@ class Surroundings:
 
 
 class ContainerRun:
-    """Starts a container and knows its state.
-
-    Parameters
-    ----------
-    item
-        The container's entry in the pod's spec.
-    folder
-        The container's folder.
-    around
-        What it needs of its pod.
-    """
+    """Starts a container and knows its state."""
 
     def __init__(self, item: Json, folder: Path, around: Surroundings) -> None:
         self.item = item
@@ -84,13 +73,13 @@ class ContainerRun:
         return isinstance(self.view.state, Running)
 
     def recover(self, status: Json | None) -> None:
-        """Take up what an earlier node process left, or else what it wrote into the pod's status."""
+        """Take up what an earlier node process left; a container that it had started and that left no trace is lost."""
         if self.container.is_running():
             self._has_started()
         elif self.container.folder.is_dir():
             self._take_end(self.container.end())
-        elif status and (status.get("containerID") or "terminated" in status.get("state", {})):
-            self.view = container_from_status(status)
+        elif status and status.get("containerID"):
+            self.view = ContainerView(LOST, self._container_id)
 
     async def run(self) -> bool:
         """Run until the container has ended; return whether that was well."""

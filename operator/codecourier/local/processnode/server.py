@@ -26,13 +26,7 @@ def serving_context(certificate: Path, key: Path, client_authority: Path) -> ssl
 
 
 def build_server(find: Callable[[str, str], PodWorker | None]) -> web.Application:
-    """Return the application.
-
-    Parameters
-    ----------
-    find
-        Returns the worker of a pod by namespace and name.
-    """
+    """Return the application."""
 
     async def container_logs(request: web.Request) -> web.StreamResponse:
         return await _container_logs(request, find)

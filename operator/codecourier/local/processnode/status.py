@@ -21,7 +21,6 @@ __all__ = [
     "Terminated",
     "Waiting",
     "build_status",
-    "container_from_status",
     "is_different",
     "refused_status",
     "waiting_reason",
@@ -162,32 +161,8 @@ def is_different(current: Json, wanted: Json) -> bool:
     return False
 
 
-def container_from_status(item: Json) -> ContainerView:
-    """Read back what was written of a container whose processes this node has no trace of.
-
-    What had ended stays as it was; what had started is taken for lost, as the kubelet does.
-    """
-    terminated = item.get("state", {}).get("terminated")
-    container_id = str(item.get("containerID", ""))
-    if terminated is not None:
-        state = Terminated(
-            int(terminated["exitCode"]),
-            str(terminated.get("reason", "")),
-            str(terminated.get("message", "")),
-            _time(terminated.get("startedAt")),
-            _time(terminated.get("finishedAt")),
-            str(terminated.get("containerID", "")),
-        )
-        return ContainerView(state, container_id)
-    return ContainerView(replace(LOST, container_id=container_id), container_id)
-
-
 def _limit(pod: Json) -> int:
     return min(_MESSAGE_BYTES, _POD_MESSAGE_BYTES // len(list(all_containers(pod))))
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _is_initialized(view: ContainerView) -> bool:

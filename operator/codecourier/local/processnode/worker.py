@@ -55,15 +55,7 @@ class Services:
 
 
 class PodWorker:
-    """Runs one pod.
-
-    Parameters
-    ----------
-    pod
-        The object, bound to this node.
-    services
-        What all pods share.
-    """
+    """Runs one pod."""
 
     def __init__(self, pod: Json, services: Services) -> None:
         self.pod = pod

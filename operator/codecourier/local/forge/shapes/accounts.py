@@ -64,7 +64,6 @@ def installation_shape(forge: Forge, installation: Installation) -> dict[str, An
         "repositories_url": f"{forge.api_url}/installation/repositories",
         "html_url": f"{forge.base_url}/settings/installations/{installation.id}",
         "app_id": forge.app.id,
-        "client_id": forge.app.client_id,
         "app_slug": forge.app.slug,
         "target_id": account["id"],
         "target_type": account["type"],

@@ -28,13 +28,6 @@ def commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[s
             "message": commit.message,
             "comment_count": 0,
             "tree": {"sha": commit.tree, "url": f"{url}/git/trees/{commit.tree}"},
-            "verification": {
-                "verified": False,
-                "reason": "unsigned",
-                "signature": None,
-                "payload": None,
-                "verified_at": None,
-            },
         },
         "author": None,
         "committer": None,
@@ -61,7 +54,6 @@ def status_shape(forge: Forge, repository: Repository, status: CommitStatus) -> 
         "created_at": stamp(status.created_at),
         "updated_at": stamp(status.created_at),
         "creator": creator,
-        "required": False,
     }
 
 

@@ -9,15 +9,7 @@ OLD_SUFFIX = ".1"
 
 
 class Journal:
-    """Writes what the container prints.
-
-    Parameters
-    ----------
-    path
-        The file, made or continued.
-    limit_bytes
-        Size at which the file is renamed.
-    """
+    """Writes what the container prints."""
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Tell processes apart across restarts: a pid alone may have been given to another process."""
+"""Tell processes apart across restarts: a pid alone may be another process's by now. Standard library only."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ from pathlib import Path
 
 __all__ = ["process_identity"]
 
+_THREADS_FIELD = 17
 _START_TIME_FIELD = 19
 """Index of `starttime` (field 22 of proc(5)) among the fields after the command's closing parenthesis."""
 
@@ -20,7 +21,8 @@ def _identity_by_proc(pid: int) -> str:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
     except OSError:
         return ""
-    if fields[0] in {"Z", "X"}:
+    # The first thread of a killed program is a zombie while others still hold its files and ports.
+    if fields[0] in {"Z", "X"} and int(fields[_THREADS_FIELD]) <= 1:
         return ""
     return f"{_boot_id()}:{fields[_START_TIME_FIELD]}"
 
@@ -31,10 +33,11 @@ def _boot_id() -> str:
 
 def _identity_by_ps(pid: int) -> str:
     answer = subprocess.run(
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
+        ["/bin/ps", "-o", "state=,lstart=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,
         env={"LC_ALL": "C", "PATH": os.defpath},
     )
-    return answer.stdout.strip()
+    state, _, started = answer.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else started.strip()

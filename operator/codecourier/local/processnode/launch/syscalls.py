@@ -1,4 +1,4 @@
-"""The Linux system calls that Python 3.11 has no function for. Import it on Linux only."""
+"""The Linux system calls that Python 3.11 has no function for; `OSError` if the kernel refuses. For Linux only."""
 
 import ctypes
 import os
@@ -56,13 +56,7 @@ def _checked(result: int, what: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces that `flags` names for new ones.
-
-    Raises
-    ------
-    OSError
-        When the kernel refuses.
-    """
+    """Leave the namespaces that `flags` names for new ones."""
     _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
@@ -85,24 +79,12 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
 
 
 def detach(target: str) -> None:
-    """Unmount `target` and everything below it, even while it is in use.
-
-    Raises
-    ------
-    OSError
-        When the kernel refuses.
-    """
+    """Unmount `target` and everything below it, even while it is in use."""
     _checked(_libc.umount2(os.fsencode(target), ctypes.c_int(_MNT_DETACH)), f"unmount {target}")
 
 
 def pivot_root(new_root: str, old_root: str) -> None:
-    """Make `new_root` the root of this mount namespace and move the old one to `old_root`.
-
-    Raises
-    ------
-    OSError
-        When the kernel refuses.
-    """
+    """Make `new_root` the root of this mount namespace and move the old one to `old_root`."""
     _checked(_libc.pivot_root(os.fsencode(new_root), os.fsencode(old_root)), f"pivot_root {new_root}")
 
 
@@ -112,24 +94,12 @@ def _prctl(option: int, argument: int) -> int:
 
 
 def die_with_parent() -> None:
-    """Ask for SIGKILL when the parent ends. A change of user clears it, so ask again afterwards.
-
-    Raises
-    ------
-    OSError
-        When the kernel refuses.
-    """
+    """Ask for SIGKILL when the parent ends. A change of user clears it, so ask again afterwards."""
     _checked(_prctl(_PR_SET_PDEATHSIG, _SIGKILL), "prctl PR_SET_PDEATHSIG")
 
 
 def forbid_new_privileges() -> None:
-    """Make set-user-ID programs run without gaining anything.
-
-    Raises
-    ------
-    OSError
-        When the kernel refuses.
-    """
+    """Make set-user-ID programs run without gaining anything."""
     _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "prctl PR_SET_NO_NEW_PRIVS")
 
 
