@@ -54,7 +54,7 @@ def test_the_module_requires_the_releases_that_are_named() -> None:
     assert f"go.etcd.io/etcd/server/v3 {ETCD_VERSION}" in requirements
 
 
-def test_without_go_the_message_says_what_is_needed(tools: Path, tmp_path: Path) -> None:
+def test_without_go_the_message_names_what_is_needed(tools: Path, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"needs Go 1\.26 or later on PATH"):
         build(tmp_path)
 

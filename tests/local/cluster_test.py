@@ -81,7 +81,7 @@ def test_all_parts_are_ready_after_up(control_plane: LocalCluster) -> None:
     assert conditions(control_plane) == dict.fromkeys(CONTROL_PLANE, Condition.READY)
 
 
-def test_a_killed_part_is_told_by_status_and_started_by_up_on_its_port(control_plane: LocalCluster) -> None:
+def test_a_killed_part_is_reported_by_status_and_started_by_up_on_its_port(control_plane: LocalCluster) -> None:
     create_namespace(control_plane, "kept")
     before = state_of(control_plane)
     control_plane.kill("etcd")
@@ -102,7 +102,7 @@ def test_a_restarted_part_is_another_process_and_ready(control_plane: LocalClust
     assert conditions(control_plane)[API_SERVER] is Condition.READY
 
 
-def test_a_stopped_process_is_told_as_not_answering(control_plane: LocalCluster) -> None:
+def test_a_stopped_process_is_reported_as_not_answering(control_plane: LocalCluster) -> None:
     record = state_of(control_plane).processes["kube-controller-manager"]
     os.kill(record.pid, signal.SIGSTOP)
     try:
@@ -124,12 +124,12 @@ def test_a_port_that_another_program_took_is_named_and_up_works_once_it_is_free(
     assert control_plane.up() is UpOutcome.REPAIRED
 
 
-def test_without_a_name_only_health_is_told(control_plane: LocalCluster) -> None:
+def test_without_a_name_only_health_is_answered(control_plane: LocalCluster) -> None:
     port = state_of(control_plane).ports[API_SERVER]
-    nobody = LoopbackServer(port, control_plane.layout.certificate("ca"))
-    assert nobody.request("GET", "/readyz").status == http.client.OK
-    assert nobody.request("GET", "/api/v1/namespaces").status == http.client.UNAUTHORIZED
-    assert nobody.request("GET", "/version").status == http.client.UNAUTHORIZED
+    stranger = LoopbackServer(port, control_plane.layout.certificate("ca"))
+    assert stranger.request("GET", "/readyz").status == http.client.OK
+    assert stranger.request("GET", "/api/v1/namespaces").status == http.client.UNAUTHORIZED
+    assert stranger.request("GET", "/version").status == http.client.UNAUTHORIZED
 
 
 def test_a_certificate_of_the_cluster_does_not_open_the_database(control_plane: LocalCluster) -> None:
@@ -157,7 +157,7 @@ def test_the_audit_log_has_writes_with_their_agent_and_no_content(control_plane:
     assert b"canary-content" not in b"".join(lines)
 
 
-def test_nobody_else_can_read_keys_and_logs(control_plane: LocalCluster) -> None:
+def test_other_users_cannot_read_keys_and_logs(control_plane: LocalCluster) -> None:
     layout = control_plane.layout
     for path in (layout.pki, layout.etcd, layout.logs, layout.config, layout.kubeconfig, layout.node_kubeconfig):
         assert path.stat().st_mode & 0o077 == 0, path

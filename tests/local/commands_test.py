@@ -21,7 +21,7 @@ def nowhere(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("command", [["status"], ["kubeconfig"], ["logs", "pod", "container"]])
-def test_without_a_cluster_the_way_to_one_is_told(nowhere: str, command: list[str]) -> None:
+def test_without_a_cluster_the_command_for_one_is_named(nowhere: str, command: list[str]) -> None:
     code, output = run(*command, nowhere)
     assert code == 1
     assert "run `codecourier local up`" in output

@@ -113,9 +113,7 @@ def test_an_interrupted_download_leaves_no_program(tmp_path: Path, published: Pa
     assert not (tmp_path / "kube-apiserver").exists()
 
 
-def test_other_systems_are_told_that_nothing_is_published_for_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_systems_hear_that_nothing_is_published_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     with pytest.raises(UnavailableError, match="for Linux on amd64 and arm64 only"):
         download("etcd", tmp_path, ReleaseSites())

@@ -53,7 +53,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_part_that_ends_at_once_is_told_with_its_last_words_and_the_others_end(
+def test_a_part_that_ends_at_once_is_reported_with_its_last_words_and_the_others_end(
     cluster: LocalCluster, programs: Path, tmp_path: Path
 ) -> None:
     store = StateStore(cluster.layout)
@@ -115,7 +115,7 @@ def test_kind_without_docker_says_what_it_needs(tmp_path: Path, tools: Path) -> 
     assert not cluster.down()
 
 
-def test_a_damaged_state_is_told_and_its_folder_can_be_removed(cluster: LocalCluster, tools: Path) -> None:
+def test_a_damaged_state_is_reported_and_its_folder_can_be_removed(cluster: LocalCluster, tools: Path) -> None:
     cluster.layout.root.mkdir()
     cluster.layout.state_file.write_text("{", encoding="utf-8")
     for command in (cluster.up, cluster.down, cluster.status):

@@ -10,7 +10,7 @@ def test_each_name_gets_a_free_port_of_its_own() -> None:
     assert all(is_port_free(port) for port in ports.values())
 
 
-def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+def test_a_port_in_use_is_not_free() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

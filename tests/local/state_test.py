@@ -27,7 +27,7 @@ def test_no_file_means_no_cluster(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"session": 5}', '{"session": "x", "ports": {}, "unknown": 1}'])
-def test_a_damaged_file_is_told_with_the_way_out(layout: Layout, content: str) -> None:
+def test_a_damaged_file_is_reported_with_the_next_step(layout: Layout, content: str) -> None:
     layout.state_file.write_text(content, encoding="utf-8")
     with pytest.raises(LocalError, match=r"remove .* and run `codecourier local up`"):
         StateStore(layout).read()

@@ -1,4 +1,4 @@
-"""Removing what a cluster left, whatever a stranger's repository put there."""
+"""Removing what a cluster left, also a deep tree from a repository."""
 
 import errno
 import os

@@ -47,7 +47,7 @@ _PREFIX = "#/components/schemas/"
 
 
 def operation_key(method: str, path: str) -> str:
-    """Return an operation's name, whatever its placeholders are called."""
+    """Return an operation's name, without the names of its placeholders."""
     return f"{method} {re.sub(r'{[^}]+}', '{}', path)}"
 
 

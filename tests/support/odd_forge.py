@@ -1,4 +1,4 @@
-"""A server that speaks TLS like a forge and then answers whatever a test wants, byte by byte."""
+"""A server that speaks TLS like a forge and then answers with the bytes that a test chooses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def answer(status: int, body: Any = None, **headers: str) -> bytes:
 
 @dataclass
 class OddForge:
-    """Answers its scripts one after the other, the last one for ever.
+    """Answers its scripts one after the other, then the last one again and again.
 
     Parameters
     ----------

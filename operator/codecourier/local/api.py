@@ -1,4 +1,4 @@
-"""The few questions that bringing a cluster up asks its servers."""
+"""A small client for the cluster's servers on loopback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ApiAnswer:
 
     @property
     def json(self) -> Any:
-        """The answer's JSON, of whatever shape."""
+        """The answer's JSON."""
         return orjson.loads(self.content)
 
 
@@ -42,13 +42,24 @@ class LoopbackServer:
     authority
         The certificate file that its certificate is checked against.
     certificate
-        The client's certificate file; None to stay without a name.
+        The client's certificate file; None for a client without a name.
     key
         The file of the client certificate's key.
+    timeout_seconds
+        How long to wait for each answer.
     """
 
-    def __init__(self, port: int, authority: Path, certificate: Path | None = None, key: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        authority: Path,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         self._port = port
+        self._timeout_seconds = timeout_seconds
         self._context = ssl.create_default_context(cafile=str(authority))
         if certificate is not None:
             self._context.load_cert_chain(certificate, key)
@@ -68,7 +79,7 @@ class LoopbackServer:
             If the server cannot be reached or breaks off.
         """
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=_TIMEOUT_SECONDS, context=self._context
+            "127.0.0.1", self._port, timeout=self._timeout_seconds, context=self._context
         )
         try:
             connection.request(method, path, body, dict(headers or {}))
@@ -87,7 +98,7 @@ class LoopbackServer:
             return False
 
     def is_serving(self, path: str) -> bool:
-        """Tell whether a GET is answered, with whatever."""
+        """Tell whether a GET is answered, with any status."""
         try:
             self.request("GET", path)
         except OSError:
@@ -95,7 +106,7 @@ class LoopbackServer:
         return True
 
     def fetch(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
-        """Ask the server for JSON, of whatever shape.
+        """Ask the server for JSON.
 
         Raises
         ------
@@ -126,7 +137,7 @@ class LoopbackServer:
 
 
 def _words_of(answer: ApiAnswer) -> str:
-    """Return what a refusal says to people: the message of a Status of Kubernetes, else all of it."""
+    """Return the message of a refusal: that of a Kubernetes Status, else the whole text."""
     text = answer.content.decode(errors="replace").strip()
     try:
         status = orjson.loads(text)

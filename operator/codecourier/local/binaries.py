@@ -49,9 +49,9 @@ def find_binaries(
     Parameters
     ----------
     report
-        Is told what happens, a line each.
+        Takes one line for each thing that happens.
     checkpoint
-        Called often while this takes long; what it raises ends it.
+        Called often; an exception that it raises ends the search.
     environment
         The environment variables.
     fetches

@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 __all__ = ["Authority", "KeyPair", "create_authority", "create_key_pair", "write_key_pair"]
 
 _VALIDITY = timedelta(days=365)
-"""A development cluster older than this is made anew."""
+"""A development cluster does not live longer."""
 
 _CLOCK_SKEW = timedelta(hours=1)
 """How far a certificate's validity begins in the past."""

@@ -1,4 +1,4 @@
-"""The embedded cluster as one thing: up, down, what it is made of and how that does."""
+"""The embedded cluster as one thing: up, down, and the condition of its components."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OTHER_UP_SECONDS = 1800
 """How long to wait for another `up`, which may be building the control plane."""
 
 _UP_ENDS_SECONDS = 2
-"""How long an `up` takes at most to notice that it was interrupted."""
+"""The longest that an `up` takes to notice that it was interrupted."""
 
 _ENDED = ""
 """The session of a cluster that is being taken down."""
@@ -46,7 +46,7 @@ class UpOutcome(Enum):
 
 
 class Condition(Enum):
-    """How a component does."""
+    """The condition of a component."""
 
     READY = "ready"
     NOT_ANSWERING = "running, but not ready"
@@ -56,7 +56,7 @@ class Condition(Enum):
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """How one component does."""
+    """The condition of one component."""
 
     name: str
     condition: Condition
@@ -74,7 +74,7 @@ class LocalCluster:
     options
         What `up` and `start` bring up.
     report
-        Is told what happens, a line each.
+        Takes one line for each thing that happens.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class LocalCluster:
             if state is not None and state.ready and state.session != _ENDED and _has_running(state):
                 return self._attach(state)
             if state is not None:
-                self._report("the state folder is of a cluster that no longer runs: starting anew")
+                self._report("the state folder is of a cluster that no longer runs: starting a new one")
                 end_cluster(state, self.layout)
             self._create()
             return UpOutcome.CREATED
@@ -157,7 +157,7 @@ class LocalCluster:
         return state is not None
 
     def status(self) -> list[ComponentStatus]:
-        """Return how each component does; nothing if there is no cluster."""
+        """Return the condition of each component; nothing if there is no cluster."""
         state = self._store.read()
         if state is None:
             return []
@@ -212,7 +212,7 @@ class LocalCluster:
         try:
             self._bring_up(supervisor)
         except BaseException as error:
-            # Whoever ended this life also ends what runs, and is why anything failed here.
+            # The command that ended this life also ends what runs, and is the reason of any failure here.
             if not self._give_up(state.session) and isinstance(error, Exception):
                 raise UpInterruptedError from error
             raise
@@ -241,7 +241,7 @@ class LocalCluster:
             raise NoControlPlaneError({"a kind cluster, as --kind asks": str(error)}) from error
         prepare_folders(self.layout)
         name = f"codecourier-{supervisor.state().session}"
-        # Written down first, so that whoever ends this life also ends what kind has begun.
+        # Written down first, so that a `down` meanwhile also ends what kind has begun.
         supervisor.update(lambda state: state.model_copy(update={"kind": name}))
         self._report(f"creating the kind cluster {name}")
         port = create_kind(name, self.layout, supervisor.state)

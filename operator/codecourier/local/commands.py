@@ -64,7 +64,7 @@ def fetch() -> None:
 
 @app.command()
 def status(*, state_dir: StateDir = _DEFAULT_STATE_DIR) -> None:
-    """Show how each component does; exit code 1 unless all that were started are ready."""
+    """Show the condition of each component; exit code 1 unless all that were started are ready."""
     with _errors_told():
         components = LocalCluster(state_dir).status()
     if not components:

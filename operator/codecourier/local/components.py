@@ -23,7 +23,7 @@ NODE = "node"
 FORGE = "forge"
 
 _PYTHON_VARIABLES = ("HOME", "LANG", "PATH", "TMPDIR")
-"""All that our own programs are told of the caller's environment: no tokens, no proxies."""
+"""What our own programs get of the caller's environment: no tokens, no proxies."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Component:
     Parameters
     ----------
     ports
-        The names of the ports that it listens on, the most telling first.
+        The names of the ports that it listens on.
     launch
         Builds what to start.
     is_ready
@@ -87,7 +87,7 @@ def _launch_node(setting: Setting) -> Launch:
         *(f"--path={folder}" for folder in options.program_folders),
         *(f"--show={folder}" for folder in options.shown_folders),
     ]
-    # The folders of pods are also for users of their own, who get theirs from the node.
+    # Other users need to pass through the folders of pods; the node sets the permissions below.
     return Launch(argv, _python_environment(), layout.log(NODE), umask=0o022)
 
 

@@ -63,7 +63,7 @@ def _apply(api: LoopbackServer, document: Any, path: Path) -> str:
 
 def _is_established(api: LoopbackServer, name: str) -> bool:
     crd = api.fetch("GET", f"{_COLLECTION}/{name}")
-    # Nobody has looked at a CRD of the last moment: its conditions are null.
+    # A CRD that was created a moment ago has no conditions yet.
     found = (crd.get("status") or {}).get("conditions") or ()
     conditions = {item["type"]: item["status"] for item in found}
     if conditions.get("Established") != "True":

@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded cluster, said so that a person can act on it."""
+"""What can go wrong with the embedded cluster, with the next step for the user."""
 
 from __future__ import annotations
 

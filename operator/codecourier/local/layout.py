@@ -1,4 +1,4 @@
-"""Where the embedded cluster keeps what."""
+"""The files and folders of an embedded cluster."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 def prepare_root(layout: Layout) -> None:
     """Make the state folder.
 
-    Everybody may pass through it, because pods run with user ids of their own, but each
-    folder with something secret in it is closed.
+    All users may pass through it, because pods run as other users, but each folder with something secret in it is
+    closed.
     """
     layout.root.mkdir(parents=True, exist_ok=True)
     layout.root.chmod(0o711)
@@ -53,8 +53,8 @@ def write_material(layout: Layout, ports: Mapping[str, int], options: ClusterOpt
 
 
 def _write_etcd_and_proxy(layout: Layout) -> None:
-    # Each has an authority of its own: whoever the cluster's trusts must neither be let into
-    # the database nor be believed when naming somebody else as the user.
+    # Separate authorities: a client that the cluster's authority vouches for must neither reach the database nor be
+    # believed when it names another user.
     etcd_ca = create_authority("codecourier-local-etcd-ca")
     _write_pair(layout, "etcd-ca", etcd_ca.pair)
     _write_pair(layout, "etcd", etcd_ca.issue("etcd", hosts=_LOOPBACK))

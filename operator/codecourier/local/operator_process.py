@@ -88,7 +88,7 @@ class OperatorProcess:
         return None if self._process is None else self._process.wait(timeout_seconds)
 
     def kill(self) -> None:
-        """End it as a crash would, without a chance to tidy up."""
+        """End it as a crash would, without a chance to clean up."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What can be chosen about an embedded cluster."""
+"""The choices for an embedded cluster."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ClusterOptions:
     node_grace_seconds
         How long a node may be silent before its pods count as not ready.
     eviction_seconds
-        How long the pods of a silent node are waited for before they are deleted.
+        How long the pods of a silent node are kept before they are deleted.
     audits_events_and_leases
         Whether the audit log has the writes of Events and Leases too.
     """

@@ -1,7 +1,7 @@
 """Child processes that outlive the command that started them.
 
-A process is known by its pid together with its birth, so that a pid that the system
-gave to another program, also after a reboot, is never taken for ours.
+A process is identified by its pid together with its birth, so that a pid that the system gave to another program, also
+after a reboot, is never mistaken for ours.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.05
 
 
 class ProcessRecord(BaseModel):
-    """What tells a process from all others, now and later."""
+    """A process, told apart from all others at any time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -58,7 +58,7 @@ class Launch:
     log
         The file that its output is appended to.
     umask
-        What new files of the program are never allowed.
+        Permissions that new files of the program do not get.
     """
 
     argv: Sequence[str]
@@ -68,7 +68,7 @@ class Launch:
 
 
 def launch(program: Launch) -> ProcessRecord:
-    """Start a program in a session of its own.
+    """Start a program in its own session.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def record_of(pid: int) -> ProcessRecord:
 
 
 def is_running(record: ProcessRecord) -> bool:
-    """Tell whether just this process still runs; one that ended but was not reaped does not."""
+    """Tell whether this very process still runs; one that ended but was not reaped does not."""
     return bool(record.birth) and _birth(record.pid) == record.birth
 
 

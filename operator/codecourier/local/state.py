@@ -17,7 +17,7 @@ from codecourier.local.processes import ProcessRecord, wait_until
 __all__ = ["ClusterState", "StateStore", "file_lock"]
 
 _STATE_LOCK_SECONDS = 10
-"""Nobody holds the state lock for longer than it takes to start a process."""
+"""No command holds the state lock for longer than it takes to start a process."""
 
 
 class ClusterState(BaseModel):
@@ -71,12 +71,12 @@ class StateStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep all others from changing the state.
+        """Keep other commands from changing the state.
 
         Raises
         ------
         LocalError
-            If another command does not give it back.
+            If another command does not release the lock.
         """
         with file_lock(self._layout.state_lock, timeout_seconds=_STATE_LOCK_SECONDS) as is_held:
             if not is_held:
@@ -138,7 +138,7 @@ def _try_lock(path: Path) -> int | None:
         raise LocalError(f"{path.parent} cannot be the state folder of a cluster: {error.strerror}") from error
     with suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held the lock may have removed the file: then this lock is on nothing.
+        # The last holder may have removed the file: then this lock is on nothing.
         if os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
     os.close(descriptor)

@@ -135,13 +135,13 @@ class Supervisor:
         while not condition():
             self.state()
             if time.monotonic() >= deadline:
-                raise ComponentFailedError(f"waited {_READY_SECONDS} s in vain until {description}")
+                raise ComponentFailedError(f"it is not true after {_READY_SECONDS} s that {description}")
             time.sleep(_POLL_SECONDS)
 
     def _is_ready_or_dead(self, component: str) -> bool:
         if self.is_running(component):
             return self.is_ready(component)
-        # It may also have been ended by whoever ended this life meanwhile.
+        # Another command may have ended it together with this life.
         self.state()
         raise ComponentFailedError(
             f"{component} ended by itself; the end of {self._layout.log(component)}:\n{self._tail(component)}"

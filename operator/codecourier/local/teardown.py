@@ -1,4 +1,4 @@
-"""Ending what runs of a cluster, and removing what lies there."""
+"""Ending a cluster's processes and removing its files."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_sprint_is_one_line_that_says_what_its_pull_request_is_stacked_on() ->
     ]
 
 
-def test_what_follows_from_another_thing_of_the_same_second_is_told_after_it() -> None:
+def test_what_follows_from_another_thing_of_the_same_second_is_shown_after_it() -> None:
     lines = show(
         (
             build_notification("WorkflowCompleted", "2026-11-25T03:56:56.401840Z"),

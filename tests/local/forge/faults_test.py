@@ -43,7 +43,7 @@ def test_error_replaces_the_work(repository: ForgeRepository) -> None:
     assert repository.github().create_pull(base="main", head="work", title="Title").number == 1
 
 
-def test_retry_after_is_told(repository: ForgeRepository) -> None:
+def test_retry_after_is_sent(repository: ForgeRepository) -> None:
     path = rest(repository, "")
     repository.control.answer_with(429, method="GET", path=path, message="Slow down", retry_after_seconds=17)
     answer = repository.api("GET", "", repository.token())

@@ -95,7 +95,7 @@ def test_token_for_another_repository_finds_nothing(repository: ForgeRepository)
 
 
 @pytest.mark.parametrize("token", [None, "github_pat_unknown"])
-def test_nobody_is_asked_for_a_credential(repository: ForgeRepository, token: str | None) -> None:
+def test_request_without_a_credential_is_asked_for_one(repository: ForgeRepository, token: str | None) -> None:
     with pytest.raises(GitFailedError, match=r"(could not read Username|Authentication failed)"):
         repository.git("clone", repository.clone_url, "nothing", token=token)
 

@@ -99,7 +99,7 @@ def test_lists_are_paged_with_links(repository: ForgeRepository) -> None:
     assert [found.name for found in github.get_repo(repository.full_name).get_branches()] == [*names, "main"]
 
 
-def test_rate_limit_is_told_and_ends(repository: ForgeRepository) -> None:
+def test_rate_limit_is_reported_and_expires(repository: ForgeRepository) -> None:
     token = repository.token()
     github = repository.forge.github(token)
     answer = repository.api("GET", "", token)

@@ -78,7 +78,7 @@ def test_a_missing_secret_is_waited_for_in_the_kubelets_words(pods: Pods) -> Non
     assert pods.log("patient", "main") == "there\n"
 
 
-def test_a_volume_of_a_missing_secret_is_told_by_an_event(pods: Pods) -> None:
+def test_a_volume_of_a_missing_secret_is_reported_by_an_event(pods: Pods) -> None:
     volumes = [{"name": "token", "secret": {"secretName": "absent"}}]
     mounts = [{"name": "token", "mountPath": "/codecourier/token"}]
     pods.create(make_pod("mounting", container("main", "true", volumeMounts=mounts), volumes=volumes))

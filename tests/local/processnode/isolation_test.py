@@ -87,7 +87,7 @@ def test_another_containers_volume_cannot_be_reached(pods: Pods) -> None:
     assert "courier\n" not in pods.log("volumes", "main").replace("/codecourier", "")
 
 
-def test_a_signal_to_everybody_reaches_nobody_outside(pods: Pods) -> None:
+def test_a_signal_to_all_processes_stays_in_the_container(pods: Pods) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         output = log_of(pods, "killing", "kill -9 -1; ps -e -o pid= | wc -l; echo alive", securityContext={})
         assert output.splitlines()[-1] == "alive"

@@ -52,7 +52,7 @@ def test_a_hidden_file_is_covered_by_an_empty_one(tmp_path: Path) -> None:
         ("example.com/codecourier.dev/courier:1", False),
     ],
 )
-def test_our_image_is_told_by_its_name(image: str, ours: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_our_image_is_known_by_its_name(image: str, ours: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert is_ours(image) is ours
 
 

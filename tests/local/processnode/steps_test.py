@@ -1,4 +1,4 @@
-"""A pod's containers in their order, what they are given, and how the status tells it."""
+"""A pod's containers in their order, what they are given, and how the status shows it."""
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_a_termination_message_is_read_and_cut_to_the_containers_share(pods: Pod
     assert terminated(pod, "main")["message"] == "told"
 
 
-def test_a_command_that_cannot_be_found_is_told(pods: Pods) -> None:
+def test_a_command_that_cannot_be_found_is_reported(pods: Pods) -> None:
     pods.create(make_pod("absent", {"name": "main", "image": "any", "command": ["no-such-program"]}))
     ended = terminated(pods.wait_phase("absent", "Failed"), "main")
     assert ended["reason"] == "StartError"

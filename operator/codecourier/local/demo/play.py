@@ -51,7 +51,7 @@ def play(state_dir: Path, agent: str | None) -> bool:
     log = cluster.layout.log("operator")
     ca_path = ForgeAddress.read(forge_dir).ca_path
     chain_started = time.monotonic()
-    # A name of its own, so that of two demonstrations on one cluster one operator leads and the other stands by.
+    # With two demonstrations on one cluster, one operator leads and the other stands by: each has its own name.
     with OperatorProcess(cluster.kubeconfig_path, ca_path, log, identity=f"demo-{suffix}") as operator:
         command = None if agent is None else ["sh", "-c", agent]
         phase = asyncio.run(_perform(cluster, stage, command, console, lambda: operator.is_running))

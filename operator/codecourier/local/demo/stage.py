@@ -1,4 +1,4 @@
-"""What the demonstration needs to stand before it begins: a repository, a namespace, a Project, a Workflow, a chain."""
+"""What the demonstration starts from: a repository, a namespace, a Project, a Workflow, a chain."""
 
 from __future__ import annotations
 

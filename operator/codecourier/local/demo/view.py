@@ -106,7 +106,7 @@ def _news(notifications: Sequence[Json]) -> list[Text]:
 
 
 def _time_and_rank(notification: Json) -> tuple[str, int, str]:
-    """Order by time; within a second, which is all that a forge tells, by what follows from what."""
+    """Order by time; within a second, the precision of a forge, by cause and effect."""
     spec = notification["spec"]
     rank = {"PrCreated": 0, "PrFailed": 0, "WorkflowCompleted": 2}.get(spec["type"], 1)
     return spec["eventTime"][: len("2026-11-25T03:56:36")], rank, notification["metadata"]["name"]

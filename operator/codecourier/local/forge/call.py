@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose sender was let in."""
+    """A request whose sender may send it."""
 
     forge: Forge
     principal: Principal | None
@@ -141,7 +141,7 @@ def paginate(
     Parameters
     ----------
     call
-        The request, whose query says which page.
+        The request; its query names the page.
     items
         The whole list.
     render

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
+from codecourier.local.api import LoopbackServer
 from codecourier.local.forge.address import ForgeAddress
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _TIMEOUT_SECONDS = 30
-"""Longer than anything the control API does."""
+"""Longer than any operation of the control API takes."""
 
 Permissions = Mapping[str, Literal["read", "write"]]
 """The level for each permission by its name in GitHub's API."""
@@ -110,7 +110,7 @@ class ForgeControl:
 
     def __init__(self, address: ForgeAddress) -> None:
         self.address = address
-        self._tls = ssl.create_default_context(cafile=str(address.ca_path))
+        self._server = LoopbackServer(address.port, address.ca_path, timeout_seconds=_TIMEOUT_SECONDS)
         self._token = address.control_token_path.read_text(encoding="ascii").strip()
 
     @classmethod
@@ -275,19 +275,11 @@ class ForgeControl:
         return int(self._post("add-fault", action=action, **fields)["id"])
 
     def _post(self, operation: str, **body: Any) -> dict[str, Any]:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.address.port, timeout=_TIMEOUT_SECONDS, context=self._tls
-        )
-        try:
-            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-            connection.request("POST", f"/_control/{operation}", json.dumps(body), headers)
-            response = connection.getresponse()
-            content = json.loads(response.read())
-        finally:
-            connection.close()
-        if response.status != http.client.OK:
-            raise ForgeControlError(f"the forge refused {operation}: {content.get('message')}")
-        return dict(content)
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        answer = self._server.request("POST", f"/_control/{operation}", json.dumps(body).encode(), headers)
+        if answer.status != HTTPStatus.OK:
+            raise ForgeControlError(f"the forge refused {operation}: {answer.json.get('message')}")
+        return dict(answer.json)
 
 
 def _encode(files: Mapping[str, str | bytes | None] | Mapping[str, str | bytes]) -> dict[str, str | None]:

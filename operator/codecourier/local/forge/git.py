@@ -26,7 +26,7 @@ class RefMovedError(GitError):
 
 @dataclass(frozen=True)
 class Signature:
-    """Who made a commit, and when."""
+    """The author or committer of a commit, with the time."""
 
     name: str
     email: str

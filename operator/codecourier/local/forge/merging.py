@@ -140,10 +140,10 @@ def _picked_tree(git: BareRepository, sha: str, parent: str, onto: str) -> str |
 
     Git 2.39's `merge-tree` takes no merge base, so both sides become children of a copy of the commit's parent.
     """
-    nobody = Signature("forge", "noreply@forge.example", "2000-01-01T00:00:00+00:00")
-    fork = git.commit_tree(f"{parent}^{{tree}}", [], "", nobody, _COMMITTER)
-    ours = git.commit_tree(f"{onto}^{{tree}}", [fork], "", nobody, _COMMITTER)
-    theirs = git.commit_tree(f"{sha}^{{tree}}", [fork], "", nobody, _COMMITTER)
+    author = Signature("forge", "noreply@forge.example", "2000-01-01T00:00:00+00:00")
+    fork = git.commit_tree(f"{parent}^{{tree}}", [], "", author, _COMMITTER)
+    ours = git.commit_tree(f"{onto}^{{tree}}", [fork], "", author, _COMMITTER)
+    theirs = git.commit_tree(f"{sha}^{{tree}}", [fork], "", author, _COMMITTER)
     return git.merge_tree(ours, theirs)
 
 

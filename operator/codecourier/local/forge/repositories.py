@@ -61,7 +61,7 @@ class RepositoryService:
         self._settings = settings
 
     def find(self, owner: str, name: str) -> Repository | None:
-        """Return a repository by its name, whatever the case, or None."""
+        """Return a repository by its name in any case of letters, or None."""
         wanted = f"{owner}/{name}".lower()
         return next((found for found in self._store.all(Repository) if found.full_name.lower() == wanted), None)
 

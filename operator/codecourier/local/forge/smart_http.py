@@ -196,7 +196,7 @@ def _count_fetch(forge: Forge, repository: Repository, body: IO[bytes]) -> None:
 
 
 def _start(body: IO[bytes], variables: dict[str, str], output: int | IO[bytes]) -> subprocess.Popen[bytes]:
-    # A session of its own: what ends the forge must not end a push half-way.
+    # In its own session: a signal that ends the forge must not end a push half-way.
     return subprocess.Popen(
         ["git", "http-backend"],
         stdin=body,

@@ -31,7 +31,7 @@ def is_ours(image: str) -> bool:
 
 
 def prepare_image(settings: NodeSettings) -> None:
-    """Make the environment's folder anew for the interpreter that runs this."""
+    """Make the environment's folder for the interpreter that runs this."""
     folder = settings.image_dir
     binaries = folder / "bin"
     packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"

@@ -100,7 +100,7 @@ def _volume_mounts(item: Json, container: Container, volumes: Mapping[str, Path]
     mounts = []
     for entry in item.get("volumeMounts", []):
         source = volumes[entry["name"]]
-        # A volume whose files come from objects is read-only whatever the mount says.
+        # A volume whose files come from objects is always read-only.
         read_only = bool(entry.get("readOnly")) or (source / "..data").is_symlink()
         mounts.append(VolumeMount(entry["mountPath"], str(source), read_only))
     path = item.get("terminationMessagePath") or _DEFAULT_TERMINATION_PATH

@@ -1,6 +1,6 @@
-"""Which mounts a container gets, and how its launcher is told. Pure but for looking at the host's mounts once.
+"""The mounts and capabilities of a container. Pure, but for `read_host_mounts`.
 
-The container's root shows the host's programs and nothing that belongs to people or to the node: home folders,
+The container's root shows the host's programs and nothing that belongs to users or to the node: home folders,
 temporary folders and the node's state are covered by empty ones, in which only the folders that the programs need
 (the Python environment, the toolchains named with `--path`) appear again, read-only.
 """

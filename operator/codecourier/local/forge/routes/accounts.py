@@ -8,8 +8,7 @@ from typing import Any
 from codecourier.local.forge.call import Answer, Call, Endpoint
 from codecourier.local.forge.errors import RefusedError, not_accessible, not_found
 from codecourier.local.forge.records import Installation, Permissions, Repository
-from codecourier.local.forge.shapes.accounts import installation_shape, stamp
-from codecourier.local.forge.shapes.repositories import repository_shape
+from codecourier.local.forge.shapes import installation_shape, repository_shape, stamp
 
 __all__ = ["ENDPOINTS"]
 

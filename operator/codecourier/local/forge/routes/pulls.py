@@ -6,7 +6,7 @@ from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
 from codecourier.local.forge.errors import RefusedError, invalid_field, not_found
 from codecourier.local.forge.merging import MergeMethod
 from codecourier.local.forge.records import Pull, now
-from codecourier.local.forge.shapes.pulls import pull_shape, short_pull_shape
+from codecourier.local.forge.shapes import pull_shape, short_pull_shape
 
 __all__ = ["ENDPOINTS"]
 

@@ -7,7 +7,7 @@ from codecourier.local.forge.errors import RefusedError, not_found, validation_f
 from codecourier.local.forge.git import RefMovedError
 from codecourier.local.forge.merging import find_protection
 from codecourier.local.forge.pulls import refuse_workflow_changes
-from codecourier.local.forge.shapes.repositories import (
+from codecourier.local.forge.shapes import (
     branch_shape,
     protection_shape,
     ref_shape,

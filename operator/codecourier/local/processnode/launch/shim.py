@@ -103,7 +103,7 @@ class _Shim:
         return pid, error
 
     def _run_child(self, output: int, ready: int) -> None:
-        # Whatever happens, the child must not return into the launcher's code.
+        # The child must never return into the launcher's code.
         try:
             signal.set_wakeup_fd(-1)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
