@@ -62,18 +62,18 @@ def _launch_etcd(setting: Setting) -> Launch:
 
 def _launch_api_server(setting: Setting) -> Launch:
     program = setting.binaries / API_SERVER
-    argv = flags.api_server(program, setting.layout, setting.ports, setting.options)
+    argv = flags.api_server(program, setting.layout, setting.ports)
     return Launch(argv, {}, setting.layout.log(API_SERVER))
 
 
 def _launch_controller_manager(setting: Setting) -> Launch:
     program = setting.binaries / "kube-controller-manager"
-    argv = flags.controller_manager(program, setting.layout, setting.ports, setting.options)
+    argv = flags.controller_manager(program, setting.layout, setting.ports)
     return Launch(argv, {}, setting.layout.log("kube-controller-manager"))
 
 
 def _launch_node(setting: Setting) -> Launch:
-    layout, options = setting.layout, setting.options
+    layout = setting.layout
     argv = [
         *_python("codecourier.local.processnode"),
         f"--kubeconfig={layout.node_kubeconfig}",
@@ -84,8 +84,6 @@ def _launch_node(setting: Setting) -> Launch:
         f"--tls-key={layout.key('node-serving')}",
         f"--client-ca={layout.certificate('ca')}",
         f"--hide={layout.root}",
-        *(f"--path={folder}" for folder in options.program_folders),
-        *(f"--show={folder}" for folder in options.shown_folders),
     ]
     # Other users need to pass through the folders of pods; the node sets the permissions below.
     return Launch(argv, _python_environment(), layout.log(NODE), umask=0o022)

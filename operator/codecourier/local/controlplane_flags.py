@@ -57,6 +57,12 @@ _DATABASE_QUOTA_BYTES = 2 * 1024**3
 OPERATOR_USER = "system:serviceaccount:codecourier-system:codecourier-operator"
 """The account whose every request is audited: what it asks for is compared with what it may do."""
 
+_NODE_GRACE_SECONDS = 40
+"""How long a node may be silent before its pods count as not ready."""
+
+_EVICTION_SECONDS = 30
+"""How long the pods of a silent node are kept before they are deleted."""
+
 _EVENTS_AND_LEASES: Mapping[str, Any] = {
     "level": "None",
     "resources": [
@@ -113,7 +119,7 @@ def etcd(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
     ]
 
 
-def api_server(program: Path, layout: Layout, ports: Mapping[str, int], options: ClusterOptions) -> list[str]:
+def api_server(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
     """Build the command line of kube-apiserver."""
     return [
         str(program),
@@ -128,8 +134,8 @@ def api_server(program: Path, layout: Layout, ports: Mapping[str, int], options:
         f"--client-ca-file={layout.certificate('ca')}",
         f"--authentication-config={layout.config / 'authentication.json'}",
         "--authorization-mode=RBAC",
-        f"--default-not-ready-toleration-seconds={options.eviction_seconds}",
-        f"--default-unreachable-toleration-seconds={options.eviction_seconds}",
+        f"--default-not-ready-toleration-seconds={_EVICTION_SECONDS}",
+        f"--default-unreachable-toleration-seconds={_EVICTION_SECONDS}",
         "--profiling=false",
         *_api_server_storage(layout, ports),
         *_api_server_service_accounts(layout, ports),
@@ -139,7 +145,7 @@ def api_server(program: Path, layout: Layout, ports: Mapping[str, int], options:
     ]
 
 
-def controller_manager(program: Path, layout: Layout, ports: Mapping[str, int], options: ClusterOptions) -> list[str]:
+def controller_manager(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
     """Build the command line of kube-controller-manager."""
     return [
         str(program),
@@ -155,7 +161,7 @@ def controller_manager(program: Path, layout: Layout, ports: Mapping[str, int], 
         f"--root-ca-file={layout.certificate('ca')}",
         "--kube-api-qps=300",
         "--kube-api-burst=600",
-        f"--node-monitor-grace-period={options.node_grace_seconds}s",
+        f"--node-monitor-grace-period={_NODE_GRACE_SECONDS}s",
         "--node-monitor-period=2s",
         "--profiling=false",
     ]

@@ -2,90 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Layout"]
 
 
-@dataclass(frozen=True)
 class Layout:
-    """The files and folders of one embedded cluster."""
+    """The files and folders of one embedded cluster.
 
-    root: Path
+    Parameters
+    ----------
+    root
+        The state folder, absolute.
+    """
 
-    @property
-    def state_file(self) -> Path:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state_file = self.root / "state.json"
         """What runs, on which ports."""
-        return self.root / "state.json"
-
-    @property
-    def state_lock(self) -> Path:
+        self.state_lock = self.root / "state.lock"
         """Held for each change of `state_file`, never for long."""
-        return self.root / "state.lock"
-
-    @property
-    def up_lock(self) -> Path:
+        self.up_lock = self.root / "up.lock"
         """Held by an `up` from its beginning to its end."""
-        return self.root / "up.lock"
-
-    @property
-    def ignore_file(self) -> Path:
+        self.ignore_file = self.root / ".gitignore"
         """Keeps the folder, which holds keys, out of the user's repository."""
-        return self.root / ".gitignore"
-
-    @property
-    def kubeconfig(self) -> Path:
+        self.kubeconfig = self.root / "kubeconfig"
         """The cluster administrator's."""
-        return self.root / "kubeconfig"
-
-    @property
-    def node_kubeconfig(self) -> Path:
+        self.node_kubeconfig = self.root / "node.kubeconfig"
         """The process node's."""
-        return self.root / "node.kubeconfig"
-
-    @property
-    def controller_manager_kubeconfig(self) -> Path:
+        self.controller_manager_kubeconfig = self.root / "controller-manager.kubeconfig"
         """kube-controller-manager's."""
-        return self.root / "controller-manager.kubeconfig"
-
-    @property
-    def pki(self) -> Path:
+        self.pki = self.root / "pki"
         """Certificates and keys."""
-        return self.root / "pki"
-
-    @property
-    def config(self) -> Path:
+        self.config = self.root / "config"
         """Configuration files of the control plane."""
-        return self.root / "config"
-
-    @property
-    def etcd(self) -> Path:
+        self.etcd = self.root / "etcd"
         """The database."""
-        return self.root / "etcd"
-
-    @property
-    def logs(self) -> Path:
+        self.logs = self.root / "logs"
         """A log file for each component, and the audit log."""
-        return self.root / "logs"
-
-    @property
-    def node(self) -> Path:
+        self.node = self.root / "node"
         """The process node's pods."""
-        return self.root / "node"
-
-    @property
-    def forge(self) -> Path:
+        self.forge = self.root / "forge"
         """The forge's repositories."""
-        return self.root / "forge"
-
-    @property
-    def audit_log(self) -> Path:
+        self.audit_log = self.logs / "audit.log"
         """One JSON line for each write to the API server, and for each request of the operator's account.
 
         Writes of Events and Leases by other clients are in it only where the options say so.
         """
-        return self.logs / "audit.log"
 
     def certificate(self, name: str) -> Path:
         """Return the file of the certificate of that name."""

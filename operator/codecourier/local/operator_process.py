@@ -24,9 +24,9 @@ class OperatorProcess:
     forge_ca
         Certificate authority of the forge.
     log
-        File that its output is appended to.
+        File that the output is appended to.
     identity
-        Its name in the Lease.
+        The name in the Lease.
     environment
         Further variables.
     """

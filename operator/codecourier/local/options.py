@@ -25,16 +25,8 @@ class ClusterOptions:
         Whether the forge runs.
     kind
         Whether a kind cluster takes the place of control plane and process node.
-    program_folders
-        Folders with further programs for the containers, an agent's for example.
-    shown_folders
-        Further folders that containers may read.
     crds
         The folder whose ``*.yaml`` are applied; None for the checkout's own.
-    node_grace_seconds
-        How long a node may be silent before its pods count as not ready.
-    eviction_seconds
-        How long the pods of a silent node are kept before they are deleted.
     audits_events_and_leases
         Whether the audit log has the writes of Events and Leases too.
     """
@@ -42,9 +34,5 @@ class ClusterOptions:
     with_node: bool = True
     with_forge: bool = True
     kind: bool = False
-    program_folders: tuple[Path, ...] = ()
-    shown_folders: tuple[Path, ...] = ()
     crds: Path | None = None
-    node_grace_seconds: int = 40
-    eviction_seconds: int = 30
     audits_events_and_leases: bool = False

@@ -27,7 +27,6 @@ def settings(folder: Path) -> NodeSettings:
         client_authority=folder / "none",
         binds=False,
         isolates=False,
-        path=(),
         shown=(),
         hidden=(),
     )

@@ -30,14 +30,6 @@ def test_init_containers_run_in_order_and_then_the_main_one(pods: Pods) -> None:
     pod = pods.wait_phase("order", "Succeeded")
     assert pods.log("order", "main") == "one\ntwo\nthree\n"
     assert terminated(pod, "two")["reason"] == "Completed"
-    assert condition(pod, "Initialized") | {"lastTransitionTime": ""} == {
-        "type": "Initialized",
-        "status": "True",
-        "reason": "PodCompleted",
-        "lastProbeTime": None,
-        "lastTransitionTime": "",
-    }
-    assert condition(pod, "Ready")["reason"] == "PodCompleted"
 
 
 def test_a_failed_init_container_fails_the_pod_and_the_rest_never_starts(pods: Pods) -> None:

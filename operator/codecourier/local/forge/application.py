@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.records import Fault
 from codecourier.local.forge.rest import rest_routes
 from codecourier.local.forge.smart_http import PUSH_REFUSAL_STATE, git_routes
+from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["CONNECTION_STATE", "build_application"]
 
@@ -57,7 +59,7 @@ class _Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_ours = scope["type"] == "http" and not scope["path"].startswith(CONTROL_PREFIX)
-        fault = self._forge.faults.take(scope["method"], scope["path"]) if is_ours else None
+        fault = _take_fault(self._forge.store, scope["method"], scope["path"]) if is_ours else None
         if fault is None:
             await self._application(scope, receive, send)
             return
@@ -81,6 +83,23 @@ class _Faults:
             # Without a byte of an answer, curl sends the request again by itself when the connection was used before.
             connection.write(_INTERIM_ANSWER)
             connection.abort()
+
+
+def _take_fault(store: ForgeStore, method: str, path: str) -> Fault | None:
+    """Return the oldest fault that a request meets, used up by it, or None."""
+    with store.lock:
+        for fault in store.all(Fault):
+            if not (re.fullmatch(fault.method, method) and re.search(fault.path, path)):
+                continue
+            if fault.passes:
+                store.write(fault.model_copy(update={"passes": fault.passes - 1}))
+                return None
+            if fault.times > 1:
+                store.write(fault.model_copy(update={"times": fault.times - 1}))
+            else:
+                store.write(remove=[fault])
+            return fault
+    return None
 
 
 async def _drain(receive: Receive) -> None:

@@ -26,7 +26,7 @@ from codecourier.local.errors import LocalError, PortTakenError
 from codecourier.local.forge.accounts import App
 from codecourier.local.forge.address import ForgeAddress, NoForgeError
 from codecourier.local.forge.application import CONNECTION_STATE, build_application
-from codecourier.local.forge.forge import Forge, build_forge
+from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.settings import ForgeSettings
 from codecourier.trees import remove_tree
 
@@ -68,7 +68,7 @@ class ForgeServer:
         settings.spool.mkdir()
         self._socket = _listen(settings)
         _ensure_certificate(settings)
-        self._forge = build_forge(
+        self._forge = Forge(
             settings,
             base_url=f"https://localhost:{self._socket.getsockname()[1]}",
             control_token=_ensure_control_token(settings.control_token_file),

@@ -2,58 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["ForgeSettings"]
 
 
-@dataclass(frozen=True)
 class ForgeSettings:
-    """One forge's folder, port and limits."""
+    """One forge's folder and port.
 
-    state_dir: Path
-    """Everything that must survive a restart lies below this folder."""
+    Parameters
+    ----------
+    state_dir
+        Everything that must survive a restart lies below this folder.
+    port
+        TCP port on loopback; 0 takes the port of the last start, or a free one.
+    """
 
-    port: int
-    """TCP port on loopback; 0 takes the port of the last start, or a free one."""
-
-    @property
-    def database(self) -> Path:
+    def __init__(self, state_dir: Path, port: int) -> None:
+        self.state_dir = state_dir
+        self.port = port
+        self.database = state_dir / "forge.sqlite"
         """Everything but the Git repositories and the keys."""
-        return self.state_dir / "forge.sqlite"
-
-    @property
-    def repositories(self) -> Path:
+        self.repositories = state_dir / "repositories"
         """Bare repositories, as `<owner>/<name>.git`."""
-        return self.state_dir / "repositories"
-
-    @property
-    def spool(self) -> Path:
+        self.spool = state_dir / "spool"
         """Bodies of requests and answers while Git works on them; emptied at each start."""
-        return self.state_dir / "spool"
-
-    @property
-    def control_token_file(self) -> Path:
+        self.control_token_file = state_dir / "control-token"
         """The credential of the control API."""
-        return self.state_dir / "control-token"
-
-    @property
-    def app_key_file(self) -> Path:
+        self.app_key_file = state_dir / "app-private-key.pem"
         """The private key of the forge's only GitHub App."""
-        return self.state_dir / "app-private-key.pem"
-
-    @property
-    def authority_file(self) -> Path:
+        self.authority_file = state_dir / "ca.crt"
         """The certificate that clients trust."""
-        return self.state_dir / "ca.crt"
-
-    @property
-    def certificate_file(self) -> Path:
+        self.certificate_file = state_dir / "server.crt"
         """The serving certificate."""
-        return self.state_dir / "server.crt"
-
-    @property
-    def certificate_key_file(self) -> Path:
+        self.certificate_key_file = state_dir / "server.key"
         """The serving certificate's private key."""
-        return self.state_dir / "server.key"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import dataclasses
 import logging
 import os
 import sys
@@ -49,8 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--client-ca", type=Path, required=True, help="authority of the clients that may read logs")
     parser.add_argument("--no-bind", action="store_true", help="leave pending pods to a scheduler")
     parser.add_argument("--no-isolation", action="store_true", help="even as root: no users, mounts and namespaces")
-    parser.add_argument("--path", type=Path, action="append", default=[], help="a folder with further programs")
-    parser.add_argument("--show", type=Path, action="append", default=[], help="a further folder containers may read")
     parser.add_argument("--hide", type=Path, action="append", default=[], help="a further folder or file to cover")
     return parser
 
@@ -59,7 +56,9 @@ def _settings(options: argparse.Namespace) -> NodeSettings:
     options.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     state_dir = options.state_dir.resolve()
     secret = [options.kubeconfig, options.tls_key, options.client_ca, *options.hide]
-    settings = NodeSettings(
+    shown = image.needed_folders()
+    hidden = [_state_root(state_dir), Path.home(), *_closed_parents(shown), *(path.resolve() for path in secret)]
+    return NodeSettings(
         kubeconfig=options.kubeconfig,
         state_dir=state_dir,
         node_name=options.node_name,
@@ -69,18 +68,9 @@ def _settings(options: argparse.Namespace) -> NodeSettings:
         client_authority=options.client_ca,
         binds=not options.no_bind,
         isolates=can_isolate() and not options.no_isolation,
-        path=tuple(path.absolute() for path in options.path),
-        shown=(),
-        hidden=(),
+        shown=tuple(shown),
+        hidden=tuple(dict.fromkeys(hidden)),
     )
-    shown = [*image.needed_folders(settings), *(path.resolve() for path in options.show)]
-    hidden = [
-        _state_root(state_dir),
-        Path.home(),
-        *_closed_parents(shown),
-        *(path.resolve() for path in secret),
-    ]
-    return dataclasses.replace(settings, shown=tuple(shown), hidden=tuple(dict.fromkeys(hidden)))
 
 
 def _state_root(state_dir: Path) -> Path:

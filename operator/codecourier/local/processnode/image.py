@@ -53,21 +53,20 @@ def prepare_image(settings: NodeSettings) -> None:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def needed_folders(settings: NodeSettings) -> list[Path]:
-    """Return the folders that containers need to see for Python and the further programs, without symbolic links."""
+def needed_folders() -> list[Path]:
+    """Return the folders that containers need to see for Python, without symbolic links."""
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), _base_interpreter().parent]
-    needed = [path.resolve() for path in (*prefixes, SOURCE_ROOT, *_package_folders(), *settings.path)]
+    needed = [path.resolve() for path in (*prefixes, SOURCE_ROOT, *_package_folders())]
     system = [Path(path) for path in ("/usr", "/bin", "/sbin", "/lib", "/opt/homebrew")]
     return sorted({path for path in needed if not any(path.is_relative_to(prefix) for prefix in system)})
 
 
 def image_path(settings: NodeSettings, image: str) -> str:
     """Return the PATH that a container of this image has when the pod sets none."""
-    folders = [str(path) for path in settings.path]
-    if is_ours(image):
-        folders.insert(0, f"{IMAGE_DIR if settings.isolates else settings.image_dir}/bin")
-        folders.insert(1, str(Path(sys.executable).parent))
-    return os.pathsep.join((*folders, DEFAULT_PATH))
+    if not is_ours(image):
+        return DEFAULT_PATH
+    ours = f"{IMAGE_DIR if settings.isolates else settings.image_dir}/bin"
+    return os.pathsep.join((ours, str(Path(sys.executable).parent), DEFAULT_PATH))
 
 
 def _base_interpreter() -> Path:

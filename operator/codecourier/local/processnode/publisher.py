@@ -74,7 +74,7 @@ class Publisher:
         if not is_different(pod.get("status", {}), status):
             return True
         namespace, name = key_of(pod)
-        body = {"metadata": {"uid": uid_of(pod)}, "status": _with_removals(pod.get("status", {}), status)}
+        body = {"metadata": {"uid": uid_of(pod)}, "status": status}
         try:
             answer = await self._kube.patch(
                 PODS, namespace, name, body, content_type=STRATEGIC_PATCH, subresource="status"
@@ -88,10 +88,3 @@ class Publisher:
         else:
             self._wrote(answer)
         return True
-
-
-def _with_removals(current: Json, wanted: Json) -> Json:
-    """Name the fields of conditions that are to go: a strategic merge keeps every field that it does not name."""
-    conditions = {item["type"]: item for item in current.get("conditions", [])}
-    merged = [{**dict.fromkeys(conditions.get(item["type"], {})), **item} for item in wanted.get("conditions", [])]
-    return {**wanted, "conditions": merged}

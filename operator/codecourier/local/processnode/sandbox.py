@@ -2,7 +2,7 @@
 
 The container's root shows the host's programs and nothing that belongs to users or to the node: home folders,
 temporary folders and the node's state are covered by empty ones, in which only the folders that the programs need
-(the Python environment, the toolchains named with `--path`) appear again, read-only.
+(the Python environment) appear again, read-only.
 """
 
 from __future__ import annotations

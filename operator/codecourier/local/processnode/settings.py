@@ -37,9 +37,6 @@ class NodeSettings:
     """Whether to bind pending pods: there is no scheduler."""
 
     isolates: bool
-    path: tuple[Path, ...]
-    """Folders with further programs, before the usual ones."""
-
     shown: tuple[Path, ...]
     """Folders that containers may read wherever they lie, without symbolic links."""
 

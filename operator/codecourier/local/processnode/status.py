@@ -1,4 +1,4 @@
-"""A pod's status as the kubelet writes it, from what is known of its containers. Pure.
+"""A pod's status as the kubelet writes it, from what is known of its containers, without its own conditions. Pure.
 
 Phases: Pending → Running once every init container has ended well and a main container has started → Succeeded or
 Failed. A final phase is written only when no process is left, so that its readers may rely on that.
@@ -90,7 +90,6 @@ def build_status(
     views: Mapping[str, ContainerView],
     ending: Ending | None,
     start_time: datetime,
-    now: datetime,
     *,
     is_settled: bool,
 ) -> Json:
@@ -99,15 +98,13 @@ def build_status(
     Parameters
     ----------
     pod
-        The pod; its conditions keep their transition times where nothing changed.
+        The pod.
     views
         What is known of each container by name; one that is missing waits.
     ending
         Why the node ended the pod; with an empty reason, because it was deleted.
     start_time
         When the node first saw the pod.
-    now
-        The transition time of conditions that changed.
     is_settled
         Whether every process is gone; before that no final phase is written.
     """
@@ -126,7 +123,6 @@ def build_status(
         "hostIP": _LOOPBACK,
         "hostIPs": [{"ip": _LOOPBACK}],
         "startTime": format_time(start_time),
-        "conditions": _conditions(pod, known, phase, now, ending),
         "containerStatuses": _container_statuses(pod["spec"]["containers"], known, phase, _limit(pod)),
     }
     if any(view.container_id for view in known.values()):
@@ -136,6 +132,7 @@ def build_status(
         status["initContainerStatuses"] = _container_statuses(inits, known, phase, _limit(pod))
     if ending and ending.reason and is_settled:
         status |= {"reason": ending.reason, "message": ending.message}
+        status |= {"conditions": [ending.condition]} if ending.condition else {}
     return status
 
 
@@ -151,14 +148,9 @@ def waiting_reason(pod: Json) -> str:
 
 def is_different(current: Json, wanted: Json) -> bool:
     """Tell whether writing `wanted` would change anything in the pod's `current` status."""
-    conditions = {item["type"]: item for item in current.get("conditions", [])}
-    for name, value in wanted.items():
-        if name == "conditions":
-            if any(conditions.get(item["type"]) != item for item in value):
-                return True
-        elif current.get(name) != value:
-            return True
-    return False
+    if any(item not in current.get("conditions", []) for item in wanted.get("conditions", [])):
+        return True
+    return any(current.get(name) != value for name, value in wanted.items() if name != "conditions")
 
 
 def _limit(pod: Json) -> int:
@@ -232,57 +224,3 @@ def _state(state: State, limit: int) -> Json:
     content["startedAt"] = format_time(state.started) if state.started else None
     content["finishedAt"] = format_time(state.finished) if state.finished else None
     return {"terminated": content}
-
-
-def _conditions(
-    pod: Json, known: Mapping[str, ContainerView], phase: str, now: datetime, ending: Ending | None
-) -> list[Json]:
-    old = {item["type"]: item for item in pod.get("status", {}).get("conditions", [])}
-    started = any(view.container_id and isinstance(view.state, Running) for view in known.values())
-    pending = [
-        item["name"] for item in pod["spec"].get("initContainers", []) if not _is_initialized(known[item["name"]])
-    ]
-    unready = [item["name"] for item in pod["spec"]["containers"] if not isinstance(known[item["name"]].state, Running)]
-    conditions = [
-        _condition("PodReadyToStartContainers", status=started),
-        _initialized(phase, pending),
-        _readiness("Ready", phase, unready),
-        _readiness("ContainersReady", phase, unready),
-        _condition("PodScheduled", status=True),
-    ]
-    if ending and ending.condition and phase == "Failed":
-        conditions.append(dict(ending.condition))
-    for item in conditions:
-        before = old.get(item["type"], {})
-        same = before.get("status") == item["status"]
-        item["lastProbeTime"] = None
-        item["lastTransitionTime"] = before.get("lastTransitionTime") if same else format_time(now)
-        if "observedGeneration" in before:
-            item["observedGeneration"] = pod["metadata"].get("generation", 1)
-    return conditions
-
-
-def _condition(kind: str, *, status: bool, reason: str = "", message: str = "") -> Json:
-    result: Json = {"type": kind, "status": str(status)}
-    result |= {"reason": reason} if reason else {}
-    result |= {"message": message} if message else {}
-    return result
-
-
-def _initialized(phase: str, pending: list[str]) -> Json:
-    if phase == "Succeeded":
-        return _condition("Initialized", status=True, reason="PodCompleted")
-    if pending:
-        message = f"containers with incomplete status: [{' '.join(pending)}]"
-        return _condition("Initialized", status=False, reason="ContainersNotInitialized", message=message)
-    return _condition("Initialized", status=True)
-
-
-def _readiness(kind: str, phase: str, unready: list[str]) -> Json:
-    if phase in _FINAL:
-        reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
-        return _condition(kind, status=False, reason=reason)
-    if unready:
-        message = f"containers with unready status: [{' '.join(unready)}]"
-        return _condition(kind, status=False, reason="ContainersNotReady", message=message)
-    return _condition(kind, status=True)

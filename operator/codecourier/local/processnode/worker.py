@@ -251,8 +251,7 @@ class PodWorker:
         if self._refusal:
             return refused_status(REFUSED, self._refusal, self._start_time)
         views = {name: run.view for name, run in self.runs.items()}
-        now = datetime.now(tz=UTC)
-        return build_status(self.pod, views, self._ending, self._start_time, now, is_settled=self._is_settled)
+        return build_status(self.pod, views, self._ending, self._start_time, is_settled=self._is_settled)
 
     def _existing_pod(self) -> Json | None:
         return None if self._is_gone else self.pod

@@ -38,7 +38,6 @@ class Mount(NamedTuple):
     """Absolute path on the host without symbolic links; `bind` only."""
 
     read_only: bool = False
-
     mode: int = 0o755
     """Permissions of a tmpfs."""
 
@@ -56,28 +55,22 @@ class LaunchSpec(NamedTuple):
     """The container's own folder on the host."""
 
     command: list[str]
-
     environment: dict[str, str]
     """The whole environment: nothing is inherited."""
 
     working_directory: str
-
     hostname: str
-
     isolate: bool
     """Whether to use namespaces, users and mounts (root on Linux)."""
 
     user: int
     group: int
     supplemental_groups: list[int]
-
     mounts: list[Mount]
     """Used only when isolating."""
 
     read_only_root: bool
-
     no_new_privileges: bool
-
     kept_capabilities: list[int]
     """Numbers of the capabilities that root in the container may have."""
 
