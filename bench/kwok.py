@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.processes import end
 from codecourier.local.binaries import cache_folder
 from codecourier.local.errors import LocalError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.state import file_lock
 
 __all__ = ["NODE_NAME", "KwokProgram", "find_kwok", "run_kwok"]
@@ -85,7 +85,7 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> str:
 
 @contextmanager
 def run_kwok(
-    kwok: KwokProgram, layout: Layout, port: int, configuration: Path, log: Path
+    kwok: KwokProgram, layout: ClusterLayout, port: int, configuration: Path, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run kwok for an embedded cluster without a process node, whose port and certificate it takes."""
     command = [

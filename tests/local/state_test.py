@@ -4,17 +4,17 @@ from pathlib import Path
 import pytest
 
 from codecourier.local.errors import LocalError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.processes import ProcessRecord
 from codecourier.local.state import ClusterState, StateStore, file_lock
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path)
+def layout(tmp_path: Path) -> ClusterLayout:
+    return ClusterLayout(tmp_path)
 
 
-def test_what_was_written_is_read(layout: Layout) -> None:
+def test_what_was_written_is_read(layout: ClusterLayout) -> None:
     store = StateStore(layout)
     state = ClusterState(session="one", ports={"a": 1}, processes={"a": ProcessRecord(pid=7, birth="boot/1")})
     with store.locked():
@@ -22,12 +22,12 @@ def test_what_was_written_is_read(layout: Layout) -> None:
     assert store.read() == state
 
 
-def test_no_file_means_no_cluster(layout: Layout) -> None:
+def test_no_file_means_no_cluster(layout: ClusterLayout) -> None:
     assert StateStore(layout).read() is None
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"session": 5}', '{"session": "x", "ports": {}, "unknown": 1}'])
-def test_a_damaged_file_is_reported_with_the_next_step(layout: Layout, content: str) -> None:
+def test_a_damaged_file_is_reported_with_the_next_step(layout: ClusterLayout, content: str) -> None:
     layout.state_file.write_text(content, encoding="utf-8")
     with pytest.raises(LocalError, match=r"remove .* and run `codecourier local up`"):
         StateStore(layout).read()

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from codecourier.local.errors import LocalError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 
 __all__ = ["ApiAnswer", "LoopbackServer", "admin_of"]
 
@@ -146,6 +146,6 @@ def _words_of(answer: ApiAnswer) -> str:
     return str(status.get("message", text)) if isinstance(status, dict) else text
 
 
-def admin_of(layout: Layout, port: int) -> LoopbackServer:
+def admin_of(layout: ClusterLayout, port: int) -> LoopbackServer:
     """Return the API server as its administrator sees it."""
     return LoopbackServer(port, layout.certificate("ca"), layout.certificate("admin"), layout.key("admin"))

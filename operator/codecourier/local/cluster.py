@@ -16,13 +16,13 @@ from codecourier.local.components import API_SERVER, COMPONENTS, CONTROL_PLANE, 
 from codecourier.local.crds import apply_crds
 from codecourier.local.errors import LocalError, NoControlPlaneError, UnavailableError, UpInterruptedError
 from codecourier.local.kind import check_kind, create_kind
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
+from codecourier.local.life import ClusterLife
 from codecourier.local.material import prepare_folders, prepare_root, write_material
 from codecourier.local.options import ClusterOptions, default_crds
 from codecourier.local.ports import choose_ports
 from codecourier.local.processes import is_running
 from codecourier.local.state import ClusterState, StateStore, file_lock
-from codecourier.local.supervisor import Supervisor
 from codecourier.local.teardown import end_cluster, remove_data, remove_root
 
 __all__ = ["ComponentStatus", "Condition", "LocalCluster", "UpOutcome"]
@@ -83,7 +83,7 @@ class LocalCluster:
         options: ClusterOptions | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.layout = Layout(state_dir.resolve())
+        self.layout = ClusterLayout(state_dir.resolve())
         self._options = options or ClusterOptions()
         self._report = report
         self._store = StateStore(self.layout)
@@ -102,7 +102,7 @@ class LocalCluster:
         LocalError
             If there is no cluster.
         """
-        return f"https://localhost:{self._supervisor().state().ports[FORGE]}"
+        return f"https://localhost:{self._life().state().ports[FORGE]}"
 
     def up(self) -> UpOutcome:
         """Bring the cluster up, or what is missing of it.
@@ -166,21 +166,21 @@ class LocalCluster:
 
     def start(self, component: str) -> None:
         """Start a component that does not run, and wait until it is ready."""
-        supervisor = self._supervisor()
-        supervisor.start(component)
-        supervisor.wait_ready([component])
+        life = self._life()
+        life.start(component)
+        life.wait_ready([component])
 
     def stop(self, component: str) -> None:
         """End a component and wait until it has ended."""
-        self._supervisor().stop(component)
+        self._life().stop(component)
 
     def kill(self, component: str) -> None:
         """End a component as a crash would."""
-        self._supervisor().kill(component)
+        self._life().kill(component)
 
     def signal(self, component: str, number: Signals) -> None:
         """Send a signal to a component; nothing happens if it does not run."""
-        self._supervisor().signal(component, number)
+        self._life().signal(component, number)
 
     def restart(self, component: str) -> None:
         """End a component, start it again and wait until it is ready."""
@@ -193,14 +193,14 @@ class LocalCluster:
                 f"the cluster in {self.layout.root} is none of kind: run `codecourier local down` first, or name "
                 "another folder by --state-dir"
             )
-        supervisor = Supervisor(self.layout, self._options, state.session)
+        life = ClusterLife(self.layout, self._options, state.session)
         wanted = self._wanted(state)
-        missing = [name for name in wanted if not supervisor.is_running(name)]
+        missing = [name for name in wanted if not life.is_running(name)]
         for name in missing:
             self._report(f"starting {name}")
-            supervisor.start(name)
-        supervisor.wait_ready(wanted)
-        self._apply_crds(supervisor)
+            life.start(name)
+        life.wait_ready(wanted)
+        self._apply_crds(life)
         return UpOutcome.REPAIRED if missing else UpOutcome.ATTACHED
 
     def _create(self) -> None:
@@ -208,56 +208,56 @@ class LocalCluster:
         state = ClusterState(session=secrets.token_hex(8), ports=choose_ports(PORT_NAMES))
         with self._store.locked():
             self._store.write(state)
-        supervisor = Supervisor(self.layout, self._options, state.session)
+        life = ClusterLife(self.layout, self._options, state.session)
         try:
-            self._bring_up(supervisor)
+            self._bring_up(life)
         except BaseException as error:
             # The command that ended this life also ends what runs, and is the reason of any failure here.
             if not self._give_up(state.session) and isinstance(error, Exception):
                 raise UpInterruptedError from error
             raise
 
-    def _bring_up(self, supervisor: Supervisor) -> None:
+    def _bring_up(self, life: ClusterLife) -> None:
         if self._options.kind:
-            self._bring_up_kind(supervisor)
+            self._bring_up_kind(life)
         else:
-            self._bring_up_control_plane(supervisor)
-        wanted = self._wanted(supervisor.state())
-        self._start_all(supervisor, [name for name in wanted if not supervisor.is_running(name)])
-        supervisor.update(lambda state: state.model_copy(update={"ready": True}))
+            self._bring_up_control_plane(life)
+        wanted = self._wanted(life.state())
+        self._start_all(life, [name for name in wanted if not life.is_running(name)])
+        life.update(lambda state: state.model_copy(update={"ready": True}))
 
-    def _bring_up_control_plane(self, supervisor: Supervisor) -> None:
-        binaries = find_binaries(self._report, checkpoint=supervisor.state)
-        supervisor.update(lambda state: state.model_copy(update={"binaries": str(binaries)}))
-        write_material(self.layout, supervisor.state().ports, self._options)
-        self._start_all(supervisor, ["etcd", API_SERVER])
+    def _bring_up_control_plane(self, life: ClusterLife) -> None:
+        binaries = find_binaries(self._report, checkpoint=life.state)
+        life.update(lambda state: state.model_copy(update={"binaries": str(binaries)}))
+        write_material(self.layout, life.state().ports, self._options)
+        self._start_all(life, ["etcd", API_SERVER])
         # The garbage collector learns of kinds that come later only half a minute after.
-        self._apply_crds(supervisor)
+        self._apply_crds(life)
 
-    def _bring_up_kind(self, supervisor: Supervisor) -> None:
+    def _bring_up_kind(self, life: ClusterLife) -> None:
         try:
             check_kind()
         except UnavailableError as error:
             raise NoControlPlaneError({"a kind cluster, as --kind asks": str(error)}) from error
         prepare_folders(self.layout)
-        name = f"codecourier-{supervisor.state().session}"
+        name = f"codecourier-{life.state().session}"
         # Written down first, so that a `down` meanwhile also ends what kind has begun.
-        supervisor.update(lambda state: state.model_copy(update={"kind": name}))
+        life.update(lambda state: state.model_copy(update={"kind": name}))
         self._report(f"creating the kind cluster {name}")
-        port = create_kind(name, self.layout, supervisor.state)
-        supervisor.update(lambda state: state.model_copy(update={"ports": {**state.ports, API_SERVER: port}}))
-        self._apply_crds(supervisor)
+        port = create_kind(name, self.layout, life.state)
+        life.update(lambda state: state.model_copy(update={"ports": {**state.ports, API_SERVER: port}}))
+        self._apply_crds(life)
 
-    def _start_all(self, supervisor: Supervisor, components: Sequence[str]) -> None:
+    def _start_all(self, life: ClusterLife, components: Sequence[str]) -> None:
         if components:
             self._report(f"starting {', '.join(components)}")
         for name in components:
-            supervisor.start(name)
-        supervisor.wait_ready(components)
+            life.start(name)
+        life.wait_ready(components)
 
-    def _apply_crds(self, supervisor: Supervisor) -> None:
-        api = admin_of(self.layout, supervisor.state().ports[API_SERVER])
-        names = apply_crds(api, self._options.crds or default_crds(), supervisor.wait_for)
+    def _apply_crds(self, life: ClusterLife) -> None:
+        api = admin_of(self.layout, life.state().ports[API_SERVER])
+        names = apply_crds(api, self._options.crds or default_crds(), life.wait_for)
         if names:
             self._report(f"applied {len(names)} CRDs")
 
@@ -283,15 +283,15 @@ class LocalCluster:
             return ComponentStatus(name, Condition.NOT_STARTED, None, ports)
         if not is_running(record):
             return ComponentStatus(name, Condition.DEAD, record.pid, ports)
-        supervisor = Supervisor(self.layout, self._options, state.session)
-        condition = Condition.READY if supervisor.is_ready(name) else Condition.NOT_ANSWERING
+        life = ClusterLife(self.layout, self._options, state.session)
+        condition = Condition.READY if life.is_ready(name) else Condition.NOT_ANSWERING
         return ComponentStatus(name, condition, record.pid, ports)
 
-    def _supervisor(self) -> Supervisor:
+    def _life(self) -> ClusterLife:
         state = self._store.read()
         if state is None or state.session == _ENDED:
             raise LocalError(f"there is no cluster in {self.layout.root}: run `codecourier local up`")
-        return Supervisor(self.layout, self._options, state.session)
+        return ClusterLife(self.layout, self._options, state.session)
 
     @contextmanager
     def _only_up(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codecourier.local import controlplane_flags as flags
 from codecourier.local.api import LoopbackServer, admin_of
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.material import NODE_NAME
 from codecourier.local.options import ClusterOptions
 from codecourier.local.processes import Launch
@@ -30,7 +30,7 @@ _PYTHON_VARIABLES = ("HOME", "LANG", "PATH", "TMPDIR")
 class Setting:
     """What the command lines of one cluster are built from."""
 
-    layout: Layout
+    layout: ClusterLayout
     ports: Mapping[str, int]
     options: ClusterOptions
     binaries: Path

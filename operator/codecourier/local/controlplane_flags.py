@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.options import ClusterOptions
 
 __all__ = [
@@ -89,7 +89,7 @@ def audit_policy(options: ClusterOptions) -> dict[str, Any]:
     }
 
 
-def etcd(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
+def etcd(program: Path, layout: ClusterLayout, ports: Mapping[str, int]) -> list[str]:
     """Build the command line of etcd."""
     client_url = f"https://127.0.0.1:{ports['etcd']}"
     peer_url = f"https://127.0.0.1:{ports['etcd-peer']}"
@@ -119,7 +119,7 @@ def etcd(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
     ]
 
 
-def api_server(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
+def api_server(program: Path, layout: ClusterLayout, ports: Mapping[str, int]) -> list[str]:
     """Build the command line of kube-apiserver."""
     return [
         str(program),
@@ -145,7 +145,7 @@ def api_server(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[
     ]
 
 
-def controller_manager(program: Path, layout: Layout, ports: Mapping[str, int]) -> list[str]:
+def controller_manager(program: Path, layout: ClusterLayout, ports: Mapping[str, int]) -> list[str]:
     """Build the command line of kube-controller-manager."""
     return [
         str(program),
@@ -167,7 +167,7 @@ def controller_manager(program: Path, layout: Layout, ports: Mapping[str, int]) 
     ]
 
 
-def _api_server_storage(layout: Layout, ports: Mapping[str, int]) -> list[str]:
+def _api_server_storage(layout: ClusterLayout, ports: Mapping[str, int]) -> list[str]:
     return [
         f"--etcd-servers=https://127.0.0.1:{ports['etcd']}",
         f"--etcd-cafile={layout.certificate('etcd-ca')}",
@@ -176,7 +176,7 @@ def _api_server_storage(layout: Layout, ports: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _api_server_service_accounts(layout: Layout, ports: Mapping[str, int]) -> list[str]:
+def _api_server_service_accounts(layout: ClusterLayout, ports: Mapping[str, int]) -> list[str]:
     return [
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-jwks-uri=https://127.0.0.1:{ports['kube-apiserver']}/openid/v1/jwks",
@@ -185,7 +185,7 @@ def _api_server_service_accounts(layout: Layout, ports: Mapping[str, int]) -> li
     ]
 
 
-def _api_server_aggregation(layout: Layout) -> list[str]:
+def _api_server_aggregation(layout: ClusterLayout) -> list[str]:
     return [
         f"--requestheader-client-ca-file={layout.certificate('front-proxy-ca')}",
         "--requestheader-allowed-names=front-proxy-client",
@@ -197,7 +197,7 @@ def _api_server_aggregation(layout: Layout) -> list[str]:
     ]
 
 
-def _api_server_kubelet(layout: Layout) -> list[str]:
+def _api_server_kubelet(layout: ClusterLayout) -> list[str]:
     return [
         f"--kubelet-certificate-authority={layout.certificate('ca')}",
         f"--kubelet-client-certificate={layout.certificate('kubelet-client')}",
@@ -206,7 +206,7 @@ def _api_server_kubelet(layout: Layout) -> list[str]:
     ]
 
 
-def _api_server_audit(layout: Layout) -> list[str]:
+def _api_server_audit(layout: ClusterLayout) -> list[str]:
     return [
         f"--audit-policy-file={layout.config / 'audit.json'}",
         f"--audit-log-path={layout.audit_log}",

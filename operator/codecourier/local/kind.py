@@ -15,7 +15,7 @@ import yaml
 
 from codecourier.local.certificates import KeyPair, write_key_pair
 from codecourier.local.errors import LocalError, UnavailableError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.processes import wait_until
 from codecourier.local.versions import KUBERNETES_VERSION
 
@@ -45,7 +45,7 @@ def check_kind() -> None:
         raise UnavailableError("needs a running Docker; `docker info` failed")
 
 
-def create_kind(name: str, layout: Layout, checkpoint: Callable[[], object]) -> int:
+def create_kind(name: str, layout: ClusterLayout, checkpoint: Callable[[], object]) -> int:
     """Create a kind cluster, and write its kubeconfig and the administrator's certificate.
 
     Returns
@@ -88,7 +88,7 @@ def delete_kind(name: str) -> None:
         raise LocalError(f"`{' '.join(command)}` failed: {answer.stderr.strip()}")
 
 
-def _read_kubeconfig(layout: Layout) -> int:
+def _read_kubeconfig(layout: ClusterLayout) -> int:
     content = yaml.safe_load(layout.kubeconfig.read_text(encoding="utf-8"))
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     admin = KeyPair(_decoded(user["client-certificate-data"]), _decoded(user["client-key-data"]))

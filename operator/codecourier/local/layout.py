@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["Layout"]
+__all__ = ["ClusterLayout"]
 
 
-class Layout:
+class ClusterLayout:
     """The files and folders of one embedded cluster.
 
     Parameters

@@ -10,13 +10,13 @@ from urllib.parse import quote, urlencode
 from codecourier.local.api import admin_of
 from codecourier.local.components import API_SERVER, COMPONENTS
 from codecourier.local.errors import LocalError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.state import StateStore
 
 __all__ = ["print_component_log", "print_container_log"]
 
 
-def print_component_log(layout: Layout, component: str) -> None:
+def print_component_log(layout: ClusterLayout, component: str) -> None:
     """Print the log of a component.
 
     Raises
@@ -34,7 +34,7 @@ def print_component_log(layout: Layout, component: str) -> None:
     _print_file(path)
 
 
-def print_container_log(layout: Layout, namespace: str, pod: str, container: str) -> None:
+def print_container_log(layout: ClusterLayout, namespace: str, pod: str, container: str) -> None:
     """Print what a container of a pod wrote, as `kubectl logs` does.
 
     Raises

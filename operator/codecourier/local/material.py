@@ -11,7 +11,7 @@ import yaml
 
 from codecourier.local import controlplane_flags as flags
 from codecourier.local.certificates import KeyPair, create_authority, create_key_pair, write_key_pair
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.options import ClusterOptions
 
 __all__ = ["NODE_NAME", "prepare_folders", "prepare_root", "write_material"]
@@ -22,7 +22,7 @@ NODE_NAME = "codecourier-local"
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
-def prepare_root(layout: Layout) -> None:
+def prepare_root(layout: ClusterLayout) -> None:
     """Make the state folder.
 
     All users may pass through it, because pods run as other users, but each folder with something secret in it is
@@ -33,7 +33,7 @@ def prepare_root(layout: Layout) -> None:
     layout.ignore_file.write_text("*\n", encoding="utf-8")
 
 
-def prepare_folders(layout: Layout) -> None:
+def prepare_folders(layout: ClusterLayout) -> None:
     """Make the folders in the state folder."""
     for folder in (layout.pki, layout.config, layout.logs, layout.etcd):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -42,7 +42,7 @@ def prepare_folders(layout: Layout) -> None:
         folder.chmod(0o711)
 
 
-def write_material(layout: Layout, ports: Mapping[str, int], options: ClusterOptions) -> None:
+def write_material(layout: ClusterLayout, ports: Mapping[str, int], options: ClusterOptions) -> None:
     """Write all that the control plane reads when it starts, with new keys."""
     prepare_folders(layout)
     (layout.config / "audit.json").write_bytes(orjson.dumps(flags.audit_policy(options)))
@@ -52,7 +52,7 @@ def write_material(layout: Layout, ports: Mapping[str, int], options: ClusterOpt
     _write_pair(layout, "service-account", create_key_pair())
 
 
-def _write_etcd_and_proxy(layout: Layout) -> None:
+def _write_etcd_and_proxy(layout: ClusterLayout) -> None:
     # Separate authorities: a client that the cluster's authority vouches for must neither reach the database nor be
     # believed when it names another user.
     etcd_ca = create_authority("codecourier-local-etcd-ca")
@@ -63,7 +63,7 @@ def _write_etcd_and_proxy(layout: Layout) -> None:
     _write_pair(layout, "front-proxy-client", proxy_ca.issue("front-proxy-client"))
 
 
-def _write_cluster(layout: Layout, port: int) -> None:
+def _write_cluster(layout: ClusterLayout, port: int) -> None:
     ca = create_authority("codecourier-local-ca")
     _write_pair(layout, "ca", ca.pair)
     _write_pair(layout, "kube-apiserver", ca.issue("kube-apiserver", hosts=flags.API_SERVER_ADDRESSES))
@@ -82,7 +82,7 @@ def _write_cluster(layout: Layout, port: int) -> None:
     _write_kubeconfig(layout.controller_manager_kubeconfig, certificate, port, controllers)
 
 
-def _write_pair(layout: Layout, name: str, pair: KeyPair) -> None:
+def _write_pair(layout: ClusterLayout, name: str, pair: KeyPair) -> None:
     write_key_pair(pair, layout.certificate(name), layout.key(name))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from codecourier.local.errors import LocalError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.processes import ProcessRecord, wait_until
 
 __all__ = ["ClusterState", "StateStore", "file_lock"]
@@ -47,7 +47,7 @@ class ClusterState(BaseModel):
 class StateStore:
     """Reads and writes the state file."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: ClusterLayout) -> None:
         self._layout = layout
 
     def read(self) -> ClusterState | None:

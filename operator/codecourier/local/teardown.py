@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codecourier.local.errors import LocalError
 from codecourier.local.kind import delete_kind
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.processes import stop_processes
 from codecourier.local.processnode.orphans import stop_everything
 from codecourier.local.state import ClusterState
@@ -19,7 +19,7 @@ _CONTAINER_STOP_SECONDS = 0.2
 _DATABASE_STOP_SECONDS = 0.5
 
 
-def end_cluster(state: ClusterState, layout: Layout) -> None:
+def end_cluster(state: ClusterState, layout: ClusterLayout) -> None:
     """End all processes of a cluster, its containers too, and its kind cluster where it has one."""
     others = [record for name, record in state.processes.items() if name != "etcd"]
     # Without its database the API server takes longer to end.
@@ -32,7 +32,7 @@ def end_cluster(state: ClusterState, layout: Layout) -> None:
         delete_kind(state.kind)
 
 
-def remove_data(layout: Layout) -> None:
+def remove_data(layout: ClusterLayout) -> None:
     """Remove what a cluster wrote, by name; other files in the state folder stay.
 
     Raises
@@ -52,7 +52,7 @@ def remove_data(layout: Layout) -> None:
         file.unlink(missing_ok=True)
 
 
-def remove_root(layout: Layout) -> None:
+def remove_root(layout: ClusterLayout) -> None:
     """Remove the state folder with all that is ours; the caller holds the lock of `up`."""
     remove_data(layout)
     for file in (layout.ignore_file, layout.state_lock, layout.up_lock):

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.kube.api import Json
-from codecourier.local.processnode.atomic import write_files
 from codecourier.local.processnode.content import (
     ContentError,
     File,
@@ -20,6 +19,7 @@ from codecourier.local.processnode.content import (
     secrets_of_volume,
 )
 from codecourier.local.processnode.limits import folder_bytes
+from codecourier.local.processnode.volumes import write_files
 
 POD: Json = {
     "metadata": {

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from codecourier.kube.api import Json
 from codecourier.local.processnode.status import (
-    ContainerView,
     Ending,
+    KnownContainer,
     Running,
     State,
     Terminated,
@@ -28,7 +28,7 @@ def pod() -> Json:
 
 
 def status(item: Json, *, settled: bool = False, ending: Ending | None = None, **states: State) -> Json:
-    views = {name: ContainerView(state, container_id="id") for name, state in states.items()}
+    views = {name: KnownContainer(state, container_id="id") for name, state in states.items()}
     return build_status(item, views, ending, NOW, is_settled=settled)
 
 

@@ -1,22 +1,62 @@
-"""Merges pull requests: merge, squash and rebase, made for real."""
+"""Statuses and check runs, what they mean for a merge, and merges: merge, squash and rebase, made for real."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from codecourier.local.forge.checks import combined_outcome
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.git import BareRepository, RefMovedError, Signature
 from codecourier.local.forge.pulls import PullService, refuse_workflow_changes
-from codecourier.local.forge.records import MergeIntent, Protection, Pull, Repository
+from codecourier.local.forge.records import CheckRun, CommitStatus, MergeIntent, Protection, Pull, Repository
 from codecourier.local.forge.repositories import RepositoryService
 from codecourier.local.forge.store import ForgeStore
 
-__all__ = ["MergeMethod", "MergeService", "find_protection", "merge_state"]
+__all__ = [
+    "MergeMethod",
+    "MergeService",
+    "combined_state",
+    "find_protection",
+    "latest_runs",
+    "latest_statuses",
+    "merge_state",
+]
 
 MergeMethod = Literal["merge", "squash", "rebase"]
 
 _COMMITTER = "GitHub"
+_GREEN = {"success", "neutral", "skipped"}
+
+
+def latest_statuses(store: ForgeStore, repository: Repository, sha: str) -> list[CommitStatus]:
+    """Return the newest status of each context at a commit."""
+    found = [status for status in store.of_repository(CommitStatus, repository.id) if status.sha == sha]
+    return list({status.context: status for status in found}.values())
+
+
+def latest_runs(store: ForgeStore, repository: Repository, sha: str) -> list[CheckRun]:
+    """Return the newest check run of each name at a commit."""
+    found = [run for run in store.of_repository(CheckRun, repository.id) if run.sha == sha]
+    return list({run.name: run for run in found}.values())
+
+
+def combined_state(states: Iterable[str]) -> str:
+    """Return the outcome of statuses together, in GitHub's words."""
+    found = set(states)
+    if found & {"error", "failure"}:
+        return "failure"
+    return "success" if found == {"success"} else "pending"
+
+
+def _combined_outcome(store: ForgeStore, repository: Repository, sha: str) -> dict[str, str]:
+    """Return success, failure or pending for each status context and check run name at a commit."""
+    outcomes = {status.context: combined_state([status.state]) for status in latest_statuses(store, repository, sha)}
+    for run in latest_runs(store, repository, sha):
+        if run.status != "completed":
+            outcomes[run.name] = "pending"
+        else:
+            outcomes[run.name] = "success" if run.conclusion in _GREEN else "failure"
+    return outcomes
 
 
 def find_protection(store: ForgeStore, repository: Repository, branch: str) -> Protection | None:
@@ -27,7 +67,7 @@ def find_protection(store: ForgeStore, repository: Repository, branch: str) -> P
 
 def merge_state(store: ForgeStore, git: BareRepository, repository: Repository, pull: Pull, *, mergeable: bool) -> str:
     """Return a pull request's `mergeable_state` in GitHub's words."""
-    outcomes = combined_outcome(store, repository, pull.head_sha)
+    outcomes = _combined_outcome(store, repository, pull.head_sha)
     rules = find_protection(store, repository, pull.base_ref)
     required = [outcomes.get(name) for name in rules.required_checks] if rules else []
     if pull.state == "closed":

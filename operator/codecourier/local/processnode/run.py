@@ -15,14 +15,14 @@ from codecourier.local.processnode.container import Container, Exit, StartError
 from codecourier.local.processnode.content import ContentError
 from codecourier.local.processnode.image import UNPULLABLE_IMAGE
 from codecourier.local.processnode.launch.spec import LaunchSpec
-from codecourier.local.processnode.signalling import Signal
 from codecourier.local.processnode.status import (
     LOST,
-    ContainerView,
+    KnownContainer,
     Running,
     Terminated,
     Waiting,
 )
+from codecourier.local.processnode.stopping import Signal
 
 __all__ = ["ContainerRun", "Surroundings"]
 
@@ -57,7 +57,7 @@ class ContainerRun:
     def __init__(self, item: Json, folder: Path, around: Surroundings) -> None:
         self.item = item
         self.container = Container(folder)
-        self.view = ContainerView(Waiting(around.waiting_reason))
+        self.view = KnownContainer(Waiting(around.waiting_reason))
         self._around = around
         name = f"{around.pod_uid}/{item['name']}"
         self._container_id = f"processnode://{hashlib.sha256(name.encode()).hexdigest()}"
@@ -79,7 +79,7 @@ class ContainerRun:
         elif self.container.folder.is_dir():
             self._take_end(self.container.end())
         elif status and status.get("containerID"):
-            self.view = ContainerView(LOST, self._container_id)
+            self.view = KnownContainer(LOST, self._container_id)
 
     async def run(self) -> bool:
         """Run until the container has ended; return whether that was well."""
@@ -121,11 +121,11 @@ class ContainerRun:
                 await asyncio.sleep(_NETWORK_RETRY_SECONDS)
 
     def _wait(self, reason: str, message: str) -> None:
-        self.view = ContainerView(Waiting(reason, message))
+        self.view = KnownContainer(Waiting(reason, message))
         self._around.publish()
 
     def _has_started(self) -> None:
-        self.view = ContainerView(Running(self.container.started or datetime.now(tz=UTC)), self._container_id)
+        self.view = KnownContainer(Running(self.container.started or datetime.now(tz=UTC)), self._container_id)
 
     def _take_end(self, ended: Exit) -> None:
         if ended.error:
@@ -136,7 +136,7 @@ class ContainerRun:
             reason = "OOMKilled" if ended.out_of_memory else "Error" if ended.code else "Completed"
             started = self.container.started
             state = Terminated(ended.code, reason, self._termination_message(), started, ended.finished)
-        self.view = ContainerView(replace(state, container_id=self._container_id), self._container_id)
+        self.view = KnownContainer(replace(state, container_id=self._container_id), self._container_id)
 
     def _termination_message(self) -> str:
         try:

@@ -100,6 +100,4 @@ def kept_capabilities(context: dict[str, list[str]]) -> list[int]:
     dropped = {name.removeprefix("CAP_") for name in context.get("drop") or []}
     if "ALL" in dropped:
         dropped |= set(_CONTAINER_CAPABILITIES)
-    added = {name.removeprefix("CAP_") for name in context.get("add") or []}
-    kept = (set(_CONTAINER_CAPABILITIES) - dropped) | (added & set(_CONTAINER_CAPABILITIES))
-    return sorted(_CONTAINER_CAPABILITIES[name] for name in kept)
+    return sorted(number for name, number in _CONTAINER_CAPABILITIES.items() if name not in dropped)

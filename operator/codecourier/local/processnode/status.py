@@ -15,8 +15,8 @@ from codecourier.local.processnode.objects import all_containers, format_time
 
 __all__ = [
     "LOST",
-    "ContainerView",
     "Ending",
+    "KnownContainer",
     "Running",
     "Terminated",
     "Waiting",
@@ -67,7 +67,7 @@ LOST = Terminated(137, "ContainerStatusUnknown", "The container could not be loc
 
 
 @dataclass(frozen=True)
-class ContainerView:
+class KnownContainer:
     """What is known of one container."""
 
     state: State
@@ -87,7 +87,7 @@ class Ending:
 
 def build_status(
     pod: Json,
-    views: Mapping[str, ContainerView],
+    views: Mapping[str, KnownContainer],
     ending: Ending | None,
     start_time: datetime,
     *,
@@ -109,7 +109,7 @@ def build_status(
         Whether every process is gone; before that no final phase is written.
     """
     waiting = Waiting(waiting_reason(pod))
-    known = {item["name"]: views.get(item["name"], ContainerView(waiting)) for item in all_containers(pod)}
+    known = {item["name"]: views.get(item["name"], KnownContainer(waiting)) for item in all_containers(pod)}
     if ending and is_settled:
         known = _located(pod, known)
     phase = _phase(pod, known)
@@ -157,11 +157,11 @@ def _limit(pod: Json) -> int:
     return min(_MESSAGE_BYTES, _POD_MESSAGE_BYTES // len(list(all_containers(pod))))
 
 
-def _is_initialized(view: ContainerView) -> bool:
+def _is_initialized(view: KnownContainer) -> bool:
     return isinstance(view.state, Terminated) and view.state.exit_code == 0
 
 
-def _phase(pod: Json, known: Mapping[str, ContainerView]) -> str:
+def _phase(pod: Json, known: Mapping[str, KnownContainer]) -> str:
     for item in pod["spec"].get("initContainers", []):
         state = known[item["name"]].state
         if not (isinstance(state, Terminated) and state.exit_code == 0):
@@ -173,14 +173,14 @@ def _phase(pod: Json, known: Mapping[str, ContainerView]) -> str:
     return "Pending" if any(isinstance(state, Waiting) for state in states) else "Running"
 
 
-def _phase_before_end(pod: Json, known: Mapping[str, ContainerView], phase: str) -> str:
+def _phase_before_end(pod: Json, known: Mapping[str, KnownContainer], phase: str) -> str:
     """Hold a final phase back while processes may be left."""
     if phase not in _FINAL:
         return phase
     return "Running" if any(known[item["name"]].container_id for item in pod["spec"]["containers"]) else "Pending"
 
 
-def _located(pod: Json, known: Mapping[str, ContainerView]) -> dict[str, ContainerView]:
+def _located(pod: Json, known: Mapping[str, KnownContainer]) -> dict[str, KnownContainer]:
     """Take the main containers of a pod that had begun for lost where their end was not seen, as the kubelet does."""
     result = dict(known)
     if all(_is_initialized(known[item["name"]]) for item in pod["spec"].get("initContainers", [])):
@@ -191,11 +191,11 @@ def _located(pod: Json, known: Mapping[str, ContainerView]) -> dict[str, Contain
     return result
 
 
-def _container_statuses(items: list[Json], known: Mapping[str, ContainerView], phase: str, limit: int) -> list[Json]:
+def _container_statuses(items: list[Json], known: Mapping[str, KnownContainer], phase: str, limit: int) -> list[Json]:
     return [_container_status(item, known[item["name"]], phase, limit) for item in items]
 
 
-def _container_status(item: Json, view: ContainerView, phase: str, limit: int) -> Json:
+def _container_status(item: Json, view: KnownContainer, phase: str, limit: int) -> Json:
     is_running = isinstance(view.state, Running)
     status: Json = {
         "name": item["name"],

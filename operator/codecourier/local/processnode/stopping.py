@@ -8,13 +8,33 @@ import time
 from collections.abc import Callable
 
 from codecourier.local.processnode.container import Container
-from codecourier.local.processnode.signalling import Signal
 
-__all__ = ["Deadline", "stop"]
+__all__ = ["Deadline", "Signal", "stop"]
 
 _START_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 _AGAIN_SECONDS = 0.2
+
+
+class Signal:
+    """Wakes all tasks that wait; a task that checks and waits without an await in between misses nothing."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Wake every waiting task."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, timeout_seconds: float | None) -> None:
+        """Wait until woken, or until the time is over; None waits without limit."""
+        event = self._event
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await event.wait()
+        except TimeoutError:
+            return
 
 
 class Deadline:

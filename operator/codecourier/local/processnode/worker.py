@@ -29,8 +29,8 @@ from codecourier.local.processnode.orphans import discard
 from codecourier.local.processnode.publisher import Publisher
 from codecourier.local.processnode.run import ContainerRun, Surroundings
 from codecourier.local.processnode.settings import NodeSettings
-from codecourier.local.processnode.signalling import Signal
 from codecourier.local.processnode.status import Ending, build_status, refused_status, waiting_reason
+from codecourier.local.processnode.stopping import Signal
 from codecourier.local.processnode.supported import REFUSED, why_refused
 from codecourier.local.processnode.volumes import PodVolumes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import get_args
 
 from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
-from codecourier.local.forge.checks import combined_state, latest_runs, latest_statuses
 from codecourier.local.forge.errors import RefusedError, invalid_field, not_accessible, not_found
+from codecourier.local.forge.merging import combined_state, latest_runs, latest_statuses
 from codecourier.local.forge.records import CheckRun, CommitStatus, now
 from codecourier.local.forge.shapes import check_run_shape, repository_shape, repository_url, status_shape
 

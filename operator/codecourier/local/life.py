@@ -1,4 +1,4 @@
-"""Starting and ending the components of one cluster, and waiting for them."""
+"""The processes of one life of a cluster, from an `up` to its `down`: start them, end them, wait for them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from codecourier.local.components import COMPONENTS, Setting
 from codecourier.local.errors import ComponentFailedError, LocalError, PortTakenError, UpInterruptedError
-from codecourier.local.layout import Layout
+from codecourier.local.layout import ClusterLayout
 from codecourier.local.options import ClusterOptions
 from codecourier.local.ports import is_port_free
 from codecourier.local.processes import is_running, launch, send_signal, stop_processes, wait_until
 from codecourier.local.state import ClusterState, StateStore
 
-__all__ = ["Supervisor"]
+__all__ = ["ClusterLife"]
 
 _READY_SECONDS = 90
 """How long a component may take to become ready; a healthy one takes a tenth on a small machine."""
@@ -26,8 +26,8 @@ _POLL_SECONDS = 0.05
 _TAIL_LINES = 12
 
 
-class Supervisor:
-    """Keeps the processes of one life of a cluster.
+class ClusterLife:
+    """One life of a cluster.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Supervisor:
         The life of the cluster; each call ends with `UpInterruptedError` once it is over.
     """
 
-    def __init__(self, layout: Layout, options: ClusterOptions, session: str) -> None:
+    def __init__(self, layout: ClusterLayout, options: ClusterOptions, session: str) -> None:
         self._layout = layout
         self._options = options
         self._session = session
