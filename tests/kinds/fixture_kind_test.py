@@ -24,7 +24,7 @@ from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.github.client import GitHubForge
-from codecourier.kinds.access import access_rules
+from codecourier.kinds.access import EVERY_NAMESPACE, access_rules
 from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS
 from codecourier.kinds.kind import Kind, Planning, Reader, UndeclaredReadError, Use, phases
 from codecourier.kinds.registry import ALL, Registry, WorkKey
@@ -193,7 +193,7 @@ def test_what_it_reads_wakes_it_and_it_can_read_nothing_else() -> None:
 
 
 def test_its_rights_follow() -> None:
-    rules = {rule.resource: rule.verbs for rule in access_rules(REGISTRY)}
+    rules = {rule.resource: rule.verbs for rule in access_rules(REGISTRY, "codecourier-system")[EVERY_NAMESPACE]}
     assert rules["widgets"] == {"list", "watch"}
     assert rules["widgets/status"] == {"update"}
 

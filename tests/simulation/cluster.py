@@ -74,6 +74,7 @@ class OperatorLife:
                 identity=identity,
                 app=AppIdentity(1, Secret(f"{CANARY}key"), "forge.test") if is_app else None,
                 registry=cluster.registry,
+                inspect=cluster.monitor.check_world,
             ),
             self._metrics,
         )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from codecourier.core.shared.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
+from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_world
 from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     PROJECTS,
@@ -40,7 +41,7 @@ class Violation:
     """An invariant that did not hold."""
 
     invariant: str
-    """Its number, or `once`."""
+    """Its number, `once`, or `world`."""
 
     text: str
     time: float
@@ -127,6 +128,13 @@ class Monitor:
         """Remember that an invariant did not hold; only the first counts, others follow from it."""
         if self.violation is None:
             self.violation = Violation(invariant, text, asyncio.get_running_loop().time())
+
+    def check_world(self, world: World) -> None:
+        """Check that an operator plans in a world that a cluster can show."""
+        try:
+            check_world(world)
+        except ImpossibleWorldError as error:
+            self.fail("world", str(error))
 
     def changed(self, change: Change) -> None:
         """Check what a change can break."""

@@ -28,6 +28,7 @@ from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.recorder import Recorder
 from codecourier.controller.vitals import Vitals, VitalTaskEndedError
 from codecourier.core.shared.pod_settings import PodSettings
+from codecourier.core.shared.worlds import World
 from codecourier.github.api import Forge
 from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
 from codecourier.kinds.relations import View
@@ -66,7 +67,7 @@ class OperatorParts:
 
     workers: int = 16
     registry: Registry = REGISTRY
-    inspect: Callable[[object], None] = lambda _world: None
+    inspect: Callable[[World], None] = lambda _world: None
     """Called with each world before it is planned."""
 
 

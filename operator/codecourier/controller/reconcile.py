@@ -65,7 +65,7 @@ class Reconciler:
         *,
         now: Callable[[], datetime],
         look_again: Callable[[WorkKey, float], None],
-        inspect: Callable[[object], None],
+        inspect: Callable[[World], None],
     ) -> None:
         self._registry = registry
         self._view = view
