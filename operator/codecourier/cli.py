@@ -5,24 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-
-from codecourier.controller.serve import serve
-from codecourier.controller.vitals import VitalTaskEndedError
-from codecourier.errors import SettingsError
-from codecourier.kube.access import AccessError, load_access
-from codecourier.local import commands as local
-from codecourier.local.demo.play import play
-from codecourier.local.errors import LocalError
-from codecourier.logs import configure_logging
-from codecourier.settings import load_settings
+from typer.core import TyperGroup
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(name="codecourier", no_args_is_help=True)
-app.add_typer(local.app)
+# ruff: noqa: PLC0415 - the operator's process must not load the embedded cluster, nor its commands the operator
+
+
+class _Commands(TyperGroup):
+    """Loads the commands of the embedded cluster only where they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return [*super().list_commands(ctx), "local"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name."""
+        if cmd_name != "local":
+            return super().get_command(ctx, cmd_name)
+        from codecourier.local import commands
+
+        return typer.main.get_command(commands.app)
+
+
+app = typer.Typer(name="codecourier", no_args_is_help=True, cls=_Commands)
 
 
 @app.callback()
@@ -43,6 +52,13 @@ def operator(
 
     Everything else is set by CODECOURIER_… variables: docs/operations.md lists them.
     """
+    from codecourier.controller.serve import serve
+    from codecourier.controller.vitals import VitalTaskEndedError
+    from codecourier.errors import SettingsError
+    from codecourier.kube.access import AccessError, load_access
+    from codecourier.logs import configure_logging
+    from codecourier.settings import load_settings
+
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)  # Kopf reads it for itself
     try:
@@ -71,6 +87,9 @@ def demo(
     state_dir: Annotated[Path, typer.Option(help="State folder of the cluster.")] = Path(".codecourier"),
 ) -> None:
     """Run a chain of three sprints on an embedded cluster, and show it live."""
+    from codecourier.local.demo.play import play
+    from codecourier.local.errors import LocalError
+
     try:
         is_completed = play(state_dir, agent)
     except LocalError as error:

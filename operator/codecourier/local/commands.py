@@ -21,7 +21,9 @@ from codecourier.local.options import ClusterOptions
 
 __all__ = ["app"]
 
-app = typer.Typer(name="local", help="An embedded cluster on this machine, to try CodeCourier and to test it.")
+app = typer.Typer(
+    name="local", add_completion=False, help="An embedded cluster on this machine, to try CodeCourier and to test it."
+)
 
 StateDir = Annotated[Path, typer.Option("--state-dir", help="The folder with all of the cluster's state.")]
 _DEFAULT_STATE_DIR = Path(".codecourier")
