@@ -5,13 +5,13 @@ The first table below is the only place that says so; the design and `docs/` poi
 
 import ast
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from codecourier.kinds.registry import REGISTRY
+from tests.support.imports import find_imports, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "operator" / "codecourier"
@@ -108,30 +108,6 @@ PURE_MODULES = frozenset(
 """What the core may import of the standard library: nothing here reads a clock, an environment, a file or a socket."""
 CLOCKS = frozenset({"now", "utcnow", "today"})
 IMPURE_BUILTINS = frozenset({"__import__", "breakpoint", "eval", "exec", "input", "open", "print"})
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported module; `a.b` for `from a import b` too, since b may be a module."""
-
-    line: int
-    module: str
-
-
-def parse(path: Path) -> ast.Module:
-    """Return a file's syntax tree."""
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-def find_imports(tree: ast.AST) -> Iterator[Import]:
-    """Yield every import, also those inside functions and for type checkers only."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (Import(node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (
-                Import(node.lineno, "." * node.level + f"{node.module or ''}.{alias.name}") for alias in node.names
-            )
 
 
 def is_allowed(layer: str, module: str) -> bool:
@@ -247,6 +223,31 @@ def test_planted_name_of_a_kind_is_found(statement: str) -> None:
 def test_init_files_are_empty() -> None:
     # The runner must not load what it does not need, and an import must have one meaning.
     assert [name_of(path) for path in ALL_FILES if path.name == "__init__.py" and path.stat().st_size] == []
+
+
+@pytest.mark.parametrize("path", [path for path in ALL_FILES if "tests" in path.parts], ids=name_of)
+def test_no_test_imports_from_another_tests_module(path: Path) -> None:
+    # pytest rewrites and collects a module that it finds; what several tests share belongs to tests/support.
+    assert [item.module for item in find_imports(parse(path)) if find_test_module(item.module)] == []
+
+
+def find_test_module(module: str) -> str:
+    """Return the part of a module's name that names a test module, or an empty text."""
+    parts = module.split(".")
+    return next((part for part in parts[1:] if part.endswith("_test")), "") if parts[0] == "tests" else ""
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("from tests.core.run.plan_test import ended", True),
+        ("from tests.core.run import plan_test", True),
+        ("from tests.support.worlds import make_run", False),
+        ("from codecourier.core.run.plan import plan_run", False),
+    ],
+)
+def test_planted_import_of_a_test_is_found(statement: str, *, found: bool) -> None:
+    assert any(find_test_module(item.module) for item in find_imports(ast.parse(statement))) is found
 
 
 def test_files_stay_small() -> None:

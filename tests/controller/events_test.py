@@ -10,26 +10,11 @@ from pathlib import Path
 
 import kopf
 import pytest
-import yaml
 
 from codecourier.controller.events import KopfThread, _configure
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import Resource
-
-
-def kubeconfig(folder: Path, port: int) -> Path:
-    """Write how to reach an API server on loopback."""
-    path = folder / "kubeconfig"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "test", "user": {"token": "none"}}],
-    }
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return path
+from tests.support.kubeconfig import kubeconfig
 
 
 async def test_a_thread_that_fails_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

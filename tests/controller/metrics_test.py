@@ -21,8 +21,8 @@ from codecourier.kube.api import NAMESPACES
 from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import NotFound, Unanswered
 from codecourier.metrics import Metrics
-from tests.controller.events_test import kubeconfig
 from tests.simulation.clock import pass_time, run_virtual
+from tests.support.kubeconfig import kubeconfig
 from tests.support.simulated import make_operator, make_server, until
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"

@@ -11,7 +11,7 @@ from codecourier.controller.serve import serve
 from codecourier.errors import SettingsError
 from codecourier.kube.access import load_access
 from codecourier.settings import load_settings
-from tests.controller.events_test import kubeconfig
+from tests.support.kubeconfig import kubeconfig
 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
+from codecourier.core.shared import reasons
 from codecourier.core.shared.reasons import RETRYABLE, SENTENCES, Reason, sentence
 
 
@@ -35,3 +37,9 @@ def test_what_the_agent_did_is_never_tried_again() -> None:
         Reason.SECRET_IN_OUTPUT,
     }
     assert not RETRYABLE & agents
+
+
+def test_every_reason_is_given_by_some_plan_or_problem() -> None:
+    package = Path(reasons.__file__).parents[2]
+    source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name != "reasons.py")
+    assert [reason.name for reason in Reason if f"Reason.{reason.name}" not in source] == []

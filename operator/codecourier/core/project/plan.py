@@ -27,7 +27,7 @@ from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import RunPhase
 
-__all__ = ["build_project_notifications", "plan_project"]
+__all__ = ["plan_project"]
 
 LOOK_AGAIN = timedelta(seconds=30)
 """When a repository that could not be reached is tried again."""
@@ -86,11 +86,11 @@ def _judged(project: Project, problem: Problem | None, now: datetime) -> Project
 
 def _settle_notifications(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:
     """Notify people of a refused credential, once for each time that it turns bad."""
-    notified, creates = settle_state(world, status.notified, build_project_notifications(world.project))
+    notified, creates = settle_state(world, status.notified, _build_notifications(world.project))
     return status.updated(notified=notified), creates
 
 
-def build_project_notifications(project: Project) -> tuple[Notification, ...]:
+def _build_notifications(project: Project) -> tuple[Notification, ...]:
     """Return the Notifications that the written status calls for: of a credential that does not work."""
     stalled = project.status.condition(ConditionType.STALLED)
     if stalled is None or stalled.reason not in _CREDENTIAL_REASONS:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from codecourier.resources.run import Run
 
-__all__ = ["TemplateError", "build_default_title", "build_prompt", "render_template", "unknown_placeholders"]
+__all__ = ["TemplateError", "build_default_title", "build_prompt", "unknown_placeholders"]
 
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _KNOWN = frozenset({"prompt", "run", "repository", "base_branch", "sprint.number", "sprint.index", "sprint.count"})

@@ -34,7 +34,6 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     PROJECT_NOT_FOUND = "ProjectNotFound"
     WORKFLOW_NOT_FOUND = "WorkflowNotFound"
-    WORKFLOW_NOT_READY = "WorkflowNotReady"
     REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
     NO_DEFAULT_REPOSITORY = "NoDefaultRepository"
     TEMPLATE_INVALID = "TemplateInvalid"
@@ -95,7 +94,6 @@ SENTENCES: dict[Reason, str] = {
     Reason.ACCEPTED: "The declaration is valid and everything that it names exists.",
     Reason.PROJECT_NOT_FOUND: "The namespace has no Project. Create one named 'default' that lists the repository.",
     Reason.WORKFLOW_NOT_FOUND: "The namespace has no Workflow '{workflow}'. Create it, or name another one.",
-    Reason.WORKFLOW_NOT_READY: "Workflow '{workflow}' cannot be used: {detail}",
     Reason.REPOSITORY_NOT_ALLOWED: (
         "Repository {repository} is not one of the Project's. Add it to spec.repositories of Project 'default', "
         "or name one of those."
