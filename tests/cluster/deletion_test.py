@@ -50,7 +50,7 @@ async def chain_is_deleted(team: Team, *, propagation: Propagation) -> None:
     pod, run = await begun_chain(team)
     await team.delete(SPRINT_CHAINS, "chain", propagation=propagation)
     chain = await team.wait(SPRINT_CHAINS, "chain", lambda chain: reason(chain) == "Finishing")
-    assert chain["status"]["message"] == "The chain was deleted; sprint 1 may finish, then the chain goes."
+    assert chain["status"]["message"] == "The chain is being deleted; sprint 1 may finish first."
     team.release(pod)
     await team.wait_gone(SPRINT_CHAINS, "chain")
     assert (await team.ended(run))["status"]["phase"] == "Completed"
@@ -72,7 +72,10 @@ async def chain_is_deleted_and_stopped(team: Team) -> None:
     await team.wait_gone(SPRINT_CHAINS, "chain")
     stopped = await team.ended(run)
     assert (stopped["status"]["phase"], reason(stopped)) == ("Cancelled", "Cancelled")
-    assert stopped["status"]["message"] == "Stopped because its SprintChain was deleted with the wish to stop now."
+    assert (
+        stopped["status"]["message"]
+        == "Stopped because its SprintChain was deleted with the annotation to stop at once."
+    )
     assert await team.names(RUNS) == [run]
     await assert_stopped(team, pod)
     await team.assert_tokens_ended()

@@ -82,7 +82,7 @@ async def lose(team: Team, *, step: str, way: Callable[[Team, Json, str], Awaita
     await way(team, pod, step)
     run = await team.ended()
     name = pod["metadata"]["name"]
-    expected = ("ReportLost", f"Step {step} ended without a report that could be read: exit code 137")
+    expected = ("ReportLost", f"Step {step} ended without a readable report: exit code 137")
     if way is not kill:
         expected = ("PodDeleted", f"Pod {name} was deleted before it had ended.")
     assert len(run["status"]["tries"]) == 2, run["status"]

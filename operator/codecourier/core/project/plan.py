@@ -30,7 +30,7 @@ from codecourier.resources.run import RunPhase
 __all__ = ["plan_project"]
 
 LOOK_AGAIN = timedelta(seconds=30)
-"""When a repository that could not be reached is tried again."""
+"""Retry delay for a repository that could not be reached, when the problem carries no retry time."""
 
 _CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
 _DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND, Reason.FORGE_REFUSED}

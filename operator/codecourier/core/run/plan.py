@@ -9,10 +9,10 @@ Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `sp
 - Queued → Running: the Project's list of admitted Runs has this try.
 - Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
 - Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
-- Running, pull request Failed: its host refuses it, or the Run has to stop and what is in the way only people can mend.
+- Running, pull request Failed: its host refuses it, or the Run has to stop and only people can fix the problem.
   It is looked for a last time, then the Run ends.
 - Running → Completed | Failed: the Sandbox's end leaves nothing to try or to open, or the pull request is there. Both
-  are facts, so who cancels after them comes too late, and the Notifications are made before the status is written.
+  are facts, so a later cancellation comes too late, and the Notifications are made before the status is written.
 - → Cancelled: only once no Sandbox of it is unfinished (invariant 5).
 
 Within an attempt a finished Run stays as it is (invariant 4); only the Notifications of an end that was a decision are
@@ -41,7 +41,7 @@ from codecourier.resources.sandbox import Sandbox
 __all__ = ["plan_run"]
 
 _USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
-"""What a Sandbox says when nothing has to be mended."""
+"""What a Sandbox says when there is nothing to fix."""
 
 
 @asking
@@ -87,7 +87,7 @@ def _plan_running(world: RunWorld, now: datetime) -> Plan:
 
 
 def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
-    """Say what keeps the Sandbox from its pod, for as long as that lasts: whoever looks at the Run has to mend it.
+    """Show what keeps the Sandbox from its pod, for as long as that lasts: people look at the Run to fix it.
 
     How a pod comes up is not repeated: that is the usual way, and would cost every Run two writes more.
     """

@@ -30,13 +30,13 @@ from codecourier.resources.workflow import FailurePullRequest, Retry
 __all__ = ["close_try", "is_decided", "plan_pull_request", "plan_result", "record_usage"]
 
 MAX_BACKOFF = timedelta(hours=1)
-"""Longest wait before another try that nobody asked for."""
+"""Longest wait before an automatic try."""
 
 LOOK_AGAIN = timedelta(seconds=15)
-"""When the repository's host is asked again after it failed without saying when."""
+"""Retry delay when the repository's host failed and named no time."""
 
 TAKEN_LIMIT = timedelta(minutes=5)
-"""How long people have to close another pull request of the branch: a Run that waited for ever would keep its place."""
+"""How long people have to close another pull request of the branch, as the Run keeps its place meanwhile."""
 
 _STATE_WORDS = {
     PullRequestState.OPEN: "is open",
@@ -47,7 +47,7 @@ _STATE_WORDS = {
 
 _PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
 """Problems that end by themselves, and after which a request may still arrive; the others are told for certain and end
-only when people mend them, such as a credential that is gone."""
+only when people fix them, such as a missing credential."""
 
 
 def record_usage(world: RunWorld, sandbox: Sandbox) -> tuple[Create, ...]:
@@ -78,8 +78,8 @@ def close_try(status: RunStatus, sandbox: Sandbox) -> RunStatus:
 def is_decided(status: RunStatus, sandbox: Sandbox) -> bool:
     """Tell whether the end of a Sandbox is that of its Run too, whatever people wish after it.
 
-    It is where neither another try nor a pull request follows, and nobody stopped it: all of that is told by the
-    Sandbox's final status and the recorded Workflow. Who cancels the Run from then on comes too late.
+    It is where neither another try nor a pull request follows and the Sandbox was not stopped: its final status and
+    the recorded Workflow decide all of that. A cancellation from then on comes too late.
     """
     if sandbox.status.phase is SandboxPhase.COMPLETED:
         return not _has_pushed(sandbox)
@@ -194,9 +194,9 @@ def _claim_pull_request(world: RunWorld, status: RunStatus, now: datetime, *, is
 def plan_pull_request(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
     """Open the pull request that the status claims, or find the one that an unanswered call has made.
 
-    One that is found cannot vanish, so it determines the end, unless another leader's refusal is written first. Nobody
-    can write that any more without finding it in the last look of `_plan_refused`, once the Run was seen unchanged
-    after the pull request was found. Its state can change, and a Notification keeps the words of the leader that made
+    One that is found cannot vanish, so it determines the end, unless another leader's refusal is written first. Once
+    the Run was seen unchanged after the pull request was found, no leader can write a refusal without finding it in
+    the last look of `_plan_refused`. Its state can change, and a Notification keeps the words of the leader that made
     it, even if that leader stopped before the status was written.
     """
     run = world.run
@@ -272,7 +272,7 @@ def _is_taken(problem: Problem, now: datetime) -> bool:
 
 
 def _refuse(world: RunWorld, claim: PullRequest, problem: Problem, now: datetime) -> Plan:
-    """Write that there is no pull request; it is looked for a last time from then on, and nobody opens one any more."""
+    """Write that there is no pull request; it is looked for one last time, and none is opened any more."""
     refused = claim.updated(phase=PullRequestPhase.FAILED, message=problem.message)
     status = world.run.status.updated(pull_request=refused)
     return Plan(status=with_outcome(world.run, status, RunPhase.RUNNING, problem.reason, problem.message, now))

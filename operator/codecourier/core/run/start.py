@@ -38,7 +38,7 @@ DECISION_GRACE = timedelta(seconds=3)
 """How long a Run stays Pending for the Project's plan to admit it, at least 2 s of it: creation times have seconds."""
 
 LOOK_AGAIN = timedelta(seconds=15)
-"""When something outside is asked again that has no time of its own."""
+"""Retry delay when the problem carries no retry time."""
 
 
 def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:

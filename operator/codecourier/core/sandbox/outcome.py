@@ -57,7 +57,7 @@ _STEP_REASONS = {
 }
 
 _TERMINATED = "Terminated"
-"""What a step reports that was told to end."""
+"""What a step reports that received SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,14 @@ def _pod_failure(pod: PodView, deadline_seconds: int) -> _Failure | None:
         return _Failure(Reason.DEADLINE_EXCEEDED, sentence(Reason.DEADLINE_EXCEEDED, seconds=deadline_seconds))
     if pod.reason != "Evicted":
         return None
-    # The kubelet names what exceeded its limit; pressure on the node is nobody's fault here.
+    # The kubelet names what exceeded its limit; pressure on the node is not the pod's fault.
     if "exceeds" in pod.message or "exceeded" in pod.message:
         return _Failure(Reason.DISK_LIMIT, sentence(Reason.DISK_LIMIT, detail=pod.message))
     return _Failure(Reason.POD_EVICTED, sentence(Reason.POD_EVICTED, pod=pod.name, detail=pod.message))
 
 
 def _interruption(pod: PodView) -> _Failure | None:
-    """Return who ended a pod whose step was cut short, where the cluster says so: it was not the step's own fault."""
+    """Return what ended a pod whose step was cut short, where the cluster says so: it was not the step's own fault."""
     if pod.deletion_time is not None:
         return _Failure(Reason.POD_DELETED, sentence(Reason.POD_DELETED, pod=pod.name))
     if pod.reason:
@@ -188,7 +188,7 @@ def _container_failure(container: ContainerView) -> _Failure | None:
     try:
         report = StepReport.from_json(container.message)
     except TaskError as error:
-        # Whoever kills the supervisor takes its report along; nothing tells whether the work was done.
+        # A killed supervisor leaves no report; it is unknown whether the work was done.
         return _Failure(
             Reason.REPORT_LOST,
             sentence(

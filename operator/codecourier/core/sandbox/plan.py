@@ -4,8 +4,8 @@ Pending → Running → Completed | Failed | Cancelled | Expired. A final phase 
 
 1. The tokens are minted into a Secret, then the pod is made. Both carry the Sandbox's UID; the pod holds a finalizer,
    so that even one that is deleted at once cannot vanish before its end is recorded, and is never made twice.
-2. Once a container runs the Sandbox is Running. That its pod waits is said only when Kubernetes tells why, or when it
-   waits for longer than a pod usually does; a pod that has ended before anybody looked goes straight to its end.
+2. Once a container runs the Sandbox is Running. A waiting pod is reported only when Kubernetes gives a reason, or when
+   it waits for longer than a pod usually does; a pod that has ended before its first look goes straight to its end.
 3. When the pod has ended its tokens are revoked and their Secret is deleted; only then a final phase is written, so
    that no earlier try can push while a later one works (invariant 5 for Cancelled, and before every retry).
 4. Then the pod's finalizer is released. The pod itself stays for `kubectl logs` until the Sandbox goes.
@@ -53,7 +53,7 @@ SILENCE_LIMIT = timedelta(seconds=60)
 """How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
 
 LOOK_AGAIN = timedelta(seconds=15)
-"""When something is looked at again that tells nobody of its changes."""
+"""Retry delay for what is not watched and names no time of its own."""
 
 
 @asking
@@ -82,7 +82,7 @@ def _is_stopping(world: SandboxWorld) -> bool:
 
 
 def _settle(world: SandboxWorld, now: datetime) -> Plan:
-    # Creations that nobody answered can arrive after the end: a pod, or tokens that work.
+    # Creations without an answer can arrive after the end: a pod, or tokens that work.
     if world.pod is not None and (removal := remove_pod(world.sandbox.namespace, world.pod)):
         return Plan(deletes=removal)
     may_go = world.sandbox.is_deleting and _is_recorded(world)
@@ -116,7 +116,7 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
     if problem is not None:
         if now >= deadline:
             return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
-        # Nothing tells of Secrets that people make: they are not watched.
+        # Secrets that people create are not watched.
         return _wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
     create = _pod(world, run, workflow, world.project.spec.commit_identity)
     if isinstance(create, Outcome):
@@ -227,7 +227,7 @@ def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
 
 
 def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
-    """Wait for the end of a pod that others deleted, but not for ever."""
+    """Wait for the end of a pod that another client deleted, for a bounded time."""
     limit = _silence_limit(pod)
     if now < limit:
         status = _running_status(world, pod, now) if pod.start_time is not None else None
@@ -244,7 +244,7 @@ def _start_timeout(world: SandboxWorld, pod: PodView, now: datetime) -> Outcome 
         return None
     if now < pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds):
         return None
-    detail = pod.waiting_for or "nobody says why."
+    detail = pod.waiting_for or "the cluster gives no reason."
     return _failed(Reason.START_TIMEOUT, seconds=workflow.start_timeout_seconds, detail=detail)
 
 

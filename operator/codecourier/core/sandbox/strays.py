@@ -1,7 +1,7 @@
 """What becomes of a pod, or of tokens, whose Sandbox is not there.
 
-A creation that nobody answered can arrive when its Sandbox has ended and is gone. Nobody would record the end of such
-a pod or revoke such tokens, so their finalizers would keep them for ever; and an agent has no business there any more.
+A creation without an answer can arrive after its Sandbox has ended and is gone. No plan would record the end of such a
+pod or revoke such tokens, so their finalizers would never be released; and no agent must run there any more.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def plan_stray(world: StrayWorld, now: datetime) -> Plan:
 
 
 def remove_pod(namespace: str, pod: PodView) -> tuple[Delete | ReleasePod, ...]:
-    """Return what ends a pod that nobody waits for: its deletion, where it goes on, and its release."""
+    """Return what removes a pod that no Sandbox waits for: its deletion, unless it has ended, and its release."""
     delete = Delete("Pod", namespace, pod.name, pod.uid)
     release = ReleasePod(namespace, pod.name, pod.uid)
     needs_delete = not pod.is_ended and pod.deletion_time is None

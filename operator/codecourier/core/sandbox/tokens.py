@@ -1,9 +1,9 @@
-"""The tokens of a Sandbox: what is known of their Secret, and how they end.
+"""The tokens of a Sandbox: what is known of their Secret, and how they are revoked.
 
-Tokens that work must not outlive what they were for, nor go where nobody can revoke them. So a Secret with such tokens
-holds a finalizer until they are revoked: whoever deletes it (a person, the garbage collector after a foreground
-deletion, a namespace that goes away) waits for that. A forge that does not answer holds up the end of a Sandbox for a
-bounded time only; its tokens are then tried again until they end by themselves.
+Valid tokens must not outlive their purpose, nor leave the place where they can be revoked. So a Secret with such
+tokens holds a finalizer until they are revoked: every deletion of it (by a person, by the garbage collector after a
+foreground deletion, with its namespace) waits for that. A forge that does not answer delays the end of a Sandbox for
+a bounded time only; the revocation is then retried until the tokens expire.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from codecourier.resources.run import Run
 __all__ = ["REVOCATION_LIMIT", "Revocation", "TokenSecret", "describe_tokens", "revocation_of"]
 
 REVOCATION_LIMIT = timedelta(minutes=2)
-"""How long a revocation that fails again and again may hold up the end of a Sandbox."""
+"""How long a failing revocation may delay the end of a Sandbox."""
 
 _LATE_PUSHES = "pushes that come too late are refused because the branch has moved."
 
@@ -31,12 +31,12 @@ class TokenSecret:
     name: str
     resource_version: str
     expiry_time: datetime | None
-    """When the tokens end; None for a personal token."""
+    """When the tokens expire; None for a personal token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """How the tokens of a Secret are ended."""
+    """How the tokens of a Secret are revoked."""
 
     effect: RevokeTokens
     is_waited_for: bool
@@ -47,7 +47,7 @@ class Revocation:
 
 
 def revocation_of(namespace: str, secret: TokenSecret, failures: Failures, now: datetime) -> Revocation:
-    """Return how the tokens of a Secret are ended now, by how that went until now."""
+    """Return how the tokens of a Secret are revoked next, given how earlier attempts went."""
     effect = RevokeTokens(namespace, secret.name)
     problem = failures.get(effect)
     if problem is None:
@@ -60,7 +60,7 @@ def revocation_of(namespace: str, secret: TokenSecret, failures: Failures, now: 
 
 
 def describe_tokens(project: Project | None, run: Run | None, secret: TokenSecret | None) -> str:
-    """Say what processes that nobody can reach may still do with the tokens that they were given.
+    """Return what processes on an unreachable node may still do with their tokens, as a sentence.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def describe_tokens(project: Project | None, run: Run | None, secret: TokenSecre
     """
     if secret is not None and secret.expiry_time is not None:
         ends = secret.expiry_time.isoformat(timespec="seconds")
-        return f"Its tokens could not be revoked yet and end at {ends}; until then {_LATE_PUSHES}"
+        return f"Its tokens could not be revoked yet and expire at {ends}; until then {_LATE_PUSHES}"
     repository = (
         find_repository(project, run.status.repository_url) if project is not None and run is not None else None
     )

@@ -53,7 +53,7 @@ class Problem:
     """Whether trying again cannot help."""
 
     since: datetime | None = None
-    """When it first stood in the way of an effect; None where nobody has counted."""
+    """When it first prevented an effect; None where this is not tracked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class AgentSecretsAsk(Ask[AgentSecretsFact]):
 
 
 class MissingFacts(Exception):  # noqa: N818  no error: the plan is made once they are known
-    """Facts that a plan needs and that nobody has looked up yet.
+    """Facts that a plan needs and that were not looked up yet.
 
     Attributes
     ----------

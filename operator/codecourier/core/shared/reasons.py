@@ -1,7 +1,7 @@
 """The one catalogue of condition types, reasons and the sentences that explain them.
 
-Whatever the status, an event or a notification says comes from here, so that one thing is called by one word and
-each sentence can be read, and checked, in one place. Placeholders in braces are filled by `sentence`.
+Statuses, events and notifications take their words from here, so that one thing is called by one word and each
+sentence can be read, and checked, in one place. Placeholders in braces are filled by `sentence`.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",
     Reason.PROVIDER_LIMIT: "{detail} The work goes on from its branch at {time}.",
     Reason.NETWORK_POLICY_MISSING: (
-        "NetworkPolicy '{policy}' of namespace {namespace} is not there as the Project asks for it, so no pod starts. "
-        "The operator writes it; where that lasts, its log says what refuses."
+        "NetworkPolicy '{policy}' of namespace {namespace} is missing or is not what the Project asks for, so no pod "
+        "starts. The operator writes it; if this lasts, its log says what refuses the write."
     ),
     Reason.SUSPENDED: "The chain is suspended; sprint {number} starts once spec.suspend is false again.",
     Reason.RUNNING: "{detail}",
@@ -121,9 +121,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.NOTHING_TO_CHANGE: "The agent ended well and changed nothing, so there is no pull request.",
     Reason.CANCELLED: "Stopped because spec.cancelled was set.",
     Reason.DELETED: "Stopped because it was deleted.",
-    Reason.FINISHING: "The chain was deleted; sprint {number} may finish, then the chain goes.",
+    Reason.FINISHING: "The chain is being deleted; sprint {number} may finish first.",
     Reason.PROCESS_UNCONFIRMED: (
-        "The node of pod {pod} does not answer, so nobody can tell whether its processes still run. {tokens}"
+        "The node of pod {pod} does not answer, so it is unknown whether its processes still run. {tokens}"
     ),
     Reason.SPRINT_FAILED: "Sprint {number} failed: {detail} Raise spec.attempt to resume from it.",
     Reason.SPRINT_CANCELLED: "Sprint {number} was cancelled: {detail} Raise spec.attempt to resume from it.",
@@ -163,15 +163,15 @@ SENTENCES: dict[Reason, str] = {
     Reason.RATE_LIMITED: "The host of {repository} asks to wait: {detail}",
     Reason.PULL_REQUEST_REFUSED: "The work is on branch {branch}, but its pull request was refused: {detail}",
     Reason.PULL_REQUEST_TAKEN: (
-        "The work is on branch {branch}, which has a pull request that this Run did not open; close it, and the Run "
-        "opens its own: {detail}"
+        "The work is on branch {branch}, which has a pull request that this Run did not open. Close that one and the "
+        "Run opens its own: {detail}"
     ),
-    Reason.SANDBOX_RESTARTED: "The node made the pod's containers anew, so that what they had was lost: {detail}",
+    Reason.SANDBOX_RESTARTED: "The node recreated the pod's containers, whose data is lost: {detail}",
     Reason.UNREADABLE: (
         "This version of the operator cannot read the object and leaves it as it is: {detail} Run the version that "
         "wrote it, or a newer one."
     ),
-    Reason.REPORT_LOST: "Step {step} ended without a report that could be read: {detail}",
+    Reason.REPORT_LOST: "Step {step} ended without a readable report: {detail}",
 }
 """The sentence of each reason."""
 

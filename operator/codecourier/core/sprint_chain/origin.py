@@ -39,7 +39,7 @@ class SprintChainOrigin:
     @property
     def stop_sentence(self) -> str:
         """Why the Run of its active sprint was stopped."""
-        return "Stopped because its SprintChain was deleted with the wish to stop now."
+        return "Stopped because its SprintChain was deleted with the annotation to stop at once."
 
     def is_stopping(self, run: Run) -> bool:
         """Tell whether the chain's status lists the Run among those that have to stop."""

@@ -52,7 +52,7 @@ def first_sprint_of_attempt(chain: SprintChain) -> int:
 def begin_sprints(chain: SprintChain, first: int) -> tuple[SprintStatus, ...]:
     """Return the ledger that an attempt begins with.
 
-    Sprints before `first` stay as they are if they were finished and are Omitted otherwise; the others start anew.
+    Sprints before `first` stay as they are if they were finished and are Omitted otherwise; the others start again.
     """
     numbers = range(chain.spec.sprint_range.first, chain.spec.sprint_range.last + 1)
     old = {sprint.index: sprint for sprint in chain.status.sprints}

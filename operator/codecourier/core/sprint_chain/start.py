@@ -30,7 +30,7 @@ STALL_AFTER = timedelta(minutes=5)
 """How long something that a chain names may be missing before it is Stalled: GitOps applies in any order."""
 
 LOOK_AGAIN = timedelta(seconds=15)
-"""When something outside is asked again that has no time of its own."""
+"""Retry delay when the problem carries no retry time."""
 
 KEPT_ATTEMPTS = 50
 """How many earlier attempts the history keeps."""
