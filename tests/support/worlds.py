@@ -1,4 +1,4 @@
-"""Objects for tests of the core: valid, small, and with every identity told apart."""
+"""Objects for tests of the core: valid, small, and each with an identity of its own."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def make_workflow(**changes: Any) -> Workflow:
 
 
 def make_run(name: str = "fix", *, age_seconds: int = 0, metadata: dict[str, Any] | None = None, **spec: Any) -> Run:
-    """Return a Run that nobody has looked at."""
+    """Return a Run without a status."""
     created = {"creation_timestamp": NOW - timedelta(seconds=age_seconds), **(metadata or {})}
     fields: dict[str, Any] = {"workflow_ref": LocalReference(name="scripted"), "prompt": "Mend it."}
     return Run(metadata=_meta(name, **created), spec=RunSpec(**{**fields, **spec}))
@@ -83,7 +83,7 @@ def queued(run: Run, **changes: Any) -> Run:
 
 
 def make_sprint_chain(*, last: int = 3, metadata: dict[str, Any] | None = None, **spec: Any) -> SprintChain:
-    """Return a SprintChain that nobody has looked at."""
+    """Return a SprintChain without a status."""
     fields: dict[str, Any] = {
         "workflow_ref": LocalReference(name="scripted"),
         "sprint_range": SprintRange(first=1, last=last),

@@ -1,4 +1,4 @@
-"""What makes Runs, as a Run and its Sandbox see it: when the Run has to stop, and who keeps and reports its end.
+"""What makes Runs, as a Run and its Sandbox see it: when the Run has to stop, where its end is kept and reported.
 
 Each kind that makes Runs answers `Origin` in a module of its own (such as `core.sprint_chain.origin`), so that no plan
 of a Run knows any of them by name.

@@ -68,7 +68,7 @@ def test_an_old_place_starts_no_second_try() -> None:
 
 
 def pending(name: str, **spec: Any) -> Run:
-    """Return a Run that nobody has looked at."""
+    """Return a Run without a status."""
     return make_run(name, base_branch="main", **spec)
 
 

@@ -81,7 +81,7 @@ def test_invariant_10_no_more_run_than_the_limit_and_no_free_place_waits(limits:
         running = [run for run in runs if run.name in names(project)]
         waiting = [run for run in runs if run not in running]
         assert [*running, *waiting] == runs, "places go to the oldest"
-        assert len(running) >= limit or not waiting, "a place is free and somebody waits"
+        assert len(running) >= limit or not waiting, "a place is free and a Run waits"
         assert len(running) <= max(limits)
         assert len(project.status.admitted) <= max(limits)
         done = random.choice(running)

@@ -160,7 +160,7 @@ class Leader:
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 @settings(max_examples=300)
 @given(seed=st.integers(0, 2**32))
-def test_invariant_3_what_is_told_is_what_the_status_says(
+def test_invariant_3_what_is_reported_is_what_the_status_says(
     end: tuple[SandboxPhase, Reason, PublishState | None], seed: int
 ) -> None:
     random = Random(seed)

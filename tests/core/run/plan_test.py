@@ -132,7 +132,7 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
         (make_workflow(prompt_template="{{ nonsense }}"), Reason.TEMPLATE_INVALID),
     ],
 )
-def test_a_run_that_fails_before_it_starts_is_told_of(workflow: Workflow, reason: Reason) -> None:
+def test_a_run_that_fails_before_it_starts_is_reported(workflow: Workflow, reason: Reason) -> None:
     run = make_run(base_branch="main")
     facts = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(None)})
     plan = plan_run(RunWorld(run, admitting(run), workflow, None, facts=facts), NOW)
@@ -144,7 +144,7 @@ def test_a_run_that_fails_before_it_starts_is_told_of(workflow: Workflow, reason
     assert len(status.unnotified) == 1
 
 
-def test_the_usage_record_is_made_before_the_end_is_told() -> None:
+def test_the_usage_record_is_made_before_the_end_is_reported() -> None:
     run = running()
     sandbox = ended(run, SandboxPhase.COMPLETED, Reason.COMPLETED, PublishState.NO_CHANGE)
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW)
@@ -193,9 +193,9 @@ def test_a_run_says_what_keeps_its_sandbox_from_working_and_when_that_is_over() 
 
     waiting = run.updated(status=status)
     assert plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (missing,)), NOW) == Plan()
-    mended = going(run, Reason.RUNNING, "Pod fix runs.")
-    plan = plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (mended,)), NOW)
-    assert run_status_of(plan).message == f"Sandbox {mended.name} works on it."
+    fixed = going(run, Reason.RUNNING, "Pod fix runs.")
+    plan = plan_run(RunWorld(waiting, admitting(run), make_workflow(), None, (fixed,)), NOW)
+    assert run_status_of(plan).message == f"Sandbox {fixed.name} works on it."
 
 
 @pytest.mark.parametrize("reason", [Reason.STARTING, Reason.RUNNING])
@@ -256,17 +256,17 @@ def test_one_that_an_unanswered_call_made_is_taken() -> None:
     plan = plan_run(pull_request_world(claiming(), FOUND), NOW)
     status = run_status_of(plan)
     assert (plan.effects, status.phase) == ((), RunPhase.COMPLETED)
-    assert [n.spec.type for n in told(plan)] == ["PrCreated", "RunCompleted"]
-    assert {n.spec.event_time for n in told(plan)} == {FOUND.creation_time}
+    assert [n.spec.type for n in recorded(plan)] == ["PrCreated", "RunCompleted"]
+    assert {n.spec.event_time for n in recorded(plan)} == {FOUND.creation_time}
     assert (plan.creates, status.unnotified) == ((), ())
 
 
-def told(plan: Plan) -> list[Notification]:
+def recorded(plan: Plan) -> list[Notification]:
     """Return the Notifications that a plan makes before it writes the status."""
     return [record.resource for record in plan.records if isinstance(record.resource, Notification)]
 
 
-def test_a_pull_request_is_told_of_only_if_the_run_still_is_as_it_was_when_it_was_found() -> None:
+def test_a_pull_request_is_reported_only_if_the_run_still_is_as_it_was_when_it_was_found() -> None:
     world = pull_request_world(claiming(), FOUND)
     unseen = {ask: fact for ask, fact in world.facts.answers.items() if not isinstance(ask, ObjectAsk)}
     (ask,) = plan_run(replace(world, facts=Facts(unseen)), NOW).asks
@@ -295,7 +295,7 @@ def test_an_unavailable_forge_is_waited_for() -> None:
     assert (run_status_of(plan).phase, plan.look_again) == (RunPhase.RUNNING, problem.retry_time)
 
 
-def test_a_pull_request_of_others_for_the_branch_is_told_and_holds_the_run_up_for_a_bounded_time() -> None:
+def test_a_pull_request_of_others_for_the_branch_is_reported_and_delays_the_run_for_a_bounded_time() -> None:
     run = claiming()
     problem = Problem(Reason.PULL_REQUEST_TAKEN, "It has another one.", since=NOW)
     world = pull_request_world(run, problem=problem)
@@ -308,7 +308,7 @@ def test_a_pull_request_of_others_for_the_branch_is_told_and_holds_the_run_up_fo
     assert ours.phase is RunPhase.COMPLETED, "its host was slow to show it"
 
 
-def test_who_cancels_need_not_wait_until_somebody_mends_the_credential() -> None:
+def test_a_cancelled_run_does_not_wait_until_the_credential_is_fixed() -> None:
     run = claiming()
     run = run.updated(spec=run.spec.updated(cancelled=True))
     problem = Problem(Reason.CREDENTIALS_REFUSED, "It may not.")
@@ -318,7 +318,7 @@ def test_who_cancels_need_not_wait_until_somebody_mends_the_credential() -> None
     assert (status.phase, status.message) == (RunPhase.FAILED, "It may not.")
 
 
-def test_a_deleted_run_goes_though_nobody_can_look_for_its_pull_request_any_more() -> None:
+def test_a_deleted_run_goes_though_its_pull_request_cannot_be_looked_for_any_more() -> None:
     run = claiming()
     run = run.updated(metadata=run.metadata.updated(deletion_timestamp=NOW))
     nowhere = find_access(None, "shop", URL)
@@ -331,7 +331,7 @@ def test_a_deleted_run_goes_though_nobody_can_look_for_its_pull_request_any_more
     assert plan_run(RunWorld(run, None, None, None, is_namespace_ending=True), NOW).release_finalizer
 
 
-def test_a_forge_that_is_away_is_waited_for_also_by_who_cancels() -> None:
+def test_a_cancelled_run_waits_for_a_forge_that_is_away() -> None:
     run = claiming()
     run = run.updated(spec=run.spec.updated(cancelled=True))
     away = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
@@ -367,7 +367,7 @@ def test_invariant_5_cancelled_is_said_only_when_the_sandbox_is_over() -> None:
         (SandboxPhase.CANCELLED, Reason.CANCELLED, None, RunPhase.CANCELLED),
     ],
 )
-def test_who_cancels_after_the_outcome_is_decided_comes_too_late(
+def test_a_cancellation_after_the_outcome_is_decided_comes_too_late(
     phase: SandboxPhase, reason: Reason, state: PublishState | None, expected: RunPhase
 ) -> None:
     run = running()
@@ -375,8 +375,8 @@ def test_who_cancels_after_the_outcome_is_decided_comes_too_late(
     plan = plan_end(run.updated(spec=run.spec.updated(cancelled=True)), sandbox)
     assert run_status_of(plan).phase is expected
     if expected is not RunPhase.CANCELLED:
-        assert told(plan) == told(plan_end(run, sandbox))
-        assert told(plan)
+        assert recorded(plan) == recorded(plan_end(run, sandbox))
+        assert recorded(plan)
 
 
 def test_a_cancelled_run_whose_sandbox_may_be_in_flight_makes_it_to_stop_it() -> None:

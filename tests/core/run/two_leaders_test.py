@@ -1,4 +1,4 @@
-"""Places with two leaders, each with copies as old as chance has it: whoever writes first wins, and no more run."""
+"""Places with two leaders, each with copies as old as chance has it: the first write wins, and no more run."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -
     plan = plan_sandbox(answered, NOW)
     assert "Secret 'model' must exist, have the key 'key'" in status_of(plan).message
     assert [(event.reason, event.is_warning) for event in plan.events] == [("SecretNotReadable", True)]
-    # Long before the start's deadline: nobody is told when the Secret comes.
+    # Long before the start's deadline: no watch reports the Secret.
     assert plan.look_again == NOW + LOOK_AGAIN
     assert status_of(plan_sandbox(answered, NOW + timedelta(hours=1))).reason == Reason.SECRET_NOT_READABLE
 
@@ -146,16 +146,16 @@ def test_a_task_that_no_pod_can_hold_ends_the_try_before_tokens_are_minted() -> 
     assert status_of(plan).reason == Reason.TEMPLATE_INVALID
 
 
-def test_that_a_pod_waits_is_said_when_it_takes_long_or_somebody_tells_why() -> None:
+def test_that_a_pod_waits_is_said_when_it_takes_long_or_kubernetes_gives_a_reason() -> None:
     plan = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW)
     assert (plan.status, plan.look_again) == (None, NOW + USUAL_START)
     late = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + USUAL_START)
     assert status_of(late).message == "The pod was made and waits for a node."
-    told = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for="Unschedulable: no room")), NOW)
-    assert status_of(told).message == "Unschedulable: no room"
+    explained = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for="Unschedulable: no room")), NOW)
+    assert status_of(explained).message == "Unschedulable: no room"
 
 
-def test_a_pod_that_ended_before_anybody_looked_is_written_once() -> None:
+def test_a_pod_that_ended_before_its_first_look_is_written_once() -> None:
     over = pod(*DONE, publish(Publication.NO_CHANGE), phase="Succeeded")
     status = status_of(plan_sandbox(world(pod=over), NOW))
     assert (status.phase, status.start_time, status.pod_uid) == (SandboxPhase.COMPLETED, NOW, "uid-pod")
@@ -191,7 +191,7 @@ def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
         assert [(type(e), e.replaces) for e in late.effects if isinstance(e, MintTokens)] == [(MintTokens, "1")]
 
 
-def test_an_end_is_told_only_after_the_tokens_are_gone() -> None:
+def test_an_end_is_reported_only_after_the_tokens_are_gone() -> None:
     over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD), phase="Succeeded")
     assert [type(e) for e in plan_sandbox(world(secret=SECRET, pod=over), NOW).effects] == [RevokeTokens]
     assert plan_sandbox(world(secret=SECRET, pod=over), NOW).status is None
@@ -226,7 +226,7 @@ def test_a_lost_node_is_not_said_to_be_without_tokens_that_still_work() -> None:
     assert "personal token" in status_of(plan_sandbox(world(pod=going), NOW + SILENCE_LIMIT)).message
 
 
-def test_a_deleted_sandbox_leaves_tokens_behind_that_nobody_could_revoke() -> None:
+def test_a_deleted_sandbox_leaves_tokens_behind_that_could_not_be_revoked() -> None:
     known = finished(secret=SECRET, failures=STUCK)
     sandbox = known.sandbox.updated(metadata=known.sandbox.metadata.updated(deletion_timestamp=NOW))
     gone = replace(known, sandbox=sandbox, run=None)
@@ -348,7 +348,7 @@ def test_what_arrives_after_the_end_is_taken_away() -> None:
     assert [type(d) for d in plan_sandbox(late, NOW).deletes] == [Delete, ReleasePod]
 
 
-def test_work_that_was_lost_with_a_failed_agent_is_told() -> None:
+def test_work_that_was_lost_with_a_failed_agent_is_reported() -> None:
     agent = step("agent", StepState.FAILED, "AgentFailed")
     lost = publish(Publication.FAILED, reason="ForgeUnavailable", message="No answer.")
     over = pod(DONE[0], agent, DONE[2], lost, phase="Failed")

@@ -48,7 +48,7 @@ def test_only_checkout_and_publish_see_a_token_and_each_its_own(pod: dict[str, A
     }
 
 
-def test_who_holds_a_token_never_shares_what_the_agent_writes(pod: dict[str, Any]) -> None:
+def test_steps_with_a_token_share_nothing_that_the_agent_writes(pod: dict[str, Any]) -> None:
     steps = containers(pod)
     agent_writes = {volume for volume, can_write in mounted(steps["agent"]).items() if can_write}
     assert agent_writes == {"workspace", "reports", "home", "tmp-agent"}
@@ -61,7 +61,7 @@ def test_collect_only_reads_what_the_agent_wrote(pod: dict[str, Any]) -> None:
     assert [volume for volume, can_write in rights.items() if can_write] == ["outbox", "tmp-collect"]
 
 
-def test_users_differ_and_nobody_is_root(pod: dict[str, Any]) -> None:
+def test_users_differ_and_none_is_root(pod: dict[str, Any]) -> None:
     users = {name: c["securityContext"]["runAsUser"] for name, c in containers(pod).items()}
     agent, ours = layout.AGENT_UID, layout.COURIER_UID
     assert users == {"checkout": ours, "agent": agent, "verify": agent, "collect": agent, "publish": ours}

@@ -52,7 +52,7 @@ def test_tokens_without_their_sandbox_are_revoked() -> None:
     assert (plan_stray(alone, NOW).deletes, plan_stray(alone, NOW).effects) == ((), (REVOKE,))
 
 
-def test_tokens_that_cannot_be_revoked_hold_nothing_up_for_ever() -> None:
+def test_tokens_that_cannot_be_revoked_hold_nothing_up_without_a_limit() -> None:
     world = replace(WORLD, facts=GONE, failures=Failures({REVOKE: BROKEN}))
     soon = plan_stray(world, NOW + REVOCATION_LIMIT / 2)
     assert (soon.effects, soon.look_again) == ((REVOKE,), NOW + REVOCATION_LIMIT)

@@ -1,4 +1,4 @@
-"""Tokens: until when their revocation is waited for, and what is said of those that nobody could revoke."""
+"""Tokens: until when their revocation is waited for, and what is said of those that could not be revoked."""
 
 from __future__ import annotations
 

@@ -91,16 +91,16 @@ def test_the_last_sprint_completes_the_chain() -> None:
     chain, run = played(make_sprint_chain(), 2)
     chain, _, plan = step(chain, ended(run, RunPhase.COMPLETED, HEADS[2]))
     assert chain.status.phase is SprintChainPhase.COMPLETED
-    assert [n.spec.type for n in told(plan)] == ["SprintCompleted", "WorkflowCompleted"]
+    assert [n.spec.type for n in recorded(plan)] == ["SprintCompleted", "WorkflowCompleted"]
     assert chain.status.unnotified == ()
 
 
-def told(plan: Plan) -> list[Notification]:
+def recorded(plan: Plan) -> list[Notification]:
     """Return the Notifications that a plan makes before it writes the status."""
     return [record.resource for record in plan.records if isinstance(record.resource, Notification)]
 
 
-def test_invariant_3_the_end_of_a_sprint_is_told_alike_whoever_looks_whenever() -> None:
+def test_invariant_3_every_leader_reports_the_end_of_a_sprint_alike_at_any_time() -> None:
     chain, run = played(make_sprint_chain(), 2)
     over = ended(run, RunPhase.COMPLETED, HEADS[2])
     over = over.updated(status=over.status.updated(finish_time=NOW))
@@ -109,16 +109,16 @@ def test_invariant_3_the_end_of_a_sprint_is_told_alike_whoever_looks_whenever() 
         plan_sprint_chain(world(chain, over), NOW),
         plan_sprint_chain(world(deleting, over), NOW + timedelta(hours=1)),
     )
-    assert told(soon) == told(late)
+    assert recorded(soon) == recorded(late)
 
 
-def test_invariant_3_what_is_told_already_is_not_told_again() -> None:
+def test_invariant_3_what_is_reported_is_not_reported_again() -> None:
     chain, run = played(make_sprint_chain(), 2)
     over = ended(run, RunPhase.COMPLETED, HEADS[2])
     plan = plan_sprint_chain(world(chain, over), NOW)
-    names = frozenset(n.metadata.name for n in told(plan))
+    names = frozenset(n.metadata.name for n in recorded(plan))
     again = plan_sprint_chain(replace(world(chain, over), notifications=names), NOW)
-    assert (told(again), again.status) == ([], plan.status)
+    assert (recorded(again), again.status) == ([], plan.status)
     settled = chain.updated(status=again.status)
     assert plan_sprint_chain(world(settled, over), NOW) == Plan()  # and none comes back once people delete it
 
@@ -208,7 +208,7 @@ def test_a_claimed_sprint_whose_run_was_not_made_is_made() -> None:
     assert plan.status is None
 
 
-def test_what_a_sprint_is_told_is_bounded_and_newest_first() -> None:
+def test_what_a_sprint_reads_is_bounded_and_newest_first() -> None:
     entries = tuple(
         SprintStatus(index=i, number=i, phase=SprintPhase.COMPLETED, branch="b", summary="ü" * 1024) for i in range(99)
     )

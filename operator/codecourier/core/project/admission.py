@@ -1,4 +1,4 @@
-"""Who may run: the decision over all Runs of a project, written by one plan into one object.
+"""Which Runs may run: the decision over all Runs of a project, written by one plan into one object.
 
 A place belongs to one try of one Run. It is given in creation order to Runs that are Queued, and to those that are
 still Pending once everything that they name is there; it is never taken back before that try is over, and is the only

@@ -46,7 +46,7 @@ _STATE_WORDS = {
 """What a Run says of its pull request; of several it takes the one whose state comes first here."""
 
 _PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
-"""Problems that end by themselves, and after which a request may still arrive; the others are told for certain and end
+"""Problems that pass by themselves, and after which a request may still arrive; the others are certain and pass
 only when people fix them, such as a missing credential."""
 
 
@@ -238,7 +238,7 @@ def _access(world: RunWorld) -> RepositoryAccess | Problem:
 
 
 def _find_base(world: RunWorld) -> str | Problem:
-    """Return the branch to merge into, or what stands in the way of the answer.
+    """Return the branch to merge into, or the problem that prevents the answer.
 
     The branch of an earlier sprint is gone once its own pull request is merged, where hosts or people delete it then.
     """

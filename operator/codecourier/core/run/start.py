@@ -60,7 +60,7 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
 def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
     """Return until when a Run that has no place is not said to wait for one: the Project's plan is about to look.
 
-    An attempt after the first, and a Run that was refused for a time, have no beginning that the API server tells;
+    For an attempt after the first, and a Run that was refused for a time, the API server keeps no time of beginning:
     they wait while the list has room, as the Project's plan then gives them a place or fills it.
     """
     if project.spec.suspend:

@@ -15,7 +15,7 @@ def starts_again(run: Run) -> bool:
 
 
 def attempt_status(run: Run) -> RunStatus:
-    """Return the status of the attempt that a Run is in: of a new one, where one is to begin and nothing tells of it.
+    """Return the status of the attempt that a Run is in: of a new one, where one is to begin and has no status yet.
 
     In a new attempt the recorded Workflow stays, everything else is new.
     """

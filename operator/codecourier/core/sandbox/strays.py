@@ -36,7 +36,7 @@ def plan_stray(world: StrayWorld, now: datetime) -> Plan:
     if world.secret is None:
         return Plan(deletes=deletes)
     revocation = revocation_of(world.namespace, world.secret, world.failures, now)
-    # Where a namespace goes away it waits for this, so the Secret cannot stay until its tokens end by themselves.
+    # A namespace that is being deleted waits for this, so the Secret cannot stay until its tokens expire.
     effect = replace(revocation.effect, is_forced=not revocation.is_waited_for)
     return Plan(deletes=deletes, effects=(effect,), look_again=revocation.look_again)
 

@@ -12,7 +12,7 @@ __all__ = ["build_task"]
 
 
 def build_task(run: Run, workflow: WorkflowSpec, identity: CommitIdentity, try_number: int) -> task.Task:
-    """Return what the pod of a try is told.
+    """Return the task that the pod of a try is given.
 
     The Run's status must hold repository, base branch, base commit and branch.
 

@@ -91,7 +91,7 @@ class RepositoryAsk(Ask[RepositoryFact]):
     """Ask whether the Project's credential reaches a repository."""
 
     repository: RepositoryAccess | Problem
-    """A problem stands in the way of every request, and is the answer."""
+    """A problem prevents every request, and is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class BranchHeadAsk(Ask[BranchHeadFact]):
     """Ask where the head of a branch is."""
 
     repository: RepositoryAccess | Problem
-    """A problem stands in the way of every request, and is the answer."""
+    """A problem prevents every request, and is the answer."""
 
     branch: str
 
@@ -134,7 +134,7 @@ class PullRequestsAsk(Ask[PullRequestsFact]):
     """Ask which pull requests of a branch carry our marker, in any state."""
 
     repository: RepositoryAccess | Problem
-    """A problem stands in the way of every request, and is the answer."""
+    """A problem prevents every request, and is the answer."""
 
     head_branch: str
     run_uid: str
@@ -206,7 +206,7 @@ class MissingFacts(Exception):  # noqa: N818  no error: the plan is made once th
 
 @dataclass(frozen=True)
 class Facts:
-    """The answers that are known, each a fact or the problem that stands in its way."""
+    """The answers that are known, each a fact or the problem that prevents it."""
 
     answers: Mapping[Any, object] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 The executor works through a plan in this order and stops at the first thing that does not work: added finalizers,
 records, the status (the claim, with the resourceVersion that was planned from), creations, deletions, effects,
 released finalizers, events. So nothing happens in the world that the status does not already answer for, but for
-records: they tell of what has happened for good, and are as true if the status is never written.
+records: they state facts that cannot change, and are as true if the status is never written.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class MintTokens:
     """Mint tokens into the Secret of an object; with `replaces`, into the Secret that is there already."""
 
     repository: RepositoryAccess | Problem
-    """A problem stands in the way of every request, and is the outcome."""
+    """A problem prevents every request, and is the outcome."""
 
     namespace: str
     owner: OwnerReference
@@ -120,7 +120,7 @@ class OpenPullRequest:
     """Open a pull request."""
 
     repository: RepositoryAccess | Problem
-    """A problem stands in the way of every request, and is the outcome."""
+    """A problem prevents every request, and is the outcome."""
 
     title: str
     body: str
@@ -154,7 +154,7 @@ class Event:
 
     @classmethod
     def of(cls, problem: Problem) -> Event:
-        """Return the Event that tells why something waits."""
+        """Return the Event that says why something waits."""
         return cls(problem.reason.value, problem.message, is_warning=True)
 
 
@@ -163,7 +163,7 @@ class Plan:
     """What is to be done for one object now."""
 
     records: tuple[Create, ...] = ()
-    """Objects that tell of facts which can no longer change, and are functions of these facts alone."""
+    """Objects that record facts which can no longer change, and are functions of these facts alone."""
 
     status: Status | None = None
     """The status to write; None or one equal to the present: nothing is written."""

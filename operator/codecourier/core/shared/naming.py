@@ -55,10 +55,10 @@ ANNOTATION_TASK = f"{GROUP}/task"
 """The task of a sandbox pod, as JSON."""
 
 ANNOTATION_TOKEN_EXPIRY = f"{GROUP}/token-expiry"
-"""When the tokens of a Secret end, RFC 3339; absent for a personal token, which does not end by itself."""
+"""When the tokens of a Secret expire, RFC 3339; absent for a personal token, which does not expire by itself."""
 
 ANNOTATION_REPOSITORY = f"{GROUP}/repository-url"
-"""Address of the repository that the tokens of a Secret are for; who revokes them needs no Project for it."""
+"""Address of the repository that the tokens of a Secret are for: a revocation needs no Project to find it."""
 
 ANNOTATION_STOP_NOW = f"{GROUP}/stop-now"
 """Set to `true` by people on a SprintChain that is being deleted, to stop its active sprint at once."""
@@ -111,6 +111,6 @@ def branch_name(run_name: str, run_uid: str, attempt: int) -> str:
 def notification_name(event: str, name: str, uid: str, discriminator: str) -> str:
     """Return the name of the Notification of an event (kebab-case) of an object.
 
-    The discriminator tells the events of one object apart, such as `a2` for its second attempt.
+    The discriminator distinguishes the events of one object, such as `a2` for its second attempt.
     """
     return f"{event}-{name}-{uid_hash(uid)}-{discriminator}"

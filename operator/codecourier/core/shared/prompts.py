@@ -1,4 +1,4 @@
-"""What the agent is told: the template around the prompt, and what comes before it."""
+"""What the agent reads: the template around the prompt, and what comes before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sprint is told of itself and of the sprints before it."""
+"""What the agent of a sprint is told about the sprint and the sprints before it."""
 
 from __future__ import annotations
 

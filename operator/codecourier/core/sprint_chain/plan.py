@@ -126,7 +126,7 @@ def _finish_limit(chain: SprintChain, run: Run) -> datetime:
 
 
 def _plan_ended(world: SprintChainWorld, status: SprintChainStatus, index: int, now: datetime) -> Plan:
-    """Decide what follows from the end of a sprint, which `status` already tells."""
+    """Decide what follows from the end of a sprint, which `status` already holds."""
     sprint = status.sprints[index]
     if sprint.phase is SprintPhase.COMPLETED:
         if world.chain.is_deleting and next_sprint(status) is not None:
