@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, Json, Resource
-from codecourier.kube.cache import Cache, by_label, by_owner_uid, key_of, version_of
+from codecourier.kube.cache import Cache, by_label, key_of, version_of
 
 SIDE = "side"
 
@@ -35,9 +35,13 @@ class Log:
         self.told.append((versions[0], versions[1]))
 
 
+def colors(item: Json) -> list[str]:
+    return str((item.get("data") or {}).get("colors", "")).split()
+
+
 @pytest.fixture
 def cache() -> Cache:
-    return Cache(CONFIG_MAPS, {SIDE: by_label(SIDE), "owner": by_owner_uid})
+    return Cache(CONFIG_MAPS, {SIDE: by_label(SIDE), "colors": colors})
 
 
 def versions(cache: Cache) -> dict[str, int]:
@@ -187,14 +191,14 @@ def test_indexes_follow_the_objects(cache: Cache) -> None:
     assert cache.by_index(SIDE, "left") == []
     assert cache.by_index(SIDE, "nowhere") == []
     cache.apply(obj("a", "u", 6))
-    assert cache._indexes == {SIDE: {}, "owner": {}}, "empty entries are not kept"
+    assert cache._indexes == {SIDE: {}, "colors": {}}, "empty entries are not kept"
 
 
-def test_owners_are_an_index(cache: Cache) -> None:
+def test_an_object_may_be_under_several_keys_of_an_index(cache: Cache) -> None:
     child = obj("a", "u", 1)
-    child["metadata"]["ownerReferences"] = [{"uid": "x"}, {"uid": "y"}]
+    child["data"] = {"colors": "x y"}
     cache.apply(child)
-    assert cache.by_index("owner", "x") == cache.by_index("owner", "y") == [child]
+    assert cache.by_index("colors", "x") == cache.by_index("colors", "y") == [child]
 
 
 def test_the_tombstones_are_bounded(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,8 @@ class Deeds:
             "raise attempt": lambda: self._raise_attempt(SPRINT_CHAINS),
             "raise attempt of run": lambda: self._raise_attempt(RUNS),
             "delete sandbox": lambda: self._delete(SANDBOXES),
+            "orphan sandbox": lambda: self._delete(SANDBOXES, "Orphan"),
+            "orphan run": lambda: self._delete(RUNS, "Orphan"),
             "delete pod": lambda: self._delete(PODS),
             "delete record": lambda: self._delete(USAGE_RECORDS),
             "delete notification": lambda: self._delete(NOTIFICATIONS),

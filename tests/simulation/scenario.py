@@ -66,6 +66,8 @@ _PEOPLE_DEEDS = (
     "raise attempt",
     "raise attempt of run",
     "delete sandbox",
+    "orphan sandbox",
+    "orphan run",
     "delete pod",
     "delete record",
     "delete notification",
@@ -186,6 +188,9 @@ REHEARSED = (
     _rehearsed(1, (0.4, "partition leader"), (3.0, "delete pod"), pace=0.01),
     _rehearsed(1, (5.0, "delete run in foreground")),
     _rehearsed(1, (5.0, "delete token")),
+    _rehearsed(1, (6.0, "orphan sandbox")),
+    _rehearsed(1, (6.0, "orphan sandbox"), (60.0, "delete namespace")),
+    _rehearsed(0, (8.0, "orphan run")),
 )
 """What happens too seldom for every budget of seeds to come through it."""
 

@@ -19,7 +19,6 @@ __all__ = [
     "Key",
     "Trim",
     "by_label",
-    "by_owner_uid",
     "key_of",
     "version_of",
 ]
@@ -50,11 +49,6 @@ def key_of(obj: Json) -> Key:
 def version_of(obj: Json) -> int:
     """Return the resourceVersion of an object as the integer that it is."""
     return int(obj["metadata"]["resourceVersion"])
-
-
-def by_owner_uid(obj: Json) -> list[str]:
-    """Index objects by the UIDs of their owners."""
-    return [owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()]
 
 
 def by_label(label: str) -> IndexFunction:
