@@ -47,7 +47,7 @@ def test_a_state_folder_that_is_a_file_is_named(tmp_path: Path, command: str) ->
 def test_logs_of_an_unknown_component_name_the_known_ones(nowhere: str) -> None:
     code, output = run("logs", "scheduler", nowhere)
     assert code == 1
-    assert "scheduler is no component; these are: etcd, kube-apiserver" in output
+    assert "there is no component scheduler; components are: etcd, kube-apiserver" in output
 
 
 def test_logs_of_a_component_that_was_never_started_say_so(nowhere: str) -> None:

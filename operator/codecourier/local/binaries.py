@@ -1,4 +1,4 @@
-"""Finding the programs of the control plane, or making them."""
+"""Find the programs of the control plane, or get them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def build_program(program: str, folder: Path, report: Callable[[str], None], che
         build = subprocess.Popen(
             command,
             cwd=_MODULE,
-            # The caller's own, as his proxies and certificates are needed to fetch modules.
+            # The caller's environment: fetching modules may need its proxies and certificates.
             env={**os.environ, "CGO_ENABLED": "0"},
             stdin=subprocess.DEVNULL,
             stdout=output,

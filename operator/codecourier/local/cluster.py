@@ -231,7 +231,7 @@ class LocalCluster:
         life.update(lambda state: state.model_copy(update={"binaries": str(binaries)}))
         write_material(self.layout, life.state().ports, self._options)
         self._start_all(life, ["etcd", API_SERVER])
-        # The garbage collector learns of kinds that come later only half a minute after.
+        # The garbage collector notices kinds that are applied later only after half a minute.
         self._apply_crds(life)
 
     def _bring_up_kind(self, life: ClusterLife) -> None:

@@ -37,7 +37,7 @@ AUTHENTICATION: Mapping[str, Any] = {
     "kind": "AuthenticationConfiguration",
     "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ("/livez", "/readyz", "/healthz")]},
 }
-"""Nobody without a name but for the health checks."""
+"""Requests without a name are for the health checks only."""
 
 _CONTROLLERS = (
     "clusterrole-aggregation-controller",
@@ -50,12 +50,12 @@ _CONTROLLERS = (
     "serviceaccount-token-controller",
     "taint-eviction-controller",
 )
-"""What a namespace, its service accounts, owned objects and the pods of a lost node need; nothing makes pods."""
+"""Those that namespaces, service accounts, owned objects and the pods of a lost node need; none makes pods."""
 
 _DATABASE_QUOTA_BYTES = 2 * 1024**3
 
 OPERATOR_USER = "system:serviceaccount:codecourier-system:codecourier-operator"
-"""The account whose every request is audited: what it asks for is compared with what it may do."""
+"""The account whose every request is audited: the requests are compared with its permissions."""
 
 _NODE_GRACE_SECONDS = 40
 """How long a node may be silent before its pods count as not ready."""

@@ -68,7 +68,7 @@ def _is_established(api: LoopbackServer, name: str) -> bool:
     conditions = {item["type"]: item["status"] for item in found}
     if conditions.get("Established") != "True":
         return False
-    # An established CRD is served a moment later: asked for, so that the next command finds it.
+    # An established CRD is served only a moment later; the next command must find it.
     group, plural = crd["spec"]["group"], crd["spec"]["names"]["plural"]
     version = next(item["name"] for item in crd["spec"]["versions"] if item["served"])
     return api.is_answering(f"/apis/{group}/{version}/{plural}?limit=1")

@@ -17,7 +17,7 @@ class LocalError(Exception):
 
 
 class NoControlPlaneError(LocalError):
-    """No way led to the binaries of a control plane.
+    """The programs of a control plane could not be had in any way.
 
     Parameters
     ----------

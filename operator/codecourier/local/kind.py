@@ -1,6 +1,6 @@
 """A kind cluster in the place of the embedded control plane and its process node.
 
-Not tried where this was written, for want of Docker: see the documentation of the embedded cluster.
+It was never run, for lack of Docker: see the documentation of the embedded cluster.
 """
 
 from __future__ import annotations

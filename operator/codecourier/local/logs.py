@@ -25,8 +25,9 @@ def print_component_log(layout: ClusterLayout, component: str) -> None:
         If there is no such component, or it was never started.
     """
     if component not in COMPONENTS:
+        known = ", ".join(COMPONENTS)
         raise LocalError(
-            f"{component} is no component; these are: {', '.join(COMPONENTS)}. For a pod name its container too"
+            f"there is no component {component}; components are: {known}. For a pod, name its container too"
         )
     path = layout.log(component)
     if not path.exists():

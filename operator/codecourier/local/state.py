@@ -1,4 +1,4 @@
-"""What the embedded cluster remembers between commands."""
+"""The state of the embedded cluster between commands."""
 
 from __future__ import annotations
 

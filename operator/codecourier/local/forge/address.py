@@ -23,7 +23,7 @@ class ForgeAddress:
     port: int
     base_url: str
     api_url: str
-    """PyGithub's base URL."""
+    """The root of the REST API."""
 
     ca_path: Path
     control_token_path: Path

@@ -86,7 +86,7 @@ class _Faults:
 
 
 def _take_fault(store: ForgeStore, method: str, path: str) -> Fault | None:
-    """Return the oldest fault that a request meets, used up by it, or None."""
+    """Return the oldest fault that matches a request, and count it as used; None if none does."""
     with store.lock:
         for fault in store.all(Fault):
             if not (re.fullmatch(fault.method, method) and re.search(fault.path, path)):
@@ -103,7 +103,7 @@ def _take_fault(store: ForgeStore, method: str, path: str) -> Fault | None:
 
 
 async def _drain(receive: Receive) -> None:
-    """Read a request to its end: closing a socket with unread bytes would throw away what was sent last."""
+    """Read a request to its end: closing a socket with unread bytes would discard the last bytes sent."""
     while (await receive()).get("more_body", False):
         pass
 

@@ -106,7 +106,7 @@ class ForgeCounters:
 
 
 class ForgeControl:
-    """Does what GitHub's API has no operation for."""
+    """Runs the operations that GitHub's API does not have."""
 
     def __init__(self, address: ForgeAddress) -> None:
         self.address = address

@@ -1,4 +1,4 @@
-"""A bare repository, asked and changed with the git binary."""
+"""A bare repository, read and changed with the git binary."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ _WORKFLOWS = ".github/workflows"
 
 
 class PullService:
-    """Opens pull requests and keeps them true to the branches.
+    """Opens pull requests and keeps them in step with their branches.
 
-    A pull request is open → closed or merged; closed → open. Pushes, deleted branches and merges by hand are seen by
+    A pull request is open → closed or merged; closed → open. Pushes, deleted branches and merges by hand take effect by
     `follow`, which runs before every request for the repository and after every push. Invariants: while one is open,
     its head SHA is the tip of its head branch and `refs/pull/<number>/head` is the same commit; a merged one never
     changes its state again; it becomes merged once, and that is when it is counted.

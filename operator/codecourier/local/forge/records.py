@@ -1,4 +1,4 @@
-"""What the forge remembers, apart from Git objects and refs."""
+"""The forge's stored records: everything but Git objects and refs."""
 
 from __future__ import annotations
 

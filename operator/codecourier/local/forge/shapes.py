@@ -1,4 +1,4 @@
-"""GitHub's shapes of what the forge answers; all that its published description asks for."""
+"""The forge's answers in GitHub's shapes, with every field that GitHub's published description requires."""
 
 from __future__ import annotations
 

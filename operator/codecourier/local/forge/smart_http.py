@@ -32,7 +32,7 @@ from codecourier.local.forge.records import Protection, Repository
 __all__ = ["PUSH_REFUSAL_STATE", "git_routes"]
 
 PUSH_REFUSAL_STATE = "push_refusal"
-"""Key in a request's state: the sentence with which a hook refuses the push."""
+"""Key in a request's state: the sentence of the hook that refuses the push."""
 
 _CHUNK_BYTES = 64 * 1024
 

@@ -60,7 +60,7 @@ _R = TypeVar("_R", bound=Record)
 class ForgeStore:
     """All records of a forge.
 
-    A write is one transaction of records and counters together, so that a count is exactly what was done. With a
+    A write is one transaction of records and counters together, so that a count is exact. With a
     write-ahead log a finished transaction survives the end of the process; only a power cut could lose the last one.
 
     Parameters

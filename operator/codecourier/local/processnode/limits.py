@@ -1,4 +1,4 @@
-"""Disk and memory of a pod, measured now and then, with the kubelet's reasons."""
+"""Disk and memory of a pod, measured from time to time, with the kubelet's reasons."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def folder_bytes(folder: Path) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:
-            # It is gone, or its path is longer than the kernel takes.
+            # The folder is gone, or its path is longer than the kernel accepts.
             continue
     return total
 

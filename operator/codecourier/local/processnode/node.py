@@ -1,4 +1,4 @@
-"""All parts of the process node together."""
+"""The process node: all its parts, started and stopped together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small questions to Kubernetes objects, which are plain JSON here."""
+"""Helpers for Kubernetes objects, which are plain JSON here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pod's status as the kubelet writes it, from what is known of its containers, without its own conditions. Pure.
+"""A pod's status as the kubelet writes it, from the state of its containers, but without conditions of its own. Pure.
 
 Phases: Pending → Running once every init container has ended well and a main container has started → Succeeded or
 Failed. A final phase is written only when no process is left, so that its readers may rely on that.

@@ -16,7 +16,7 @@ REFUSED = "UnsupportedByProcessNode"
 _ANY = None
 
 _Schema = Mapping[str, Any]
-"""What is known of each field: `_ANY`, the only value that is taken, or the fields in it (of each entry of a list)."""
+"""For each supported field: `_ANY`, the only supported value, or the fields in it (in each entry of a list)."""
 
 _CONTAINER: _Schema = {
     **dict.fromkeys(("args", "command", "image", "imagePullPolicy", "name", "resources", "workingDir"), _ANY),
@@ -57,7 +57,7 @@ _SPEC: _Schema = {
 
 
 def why_refused(pod: Json) -> str:
-    """Return a sentence with all that the pod asks for and the process node does not do; empty if there is nothing."""
+    """Return a sentence that names every unsupported field of the pod; empty if there is none."""
     found = list(_unknown(pod["spec"], _SPEC, "spec"))
     # An image is only a name here and brings no command.
     found += [f"container {item['name']} without a command" for item in all_containers(pod) if not item.get("command")]
@@ -72,7 +72,7 @@ def _unknown(value: Json, schema: _Schema, path: str) -> Iterator[str]:
         if not content and name in schema:
             continue
         if name not in schema:
-            # False, 0 and nothing are what a field means that is not there.
+            # False, 0 and an empty value mean the same as a field that is absent.
             yield from [where] if content else []
         elif isinstance(schema[name], str):
             yield from [] if content == schema[name] else [f"{where}: {content}"]

@@ -238,7 +238,7 @@ class PodWorker:
         return build_launch_spec(self.pod, item, container, volumes, secrets, services.settings, services.host_mounts)
 
     async def _read_secrets(self, names: Iterable[str]) -> Secrets:
-        # Asked of the server, for a Secret may be made just before the pod that uses it.
+        # From the server, not the cache: a Secret may be created just before the pod that uses it.
         found: dict[str, Json | None] = {}
         for name in sorted(names):
             try:
@@ -266,7 +266,7 @@ class PodWorker:
         try:
             await self._volumes.set_up(self.pod)
         except (ContentError, KubeError) as error:
-            # What was written before stays, as with the kubelet.
+            # The files of the version before stay, as with the kubelet.
             _LOG.info("volumes of pod %s/%s were not brought up to date: %s", self._namespace, self._name, error)
 
     async def _note(self, reason: str, text: str) -> None:

@@ -81,7 +81,7 @@ def _update_check_run(call: Call) -> Answer:
 
 
 def _change_run(call: Call, run: CheckRun) -> dict[str, object]:
-    """ForgeStore a check run with what the request says of it, and return its shape."""
+    """Store a check run with the changes in the request, and return its shape."""
     conclusion = call.optional_text("conclusion")
     status = "completed" if conclusion else call.optional_text("status") or run.status
     if status not in _RUN_STATES:

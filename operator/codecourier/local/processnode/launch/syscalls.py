@@ -104,7 +104,7 @@ def forbid_new_privileges() -> None:
 
 
 def drop_capabilities(kept: frozenset[int]) -> None:
-    """Take every capability that is not in `kept` out of the bounding set, for good."""
+    """Take every capability that is not in `kept` out of the bounding set, permanently."""
     for number in range(_CAPABILITY_COUNT):
         if number not in kept:
             # EINVAL: a number above the kernel's last capability.
