@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,14 @@ from typing import Any
 from codecourier.github.errors import Unavailable
 
 __all__ = ["Answer", "Field", "unreadable"]
+
+
+_TEXT_MAX_LENGTH = 4096
+_NUMBER_MAX = 2**53
+_BRANCH = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]{1,244}")
+"""As statuses hold branches: `codecourier.resources.meta.BranchName`."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -115,17 +124,29 @@ class Field:
             raise self._wrong("a list")
         return [Field(self.what, item, f"{self.path}[{index}]") for index, item in enumerate(self.data)]
 
-    def text(self) -> str:
-        """Return a string that is not empty."""
-        if isinstance(self.data, str) and self.data:
+    def text(self, max_length: int = _TEXT_MAX_LENGTH) -> str:
+        """Return a string of 1 to `max_length` characters."""
+        if isinstance(self.data, str) and 0 < len(self.data) <= max_length:
             return self.data
-        raise self._wrong("a text")
+        raise self._wrong(f"a text of 1 to {max_length} characters")
+
+    def branch(self) -> str:
+        """Return the short name of a branch, as a status can hold it."""
+        if isinstance(self.data, str) and _BRANCH.fullmatch(self.data):
+            return self.data
+        raise self._wrong("the name of a branch")
+
+    def commit(self) -> str:
+        """Return a full commit id."""
+        if isinstance(self.data, str) and _COMMIT.fullmatch(self.data):
+            return self.data
+        raise self._wrong("a commit id")
 
     def number(self) -> int:
-        """Return a whole number."""
-        if isinstance(self.data, int) and not isinstance(self.data, bool):
+        """Return a whole number, 1 to 2**53."""
+        if isinstance(self.data, int) and not isinstance(self.data, bool) and 0 < self.data <= _NUMBER_MAX:
             return self.data
-        raise self._wrong("a whole number")
+        raise self._wrong(f"a whole number from 1 to {_NUMBER_MAX}")
 
     def time(self) -> datetime:
         """Return a time with its zone."""

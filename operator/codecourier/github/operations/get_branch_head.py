@@ -33,7 +33,7 @@ class GetBranchHead(Operation[str | None]):
         """See `Operation.run`."""
         path = f"{session.address.path}/git/ref/heads/{quote_branch(self.branch)}"
         try:
-            return session.send(Request("GET", path, refusals=_REFUSALS)).at("object", "sha").text()
+            return session.send(Request("GET", path, refusals=_REFUSALS)).at("object", "sha").commit()
         except _RepositoryEmpty:
             return None
         except ForgeNotFound:

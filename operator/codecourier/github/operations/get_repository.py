@@ -49,6 +49,6 @@ class GetRepository(Operation[RepositoryFacts]):
 def _read(field: Field) -> RepositoryFacts:
     return RepositoryFacts(
         id=field.at("id").number(),
-        default_branch=field.at("default_branch").text(),
+        default_branch=field.at("default_branch").branch(),
         clone_url=field.at("clone_url").text(),
     )

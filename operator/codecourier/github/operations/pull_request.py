@@ -11,6 +11,10 @@ from codecourier.pull_request import PullRequestState
 __all__ = ["PullRequestFacts", "read_pull_request"]
 
 
+_URL_MAX_LENGTH = 1024
+"""As long as statuses hold."""
+
+
 @dataclass(frozen=True)
 class PullRequestFacts:
     """What the forge says of a pull request."""
@@ -54,11 +58,11 @@ def read_pull_request(field: Field, *, has_marker: bool) -> PullRequestFacts:
         state = PullRequestState.CLOSED
     return PullRequestFacts(
         number=field.at("number").number(),
-        url=field.at("html_url").text(),
+        url=field.at("html_url").text(_URL_MAX_LENGTH),
         state=state,
         is_draft=field.at("draft").data is True,
         head_branch=field.at("head", "ref").text(),
-        head_sha=field.at("head", "sha").text(),
+        head_sha=field.at("head", "sha").commit(),
         base_branch=field.at("base", "ref").text(),
         has_marker=has_marker,
         title=field.at("title").text(),
