@@ -265,9 +265,19 @@ class Monitor:
         if not new - old:
             return
         limit = change.new.obj["spec"]["limits"]["maxConcurrentRuns"]
-        needed = [entry for entry in new if self._needs_place(*entry)]
+        # A Run that runs counts even where its place was given to another one.
+        needed = {entry for entry in new if self._needs_place(*entry)} | self._running(change.identity[1])
         if len(needed) > limit:
             self.fail("10", f"{len(needed)} Runs have a place where {limit} may run")
+
+    def _running(self, namespace: str) -> set[tuple[str, int, int]]:
+        """Return the tries that are Running, as places name them."""
+        runs = (stored.obj for stored in self._store.list(RUNS, namespace))
+        return {
+            (run["metadata"]["uid"], run["status"]["attempt"], len(run["status"]["tries"]))
+            for run in runs
+            if (run.get("status") or {}).get("phase") == "Running"
+        }
 
     def _needs_place(self, uid: str, attempt: int, try_number: int) -> bool:
         identity = self._store.find_uid(uid)

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from codecourier.controller import effects, execute
+from codecourier.core.project import admission
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
 from codecourier.core.run import result, start
@@ -89,6 +90,13 @@ def _admitting_one_more(right: Any) -> Any:
     return admit
 
 
+def _forgetting_who_runs(right: Any) -> Any:
+    def is_needed(entry: Any, run: Any, now: Any) -> Any:
+        return (run is None or run.status.phase is not RunPhase.RUNNING) and right(entry, run, now)
+
+    return is_needed
+
+
 def _annotating_the_token(right: Any) -> Any:
     async def make(self: Any, resource: Any, body: Any) -> Any:
         if resource == PODS:
@@ -126,6 +134,7 @@ PLANTS: Mapping[str, Plant] = {
     "a token lies in an annotation": Plant(execute.Executor, "_make", _annotating_the_token, frozenset({"8"})),
     "tokens are not revoked": Plant(sandbox_plan, "_revocation", _returning(None), frozenset({"9"})),
     "a token Secret can vanish": Plant(effects.Effects, "_secret", _without_finalizer, frozenset({"5"})),
+    "a Run that runs loses its place": Plant(admission, "_is_needed", _forgetting_who_runs, frozenset({"10"})),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),
