@@ -1,7 +1,7 @@
 """The invariants of the design, checked after every step of a simulation, whoever made it.
 
-The numbers are those of the design's list (2 belongs to RecurringTasks). `once` counts what nobody can take back:
-agent starts, pushes and pull requests.
+`docs/invariants.md` has each by its number (2 belongs to RecurringTasks). `once` counts what cannot be taken back: agent
+starts, pushes and pull requests. `world` refuses worlds that no cluster can show.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 from unittest.mock import patch
 
+from codecourier.cache import store
 from codecourier.controller import effects, execute
 from codecourier.core.project import admission
 from codecourier.core.project import plan as project_plan
@@ -117,6 +118,15 @@ def _without_finalizer(right: Any) -> Any:
     return build
 
 
+def _reading_those_of_others(right: Any) -> Any:
+    def by_index(self: Any, source: Any, index: str, key: object) -> Any:
+        if index.startswith("marked by "):
+            return self.readable(source, self.cache(source.resource).list())
+        return right(self, source, index, key)
+
+    return by_index
+
+
 PLANTS: Mapping[str, Plant] = {
     "a sprint starts beside the active one": Plant(
         sprint_chain_plan, "active_sprint", _returning(None), frozenset({"1"})
@@ -138,5 +148,8 @@ PLANTS: Mapping[str, Plant] = {
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),
+    "a Run reads the Sandboxes of others": Plant(
+        store.Store, "by_index", _reading_those_of_others, frozenset({"world"})
+    ),
 }
 """The faults, by what they do."""
