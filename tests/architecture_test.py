@@ -1,6 +1,6 @@
 """The layers: who may import what, what the core may not do, how large a file may grow.
 
-The first table below is the only place that says so; the design and `docs/` point here.
+The first table below is the only place that says so; `--update-golden` writes it into `docs/architecture.md`.
 """
 
 import ast
@@ -12,6 +12,7 @@ import pytest
 
 from codecourier.kinds.registry import REGISTRY
 from tests.support.imports import find_imports, parse
+from tests.support.marked import check_marked
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "operator" / "codecourier"
@@ -70,6 +71,9 @@ LAYERS = {
     "local": Layer(anything=True),
     "cli": Layer(anything=True),
 }
+GROUPS = {"base": BASE, "shared": SHARED}
+"""Sets of parts that the page about the architecture calls by a name."""
+
 IMPORTERS = {"local": {"cli"}, "cli": set[str](), "runner": {"local"}}
 """Parts that only these others may import, even those that may otherwise import anything."""
 
@@ -151,6 +155,29 @@ def layer_of(path: Path) -> str:
     return module if module in LAYERS else parts[0]
 
 
+def render_layers() -> str:
+    """Return the tables above as the page about the architecture shows them."""
+    rows = ["| part | imports of ours | imports of other distributions |", "|---|---|---|"]
+    rows += [
+        f"| `{name}` | {_render_own(layer)} | {_render(layer, layer.libraries)} |" for name, layer in LAYERS.items()
+    ]
+    groups = [f"- *{group}*: {', '.join(f'`{part}`' for part in sorted(parts))}" for group, parts in GROUPS.items()]
+    importers = [
+        f"- may import `{part}`: {', '.join(f'`{name}`' for name in sorted(parts)) or 'nothing'}"
+        for part, parts in IMPORTERS.items()
+    ]
+    return "\n".join(["", *rows, "", *groups, *importers, "", ""])
+
+
+def _render_own(layer: Layer) -> str:
+    groups = {name: parts for name, parts in GROUPS.items() if parts <= layer.own}
+    return _render(layer, layer.own.difference(*groups.values()), tuple(f"*{name}*" for name in groups))
+
+
+def _render(layer: Layer, parts: frozenset[str], groups: tuple[str, ...] = ()) -> str:
+    return "anything" if layer.anything else ", ".join([*groups, *(f"`{part}`" for part in sorted(parts))]) or "-"
+
+
 def name_of(path: Path) -> str:
     """Return how a file is called in messages."""
     return str(path.relative_to(ROOT))
@@ -218,6 +245,10 @@ def test_the_controller_knows_no_kind_by_name(path: Path) -> None:
 )
 def test_planted_name_of_a_kind_is_found(statement: str) -> None:
     assert find_kinds_named(ast.parse(statement))
+
+
+def test_the_page_about_the_architecture_shows_the_table(*, update_golden: bool) -> None:
+    check_marked(ROOT / "docs" / "architecture.md", "layers", render_layers(), update=update_golden)
 
 
 def test_init_files_are_empty() -> None:
