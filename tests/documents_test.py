@@ -86,6 +86,22 @@ def test_testing_lists_what_a_scenario_can_hold(*, update_golden: bool) -> None:
     check_marked(ROOT / "docs" / "testing.md", "words", "\n".join([*rows, "", ""]), update=update_golden)
 
 
+@pytest.mark.parametrize(
+    ("file", "constant", "words"),
+    [
+        ("whole_operator_test.py", "SEEDS", "plays the same {}"),
+        ("whole_operator_test.py", "MOST_SEEDS_FOR_A_PLANT", "the first {} seeds"),
+        ("cluster.py", "_TRACE_LENGTH", "its last {} lines"),
+        ("play.py", "_QUIET_SECONDS", "for\n  {} virtual seconds"),
+    ],
+)
+def test_testing_has_the_simulations_numbers(file: str, constant: str, words: str) -> None:
+    code = (ROOT / "tests" / "simulation" / file).read_text(encoding="utf-8")
+    number = re.search(rf"^{constant} = (\d+)", code, re.MULTILINE)
+    assert number is not None
+    assert words.format(number[1]) in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+
+
 def test_testing_explains_every_mood() -> None:
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     assert [mood for mood in get_args(Mood) if f"*{mood}*" not in text] == []
