@@ -116,7 +116,7 @@ def test_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_where_there_is_no_way_all_that_was_tried_is_said() -> None:
-    with pytest.raises(AccessError, match=r"no way to an API server: service account: .*; kubeconfig from KUBECONFIG"):
+    with pytest.raises(AccessError, match=r"no API server configured: service account: .*; kubeconfig from KUBECONFIG"):
         load_access()
 
 

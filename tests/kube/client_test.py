@@ -303,7 +303,7 @@ async def test_an_answer_that_breaks_off_is_no_answer() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff"])
 async def test_a_success_that_is_no_json_is_no_answer(body: bytes) -> None:
     async with serving(answering(body)) as api:
-        with pytest.raises(Unanswered, match="no JSON"):
+        with pytest.raises(Unanswered, match="not JSON"):
             await api.create(CONFIG_MAPS, OBJECT)
 
 

@@ -1,7 +1,7 @@
-"""Where the API server is and how to prove who we are: from a kubeconfig file or from a pod's service account.
+"""The API server's address and credentials, from a kubeconfig file or from a pod's service account.
 
-The `kubernetes` package's loader reads both. It reads a service account's token again every minute, and runs an exec
-plugin again when its token expires.
+The `kubernetes` package's loader reads both. It rereads a service account's token every minute and reruns an exec
+plugin when its token expires.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Access", "AccessError", "load_access"]
 
 
 class AccessError(Exception):
-    """There is no usable way to the API server; the message says what was tried."""
+    """No usable address or credentials were found; the message says what was tried."""
 
 
 class Access:
@@ -26,7 +26,7 @@ class Access:
     Parameters
     ----------
     configuration
-        What the `kubernetes` package's loader yields.
+        What the `kubernetes` package's loader returns.
     """
 
     def __init__(self, configuration: Any) -> None:
@@ -34,18 +34,19 @@ class Access:
         self.address: str = configuration.host.rstrip("/")
         """Scheme, host and port."""
         self.server_name: str | None = getattr(configuration, "tls_server_name", None)
-        """The name that the server's certificate has to be good for, None for the address's host."""
+        """The name that the server's certificate must be valid for; None: the address's host."""
         self.proxy: str | None = configuration.proxy
-        """Address of an HTTP proxy."""
+        """Address of an HTTP proxy, None without one."""
 
     def authorization(self) -> str | None:
-        """Return the `Authorization` header as it is now; None where a client certificate says who we are."""
-        # The name under which the loader keeps it differs between versions; the package's own client asks like this.
+        """Return the current `Authorization` header; None where a client certificate identifies us."""
+        # The loader's key for the token differs between versions: https://github.com/kubernetes-client/python/issues/2584.
+        # The package's own client also goes through `auth_settings`.
         found: str | None = self._configuration.auth_settings().get("BearerToken", {}).get("value")
         return found.strip() if found else None
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return how the server is verified and which certificate we show; None for plain HTTP."""
+        """Return how to verify the server and which client certificate to present; None for plain HTTP."""
         configuration = self._configuration
         if not self.address.startswith("https:"):
             return None
@@ -55,7 +56,7 @@ class Access:
                 context.load_cert_chain(configuration.cert_file, configuration.key_file)
         except OSError as error:
             files = configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file
-            raise AccessError(f"a certificate or key for {self.address} cannot be read, of {files}: {error}") from error
+            raise AccessError(f"cannot read a certificate or key for {self.address}, of {files}: {error}") from error
         if not configuration.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -63,7 +64,7 @@ class Access:
 
 
 def load_access(kubeconfig: Path | None = None, context: str | None = None) -> Access:
-    """Load how to reach the API server.
+    """Load the API server's address and credentials.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def load_access(kubeconfig: Path | None = None, context: str | None = None) -> A
     Raises
     ------
     AccessError
-        No way was found, or the file does not hold one.
+        None were found, or the file holds none.
     """
     configuration = Configuration()
     tried = []
@@ -95,7 +96,7 @@ def load_access(kubeconfig: Path | None = None, context: str | None = None) -> A
             persist_config=False,
         )
     except Exception as error:
-        # A file of another shape makes the loader fail in ways of its own, from YAML's to a wrong type's.
+        # On a malformed file the loader raises anything from a YAML error to a TypeError.
         tried.append(f"kubeconfig {kubeconfig or 'from KUBECONFIG or ~/.kube/config'}: {error}")
-        raise AccessError("no way to an API server: " + "; ".join(tried)) from error
+        raise AccessError("no API server configured: " + "; ".join(tried)) from error
     return Access(configuration)

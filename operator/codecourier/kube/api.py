@@ -1,7 +1,7 @@
-"""What the rest of CodeCourier knows of a Kubernetes API server: kinds, calls and answers, without a transport.
+"""The Kubernetes API server as the rest of CodeCourier sees it: kinds, calls and answers, without a transport.
 
-Objects are plain JSON dictionaries. Whoever gets one from a call owns it; objects out of a cache or a watch are shared
-and must not be changed.
+Objects are plain JSON dictionaries. The caller owns what a call returns; objects from a cache or a watch are shared and
+must not be changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 """A Kubernetes object, or a part of one."""
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
-"""What happens to what a deleted object owns."""
+"""What happens to the objects that a deleted object owns."""
 
 WatchEventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
@@ -55,9 +55,9 @@ class Resource:
     plural
         The lower-case plural that paths contain.
     kind
-        The PascalCase name that manifests say.
+        The PascalCase name in manifests.
     namespaced
-        Whether its objects live in namespaces.
+        Whether its objects belong to namespaces.
     """
 
     group: str
@@ -68,7 +68,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """What manifests say as `apiVersion`."""
+        """The `apiVersion` in manifests."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
@@ -77,9 +77,9 @@ class Resource:
         Parameters
         ----------
         namespace
-            None stands for all namespaces, and for kinds outside of namespaces.
+            None for all namespaces, and for cluster-scoped kinds.
         name
-            None stands for the collection.
+            None for the collection.
         subresource
             `status`, `log` and the like.
         """
@@ -119,7 +119,7 @@ class ListResult:
     items
         The objects, each with `apiVersion` and `kind`.
     resource_version
-        The moment; a watch continues from here.
+        The version of the list; a watch continues from here.
     """
 
     items: Sequence[Json]
@@ -135,14 +135,15 @@ class WatchEvent:
 
 
 class KubeApi(Protocol):
-    """The calls that CodeCourier makes of an API server.
+    """The calls that CodeCourier makes to an API server.
 
     Every call ends within a bounded time and is tried once: retrying is the caller's decision. All of them raise
-    `ApiError` for an answer that is an error, and `Unanswered` where none came, so that a write may have been done.
+    `ApiError` when the server answers with an error, and `Unanswered` when it does not answer; a write may then have
+    happened all the same.
     """
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
-        """Return one object as it is now (a quorum read)."""
+        """Return the current version of one object (a quorum read)."""
         ...
 
     async def list(
@@ -164,12 +165,12 @@ class KubeApi(Protocol):
         label_selector
             Equality and set expressions, as kubectl takes them.
         resource_version
-            None: as it is now. `"0"`: what the server has at hand, which may be old.
+            None: the current state. `"0"`: the server's cache, which may be stale.
 
         Raises
         ------
         Gone
-            The list took so long that its moment was compacted; start again.
+            The list took so long that the server compacted its version; start again.
         """
         ...
 
@@ -179,17 +180,17 @@ class KubeApi(Protocol):
         Raises
         ------
         AlreadyExists
-            The name is taken, whoever took it.
+            An object of this name exists, ours or not.
         """
         ...
 
     async def replace(self, resource: Resource, obj: Json) -> Json:
-        """Replace all but the status; with a `resourceVersion` only if nobody wrote in between.
+        """Replace all but the status; with a `resourceVersion` only if the object has not changed since.
 
         Raises
         ------
         Conflict
-            Somebody wrote in between.
+            The object has changed since.
         """
         ...
 
@@ -199,7 +200,7 @@ class KubeApi(Protocol):
         Raises
         ------
         Conflict
-            Somebody wrote in between, or the object was made again.
+            The object has changed since, or was recreated.
         """
         ...
 
@@ -227,34 +228,34 @@ class KubeApi(Protocol):
         grace_seconds: int | None = None,
         propagation: Propagation | None = None,
     ) -> Json | None:
-        """Ask for deletion.
+        """Request deletion.
 
         Parameters
         ----------
         resource
             The kind.
         namespace
-            The namespace, None for kinds outside of namespaces.
+            The namespace, None for cluster-scoped kinds.
         name
             The name.
         uid
             Delete only the object with this UID.
         resource_version
-            Delete only if nobody wrote since.
+            Delete only if the object has not changed since.
         grace_seconds
-            How long its processes may take to end; None: as the object says, 0: do not wait for the node.
+            How long its processes may take to end; None: as the object says, 0: do not wait for the kubelet.
         propagation
-            What happens to what it owns; None: in the background.
+            What happens to what it owns; None: `Background`.
 
         Returns
         -------
         dict or None
-            The object where it waits for finalizers or for its processes, None where it is gone.
+            The object while it waits for finalizers or for its processes, None once it is gone.
 
         Raises
         ------
         NotFound
-            There is none of that name.
+            No object has that name.
         Conflict
             `uid` or `resource_version` do not match.
         """
@@ -275,9 +276,9 @@ class KubeApi(Protocol):
         Raises
         ------
         Gone
-            Changes since that moment are no longer kept; list again.
+            The server no longer keeps the changes since then; list again.
         Unanswered
-            The link broke or is silent for longer than it may be.
+            The connection broke, or was silent for too long.
         """
         ...
 

@@ -1,7 +1,7 @@
-"""What is known of the objects of one kind: the newest version of each, never an older one over a newer one.
+"""The objects of one kind: the newest known version of each, never an older one over a newer one.
 
-ResourceVersions are compared as integers: Kubernetes promises since 1.35 that those of one kind can be, and every
-version that CodeCourier supports keeps that promise.
+ResourceVersions are compared as integers: since 1.35 Kubernetes guarantees this within a kind, and every version that
+CodeCourier supports does so.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = [
 ]
 
 Key = tuple[str, str]
-"""Namespace (empty outside of namespaces) and name."""
+"""Namespace (empty for cluster-scoped kinds) and name."""
 
 IndexFunction = Callable[[Json], Iterable[Hashable]]
-"""Tells under which keys an object is to be found."""
+"""Returns the keys under which an index holds an object."""
 
 Trim = Callable[[Json], None]
-"""Takes out of an object what nobody reads."""
+"""Removes from an object what the operator does not read."""
 
 ChangeCallback = Callable[[Resource, Json | None, Json | None], None]
-"""Told of a change with the object before (None: created) and after (None: gone)."""
+"""Called on a change with the object before (None: created) and after (None: gone)."""
 
 _TOMBSTONES = 10_000
-"""UIDs, and names, of what is gone that are remembered with the moment: far more than are deleted within the few
-seconds in which a late answer to an own write or an event from before the deletion can arrive."""
+"""How many UIDs and names of deleted objects are remembered: far more than are deleted within the few seconds in which
+a late answer to our own write, or an event from before the deletion, can arrive."""
 
 
 def key_of(obj: Json) -> Key:
@@ -47,7 +47,7 @@ def key_of(obj: Json) -> Key:
 
 
 def version_of(obj: Json) -> int:
-    """Return the resourceVersion of an object as the integer that it is."""
+    """Return the resourceVersion of an object as an integer."""
     return int(obj["metadata"]["resourceVersion"])
 
 
@@ -62,22 +62,22 @@ def by_label(label: str) -> IndexFunction:
 
 
 class Cache:
-    """The objects of one kind, fed by an informer and by the answers to own writes.
+    """The objects of one kind, fed by an informer and by the answers to our own writes.
 
-    Invariants: for each name the highest resourceVersion that was ever seen wins; what was seen to be gone at some
-    resourceVersion comes back by a newer one only: a deleted object never has one, an object that left a label selector
-    has when it enters again. So the order in which events, lists and answers to own writes arrive does not matter.
+    Invariants: for each name the highest resourceVersion ever seen wins; an object that was gone at some
+    resourceVersion comes back only with a newer one: a deleted object never gets one, an object that left a label
+    selector does when it matches again. So events, lists and answers to our own writes may arrive in any order.
 
-    Objects handed out are shared: whoever wants to change one copies it first.
+    Objects handed out are shared: copy one before changing it.
 
     Parameters
     ----------
     resource
         The kind.
     indexes
-        For each index its name and the function that gives an object's keys in it.
+        The function that returns an object's keys, by the name of the index.
     trim
-        What is done to each object before it is kept; None: it is kept whole.
+        Applied to each object before it is kept; None: objects are kept whole.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Cache:
             yield from list(objects.values())
 
     def subscribe(self, callback: ChangeCallback) -> None:
-        """Call a function at once for every change from now on."""
+        """Call a function synchronously on every change from now on."""
         self._callbacks.append(callback)
 
     def get(self, namespace: str | None, name: str) -> Json | None:
@@ -111,7 +111,7 @@ class Cache:
         return objects.get(name) if objects else None
 
     def list(self, namespace: str | None = None) -> Sequence[Json]:
-        """Return the objects of a namespace, of all where it is None."""
+        """Return the objects of a namespace; None: of all namespaces."""
         return list(self) if namespace is None else list(self._namespaces.get(namespace, {}).values())
 
     def namespaces(self) -> Sequence[str]:
@@ -119,28 +119,28 @@ class Cache:
         return list(self._namespaces)
 
     def has_index(self, index: str) -> bool:
-        """Tell whether there is an index of this name."""
+        """Return whether there is an index of this name."""
         return index in self._functions
 
     def by_index(self, index: str, key: Hashable) -> Sequence[Json]:
-        """Return the objects that an index has under a key, in the order in which they came."""
+        """Return the objects that an index has under a key, in the order in which they arrived."""
         return list(self._indexes[index].get(key, {}).values())
 
     def apply(self, obj: Json) -> bool:
-        """Take an object as it was seen, and own it from now on.
+        """Store an object as it was seen; the cache owns it from now on.
 
         Returns
         -------
         bool
-            False where a newer version is known, or that it is gone.
+            False where a newer version is known, or the object is known to be gone.
         """
         if self.get(*key_of(obj)) is None and version_of(obj) <= self._listed:
-            # The last list is newer and does not have it; no event will ever tell that it is gone.
+            # The last list is newer and lacks it; no event will ever report its deletion.
             return False
         return self._take(obj)
 
     note_write = apply
-    """Take the answer to an own write, so that what is decided next knows of it before the watch tells."""
+    """Store the answer to our own write, so that the next plan sees it before the watch delivers it."""
 
     def remove(self, obj: Json) -> bool:
         """Forget an object that was seen deleted.
@@ -148,23 +148,23 @@ class Cache:
         Returns
         -------
         bool
-            False where it was not known, is known to have come back since, or its name belongs to an object made again.
+            False where it was not known, has come back since, or its name belongs to a recreated object.
         """
         return self._forget(obj, version_of(obj))
 
     def note_delete(self, namespace: str | None, name: str, uid: str) -> bool:
-        """Forget an object that an own deletion removed at once."""
+        """Forget an object that our own deletion removed at once."""
         return self._forget({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}}, inf)
 
     def replace_all(self, items: Iterable[Json], resource_version: str) -> None:
-        """Take a whole list: what is not in it and not newer than it is gone.
+        """Store a whole list: objects that it lacks and that are not newer are gone.
 
         Parameters
         ----------
         items
             All objects, owned by the cache from now on.
         resource_version
-            The moment of the list.
+            The version of the list.
         """
         moment = int(resource_version)
         listed: dict[Key, str] = {}
@@ -172,7 +172,7 @@ class Cache:
             listed[key_of(obj)] = obj["metadata"]["uid"]
             self._take(obj)
         for obj in self:
-            # An earlier object of a listed name is gone, too, also where the listed one is known to be gone since.
+            # An earlier object of a listed name is gone too, even where the listed one is known to be gone since.
             if listed.get(key_of(obj)) != obj["metadata"]["uid"]:
                 self._forget(obj, moment)
         self._listed = moment
@@ -225,7 +225,7 @@ class Cache:
             callback(self.resource, old, new)
 
     def _leave(self, key: Key, old: Json | None) -> None:
-        # Events of an earlier object of this name may still come, where own writes are ahead of the watch.
+        # Events of an earlier object of this name may still arrive: our own writes can be ahead of the watch.
         if old is not None:
             self._last[key] = version_of(old)
             if len(self._last) > _TOMBSTONES:

@@ -31,16 +31,16 @@ class ClientTiming:
     Parameters
     ----------
     call
-        For a call on one object, all in all.
+        For a call on one object, in total.
     page
         For one page of a list.
     log
         For reading a log.
     watch_margin
-        How long after its server-side end a watch is given up.
+        How long after its server-side end a watch is abandoned.
     silence
-        How long a watch may be silent: the API server sends a bookmark about once a minute, so a link that
-        says nothing for longer is dead.
+        How long a watch may be silent: the API server sends a bookmark about once a minute, so a connection that is
+        silent for longer is dead.
     """
 
     call: float = 5.0
@@ -53,23 +53,23 @@ class ClientTiming:
 class AiohttpKube:
     """An API server, reached over a pool of connections; use it as an async context manager.
 
-    Calls are tried once. `Retry-After` is handed on in the error.
+    Calls are tried once. The error carries `Retry-After`.
 
     Parameters
     ----------
     access
         Address and credentials.
     user_agent
-        By which audit logs tell clients apart.
+        Identifies this client in audit logs.
     page_size
         Objects in a page of a list.
     timing
         Bounds.
     note
-        Is told of each request: its method (`WATCH` for watches), the status (`none` without an answer) and the
+        Called for each request with its method (`WATCH` for watches), the status (`none` without an answer) and the
         seconds until the answer began.
     trims
-        For some kinds what is done to each object of a list as its page arrives, so that no whole list lies in memory.
+        By kind, applied to each object of a list as its page arrives, so that no whole list is held untrimmed.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class AiohttpKube:
         label_selector: str | None = None,
         resource_version: str | None = None,
     ) -> ListResult:
-        """See `KubeApi.list`; the list is taken in pages of one and the same moment."""
+        """See `KubeApi.list`; it reads the list in pages, all of the same version."""
         items: list[Json] = []
         query = {"limit": str(self._page_size)}
         if label_selector:
@@ -221,7 +221,7 @@ class AiohttpKube:
     async def read_log(
         self, namespace: str, pod: str, container: str, *, limit_bytes: int, tail_lines: int | None = None
     ) -> str:
-        """See `KubeApi.read_log`; bytes that are no UTF-8 are replaced."""
+        """See `KubeApi.read_log`; bytes that are not UTF-8 are replaced."""
         query = {"container": container, "limitBytes": str(limit_bytes)}
         if tail_lines is not None:
             query["tailLines"] = str(tail_lines)
@@ -296,7 +296,8 @@ class AiohttpKube:
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    # aiohttp's own line reader refuses lines longer than its buffer, and an event may be larger.
+    # aiohttp's own line reader refuses lines longer than its buffer, and an event may be larger:
+    # https://github.com/aio-libs/aiohttp/issues/4453.
     rest = bytearray()
     async for chunk in response.content.iter_any():
         start = 0
@@ -326,11 +327,11 @@ def _page(page: Json, resource: Resource, trim: Trim | None) -> tuple[list[Json]
         metadata = page["metadata"]
         found = page["items"] or []
         for item in found:
-            # Who set which field is up to half of an object, and of all pages together too much to hold.
+            # `managedFields` is up to half of an object; those of all pages together would fill the memory.
             item["metadata"].pop("managedFields", None)
             if trim is not None:
                 trim(item)
-        # The items of a list come without the two fields that say what they are.
+        # The items of a list come without these two fields.
         items = [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in found]
         return items, metadata["resourceVersion"], metadata.get("continue")
     except (AttributeError, KeyError, TypeError) as error:
@@ -338,14 +339,14 @@ def _page(page: Json, resource: Resource, trim: Trim | None) -> tuple[list[Json]
 
 
 def _misshapen(what: str) -> ServerError:
-    return ServerError(200, "InternalError", f"{what}: the answer is not of the expected shape")
+    return ServerError(200, "InternalError", f"{what}: the answer does not have the expected structure")
 
 
 def _parsed(body: bytes, what: str) -> Json:
     try:
         value: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Unanswered(f"{what}: the answer is no JSON: {error}") from error
+        raise Unanswered(f"{what}: the answer is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise _misshapen(what)
     return value
@@ -358,7 +359,7 @@ def _status_of(body: bytes) -> Json:
         value = None
     if isinstance(value, dict):
         return value
-    # A proxy in between answers in prose or HTML.
+    # A proxy answers in prose or HTML.
     return {"message": body[:200].decode(errors="replace")}
 
 
@@ -370,6 +371,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _is_gone(answer: Json) -> bool:
     if answer.get("kind") == "Status":
         return True
-    # Kinds such as Pod answer with their last state when they are removed at once.
+    # For kinds such as Pod the server returns the last state when it removes the object at once.
     metadata = answer["metadata"]
     return not metadata.get("finalizers") and metadata.get("deletionGracePeriodSeconds", 0) == 0

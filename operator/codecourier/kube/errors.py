@@ -1,6 +1,6 @@
 """The API server's answers that are errors, and the lack of an answer."""
 
-# The names are Kubernetes' own words for its reasons, which end in no suffix.
+# The names are Kubernetes' own reasons, which have no `Error` suffix.
 # ruff: noqa: N818
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = [
 
 
 class KubeError(Exception):
-    """A call to the API server did not do what was asked, as far as is known."""
+    """A call to the API server failed, as far as we know."""
 
 
 class Unanswered(KubeError):
-    """No answer came in time or the link broke: the work may have been done, so look before trying again."""
+    """No answer came in time or the connection broke: the server may have done the work, so check before retrying."""
 
 
 class ApiError(KubeError):
@@ -41,13 +41,13 @@ class ApiError(KubeError):
     status
         HTTP status.
     reason
-        Kubernetes' word for programs, which may be empty.
+        Kubernetes' reason, a word for programs; may be empty.
     message
-        Kubernetes' sentence for people.
+        Kubernetes' message for people.
     details
-        Kubernetes' details: the object that it is about and the causes.
+        Kubernetes' details: the object concerned and the causes.
     retry_after
-        Seconds to wait before trying again, where the server said so.
+        Seconds to wait before retrying, where the server said so.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ApiError(KubeError):
         self.retry_after = retry_after
 
     def has_cause(self, reason: str) -> bool:
-        """Tell whether the details give this cause, such as `NamespaceTerminating` for a refused creation."""
+        """Return whether the details give this cause, such as `NamespaceTerminating` for a refused creation."""
         causes = self.details.get("causes")
         found = causes if isinstance(causes, list) else []
         return any(isinstance(cause, dict) and cause.get("reason") == reason for cause in found)
@@ -81,7 +81,7 @@ class AlreadyExists(ApiError):
 
 
 class Conflict(ApiError):
-    """Somebody wrote in between, or a precondition of a deletion does not hold."""
+    """Another client changed the object first, or a precondition of a deletion does not hold."""
 
 
 class Gone(ApiError):
@@ -89,7 +89,7 @@ class Gone(ApiError):
 
 
 class Forbidden(ApiError):
-    """Not allowed: by authorization, quota, admission or because the namespace is going away (see `has_cause`)."""
+    """Not allowed: by authorization, quota, admission or because the namespace is being deleted (see `has_cause`)."""
 
 
 class Unauthorized(ApiError):
@@ -97,7 +97,7 @@ class Unauthorized(ApiError):
 
 
 class Invalid(ApiError):
-    """The object breaks its schema or a rule."""
+    """The object violates its schema or a rule."""
 
 
 class TooManyRequests(ApiError):
@@ -105,7 +105,7 @@ class TooManyRequests(ApiError):
 
 
 class ServerError(ApiError):
-    """The server failed (5xx). A write may have been done all the same: a timeout behind it looks like this."""
+    """The server failed (5xx). A write may have happened all the same: a timeout behind the server looks like this."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -134,7 +134,7 @@ def error_from_status(code: int, body: Mapping[str, Any], retry_after: float | N
     reason = str(body.get("reason") or "")
     details = body.get("details")
     if not isinstance(details, dict):
-        # A proxy in between may answer in a JSON of its own.
+        # A proxy may answer in another JSON format.
         details = {}
     kind = ServerError if code >= 500 else _BY_STATUS.get(code, ApiError)  # noqa: PLR2004
     if reason == "AlreadyExists":

@@ -1,14 +1,14 @@
-"""List and watch: keeps a cache equal to the API server, whatever breaks in between.
+"""List and watch: keeps a cache equal to the API server, whatever breaks.
 
 | state | what it does | goes to |
 |---|---|---|
-| listing | takes the whole list; what is gone from it is removed from the cache | watching, or waits and lists again |
+| listing | reads the whole list; what it lacks is removed from the cache | watching, or waits and lists again |
 | watching | applies each event; the server ends the watch after a while | watching from the last event |
-| watching, link broken or silent | | waits and watches from the last event |
-| watching, 410 or an answer it cannot use | | waits and lists again |
+| watching, connection broken or silent | | waits and watches from the last event |
+| watching, 410 or an unusable answer | | waits and lists again |
 
-It never ends by itself: each failure waits longer, up to a bound, and an event or a watch that lasted resets that. A
-list alone does not: a server whose history is always too short would be listed without a pause.
+It never ends by itself: each failure lengthens the wait, up to a bound; an event, or a watch that lasted, resets it. A
+list alone does not reset it: a server whose history is always too short would be listed without a pause.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Informer", "InformerObserver", "InformerTiming"]
 _LOGGER = logging.getLogger(__name__)
 
 _SHORT_WATCH_SECONDS = 1.0
-"""A watch that ends sooner and told nothing counts as failed."""
+"""A watch that ends sooner, without an event, counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class InformerTiming:
     Parameters
     ----------
     watch_seconds
-        The server ends a watch after this long; up to as much again is added by chance, so that watches of many
+        The server ends a watch after this long; up to as much again is added at random, so that watches of many
         kinds do not all end at once.
     first_retry_seconds
-        The wait after a first failure; it doubles with each further one, less up to half by chance.
+        The wait after a first failure; it doubles with each further one, less up to half at random.
     max_retry_seconds
         The longest wait.
     """
@@ -53,18 +53,18 @@ class InformerTiming:
 
 
 class InformerObserver(Protocol):
-    """Is told what happens, for metrics."""
+    """Receives what happens, for metrics."""
 
     def listed(self, resource: Resource, count: int) -> None:
-        """Take note of a list and its number of objects."""
+        """Note a list and its number of objects."""
         ...
 
     def received(self, resource: Resource, event: WatchEvent) -> None:
-        """Take note of an event."""
+        """Note an event."""
         ...
 
     def failed(self, resource: Resource, error: Exception) -> None:
-        """Take note of a list or watch that failed."""
+        """Note a list or watch that failed."""
         ...
 
 
@@ -76,7 +76,7 @@ class Informer:
     api
         The API server.
     cache
-        What is kept; its kind is the one that is listed and watched.
+        The cache to fill; its kind is listed and watched.
     random
         Source of the jitter.
     namespace
@@ -86,7 +86,7 @@ class Informer:
     timing
         Durations.
     observer
-        Is told of lists, events and failures.
+        Receives lists, events and failures.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Informer:
     ) -> None:
         self.cache = cache
         self.synced = asyncio.Event()
-        """Set once everything was listed; it stays set while later lists fail."""
+        """Set after the first complete list; it stays set while later lists fail."""
         self._api = api
         self._resource = cache.resource
         self._random = random
@@ -123,23 +123,22 @@ class Informer:
                     await self._watch(self._version)
                     self._failures = 0
             except Exception as error:  # noqa: BLE001
-                # An answer that breaks our expectations must not end the cache's only source of truth either.
+                # Not even an unexpected answer may end the cache's only source of truth.
                 await self._recover(error)
 
     async def freshen(self) -> None:
-        """Take the whole list once more, beside the watch, and try until that works.
+        """Read the whole list once more, beside the watch, and retry until that works.
 
-        For who must not decide from what is old: a watch that is late, or dead without a word, looks like one of a kind
-        in which nothing happens.
+        Use this before a decision that must not rest on stale data: a stalled watch looks the same as a quiet one.
         """
         failures = 0
         while True:
             try:
                 await self._load()
             except Exception as error:  # noqa: BLE001
-                # As in `run`: whatever the answer was, the next one may be right.
+                # As in `run`: whatever went wrong, the next try may work.
                 failures += 1
-                self._tell(error)
+                self._report(error)
                 await asyncio.sleep(self._delay(error, failures))
             else:
                 return
@@ -170,7 +169,7 @@ class Informer:
             async for event in events:
                 self._take(event)
         if self._version == version and loop.time() - start < _SHORT_WATCH_SECONDS:
-            # Without this a server or proxy that ends every watch at once would be asked without a pause.
+            # Without this, a server or proxy that ends every watch at once would be called without a pause.
             raise Unanswered("the watch was ended at once")
 
     def _take(self, event: WatchEvent) -> None:
@@ -189,10 +188,10 @@ class Informer:
         self._failures += 1
         if not isinstance(error, Unanswered | TooManyRequests):
             self._version = None
-        self._tell(error)
+        self._report(error)
         await asyncio.sleep(self._delay(error, self._failures))
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         if self._observer is not None:
             self._observer.failed(self._resource, error)
         level = logging.INFO if isinstance(error, Gone | Unanswered) else logging.WARNING
@@ -203,7 +202,7 @@ class Informer:
         if isinstance(error, Gone) and failures == 1:
             return 0.0
         timing = self._timing
-        # 2.0**32 is above any bound; an exponent without bound would overflow.
+        # 2.0**32 is above any bound; an unbounded exponent would overflow.
         full = min(timing.max_retry_seconds, timing.first_retry_seconds * 2.0 ** min(failures - 1, 32))
         least = getattr(error, "retry_after", None) or 0.0
         return max(least, full * (1 - self._random.random() / 2))

@@ -1,15 +1,15 @@
-"""Leader election on a Lease: at most one holder acts, as far as clocks run at the same speed.
+"""Leader election on a Lease: at most one holder acts, as long as clocks run at the same speed.
 
-Times in the Lease are for people. Whether a holder is alive is judged by when *this* process last saw the Lease
-change, by its own clock that only goes forward, so wall clocks may disagree or jump.
+Times in the Lease are for people. Each process judges whether a holder is alive by when it last saw the Lease change,
+on its own monotonic clock, so wall clocks may disagree or jump.
 
 | role | sees | does |
 |---|---|---|
-| standby | no Lease, and nobody was seen to hold it for the duration | creates it → leader |
+| standby | no Lease, and no holder seen for the duration | creates it → leader |
 | standby | own name, an empty one, or no change for the duration | takes it → leader |
-| standby | a holder that renewed, or whose Lease was deleted since | looks again |
-| leader | renewed, or the renewal was lost but the deadline is ahead | renews |
-| leader | the deadline passed, or another holder | lost: the process has to end |
+| standby | a holder that renewed, or whose Lease was deleted since | waits |
+| leader | a renewal, or a failed one before the deadline | renews |
+| leader | the deadline passed, or another holder | lost: the process must end |
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LeaseTiming:
-    """Durations in seconds; the deadline leaves a lost leader half of the duration to end.
+    """Durations in seconds; the deadline leaves a lost leader half of the duration to shut down.
 
     Parameters
     ----------
     duration
-        A holder that did not renew for this long is taken for dead.
+        A holder that did not renew for this long counts as dead.
     renew_deadline
-        A leader that could not renew for this long is lost.
+        A leader that could not renew for this long has lost the Lease.
     retry
-        Between two looks at the Lease, or two renewals; a renewal that did not work is tried again after a third.
+        Between two reads of the Lease, or two renewals; a failed renewal is retried after a third of it.
     renewal
-        A renewal that takes longer is given up: one that hangs must leave time for another before the deadline.
+        A renewal that takes longer is abandoned, to leave time for another before the deadline.
     """
 
     duration: int = 12
@@ -57,16 +57,16 @@ class LeaseTiming:
 
 @dataclass(frozen=True)
 class LeaseIdentity:
-    """The Lease and who asks for it.
+    """The Lease and its candidate.
 
     Parameters
     ----------
     namespace
-        Where the Lease is.
+        Namespace of the Lease.
     name
-        The name of the Lease.
+        Name of the Lease.
     holder
-        The name of this pod: a container that was restarted in it takes its own Lease back at once.
+        Name of this pod: a restarted container takes its own Lease back at once.
     """
 
     namespace: str
@@ -75,22 +75,22 @@ class LeaseIdentity:
 
 
 class Action(Enum):
-    """What a look at the Lease leads to."""
+    """What to do after a read of the Lease."""
 
     CREATE = "create"
-    """There is none: make it, which makes us the leader."""
+    """There is none: create it and lead."""
 
     TAKE = "take"
-    """It is free, expired or our own: write our name."""
+    """It is free, expired or our own: write our name and lead."""
 
     RENEW = "renew"
-    """We lead: say that we are alive."""
+    """We lead: write the time."""
 
     WAIT = "wait"
-    """Somebody else leads: look again later."""
+    """Another process leads: read the Lease again later."""
 
     LOST = "lost"
-    """We led and do no longer: the process has to end."""
+    """We no longer lead: the process must end."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,11 @@ class Observation:
     Parameters
     ----------
     holder
-        Whom the Lease names: None where there is no Lease, empty where it was released.
+        The holder that the Lease names: None where there is no Lease, empty where it was released.
     seen
-        When the Lease was last seen to change, by the event loop's clock; minus infinity where nobody was seen to
-        hold it.
+        When the Lease was last seen to change, by the event loop's clock; minus infinity where no holder was seen.
     renewed
-        When this process last wrote it, None while it does not lead.
+        When this process last wrote it; None while it does not lead.
     """
 
     holder: str | None
@@ -128,7 +127,7 @@ def decide(observation: Observation, identity: str, now: float, timing: LeaseTim
         Durations.
     """
     if observation.renewed is not None:
-        # Added as in `_left`: subtracted it could round to another side, and a leader would wait for no time at all.
+        # Added as in `_left`: a subtraction could round differently, and a leader would wait for zero seconds.
         if observation.holder != identity or now >= observation.renewed + timing.renew_deadline:
             return Action.LOST
         return Action.RENEW
@@ -139,7 +138,7 @@ def decide(observation: Observation, identity: str, now: float, timing: LeaseTim
 
 
 class LeaderElector:
-    """Waits for the Lease, keeps it, and tells when it is lost.
+    """Waits for the Lease, keeps it, and reports its loss.
 
     Parameters
     ----------
@@ -150,7 +149,7 @@ class LeaderElector:
     now
         The wall clock, in UTC, for the times that the Lease shows to people.
     random
-        Source of the jitter between looks.
+        Source of the jitter between reads.
     timing
         Durations.
     """
@@ -176,18 +175,18 @@ class LeaderElector:
         self._observation = Observation(holder=None, seen=-inf)
         self._has_failed = False
         self._ending = False
-        self._told = ""
+        self._logged = ""
         self._lock = asyncio.Lock()
 
     async def run(self, on_lost: Callable[[], Any]) -> None:
-        """Wait for the Lease and keep it until it is lost or the caller cancels; once it was given back, do nothing.
+        """Wait for the Lease and keep it until it is lost or the caller cancels; after `release`, do nothing.
 
-        An error that nobody expects ends it: whoever runs it has to end too.
+        An unexpected error ends it: the caller must then end too.
 
         Parameters
         ----------
         on_lost
-            Called once when a leader is no longer one; it has to end the process, or at least all that writes.
+            Called once when the Lease is lost; it must end the process, or at least everything that writes.
         """
         try:
             while True:
@@ -200,24 +199,24 @@ class LeaderElector:
         on_lost()
 
     async def release(self) -> None:
-        """Give the Lease back, so that a standby need not wait for it to expire; for a graceful end only."""
+        """Release the Lease, so that a standby need not wait for it to expire; for a graceful shutdown only."""
         was_leading = self.leading.is_set()
         self._ending = True
         self.leading.clear()
         if not was_leading:
             return
         try:
-            # A renewal that is under way comes first: its version is needed, and it would undo this.
+            # A renewal under way must finish first: we need its version, and it would undo the release.
             async with asyncio.timeout(self._timing.retry), self._lock:
                 await self._give_back()
         except (KubeError, TimeoutError) as error:
-            _LOGGER.info("the Lease was not given back and will expire: %s", str(error) or "no answer in time")
+            _LOGGER.info("the Lease was not released and will expire: %s", str(error) or "no answer in time")
 
     async def _give_back(self) -> None:
         if self._lease is None:
             return
         lease = deepcopy(self._lease)
-        # One second is the least that the API server takes; a standby goes by the empty name.
+        # One second is the minimum that the API server accepts; a standby goes by the empty name.
         lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}
         await self._api.replace(LEASES, lease)
 
@@ -230,13 +229,13 @@ class LeaderElector:
     async def _step(self) -> None:
         self._has_failed = False
         try:
-            # A call may not outlive the moment at which a leader has to know that it is lost.
+            # A call must not outlast the moment at which a leader has to notice its loss.
             async with self._lock, asyncio.timeout(self._call_seconds()):
                 if not self._ending:
                     await self._act()
         except (KubeError, TimeoutError) as error:
             _LOGGER.info("the Lease could not be read or written: %s", str(error) or "no answer in time")
-            # The renewal may have been done: what the Lease says now has to be read before the next try.
+            # The renewal may have happened: read the Lease before the next try.
             self._lease = None
             self._has_failed = True
 
@@ -255,21 +254,21 @@ class LeaderElector:
             lease = await self._api.get(LEASES, self._identity.namespace, self._identity.name)
         except NotFound:
             self._lease = self._seen_version = None
-            # Whoever held it acts until it notices that its Lease was deleted.
+            # The last holder acts until it notices that its Lease was deleted.
             seen = known.seen if known.holder not in ("", self._identity.holder) else -inf
             self._observation = Observation(None, seen, known.renewed)
             return
         version: str = lease["metadata"]["resourceVersion"]
         holder = (lease.get("spec") or {}).get("holderIdentity") or ""
-        # Counted from after the answer: too late is safe, too early would make two leaders.
+        # Counted from after the answer: too late is safe, too early would allow two leaders.
         seen = known.seen if version == self._seen_version else self._time()
         self._lease, self._seen_version = lease, version
         self._observation = Observation(holder, seen, known.renewed)
         if known.renewed is None and holder not in ("", self._identity.holder):
-            self._tell(logging.INFO, f"standing by: '{holder}' holds the Lease {self._name()}")
+            self._log_once(logging.INFO, f"standing by: '{holder}' holds the Lease {self._name()}")
 
     async def _write(self, old: Json | None) -> None:
-        # The clock is read before the call: others may have seen the write long before its answer came.
+        # The clock is read before the call: others may see the write long before its answer arrives.
         asked = self._time()
         lease = self._claimed(old)
         try:
@@ -279,7 +278,7 @@ class LeaderElector:
             self._has_failed = True
             if old is None and isinstance(error, NotFound):
                 place = f"there is no namespace '{self._identity.namespace}' for the Lease"
-                self._tell(logging.WARNING, f"{place}: create it, or name another one")
+                self._log_once(logging.WARNING, f"{place}: create it, or name another one")
             if self._observation.renewed is not None:
                 await self._look()
             return
@@ -292,10 +291,10 @@ class LeaderElector:
     def _name(self) -> str:
         return f"{self._identity.namespace}/{self._identity.name}"
 
-    def _tell(self, level: int, words: str) -> None:
-        """Log why this process does not lead: it looks again and again, and says it once."""
-        if words != self._told:
-            self._told = words
+    def _log_once(self, level: int, words: str) -> None:
+        """Log once why this process does not lead, however often it reads the Lease."""
+        if words != self._logged:
+            self._logged = words
             _LOGGER.log(level, "%s", words)
 
     def _claimed(self, old: Json | None) -> Json:
