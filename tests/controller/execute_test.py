@@ -179,11 +179,11 @@ async def test_what_was_made_by_an_unanswered_call_is_accepted() -> None:
 
 
 @virtual
-async def test_a_name_that_somebody_else_took_is_not_ours() -> None:
+async def test_a_name_that_another_object_took_is_not_ours() -> None:
     desk = desk_with_run()
     run, _ = desk.run()
     desk.make_sandbox(desk.make_run("other"))
-    with pytest.raises(ForeignObjectError, match="Sandbox default/fix-1 is there already"):
+    with pytest.raises(ForeignObjectError, match="Sandbox default/fix-1 exists already"):
         await carry_out(desk, creates=(Create(sandbox_of(run)),))
     assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is None
 

@@ -1,4 +1,4 @@
-"""Effects that did not work: what the next plan is told of them, and when they may be tried again."""
+"""Failed effects: which problem the next plan reads, and when each may be retried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Entry:
 
 
 class Backlog:
-    """Remembers failed effects by the object that they were for. It may be lost: they are then tried again.
+    """Remembers failed effects by the object that they were for. It may be lost: they are then retried at once.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Backlog:
     random
         Source of the jitter.
     backoff
-        How long a failed effect waits that has no time of its own.
+        Retry delay when the problem carries no retry time.
     """
 
     def __init__(self, now: Callable[[], datetime], random: Random, backoff: Backoff | None = None) -> None:
@@ -49,12 +49,12 @@ class Backlog:
         return {effect: entry.problem for effect, entry in self._entries.get(key, {}).items()}
 
     def is_due(self, key: Hashable, effect: Hashable) -> bool:
-        """Tell whether an effect may be tried now."""
+        """Return whether an effect may be tried now."""
         entry = self._entries.get(key, {}).get(effect)
         return entry is None or asyncio.get_running_loop().time() >= entry.due
 
     def note(self, key: Hashable, effect: Hashable, problem: Problem | None) -> None:
-        """Take note of how an effect went."""
+        """Note the outcome of an effect; None: it worked."""
         entries = self._entries.setdefault(key, {})
         old = entries.pop(effect, None)
         if problem is not None:
@@ -64,9 +64,9 @@ class Backlog:
             del self._entries[key]
 
     def next_time(self, key: Hashable, wanted: Iterable[Hashable]) -> float | None:
-        """Return the loop's time at which the first of the wanted effects that failed may be tried again, or None.
+        """Return the loop's time at which the first of the wanted effects that failed may be retried, or None.
 
-        What failed and is not wanted any more is never due again, so it must not ask for another look either.
+        A failed effect that is no longer wanted is never retried, so it must not schedule another reconcile.
         """
         entries = self._entries.get(key, {})
         return min((entries[effect].due for effect in wanted if effect in entries), default=None)
@@ -78,8 +78,8 @@ class Backlog:
     def _entry(self, problem: Problem, failures: int) -> _Entry:
         delay = self._backoff.delay(failures, self._random)
         if problem.retry_time is not None:
-            # Plans look again at the time that they are told: an earlier one than the backoff's would have them look,
-            # in vain and without a pause, until that has passed.
+            # A plan schedules its next run at this time: before the end of the backoff, runs would follow each other
+            # without a pause and in vain.
             delay = max(delay, (problem.retry_time - self._now()).total_seconds())
             problem = replace(problem, retry_time=self._now() + timedelta(seconds=delay))
         return _Entry(problem, failures, asyncio.get_running_loop().time() + delay)

@@ -1,4 +1,4 @@
-"""From what a plan says of a repository to one that can be called."""
+"""Finds the credential for the repository that a plan names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOKEN_KEY = "token"  # noqa: S105  a key's name
 
 @dataclass(frozen=True)
 class AppIdentity:
-    """The GitHub App that the cluster's administrator gave to the operator."""
+    """The GitHub App that the cluster's administrator configured."""
 
     app_id: int
     private_key: Secret
@@ -34,9 +34,9 @@ class Credentials:
     Parameters
     ----------
     api
-        Where Secrets are read: they are not cached, so that a repaired one is seen at once and none lies in memory.
+        Where Secrets are read: they are not cached, so that a fixed one works at once and none stays in memory.
     app
-        The App, None where the administrator gave none.
+        The App, None where the administrator configured none.
     """
 
     def __init__(self, api: KubeApi, app: AppIdentity | None) -> None:
@@ -74,7 +74,7 @@ def _missing(url: str, detail: str) -> Problem:
 
 
 def decode_key(secret: Json, key: str) -> str:
-    """Return a key of a Secret as text without surrounding white space; empty when it is absent or no text."""
+    """Return a key of a Secret as text without surrounding white space; empty when it is absent or not text."""
     try:
         return base64.b64decode((secret.get("data") or {}).get(key, "")).decode().strip()
     except (binascii.Error, UnicodeDecodeError):

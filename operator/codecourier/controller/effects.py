@@ -1,6 +1,6 @@
-"""What plans want done outside our own objects: tokens and pull requests.
+"""What plans do outside our own objects: tokens and pull requests.
 
-Each effect can be done twice without harm, and its result is never assumed: the next plan looks.
+Each effect can be done twice without harm, and its result is never assumed: the next plan checks.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from codecourier.kube.errors import AlreadyExists, ApiError, NotFound, ServerErr
 __all__ = ["Effects"]
 
 _PRESENT = ("read", "write")
-"""Keys of the tokens that the steps of a pod are given."""
+"""Keys of the tokens that a pod's steps use."""
 
 _PREVIOUS = ("previous-read", "previous-write")
-"""Keys of those that they replaced, which pods may still have; they end with the others, or with the next rotation."""
+"""Keys of the tokens that they replaced, which pods may still use; revoked with the others, or at the next rotation."""
 
 
 class Effects:
-    """Does what plans want done.
+    """Carries out the effects of plans.
 
     Parameters
     ----------
     api
         The API server, for the Secrets that hold tokens.
     store
-        Where own writes are noted.
+        Where our own writes are noted.
     forge
         The repositories' host.
     credentials
-        How a repository is reached.
+        Finds the credential of a repository.
     ca_certificate
         Certificate authority of the repositories' host, PEM; None for the public ones.
     """
@@ -73,7 +73,7 @@ class Effects:
         }
 
     async def do(self, effect: Effect) -> Problem | None:
-        """Do an effect; return why it did not work, or None."""
+        """Carry out an effect; return why it failed, or None."""
         return await self._actions[type(effect)](effect)
 
     async def _mint(self, effect: MintTokens) -> Problem | None:
@@ -88,8 +88,8 @@ class Effects:
         try:
             written = await self._write(effect, repository.url, tokens, old)
         except ApiError as error:
-            # Refused for certain, so nobody will ever use them. Where the server broke, or no answer came, they may be
-            # in use.
+            # The server refused them for certain, so no pod will use them. After a server error, or without an answer,
+            # they may be in use.
             if tokens.expires_at is not None and not isinstance(error, ServerError):
                 await self._end_all(repository.url, (tokens.read, tokens.write))
             if isinstance(error, AlreadyExists) and await self._is_known(effect):
@@ -101,7 +101,7 @@ class Effects:
         return None
 
     async def _is_known(self, effect: MintTokens) -> bool:
-        """Take note of a Secret that an unanswered call has made; tell whether it is the owner's."""
+        """Note a Secret that an unanswered call created; return whether it is the owner's."""
         found = await self._read(effect.namespace, effect.secret)
         if found is None or (found["metadata"].get("labels") or {}).get(effect.owner_label) != effect.owner.uid:
             return False
@@ -111,7 +111,7 @@ class Effects:
     async def _write(self, effect: MintTokens, url: str, tokens: TokenPair, old: Json | None) -> Json:
         body = self._secret(effect, url, tokens)
         if old is not None:
-            # The kubelet brings what is new into a pod that runs a minute or two later; until then a push uses these.
+            # The kubelet updates the files of a running pod a minute or two later; until then a push uses these.
             present = old.get("data") or {}
             body["data"] |= {f"previous-{key}": present[key] for key in _PRESENT if key in present}
         if effect.replaces is None:
@@ -166,13 +166,13 @@ class Effects:
         return None
 
     def _forget(self, effect: RevokeTokens) -> None:
-        # Until the watch tells, the plan would want it again and again, without a pause.
+        # Until the watch reports the deletion, the plan would repeat this without a pause.
         known = self._store.raw(SECRETS, effect.namespace, effect.secret)
         if known is not None:
             self._store.cache(SECRETS).note_delete(effect.namespace, effect.secret, known["metadata"]["uid"])
 
     async def _revoke_all(self, secret: Json) -> Problem | None:
-        # Neither Project nor App is needed for it: both can be gone by now, as in a namespace that goes away.
+        # This needs neither Project nor App: both can be gone by now, as in a namespace that is being deleted.
         annotations = secret["metadata"].get("annotations") or {}
         if ANNOTATION_TOKEN_EXPIRY not in annotations:
             return None  # a personal token, which only its owner can revoke

@@ -1,8 +1,8 @@
-"""Kopf: the framework's events of the few objects that people make. They only wake keys; truth is in the caches.
+"""Kopf's events of the few objects that people create. They only wake keys; the caches hold the truth.
 
-Kopf runs in a thread of its own with a stop flag, because on its way out it cancels every task that was born after it
-in its loop and takes SIGTERM for itself. Its watches never give up, and it writes nothing: no posting, no handlers of
-creation or update, whose progress would be annotations.
+Kopf runs in its own thread with a stop flag: when it ends, it cancels every task started after it in its loop
+(https://github.com/nolar/kopf/issues/1030), and it handles SIGTERM itself. Its watches never give up, and it writes
+nothing: no posting, no handlers of creation or update, which would keep their progress in annotations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from codecourier.kube.api import Resource
 
 __all__ = ["KopfThread"]
 
-Tell = Callable[[Resource, str, str, str, str], None]
+EventCallback = Callable[[Resource, str, str, str, str], None]
 
 _BACKOFFS = (0.5, 1, 2, 4, 8)
 
@@ -35,14 +35,14 @@ class KopfThread:
         The operator's loop.
     resources
         The kinds whose events it passes on.
-    tell
-        Called in that loop with the kind, namespace, name, UID and resourceVersion of what an event is about.
+    on_event
+        Called in that loop with the kind, namespace, name, UID and resourceVersion of the object of each event.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, resources: Iterable[Resource], tell: Tell) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, resources: Iterable[Resource], on_event: EventCallback) -> None:
         self._loop = loop
         self._resources = tuple(resources)
-        self._tell = tell
+        self._on_event = on_event
         self._stopping = threading.Event()
         self._stop: Callable[[], object] = lambda: None
         self._ended: asyncio.Future[None] = loop.create_future()
@@ -53,7 +53,7 @@ class KopfThread:
         self._thread.start()
 
     async def watch(self) -> None:
-        """Wait for the end of the thread; raise what it failed of."""
+        """Wait for the end of the thread; raise its error."""
         await asyncio.shield(self._ended)
 
     def stop(self, timeout_seconds: float = 5.0) -> None:
@@ -67,7 +67,7 @@ class KopfThread:
         try:
             asyncio.run(self._serve())
         except BaseException as caught:  # noqa: BLE001
-            # A thread's exception ends nothing but the thread: it is told where somebody waits for it.
+            # An exception ends only its thread: `watch` raises it in the operator's loop.
             error = caught
         _call(self._loop, self._settle, error)
 
@@ -78,14 +78,14 @@ class KopfThread:
             self._ended.set_exception(RuntimeError(f"Kopf ended: {type(error).__name__}: {error}"))
 
     async def _serve(self) -> None:
-        # A flag of Kopf's own loop: for one of another kind Kopf waits in a thread, which outlives a failure of Kopf
-        # and keeps its loop, and with it this thread, from ending.
+        # An `asyncio.Event`: for any other flag Kopf waits in a thread, which outlives a failure of Kopf and keeps this
+        # loop, and with it our thread, from ending.
         flag, loop = asyncio.Event(), asyncio.get_running_loop()
         self._stop = lambda: _call(loop, flag.set)
         if self._stopping.is_set():
             return
         logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
-        # It warns at every start that signals are not its own, which is meant so.
+        # At every start it warns that it does not handle signals, which is intended.
         logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(_configure)
@@ -98,7 +98,7 @@ class KopfThread:
     def _waker(self, resource: Resource) -> Callable[..., None]:
         def waken(namespace: str | None, name: str | None, uid: str, meta: kopf.Meta, **_: Any) -> None:
             version = meta["resourceVersion"]
-            _call(self._loop, self._tell, resource, namespace or "", name or "", uid, version)
+            _call(self._loop, self._on_event, resource, namespace or "", name or "", uid, version)
 
         waken.__name__ = f"wake_{resource.plural}"
         return waken
@@ -106,7 +106,7 @@ class KopfThread:
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
     """Call a function in the loop of another thread."""
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with suppress(RuntimeError):  # the loop is closed: no task waits any more
         loop.call_soon_threadsafe(function, *arguments)
 
 
@@ -119,7 +119,7 @@ def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 
 class _Endless:
-    """Backoffs whose last one repeats for ever: Kopf's own end, and a server that is away for longer ends Kopf."""
+    """Endless backoffs that repeat the last one: with finite ones, a long outage of the API server would end Kopf."""
 
     def __init__(self, first: tuple[float, ...]) -> None:
         self._first = first

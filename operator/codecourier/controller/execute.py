@@ -1,4 +1,4 @@
-"""Carries out a plan, in the order that `core.intents` gives, and stops at the first thing that does not work."""
+"""Carries out a plan, in the order that `core.shared.intents` documents, and stops at the first failure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class AlteredObjectError(Exception):
-    """What was written is not what is there, as when an admission webhook changes it."""
+    """The stored object differs from what we wrote, as when an admission webhook changes it."""
 
 
 class ForeignObjectError(Exception):
-    """The name of what was to be made is taken by an object that is not ours."""
+    """An object that is not ours has the name that we need."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Executor:
     backlog: Backlog
 
     async def execute(self, key: WorkKey, obj: Json, model: CustomResource, plan: Plan) -> None:
-        """Carry out what a plan wants for an object, given as it was planned from."""
+        """Carry out the plan of an object; `obj` and `model` are the version that was planned from."""
         if plan.add_finalizer:
             await hold(self.api, self.store, key.resource, obj, FINALIZER)
             return
@@ -64,14 +64,14 @@ class Executor:
                 await self.recorder.record(written, event)
 
     async def clear(self, kind: Resource, memory: object, plan: Plan) -> None:
-        """Carry out the deletions and effects of a plan only, as for what is left of an object that is not there.
+        """Carry out only the deletions and effects of a plan, as for what is left of a deleted object.
 
         Parameters
         ----------
         kind
             The kind whose plan it is.
         memory
-            What failed effects are remembered by.
+            Key under which failed effects are remembered.
         plan
             The plan.
         """
@@ -128,7 +128,7 @@ class Executor:
             self.backlog.note(key, create, None)
 
     async def _write(self, resource: Resource, body: Json) -> None:
-        """Replace the version that the object names, or make the object where it names none."""
+        """Replace the version that the object names, or create the object where it names none."""
         metadata = body["metadata"]
         if "resourceVersion" in metadata:
             written = await self.api.replace(resource, body)
@@ -136,19 +136,21 @@ class Executor:
         else:
             written = await self._make(resource, body)
         if written["spec"] != body["spec"]:
-            # Without a failure, and its backoff, the next plan would write again at once, and so on.
+            # Without an error and its backoff, the plans that follow would write again without a pause.
             name = f"{resource.kind} {metadata['namespace']}/{metadata['name']}"
-            raise AlteredObjectError(f"{name} is not as it was written: exempt it from what alters it on its way.")
+            raise AlteredObjectError(
+                f"{name} differs from what was written: exempt it from the webhook that alters it."
+            )
 
     async def _make(self, resource: Resource, body: Json) -> Json:
-        """Create an object, or accept the one that an unanswered call has made; return it."""
+        """Create an object, or accept the one that an unanswered call created; return it."""
         try:
             made = await self.api.create(resource, body)
         except AlreadyExists:
             made = await self.api.get(resource, body["metadata"]["namespace"], body["metadata"]["name"])
             if not self._is_ours(resource, body, made):
                 name = f"{resource.kind} {body['metadata']['namespace']}/{body['metadata']['name']}"
-                raise ForeignObjectError(f"{name} is there already, made by somebody else: delete it.") from None
+                raise ForeignObjectError(f"{name} exists already and is not ours: delete it.") from None
         self.store.cache(resource).note_write(made)
         return made
 
@@ -176,10 +178,10 @@ class Executor:
             await release(self.api, self.store, PODS, pod, FINALIZER)
 
     def _is_ours(self, resource: Resource, wanted: Json, found: Json) -> bool:
-        """Tell whether an object that is there was made for the same as the one that was to be made.
+        """Return whether an existing object was created for the same purpose as the wanted one.
 
-        Our kinds say so in their spec; pods and the like in labels. OwnerReferences say nothing: an orphaning deletion
-        removes them.
+        Our kinds name it in their spec; pods and the like in labels. OwnerReferences do not count: an orphaning
+        deletion removes them.
         """
         kind = self.registry.by_resource.get(resource)
         if kind is not None:

@@ -1,4 +1,4 @@
-"""Finalizers: the one way in which they are put on objects and taken off."""
+"""The only place that adds finalizers to objects and removes them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["hold", "is_held", "release"]
 
 
 def is_held(obj: Json, finalizer: str) -> bool:
-    """Tell whether an object holds a finalizer."""
+    """Return whether an object has a finalizer."""
     return finalizer in _finalizers(obj)
 
 
 async def hold(api: KubeApi, store: Store, resource: Resource, obj: Json, finalizer: str) -> None:
-    """Put a finalizer on an object, given as it was read; see `release` for what is raised."""
+    """Add a finalizer to an object, given as it was read; raises as `release` does."""
     await _write(api, store, resource, obj, [*_finalizers(obj), finalizer])
 
 
 async def release(api: KubeApi, store: Store, resource: Resource, obj: Json, finalizer: str) -> None:
-    """Take a finalizer off an object, given as it was read; nothing happens to one that does not hold it.
+    """Remove a finalizer from an object, given as it was read; does nothing if the object does not have it.
 
     Raises
     ------
@@ -57,6 +57,6 @@ def _finalizers(obj: Json) -> list[str]:
 
 
 def _is_removed(metadata: Json) -> bool:
-    """Tell whether a write that left this was the last: a pod without finalizers may still wait for its node."""
+    """Return whether the object is gone after a write: a pod without finalizers may still wait for its kubelet."""
     is_deleting = metadata.get("deletionTimestamp") is not None
     return is_deleting and not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")

@@ -1,4 +1,4 @@
-"""Gauges of what is the case now: read when Prometheus asks, from what the operator keeps anyway."""
+"""Gauges of the present state: read when Prometheus scrapes, from what the operator keeps anyway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["PhaseCounter", "register_forge_gauges", "register_gauges"]
 
 
 class PhaseCounter:
-    """Counts the objects of a kind in each phase as they change, so that reading costs nothing however many there are.
+    """Counts the objects of a kind in each phase as they change, so that a scrape does not depend on their number.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class PhaseCounter:
         self._counts: Counter[str] = Counter()
 
     def changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
-        """Take note of a change of any kind."""
+        """Count a change; other kinds are ignored."""
         if resource != self._resource:
             return
         for obj, step in ((old, -1), (new, 1)):
@@ -38,15 +38,15 @@ class PhaseCounter:
                 self._counts[(obj.get("status") or {}).get("phase") or "Pending"] += step
 
     def read(self) -> dict[str, float]:
-        """Return how many are in each phase that was ever seen."""
+        """Return the number of objects in each phase seen so far."""
         return dict(self._counts)
 
 
 def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: KeyQueue[Any], backlog: Backlog) -> None:
-    """Have the state of an operator read along with its metrics; call it before the caches are filled."""
+    """Register gauges of an operator's state; call it before the caches are filled."""
     metrics.read("codecourier_queue_depth", "Keys that wait for a worker", lambda: {"": queue.depth})
-    metrics.read("codecourier_queue_running", "Keys that are worked on", lambda: {"": queue.running})
-    metrics.read("codecourier_queue_delayed", "Keys with a later time to be looked at", lambda: {"": queue.delayed})
+    metrics.read("codecourier_queue_running", "Keys that workers are working on", lambda: {"": queue.running})
+    metrics.read("codecourier_queue_delayed", "Keys that are scheduled for later", lambda: {"": queue.delayed})
     metrics.read(
         "codecourier_queue_oldest_seconds",
         "How long the key that waits longest for a worker has waited",
@@ -54,7 +54,7 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
     )
     metrics.read(
         "codecourier_failing_effects",
-        "Tokens, pods and pull requests that were refused and are tried again",
+        "Tokens, pods and pull requests that failed and are retried",
         lambda: {"": len(backlog)},
     )
     metrics.read(
@@ -78,14 +78,14 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
 
 
 def register_forge_gauges(metrics: Metrics, forge: GitHubForge) -> None:
-    """Have the rate limits of a forge's credentials read along with the metrics."""
+    """Register gauges of the rate limits of a forge's credentials."""
     metrics.read(
         "codecourier_forge_budget_least_ratio",
-        "What is left of the hour's requests, 0 to 1, of the credential that has least",
+        "Remaining share of the hour's requests, 0 to 1, of the credential with the least",
         lambda: {"": forge.budgets.least_share},
     )
     metrics.read(
         "codecourier_forge_credentials_blocked",
-        "Credentials that a rate limit keeps from sending anything now",
+        "Credentials that a rate limit blocks now",
         lambda: {"": forge.budgets.blocked},
     )

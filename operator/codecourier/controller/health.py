@@ -13,16 +13,16 @@ __all__ = ["HealthServer"]
 class HealthServer:
     """Serves `/livez`, `/readyz` and `/metrics`.
 
-    All work is done in one loop, and these answers come from it: where it stands still, `/livez` does not answer and
-    the kubelet's probe times out. Where the loop turns and a part of the operator has ended, `/livez` says which.
-    `/readyz` says which kinds were never listed; whether this operator leads plays no part, as a standby is ready too.
+    One event loop does all work and answers here too: if it hangs, `/livez` does not answer and the kubelet's probe
+    times out. If it runs but a component of the operator has ended, `/livez` names the component. `/readyz` names the
+    kinds that were never listed; a standby is ready too.
 
     Parameters
     ----------
     ended
-        Gives a sentence about each part that has ended and should not have.
+        Returns a sentence about each component that has ended and should not have.
     unsynced
-        Gives the kinds that were never listed.
+        Returns the kinds that were never listed.
     registry
         The metrics.
     """

@@ -1,4 +1,4 @@
-"""Answers to what plans ask of the world outside the caches."""
+"""Answers what plans ask about the world outside the caches."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ __all__ = ["Observer"]
 R = TypeVar("R")
 
 REPOSITORY_SECONDS = 60.0
-"""How long a reached repository is taken for reachable: its facts hardly change, and each Run asks for them."""
+"""How long the facts of a reached repository are reused: they hardly change, and each Run asks for them."""
 
 PROBLEM_SECONDS = 5.0
-"""How long a repository that was not reached is not tried again."""
+"""How long to wait before retrying a repository that was not reached."""
 
 LOG_SECONDS = 60.0
-"""How long a log is asked for again that a busy server or a silent node keeps back; then it is taken for lost."""
+"""How long to retry a log that a busy server or a silent node does not deliver; then it counts as lost."""
 
 _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
@@ -67,7 +67,7 @@ class Observer:
     forge
         The repositories' host.
     credentials
-        How a repository is reached.
+        Finds the credential of a repository.
     registry
         The kinds, by the names that plans use.
     """
@@ -89,7 +89,7 @@ class Observer:
         }
 
     async def answer(self, ask: Ask[Any]) -> object:
-        """Return the fact that answers, or the problem that stands in the way."""
+        """Return the fact that answers, or the problem that prevents it."""
         return await self._lookups[type(ask)](ask)
 
     async def _repository(self, ask: RepositoryAsk) -> RepositoryFact | Problem:
@@ -143,11 +143,11 @@ class Observer:
                 ask.namespace, ask.pod, ask.container, limit_bytes=_LOG_LIMIT_BYTES, tail_lines=_LOG_TAIL_LINES
             )
         except (Unanswered, ServerError, TooManyRequests):
-            # The next try may find it, unless the node is gone: its silence must not keep the outcome from being told.
+            # The next try may get it, unless the node is gone: a silent node must not delay the report of the outcome.
             if self._may_still_come(ask):
                 raise
         except ApiError:
-            pass  # thrown away: the outcome stands without its details
+            pass  # the log is gone: the outcome stands without its details
         self._missed.pop(ask, None)
         return LogFact(text)
 

@@ -1,4 +1,4 @@
-"""Logs and metrics of what queue and informers do."""
+"""Logs and metrics of the queue and the informers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LOGGER = logging.getLogger("codecourier.controller")
 
 
 class QueueReporter:
-    """Is told how work goes.
+    """Logs and counts the work of the queue.
 
     Parameters
     ----------
     metrics
-        Where it is counted.
+        The metrics to count in.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def started(self, _key: WorkKey, waited_seconds: float) -> None:
-        """Note that a worker takes a key."""
+        """Note that a worker starts on a key."""
         self._metrics.queue_wait_seconds.observe(waited_seconds)
 
     def finished(self, key: WorkKey, took_seconds: float, error: Exception | None) -> None:
@@ -39,7 +39,7 @@ class QueueReporter:
         if error is not None and not isinstance(error, Conflict):
             with log_context(kind=kind, namespace=key.namespace, name=key.name):
                 _LOGGER.warning(
-                    "tried again after an error: %s: %s",
+                    "will retry after an error: %s: %s",
                     type(error).__name__,
                     error,
                     extra={"reason": type(error).__name__, "error": str(error)},
@@ -53,12 +53,12 @@ def _outcome(error: Exception | None) -> str:
 
 
 class InformerReporter:
-    """Is told how lists and watches go.
+    """Logs and counts lists and watches.
 
     Parameters
     ----------
     metrics
-        Where it is counted.
+        The metrics to count in.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -70,8 +70,8 @@ class InformerReporter:
         _LOGGER.debug("listed %d of %s", count, resource.plural)
 
     def received(self, _resource: Resource, _event: WatchEvent) -> None:
-        """Take no note of single events: there are too many of them."""
+        """Ignore single events: there are too many of them."""
 
     def failed(self, resource: Resource, _error: Exception) -> None:
-        """Note that a list or watch broke; it is made again by itself, and the informer says why."""
+        """Note that a list or watch broke; the informer logs why and retries it."""
         self._metrics.watch_failures.labels(resource.kind).inc()

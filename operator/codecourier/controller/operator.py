@@ -1,7 +1,7 @@
-"""The operator as a whole: caches, queue, Lease and reconciler, put together and run until they are told to stop.
+"""The operator as a whole: wires caches, queue, Lease and reconciler together and runs them until asked to stop.
 
-Everything it needs from outside is handed in (the API server, the forge, the clock, the randomness), so the very same
-class runs in a cluster and in the simulation.
+The caller passes in everything from outside (the API server, the forge, the clock, the randomness), so the same class
+runs in a cluster and in the simulation.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LEASE_NAME = "codecourier-operator"
 
 @dataclass(frozen=True)
 class OperatorParts:
-    """What an operator is put together from."""
+    """What an operator is built from."""
 
     api: KubeApi
     forge: Forge
@@ -68,7 +68,7 @@ class OperatorParts:
     workers: int = 16
     registry: Registry = REGISTRY
     inspect: Callable[[World], None] = lambda _world: None
-    """Called with each world before it is planned."""
+    """Called with each world before its plan."""
 
 
 class Operator:
@@ -77,9 +77,9 @@ class Operator:
     Parameters
     ----------
     parts
-        What it is put together from.
+        What it is built from.
     metrics
-        Where it counts.
+        The metrics to count in.
     """
 
     def __init__(self, parts: OperatorParts, metrics: Metrics) -> None:
@@ -127,7 +127,7 @@ class Operator:
 
     @property
     def unsynced(self) -> list[str]:
-        """The kinds that were never listed; an operator that knows them all is ready, leader or not."""
+        """The kinds that were never listed; once there are none, the operator is ready, leader or not."""
         return self._informers.unsynced
 
     @property
@@ -141,14 +141,14 @@ class Operator:
         return self._elector.leading.is_set()
 
     def wake(self, resource: Resource, namespace: str, name: str) -> None:
-        """Have an object looked at."""
+        """Queue an object for reconciling, if its kind has plans."""
         if self._registry.plans(resource):
             self._queue.add(WorkKey(resource, namespace, name))
 
     def heard(self, resource: Resource, namespace: str, name: str, uid: str, version: str) -> None:
-        """Have an object looked at that somebody else tells of, unless the caches knew of it first.
+        """Wake an object for an event from outside the caches, unless a cache has this version already.
 
-        What is in a cache has woken its keys when it came, so telling it again would only repeat the work.
+        A version that is in a cache has woken its keys on arrival: a second wake would only repeat the work.
         """
         known = self.store.raw(resource, namespace, name)
         if known is None or known["metadata"]["uid"] != uid or version_of(known) < int(version):
@@ -164,19 +164,19 @@ class Operator:
         stop
             Ends the operator.
         drain_seconds
-            How long work that has begun may take to end.
+            How long running work may take to finish.
         also
-            By name what else has to run all the while.
+            Further tasks, by name, that must run all the time.
 
         Returns
         -------
         bool
-            False when the Lease was lost: the process has to end without another write.
+            False when the Lease was lost: the process must end without another write.
 
         Raises
         ------
         VitalTaskEndedError
-            A part without which the operator does not work has ended; the process has to end likewise.
+            A component that the operator needs has ended; the process must end too.
         """
         self._start(also or {})
         ends = [asyncio.create_task(wait()) for wait in (stop.wait, self._lost.wait, self._vitals.wait_ended)]
@@ -190,7 +190,7 @@ class Operator:
             await self._elector.release()
             return True
         finally:
-            # Whoever lost the Lease or a part begins nothing more, not even while the rest of the process ends.
+            # Once the Lease or a component is lost, start no new work, even while the process is shutting down.
             await self._queue.drain(0)
             self._metrics.leading.set(0)
             for task in ends:
@@ -206,10 +206,10 @@ class Operator:
             self._vitals.start(name, work)
 
     async def _work_when_ready(self) -> None:
-        """Let work begin once this operator leads and the caches are as new as that, and watch over it.
+        """Start work once this operator leads and has refreshed the caches since; then supervise the queue.
 
-        What a standby has heard may be old. From a pod that it has not heard of it would follow that it was deleted,
-        and from an old copy of a Run that its Sandbox belongs to none.
+        A standby's caches may be stale. A pod that they lack would look deleted, and with an old copy of a Run its
+        Sandbox would seem to belong to no Run.
         """
         await self._informers.wait_synced()
         await self._elector.leading.wait()

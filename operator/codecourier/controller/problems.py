@@ -1,4 +1,4 @@
-"""How the errors of a forge and of the API server become problems that a plan can read."""
+"""Translates errors of a forge and of the API server into problems that a plan can read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codecourier.kube import errors as kube
 __all__ = ["problem_of_create", "problem_of_forge"]
 
 _PASSING = ("quota", "error looking up service account")
-"""What Kubernetes says of a pod that it may take a moment later."""
+"""Words in refusals of pods that a retry may settle."""
 
 
 _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
@@ -25,7 +25,7 @@ _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     ForgeRefused: (Reason.FORGE_REFUSED, True),
     ForgeError: (Reason.FORGE_UNAVAILABLE, False),
 }
-"""Reason of each error, and whether trying again cannot help; an error that is not here has those of its base class.
+"""Reason of each error, and whether it is final (a retry cannot help); other errors use the entry of their base class.
 
 Each operation decides which error a refusal is, in its module of `codecourier.github.operations`.
 """
@@ -50,10 +50,10 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
 
 
 def problem_of_create(error: kube.ApiError) -> Problem | None:
-    """Return what a plan is told when the API server refuses a pod; None for errors that a retry settles.
+    """Return the problem when the API server refuses a pod; None for errors that the queue retries.
 
-    A quota's refusal (403) may end by itself, and so does that of a new namespace whose service account Kubernetes has
-    still to make; what admission or validation refuses (other 4xx) does not.
+    A refusal by quota (403) may end by itself, and so does that in a new namespace whose service account Kubernetes has
+    not created yet; a refusal by admission or validation (other 4xx) is final.
     """
     if isinstance(error, kube.Forbidden) and any(words in error.message for words in _PASSING):
         return Problem(Reason.POD_REFUSED, sentence(Reason.POD_REFUSED, detail=error.message))

@@ -1,6 +1,6 @@
-"""Keys that wait for work: each once, each worked on by one worker at a time, failing ones ever later.
+"""Keys that wait for work: each once, each worked on by one worker at a time, failing ones with backoff.
 
-A key has a life of four states; `add` and `fail` are its only ways in, a finished run its only way out:
+The states of a key; `add` and `fail` are its only ways in, a finished run its only way out:
 
 | state | `add` | its time comes | its run ends |
 |---|---|---|---|
@@ -10,10 +10,10 @@ A key has a life of four states; `add` and `fail` are its only ways in, a finish
 | running | → again | → again | → absent, or delayed after an exception |
 | again | stays | stays | → waiting, or delayed after an exception |
 
-A run is level-triggered: it sees the world as it is, and says itself when it wants to look again. So the start of a
-run forgets when the key was to be looked at, and of several later moments the earliest counts.
+A run is level-triggered: it sees the present world, and schedules its own next run. So the start of a run forgets when
+the key was due, and of several later times the earliest counts.
 
-Time is the event loop's own and randomness is handed in, so a simulation can hold both.
+Time is the event loop's and the caller passes in the randomness, so a simulation can control both.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long a failing key waits: doubling from `base_seconds` up to `max_seconds`, less up to half by chance."""
+    """How long a failing key waits: doubling from `base_seconds` up to `max_seconds`, less up to half at random."""
 
     base_seconds: float = 0.1
     max_seconds: float = 60.0
 
     def delay(self, failures: int, random: Random) -> float:
         """Return the seconds to wait after this many failures in a row (1 or more)."""
-        # 2.0**64 is far above any maximum; an exponent without bound would overflow.
+        # 2.0**64 is far above any maximum; an unbounded exponent would overflow.
         full = min(self.max_seconds, self.base_seconds * 2.0 ** min(failures - 1, 64))
         return full * (1 - random.random() / 2)
 
 
 class QueueObserver(Protocol[K_contra]):
-    """Is told what happens, for metrics and logs."""
+    """Receives what happens, for metrics and logs."""
 
     def started(self, key: K_contra, waited_seconds: float) -> None:
-        """Note that a worker takes a key that waited this long."""
+        """Note that a worker starts on a key that waited this long."""
         ...
 
     def finished(self, key: K_contra, took_seconds: float, error: Exception | None) -> None:
@@ -74,9 +74,9 @@ class KeyQueue(Generic[K]):
     backoff
         How long a failing key waits.
     least_delay
-        Tells for an exception the seconds that its retry has to wait at least, such as a server's `Retry-After`.
+        Returns the least seconds before the retry after an exception, such as a server's `Retry-After`.
     observer
-        Is told of starts and ends.
+        Receives starts and ends.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class KeyQueue(Generic[K]):
 
     @property
     def delayed(self) -> int:
-        """How many keys have a later moment to be looked at."""
+        """How many keys are scheduled for later."""
         return len(self._delayed)
 
     @property
@@ -136,7 +136,7 @@ class KeyQueue(Generic[K]):
         return self._delayed.first()
 
     def add(self, key: K) -> None:
-        """Have a key worked on soon; while it is worked on, have it done once more."""
+        """Queue a key for work now; if it is being worked on, run it once more afterwards."""
         if self._closed:
             return
         if key in self._running:
@@ -147,7 +147,7 @@ class KeyQueue(Generic[K]):
             self._pump()
 
     def add_at(self, key: K, time: float) -> None:
-        """Have a key worked on at a time of the event loop, or earlier where an earlier time is known."""
+        """Schedule a key at a time of the event loop; an earlier scheduled time wins."""
         if self._closed:
             return
         if time <= asyncio.get_running_loop().time():
@@ -156,18 +156,18 @@ class KeyQueue(Generic[K]):
             self._arm()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Have a key worked on in some seconds, or earlier where an earlier time is known."""
+        """Schedule a key in some seconds; an earlier scheduled time wins."""
         self.add_at(key, asyncio.get_running_loop().time() + seconds)
 
     def fail(self, key: K, at_least_seconds: float = 0.0) -> float:
-        """Count a failure and have the key worked on again after its backoff.
+        """Count a failure and schedule the key after its backoff.
 
         Parameters
         ----------
         key
             The key.
         at_least_seconds
-            How long to wait at least.
+            The least wait.
 
         Returns
         -------
@@ -189,11 +189,11 @@ class KeyQueue(Generic[K]):
         return self._failures.get(key, 0)
 
     def hold(self) -> None:
-        """Start no further work; keys gather."""
+        """Start no further work; keys keep waiting."""
         self._held = True
 
     def release(self) -> None:
-        """Work."""
+        """Start work, or resume it after `hold`."""
         self._held = False
         self._pump()
 
@@ -210,7 +210,7 @@ class KeyQueue(Generic[K]):
         raise RuntimeError("the queue is broken, keys may be lost") from self._error
 
     async def drain(self, timeout_seconds: float) -> bool:
-        """Take and start nothing more, let what runs come to its end, and cancel what takes too long.
+        """Accept and start nothing more, let running work finish, and cancel what takes too long.
 
         Returns
         -------
@@ -251,7 +251,7 @@ class KeyQueue(Generic[K]):
         try:
             await self._handler(key)
         except Exception as exc:  # noqa: BLE001
-            # Whatever went wrong with one key, the others go on and this one is tried again; the observer tells.
+            # Whatever went wrong with one key, the others go on and this one is retried; the observer logs it.
             error = exc
         finally:
             del self._running[key]
@@ -263,8 +263,7 @@ class KeyQueue(Generic[K]):
         again = key in self._again
         self._again.discard(key)
         if error is not None:
-            # What asked for one more run meanwhile is served by the retry: a key that fails at each event must not
-            # escape its backoff.
+            # The retry also serves an `add` during the run: a key that fails at each event must not escape its backoff.
             self.fail(key, self._least_delay(error))
         else:
             self.forget(key)
@@ -275,7 +274,7 @@ class KeyQueue(Generic[K]):
             self._wake_idle()
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Do bookkeeping of the queue's own; nobody else would notice that it fails."""
+        """Do the queue's bookkeeping; report a failure through `watch`, as no caller would notice it."""
         try:
             work()
         except Exception as error:  # noqa: BLE001
@@ -307,7 +306,7 @@ class KeyQueue(Generic[K]):
 
 
 class _Delayed(Generic[K]):
-    """Keys with the moment at which each is due: a heap in which replaced entries stay until they come up."""
+    """Keys with the time at which each is due: a heap in which replaced entries stay until they reach the top."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, K]] = []
@@ -321,7 +320,7 @@ class _Delayed(Generic[K]):
         known = self._due.get(key)
         if known is not None and known[0] <= time:
             return False
-        # The number keeps equal moments in their order and keys, which need not have an order, out of comparisons.
+        # The number keeps equal times in order, and keys, which may not be comparable, out of comparisons.
         self._sequence += 1
         self._due[key] = (time, self._sequence)
         heappush(self._heap, (time, self._sequence, key))
@@ -350,7 +349,7 @@ class _Delayed(Generic[K]):
         self._due.clear()
 
     def _compact(self) -> None:
-        # Replaced entries may not outnumber the others for long, or a busy key with a far moment would fill memory.
+        # Replaced entries may not outnumber the others for long, or a busy key due far ahead would fill the memory.
         if len(self._heap) > 2 * len(self._due) + 64:
             self._heap = [(time, number, key) for key, (time, number) in self._due.items()]
             self._heap.sort()

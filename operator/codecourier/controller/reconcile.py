@@ -1,4 +1,4 @@
-"""One object at a time: gather, plan, execute, and say when to look again."""
+"""One object at a time: gather, plan, execute, and schedule the next run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 W = TypeVar("W", bound=World)
 
 _MOST_ROUNDS = 6
-"""How often one plan may ask before it has to decide."""
+"""How often one plan may ask before it must decide."""
 
 
 class Reconciler:
@@ -51,9 +51,9 @@ class Reconciler:
     now
         The wall clock, in UTC.
     look_again
-        Called with a key and the loop's time at which it is to be worked on again.
+        Called with a key and the loop's time of its next run.
     inspect
-        Called with each world before it is planned.
+        Called with each world before its plan.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Reconciler:
         self._look_again = look_again
         self._inspect = inspect
         self._reported: dict[WorkKey, str] = {}
-        """What was reported of objects that cannot be read, so that a further look does not repeat it."""
+        """What was reported about unreadable objects, so that a further run does not repeat it."""
 
     async def reconcile(self, key: WorkKey) -> None:
-        """Bring one object a step further; an exception asks for another try."""
+        """Move one object a step forward; an exception asks the queue for a retry."""
         with log_context(kind=key.resource.kind, namespace=key.namespace, name=key.name):
             await self._reconcile(key, self._registry.by_resource[key.resource])
 
@@ -110,14 +110,14 @@ class Reconciler:
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
-                # Another client wrote in between: the watch brings the newer object, which wakes this key by itself.
-                # Where the watch is what is late, the retry with backoff waits for it.
+                # Another client wrote first: the watch delivers the newer object, which wakes this key by itself. If
+                # the watch is late, the retry with backoff waits for it.
                 _LOGGER.debug("written by another client", extra={"reason": "Conflict", "error": str(error)})
                 raise
         self._schedule(key, key, plan)
 
     async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
-        """Say on an object that it, or one that it refers to, cannot be read; its next version is read anew."""
+        """Report on an object that it, or one that it refers to, cannot be read; its next version is tried again."""
         if self._reported.get(key) == str(error):
             return
         detail = f"{error.detail}."
@@ -138,11 +138,11 @@ class Reconciler:
         except Conflict:
             raise
         except ApiError as refusal:
-            # Its schema may know no such status; the Event and the metric say it too.
+            # Its schema may not allow this status; the Event and the metric report it too.
             _LOGGER.info("the status of an object that cannot be read was not written: %s", refusal)
 
     async def _clear_strays(self, key: WorkKey, strays: Strays[Any], uid: str | None) -> None:
-        # What failed is remembered apart from what did for the object that may be there under the name.
+        # Failures are remembered apart from those of the present object of that name.
         memory = ("strays", key)
         worlds = tuple(strays.gather(self._view, key.namespace, key.name, uid))
         for world in worlds:
@@ -158,7 +158,7 @@ class Reconciler:
     async def _decide(
         self, key: WorkKey, memory: object, gather: Callable[[], W], plan_world: Callable[[W, datetime], Plan]
     ) -> Plan:
-        """Plan, answering what the plan asks until it decides."""
+        """Plan, and answer what the plan asks, until it decides."""
         failures = Failures(self._executor.backlog.problems(memory))
         answers: dict[Ask[Any], object] = {}
         for _ in range(_MOST_ROUNDS):
@@ -181,7 +181,7 @@ class Reconciler:
         if due is not None:
             self._look_again(key, max(due, loop_time + 0.05))
         elif plan.effects:
-            # An effect worked: what it did is looked at, not assumed.
+            # An effect worked: the next plan checks the result instead of assuming it.
             self._look_again(key, loop_time)
 
 

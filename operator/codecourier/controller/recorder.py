@@ -15,7 +15,7 @@ __all__ = ["Recorder"]
 
 _LOGGER = logging.getLogger(__name__)
 _NOTE_BYTES = 1024
-"""Bounds of the API server: of an Event that breaks one nothing is seen at all."""
+"""Bounds of the API server, which refuses an Event that exceeds one."""
 
 _INSTANCE_LENGTH = 128
 _NAME_LENGTH = 200
@@ -23,7 +23,7 @@ _CONTROLLER = "codecourier.dev/operator"
 
 
 class Recorder:
-    """Posts Events. One that is lost costs nothing but the sight of it: truth is in the status.
+    """Posts Events. A lost one is only not seen: the status holds the truth.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Recorder:
         self._now = now
 
     async def record(self, obj: Json, event: Event) -> None:
-        """Post an Event about an object as it was just written; its name keeps the same one from coming twice."""
+        """Post an Event about an object as it was just written; its name prevents duplicates."""
         metadata = obj["metadata"]
         identity = f"{metadata['uid']}/{metadata['resourceVersion']}/{event.reason}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -74,5 +74,5 @@ class Recorder:
 
 
 def _shortened(name: str) -> str:
-    # What is left of a name that was cut must still end as a name may.
+    # A truncated name must still end in a valid character.
     return name[:_NAME_LENGTH].rstrip("-.")

@@ -32,7 +32,7 @@ __all__ = ["TRIMS", "serve", "serve_with"]
 _LOGGER = logging.getLogger(__name__)
 
 TRIMS = {kind.source.resource: kind.source.trim for kind in REGISTRY.cached if kind.source.trim is not None}
-"""What the operator's client takes off the objects of a kind before anybody sees them."""
+"""Applied to the objects of a kind in the operator's client, before any cache sees them."""
 
 
 def _now() -> datetime:
@@ -45,17 +45,17 @@ async def serve(settings: Settings, access: Access) -> bool:
     Returns
     -------
     bool
-        False when the Lease was lost, which has to end the process with an error.
+        False when the Lease was lost: the process must end with an error.
 
     Raises
     ------
     VitalTaskEndedError
-        A part without which the operator does not work has ended.
+        A component that the operator needs has ended.
     SettingsError
         A file that a setting names cannot be read, or the port of the probes is taken.
     """
     metrics = Metrics()
-    # A certificate that cannot be read is told as a setting that is wrong, before any client stumbles over it.
+    # Report an unreadable certificate as a wrong setting, before a client fails on it.
     _certificate(settings)
     async with (
         AiohttpKube(access, note=metrics.note_api_request, trims=TRIMS) as api,
@@ -65,7 +65,7 @@ async def serve(settings: Settings, access: Access) -> bool:
 
 
 async def serve_with(settings: Settings, metrics: Metrics, api: KubeApi, forge: GitHubForge) -> bool:
-    """Run the operator as `serve` does, with clients that are open already."""
+    """Run the operator as `serve` does, with clients that are already open."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

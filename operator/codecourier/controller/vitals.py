@@ -1,4 +1,4 @@
-"""The tasks without which an operator only looks alive: when one of them ends, the operator has to."""
+"""The tasks that an operator needs: when one of them ends, the operator must end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["VitalTaskEndedError", "Vitals"]
 
 
 class VitalTaskEndedError(Exception):
-    """A task that has to run for as long as the operator does has ended; the message names it and says why."""
+    """A task that must run as long as the operator has ended; the message names it and says why."""
 
 
 class Vitals:
-    """Starts the vital tasks, tells which have ended, and waits for that.
+    """Starts the vital tasks, reports which have ended, and waits for the first.
 
-    A task that ends well is as bad as one that fails: nobody does its work any more.
+    A task that ends without an error is as bad as one that fails: its work is no longer done.
     """
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class Vitals:
         return [f"{name} {_why(task)}" for name, task in self._tasks.items() if task.done()]
 
     async def wait_ended(self) -> None:
-        """Wait until a task has ended; there has to be one."""
+        """Wait until a task has ended; at least one must have been started."""
         await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def cancel(self) -> None:
-        """End all tasks; what is said of those that ended before stays."""
+        """Cancel all tasks; `ended` keeps reporting those that ended before."""
         self._ended = self.ended
         for task in self._tasks.values():
             task.cancel()
