@@ -300,7 +300,7 @@ def test_a_version_that_does_not_know_it_leaves_its_runs_alone() -> None:
         (run,) = trial.store.list(RUNS, NAMESPACE)
         store = Store(Registry(ALL).cached)
         store.cache(RUNS).apply(run.copy())
-        with pytest.raises(UnreadableError, match="no kind of this version makes Runs"):
+        with pytest.raises(UnreadableError, match="this version knows no such origin"):
             store.get(RUN_SOURCE, NAMESPACE, run.metadata["name"])
 
     play_steps(SCENARIO, steps)

@@ -22,11 +22,11 @@ class Informers:
     api
         The API server.
     store
-        What they feed.
+        The store to fill.
     random
         Source of the jitter.
     observer
-        Is told of lists, events and failures.
+        Receives lists, events and failures.
     """
 
     def __init__(self, api: KubeApi, store: Store, *, random: Random, observer: InformerObserver) -> None:
@@ -53,10 +53,10 @@ class Informers:
             yield f"the watch of {informer.cache.resource.plural}", informer.run()
 
     async def wait_synced(self) -> None:
-        """Wait until every kind was listed once."""
+        """Wait until every kind has been listed once."""
         for informer in self._informers:
             await informer.synced.wait()
 
     async def freshen(self) -> None:
-        """Bring every cache up to what the API server has now."""
+        """Bring every cache up to date with the API server."""
         await asyncio.gather(*(informer.freshen() for informer in self._informers))

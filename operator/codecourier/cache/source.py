@@ -1,4 +1,4 @@
-"""Where the objects of a kind come from: which of them are listed and watched, what is kept, how they are read."""
+"""Where the objects of a kind come from: which are listed and watched, what is kept, how they are parsed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Source(Generic[T_co]):
 
     resource: Resource
     parse: Callable[[Json], T_co]
-    """Reads an object as the API server gave it. Its argument is shared and stays unchanged."""
+    """Parses an object as the API server returned it. Its argument is shared and stays unchanged."""
 
     label_selector: str | None = None
     """Which objects are cached; None: all."""
@@ -31,7 +31,7 @@ class Source(Generic[T_co]):
     """Namespace whose objects are cached; None: all namespaces."""
 
     trim: Trim | None = None
-    """Removes from each object what nothing reads; None: whole objects are kept."""
+    """Removes from each object what the operator does not read; None: whole objects are kept."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CachedKind:
     source: Source[Any]
     indexes: Mapping[str, IndexFunction] = field(default_factory=dict)
     refuse: Callable[[Any], str] = lambda _model: ""
-    """Says why a model that was parsed cannot be read all the same; else empty."""
+    """Returns why a parsed model cannot be read all the same; else empty."""
 
 
 def custom(model: type[R]) -> Source[R]:
@@ -52,7 +52,7 @@ def custom(model: type[R]) -> Source[R]:
 def raw(
     resource: Resource, label_selector: str | None = None, namespace: str | None = None, trim: Trim | None = None
 ) -> Source[Json]:
-    """Return the source of a kind whose objects are read as they are."""
+    """Return the source of a kind whose objects stay plain JSON."""
     return Source(resource, _as_it_is, label_selector, namespace, trim)
 
 

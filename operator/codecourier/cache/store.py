@@ -1,4 +1,4 @@
-"""The caches of all kinds that are handed in, and their objects as models."""
+"""The caches of the given kinds, and their objects as models."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Store", "UnreadableError"]
 T = TypeVar("T")
 
 _PARSED = 4096
-"""Parsed models that are kept: an object that is read again and again is parsed once for each of its versions."""
+"""How many parsed models are kept, so that each version of an object is parsed once."""
 
 _DETAIL_LENGTH = 300
 
 
 class UnreadableError(Exception):
-    """An object that this version of CodeCourier cannot read, as one with a value that only a newer version knows.
+    """An object that this version of CodeCourier cannot read, such as one with a value from a newer version.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class UnreadableError(Exception):
     name
         Its name.
     detail
-        Which field, and what is wrong with it; holds no value of the object.
+        Which field, and what is wrong with it; contains no value of the object.
     """
 
     def __init__(self, resource: Resource, namespace: str, name: str, detail: str) -> None:
@@ -56,7 +56,7 @@ class _Parsed:
 
 
 class Store:
-    """A picture of the cluster, fed by informers and by the answers to own writes.
+    """The known state of the cluster, fed by informers and by the answers to our own writes.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ class Store:
         return self._caches[resource]
 
     def subscribe(self, callback: ChangeCallback) -> None:
-        """Call a function at once for every change of any kind."""
+        """Call a function synchronously on every change of any kind."""
         for cache in self._caches.values():
             cache.subscribe(callback)
 
     def raw(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
-        """Return an object as the API server gave it; it is shared and must not be changed."""
+        """Return an object as the API server returned it; it is shared and must not be changed."""
         return self._caches[resource].get(namespace, name)
 
     def get(self, source: Source[T], namespace: str | None, name: str) -> T | None:
@@ -93,7 +93,7 @@ class Store:
         Raises
         ------
         UnreadableError
-            If the object is there and cannot be read: a caller must not mistake it for one that is absent.
+            If the object exists but cannot be read: the caller must not take it for absent.
         """
         obj = self.raw(source.resource, namespace, name)
         return None if obj is None else self.read(source, obj)
@@ -130,12 +130,12 @@ class Store:
         return cast("T", parsed.model)
 
     def is_readable(self, source: Source[Any], obj: Json) -> bool:
-        """Tell whether this version can read an object."""
+        """Return whether this version can read an object."""
         return not self._parse(source, obj).detail
 
     @property
     def unreadable(self) -> Mapping[str, float]:
-        """How many objects of each kind were found that cannot be read and are still there."""
+        """How many known objects of each kind cannot be read."""
         return dict(Counter(resource.kind for resource in self._unreadable.values()))
 
     def _parse(self, source: Source[Any], obj: Json) -> _Parsed:

@@ -1,4 +1,4 @@
-"""What the operator may do in a cluster, as RBAC rules that follow from the rows of kinds: data for the chart."""
+"""What the operator may do in a cluster: RBAC rules derived from the rows of kinds, for the chart."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from codecourier.kube.api import EVENTS, LEASES, Resource
 __all__ = ["EVERY_NAMESPACE", "AccessRule", "access_rules", "build_role_rules"]
 
 EVERY_NAMESPACE = ""
-"""In the place of a namespace: rules that a ClusterRole grants."""
+"""Stands for all namespaces: rules that a ClusterRole grants."""
 
 _Verbs = defaultdict[tuple[str, str, str], set[str]]
 
 
 @dataclass(frozen=True)
 class AccessRule:
-    """What may be done with a resource."""
+    """What the operator may do with a resource."""
 
     group: str
     """API group, empty for the core group."""
@@ -32,10 +32,10 @@ class AccessRule:
 
 
 def access_rules(registry: Registry, own_namespace: str) -> Mapping[str, tuple[AccessRule, ...]]:
-    """Return what the operator needs by namespace, each sorted by group and resource.
+    """Return the rules that the operator needs, by namespace, each sorted by group and resource.
 
-    Caches list and watch, some in one namespace only; a plan's kind has its status updated; the rest is declared by the
-    rows. Every operator posts Events, and holds a Lease in its own namespace.
+    Caches list and watch, some in one namespace only; the operator updates the status of each planned kind; the rows
+    declare the rest. Every operator posts Events, and holds a Lease in its own namespace.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def access_rules(registry: Registry, own_namespace: str) -> Mapping[str, tuple[A
 
 
 def build_role_rules(rules: Iterable[AccessRule]) -> list[dict[str, Any]]:
-    """Return rules as the manifest of a Role or ClusterRole has them."""
+    """Return rules in the form of a Role or ClusterRole manifest."""
     return [{"apiGroups": [rule.group], "resources": [rule.resource], "verbs": sorted(rule.verbs)} for rule in rules]
 
 

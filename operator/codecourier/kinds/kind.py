@@ -1,4 +1,4 @@
-"""What a kind is, in one row: its model, what its plan reads, what it may write, how it is counted and told apart."""
+"""A kind in one row: its model, what its plan reads and may write, how its objects are counted and identified."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Verb = str
 
 
 class UndeclaredReadError(Exception):
-    """A gather reads by a relation that its kind does not declare, so that nothing would wake its objects."""
+    """A gather reads by a relation that its kind does not declare, so no change would wake its objects."""
 
 
 @dataclass(frozen=True)
 class Reader(Generic[R]):
-    """Reads by the relations that a kind declares, and by no other, so that what is read and what wakes are one."""
+    """Reads only by the relations that a kind declares, so that every object that is read also wakes."""
 
     view: View
     relations: frozenset[Relation[Any, Any]]
@@ -46,7 +46,7 @@ class Reader(Generic[R]):
         UndeclaredReadError
             If the object's kind does not declare it.
         UnreadableError
-            If the one object that it reads cannot be read by this version.
+            If this version cannot read the object.
         """
         if relation not in self.relations:
             raise UndeclaredReadError(f"the row of {self.obj.kind} does not declare what its gather reads")
@@ -66,13 +66,13 @@ class Planning(Generic[R, W]):
 
     @cached_property
     def relations(self) -> frozenset[Relation[R, Any]]:
-        """The same, to look one up."""
+        """`reads` as a set."""
         return frozenset(self.reads)
 
 
 @dataclass(frozen=True)
 class Use:
-    """Requests that plans of a kind lead to, beside those that follow from the row by themselves."""
+    """Requests that plans of a kind make, beside those derived from the rest of the row."""
 
     resource: Resource
     verbs: tuple[Verb, ...]
@@ -85,7 +85,7 @@ class Machine:
 
     name: str
     states: Callable[[Json], Mapping[Hashable, str]]
-    """Reads an object's states by what they belong to, such as the sprint's index; an absent one is ``initial``."""
+    """Returns an object's states by what they belong to, such as the sprint's index; an absent one is ``initial``."""
 
     transitions: frozenset[tuple[str, str]]
     """Every transition that plans make, from and to."""
@@ -94,7 +94,7 @@ class Machine:
 
 
 def phases(kind: str, *transitions: tuple[str, str]) -> Machine:
-    """Return the machine of `status.phase`, which begins as Pending."""
+    """Return the machine of `status.phase`, which starts as Pending."""
     return Machine(
         kind,
         lambda obj: {None: (obj.get("status") or {}).get("phase") or "Pending"},
@@ -105,34 +105,34 @@ def phases(kind: str, *transitions: tuple[str, str]) -> Machine:
 
 @dataclass(frozen=True)
 class Strays(Generic[S]):
-    """What may be left of an earlier object of a name, and how it is removed."""
+    """What an earlier object of the same name may have left, and how to remove it."""
 
     gather: Callable[[View, str, str, str | None], Iterable[S]]
-    """Given namespace, name and the UID of the present object (None: there is none), yields what others left."""
+    """Given namespace, name and the UID of the present object (None: there is none), yields what earlier ones left."""
 
     plan: Callable[[S, datetime], Plan]
 
 
 @dataclass(frozen=True)
 class Kind(Generic[R, W]):
-    """One of our kinds. Everything that is known of it by name stands in its row, and is derived from there."""
+    """One of our kinds: the operator derives all that it knows of the kind from this row."""
 
     model: type[R]
     planning: Planning[R, W] | None = None
     """None for a kind whose objects are only recorded."""
 
     is_unfinished: Callable[[Json], bool] | None = None
-    """Whether an object has something left to do; None: the kind knows no end."""
+    """Whether an object has something left to do; None: its objects never finish."""
 
     machines: tuple[Machine, ...] = ()
     mark: str = ""
-    """Field of the spec that says what an object was made for; empty where the operator makes none."""
+    """Field of the spec that says what an object was created for; empty where the operator creates none."""
 
     uses: tuple[Use, ...] = ()
     origin: OriginKind[R] | None = None
     strays: Strays[Any] | None = None
     has_kopf_events: bool = False
-    """Whether Kopf's events wake its objects: for the few that people make."""
+    """Whether Kopf's events wake its objects: for the few that people create."""
 
     @cached_property
     def source(self) -> Source[R]:
@@ -155,17 +155,17 @@ class Kind(Generic[R, W]):
         Raises
         ------
         UnreadableError
-            If an object that it refers to cannot be read by this version.
+            If this version cannot read an object that it refers to.
         """
         planning = self._planning()
         return planning.gather(Reader(view, planning.relations, obj), obj)
 
     @property
     def plan(self) -> Callable[[W, datetime], Plan]:
-        """The function that says what is to be done in a world."""
+        """The function that decides what to do in a world."""
         return self._planning().plan
 
     def _planning(self) -> Planning[R, W]:
         if self.planning is None:
-            raise TypeError(f"objects of kind {self.resource.kind} are only recorded: there is nothing to plan")
+            raise TypeError(f"objects of kind {self.resource.kind} are only recorded and have no plan")
         return self.planning

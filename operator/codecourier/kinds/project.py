@@ -41,7 +41,7 @@ _WORKFLOWS = all_in_namespace(WORKFLOW_SOURCE, PROJECT_NAME)
 
 
 def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
-    """Read a Project with its Runs that are not finished or listed, and the Workflows that these name."""
+    """Read a Project with its unfinished and admitted Runs, and the Workflows that these name."""
     all_runs = read(_RUNS)
     found = (*all_runs.unfinished(), *all_runs.named(entry.name for entry in project.status.admitted))
     runs = tuple({run.name: run for run in found}.values())

@@ -1,4 +1,4 @@
-"""The rows of what is only recorded: the operator makes it, and nothing ever changes it."""
+"""The rows of records: the operator creates them, and they never change."""
 
 from __future__ import annotations
 

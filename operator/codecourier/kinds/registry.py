@@ -1,4 +1,4 @@
-"""All kinds, and what follows from their rows: caches, wakes, what may be written."""
+"""All kinds, and what is derived from their rows: caches, wakes, permitted writes."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ALL: tuple[Kind[Any, Any], ...] = (PROJECT, WORKFLOW, RUN, SPRINT_CHAIN, SANDBOX
 
 
 class UndeclaredUseError(Exception):
-    """A plan wants a request that the row of its kind does not declare."""
+    """A plan needs a request that the row of its kind does not declare."""
 
 
 class WorkKey(NamedTuple):
-    """What is worked on: one object of one kind."""
+    """The unit of work: one object of one kind."""
 
     resource: Resource
     namespace: str
@@ -50,7 +50,7 @@ class _Reads:
 
 
 class Registry:
-    """Kinds together. An operator, and a simulation of one, works on the kinds of one registry.
+    """A set of kinds. An operator, or its simulation, works on the kinds of one registry.
 
     Parameters
     ----------
@@ -77,16 +77,16 @@ class Registry:
         return [kind for kind in self.kinds if kind.planning is not None]
 
     def plans(self, resource: Resource) -> bool:
-        """Tell whether the objects of a kind are reconciled."""
+        """Return whether the objects of a kind are reconciled."""
         kind = self.by_resource.get(resource)
         return kind is not None and kind.planning is not None
 
     def resource(self, kind: str) -> Resource:
-        """Return a cached kind, ours or one of Kubernetes', by the name that manifests say."""
+        """Return a cached kind, ours or one of Kubernetes', by its name in manifests."""
         return self._resources[kind]
 
     def wakes(self, store: Store, resource: Resource, old: Json | None, new: Json | None) -> Iterator[WorkKey]:
-        """Yield the keys whose plan may come out differently after a change; one may come several times."""
+        """Yield the keys whose plan may differ after a change; a key may come several times."""
         obj = new if new is not None else old
         if obj is None:
             return
@@ -97,7 +97,7 @@ class Registry:
                 yield WorkKey(reads.reader, namespace, name)
 
     def check_use(self, kind: Resource, verb: str, used: Resource) -> None:
-        """Make sure that the row of a kind declares a request that one of its plans leads to.
+        """Make sure that the row of a kind declares a request that one of its plans makes.
 
         Raises
         ------
@@ -142,4 +142,4 @@ def _unfinished(kind: Kind[Any, Any]) -> IndexFunction:
 
 
 REGISTRY = Registry(ALL)
-"""The kinds that CodeCourier has."""
+"""CodeCourier's own kinds."""

@@ -1,8 +1,8 @@
-"""What objects of one kind read of others, declared once: a gather reads by it, and what wakes the reader follows.
+"""What objects of one kind read of others, declared once: gathers read by it, and wakes are derived from it.
 
-A relation belongs to the kind that reads. Each of its edges names a kind that is read and says, for a change of one of
-that kind's objects, which readers may now plan differently. Objects are told apart by our own immutable marks (fields
-of specs, labels with UIDs), never by ownerReferences, which others may remove.
+A relation belongs to the kind that reads. Each of its edges names a kind that is read and says which readers may plan
+differently after a change of one of its objects. Objects are identified by our own immutable marks (fields of specs,
+labels with UIDs), never by ownerReferences, which other clients may remove.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ S = TypeVar("S", bound=CustomResource)
 T = TypeVar("T")
 
 UNFINISHED = "unfinished"
-"""Index, by namespace, of objects that have something left to do: thousands of finished ones cost nothing."""
+"""Index, by namespace, of objects that have something left to do, so that thousands of finished ones cost nothing."""
 
 
 @dataclass(frozen=True)
 class OriginKind(Generic[S]):
-    """What a kind that makes Runs is to them."""
+    """How Runs see a kind that makes them."""
 
     source: Source[S]
     """Where its objects are read from."""
 
     as_origin: Callable[[S], Origin]
-    """Gives one of its objects as a Run sees it."""
+    """Returns one of its objects as a Run sees it."""
 
     reports_ends: bool
-    """Whether its objects report the ends of their Runs to people, so that the Runs do not."""
+    """Whether its objects notify people of the ends of their Runs, so that the Runs do not."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ class View:
     """Kinds that make Runs, by name."""
 
     pods: PodSettings
-    """What the operator's own settings say of sandbox pods."""
+    """The operator's settings for sandbox pods."""
 
 
 Readers = Callable[[Store, Resource, Json | None, Json | None], Iterable[Key]]
-"""Gives, for a change from one object to another (None: absent), the readers of a kind, by namespace and name."""
+"""Returns the readers of a kind that a change concerns, from the old and the new object (None: absent)."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,15 @@ class Index:
 
 @dataclass(frozen=True)
 class Edge:
-    """A kind that is read, and who of the readers' kind a change of one of its objects concerns."""
+    """A kind that is read, and which readers a change of one of its objects concerns."""
 
     source: Source[Any]
     readers: Readers
     view: Callable[[Json | None], Hashable] | None = None
-    """What is read of an object: a change that leaves it equal wakes no reader. None: every change counts."""
+    """Returns what readers read of an object: a change that leaves it equal wakes none. None: every change wakes."""
 
     indexes: tuple[Index, ...] = ()
-    """What reading and waking look up."""
+    """Indexes for reading and waking."""
 
     def concerns(self, store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
         """Yield namespace and name of each reader that a change concerns."""
@@ -117,10 +117,10 @@ class Relation(Generic[R, T]):
 
     read: Callable[[View, R], T]
     edges: Edges
-    """Given the kinds that make Runs, every edge of the relation."""
+    """Returns every edge of the relation, given the kinds that make Runs."""
 
     refuse: Callable[[Mapping[str, OriginKind[Any]], R], str] = lambda _origins, _obj: ""
-    """Says why an object cannot be read by this version, as one that names a kind that is not known; else empty."""
+    """Returns why this version cannot read an object, such as one that names an unknown kind; else empty."""
 
 
 def _constant(*edges: Edge) -> Edges:
@@ -134,7 +134,7 @@ class Path:
     text: str
 
     def of_json(self, obj: Json) -> Any:
-        """Return the field of an object as the API server gave it, None where it is absent."""
+        """Return the field of an object as the API server returned it, None where it is absent."""
         found: Any = obj
         for part in self.text.split("."):
             if not isinstance(found, dict):
@@ -158,7 +158,7 @@ def _attributes(text: str) -> tuple[str, ...]:
 
 
 Mark = Callable[[Json], str | None]
-"""Reads, of an object as the API server gave it, what it was made for."""
+"""Returns what an object, as the API server returned it, was created for."""
 
 
 def label_of(label: str) -> Mark:
@@ -176,14 +176,14 @@ def _namespace_of(obj: Json) -> str:
 
 
 def _present(old: Json | None, new: Json | None) -> Iterator[Json]:
-    # Marks are immutable, so the newer of the two says enough.
+    # Marks are immutable, so the newer object suffices.
     obj = new if new is not None else old
     if obj is not None:
         yield obj
 
 
 def _in_namespace(store: Store, reader: Resource, namespace: str, *, with_finished: bool) -> Iterator[Key]:
-    """Yield the objects of a kind in a namespace, only the unfinished ones where the kind knows any finished."""
+    """Yield the objects of a kind in a namespace; without `with_finished` only unfinished ones, where indexed."""
     cache_ = store.cache(reader)
     objects = cache_.list(namespace)
     if not with_finished and cache_.has_index(UNFINISHED):
@@ -213,7 +213,7 @@ def _is_ending(namespace: Json | None) -> bool:
 def in_project(
     source: Source[T], name: str, *, view: Callable[[Json | None], Hashable] | None = None, extra: tuple[Edge, ...] = ()
 ) -> Relation[Any, T | None]:
-    """Read the one object of a kind and a name in the namespace; wakes the namespace's unfinished objects.
+    """Read the namespace's object of a fixed name; wakes the namespace's unfinished objects.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def in_project(
     name
         The object's name.
     view
-        What is read of it by every reader; None: everything.
+        What every reader reads of it; None: everything.
     extra
         Edges of what only some readers read of it.
     """
@@ -241,7 +241,7 @@ def in_project(
 def named(
     source: Source[T], name_of: Callable[[str], str], reader_of: Callable[[str], str], uid: Mark
 ) -> Relation[Any, T | None]:
-    """Read the object that was made for the reader under a name that follows from the reader's.
+    """Read the object that was created for the reader under a name derived from the reader's.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def named(
     name_of
         From the reader's name to the object's.
     reader_of
-        From the object's name to the reader's, which may be gone: what is left of it then wakes its key all the same.
+        From the object's name to the reader's. A deleted reader's key is woken too, to clean up what it left.
     uid
         The object's mark with the reader's UID.
     """
@@ -274,7 +274,7 @@ def everywhere(source: Source[Any], collect: Callable[[Iterable[Json]], T]) -> R
     source
         The kind that is read.
     collect
-        Gives what is read of all its objects.
+        Returns what is read of all its objects.
     """
 
     def read(view: View, _obj: CustomResource) -> T:
@@ -288,7 +288,7 @@ def everywhere(source: Source[Any], collect: Callable[[Iterable[Json]], T]) -> R
 
 
 def origin_of() -> Relation[Any, Origin | None]:
-    """Read what made a Run, of whichever kind it is; None where a person made it."""
+    """Read the object that made a Run, of any kind; None where a person made it."""
     index, origin_uid = "marked by spec.origin.uid", Path("spec.origin.uid").of_json
 
     def read(view: View, obj: Any) -> Origin | None:
@@ -315,9 +315,7 @@ def origin_of() -> Relation[Any, Origin | None]:
 
     def refuse(origins: Mapping[str, OriginKind[Any]], obj: Any) -> str:
         origin = obj.spec.origin
-        return (
-            "" if origin is None or origin.kind in origins else "spec.origin.kind: no kind of this version makes Runs"
-        )
+        return "" if origin is None or origin.kind in origins else "spec.origin.kind: this version knows no such origin"
 
     return Relation(read, edges, refuse)
 
@@ -338,9 +336,9 @@ def named_by(
     source
         The kind that is read.
     uid
-        The field with its UID: one made again under the name is not read. None: the name alone counts.
+        The field with its UID: a recreated object is not read. None: the name alone counts.
     is_reader
-        Whether an object, as the API server gave it, may still plan differently; the others are not woken.
+        Whether an object, as the API server returned it, may still plan differently; others are not woken.
     """
     name, expected = Path(path), Path(uid) if uid is not None else None
     index = f"named by {path}"
@@ -379,7 +377,7 @@ def _mark_edge(source: Source[Any], uid: Mark, name: Mark, kind: Mark | None, in
 
 
 def marked(uid: str, name: str, source: Source[T], *, kind: str | None = None) -> Relation[Any, tuple[T, ...]]:
-    """Read the objects whose spec says that they were made for the reader; those that cannot be read are left out.
+    """Read the objects whose spec says that they were created for the reader; unreadable ones are left out.
 
     Parameters
     ----------
@@ -390,7 +388,7 @@ def marked(uid: str, name: str, source: Source[T], *, kind: str | None = None) -
     source
         Their kind.
     kind
-        Their field with the reader's kind, where objects of several kinds may stand; None: one kind only.
+        Their field with the reader's kind; None: all readers are of one kind.
     """
     index = f"marked by {uid}"
     kind_mark = Path(kind).of_json if kind is not None else None
@@ -430,7 +428,7 @@ class Objects(Generic[T]):
         return frozenset(obj["metadata"]["uid"] for obj in objects if not self.store.is_readable(self.source, obj))
 
     def named(self, names: Iterable[str]) -> tuple[T, ...]:
-        """Return those of these names that are there and can be read."""
+        """Return those of these names that exist and can be read."""
         found = (self.store.raw(self.source.resource, self.namespace, name) for name in names)
         return self.store.readable(self.source, (obj for obj in found if obj is not None))
 
@@ -485,7 +483,7 @@ def through(first: Relation[R, S | None], middle: Source[S], second: Relation[S,
 
 
 def _beyond(edge: Edge, inner: tuple[Edge, ...], middle: Source[Any]) -> Edge:
-    """Return the edge that wakes those who read an object that reads by `edge`."""
+    """Return the edge that wakes the readers of an object that itself reads by `edge`."""
 
     def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
         for namespace, name in edge.readers(store, middle.resource, old, new):

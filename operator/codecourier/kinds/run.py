@@ -38,7 +38,7 @@ _is_unfinished = partial(
 
 
 def _admitted(project: Json | None) -> dict[tuple[str, int, int], str]:
-    """Return the names of the Runs that have a place, each by the place: one Run has another for each of its tries."""
+    """Return the names of the admitted Runs by their places: each try of a Run has a place of its own."""
     entries = ((project or {}).get("status") or {}).get("admitted") or ()
     return {(entry["uid"], entry["attempt"], entry["tryNumber"]): entry["name"] for entry in entries}
 

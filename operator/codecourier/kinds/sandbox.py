@@ -53,7 +53,7 @@ def _gather(read: Reader[Sandbox], sandbox: Sandbox) -> SandboxWorld:
 
 
 def _gather_strays(view: View, namespace: str, name: str, uid: str | None) -> Iterator[StrayWorld]:
-    """Yield what was made for another Sandbox of this name than the one that is there."""
+    """Yield what was created for an earlier Sandbox of this name."""
     pod = view.store.raw(POD_SOURCE.resource, namespace, name)
     secret = view.store.raw(TOKEN_SECRET_SOURCE.resource, namespace, token_secret_name(name))
     owners = {_made_for(obj) for obj in (pod, secret) if obj is not None} - {None, uid}

@@ -49,7 +49,7 @@ def project_of(*extra: Edge) -> Relation[Any, Project | None]:
     Parameters
     ----------
     extra
-        Edges of what a kind reads of it beside these.
+        Edges of what a kind reads of it in addition.
     """
     return in_project(PROJECT_SOURCE, PROJECT_NAME, view=_declared, extra=extra)
 
@@ -81,10 +81,10 @@ API_SERVER = everywhere(API_SERVER_SOURCE, _addresses)
 """The addresses behind the Service `kubernetes`."""
 
 READ_REFERENCES = Use(api.SECRETS, ("get",))
-"""The credentials that a Project names are read when they are needed, and lie in no cache."""
+"""Credentials that a Project names are read when needed and never cached."""
 
 
 def is_attempt_unfinished(obj: Json, finished: frozenset[str]) -> bool:
-    """Tell whether an object with attempts has one to do: its phase is not final, or another attempt is asked for."""
+    """Return whether an object has an attempt to do: its phase is not final, or its spec asks for another attempt."""
     status = obj.get("status") or {}
     return status.get("phase") not in finished or status.get("attempt", 0) < (obj.get("spec") or {}).get("attempt", 1)

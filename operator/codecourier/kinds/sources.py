@@ -1,4 +1,4 @@
-"""Where objects are read from: our kinds, and those of Kubernetes as far as plans read them."""
+"""Sources of the kinds that plans read: our own and those of Kubernetes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OURS = f"{LABEL_MANAGED}=true"
 
 
 def trim_pod(pod: Json) -> None:
-    """Keep of a pod what its view reads: five containers with their mounts, and the task, are most of its bytes."""
+    """Keep of a pod only what its view reads: the task and five containers with their mounts are most of its bytes."""
     (pod["metadata"].get("annotations") or {}).pop(ANNOTATION_TASK, None)
     spec = pod["spec"]
     kept = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
@@ -54,12 +54,12 @@ def trim_pod(pod: Json) -> None:
 
 
 def trim_secret(secret: Json) -> None:
-    """Keep of a Secret that it is there: tokens are read when they are needed, and lie in no cache."""
+    """Drop the data of a Secret: tokens are read when needed and never cached."""
     secret.pop("data", None)
 
 
 def view_secret(secret: Json) -> TokenSecret | None:
-    """Return what is known of a Secret; None for one whose tokens have expired and that only waits for others."""
+    """Return a plan's view of a Secret; None for one that is being deleted and waits only for finalizers of others."""
     metadata = secret["metadata"]
     if metadata.get("deletionTimestamp") and FINALIZER_TOKENS not in (metadata.get("finalizers") or ()):
         return None
