@@ -42,7 +42,7 @@ def main() -> None:
 @app.command()
 def operator(
     kubeconfig: Annotated[
-        Path | None, typer.Option(help="The cluster; default: the service account, else $KUBECONFIG.")
+        Path | None, typer.Option(help="Kubeconfig of the cluster; default: the service account, else $KUBECONFIG.")
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="Namespace of the operator's Lease.")] = None,
     identity: Annotated[str | None, typer.Option(help="Name of this operator; in a cluster its pod's.")] = None,
@@ -50,7 +50,7 @@ def operator(
 ) -> None:
     """Run the operator.
 
-    Everything else is set by CODECOURIER_… variables: docs/operations.md lists them.
+    CODECOURIER_… variables set everything else: docs/operations.md lists them.
     """
     from codecourier.controller.serve import serve
     from codecourier.controller.vitals import VitalTaskEndedError
@@ -70,11 +70,12 @@ def operator(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     except VitalTaskEndedError as error:
-        typer.echo(f"error: {error}; the operator ends, to be started anew.", err=True)
+        typer.echo(f"error: {error}. The operator stops; start it again.", err=True)
         raise typer.Exit(1) from error
     if not is_graceful:
         typer.echo(
-            "error: the Lease could not be renewed in time or was taken by another operator; this one ends.", err=True
+            "error: the Lease could not be renewed in time, or another operator took it. Start this one again.",
+            err=True,
         )
         raise typer.Exit(1)
 
@@ -86,7 +87,7 @@ def demo(
     ] = None,
     state_dir: Annotated[Path, typer.Option(help="State folder of the cluster.")] = Path(".codecourier"),
 ) -> None:
-    """Run a chain of three sprints on an embedded cluster, and show it live."""
+    """Run a chain of three sprints on an embedded cluster and show it live."""
     from codecourier.local.demo.play import play
     from codecourier.local.errors import LocalError
 
@@ -96,7 +97,7 @@ def demo(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo("\nInterrupted. What was up of the cluster stays; `make down` stops all of it.", err=True)
+        typer.echo("\nInterrupted. The cluster stays up as far as it was started; `make down` stops it.", err=True)
         raise typer.Exit(130) from error
     if not is_completed:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Errors of the operator as a program, without a framework."""
+"""Errors of the operator as a program, independent of any framework."""
 
 from __future__ import annotations
 

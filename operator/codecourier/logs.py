@@ -1,6 +1,6 @@
-"""The operator's log: one line of JSON, or of text, for each record, without anything that looks like a credential.
+"""The operator's log: one line of JSON or text for each record, without anything that looks like a credential.
 
-The records of every library go through the same formatter, so that `redact` sees them too.
+The records of every library go through the same formatter, so `redact` sees them too.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0
 _CONTROLS_OF_TRACEBACKS = {code: text for code, text in _CONTROLS.items() if code not in {0x09, 0x0A}}
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""Attributes of every record; any other attribute is a field that the caller added."""
+"""Attributes of every record; any other is a field that the caller added."""
 
 _CONTEXT: ContextVar[Mapping[str, str | int]] = ContextVar("codecourier_log", default=MappingProxyType({}))
 
 
 @contextmanager
 def log_context(**fields: str | int | None) -> Iterator[None]:
-    """Add fields to every record that is written in this block and in what it calls, but none for None."""
+    """Add fields to every record that this block, and what it calls, writes; a field that is None is left out."""
     known = {key: value for key, value in fields.items() if value is not None}
     token = _CONTEXT.set({**_CONTEXT.get(), **known})
     try:
@@ -42,7 +42,7 @@ def log_context(**fields: str | int | None) -> Iterator[None]:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the context's and the caller's fields; objects of libraries are no fields."""
+    """Return the fields of the context and of the caller; objects that libraries attach are left out."""
     given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
     fields = {key: value for key, value in given.items() if isinstance(value, str | int | float)}
     if record.exc_info and record.exc_info[1] is not None:
@@ -73,7 +73,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; control characters are escaped, so that no message can look like several lines."""
+    """A line for people; control characters are escaped, so no message can look like several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and below it a traceback if there is one."""
@@ -93,7 +93,7 @@ def configure_logging(format_: LogFormat, level: str, stream: TextIO | None = No
     format_
         `auto` is text on a terminal and JSON elsewhere.
     level
-        The lowest level that is written.
+        The lowest level to write.
     stream
         Where the records go; None: standard error.
     """

@@ -1,7 +1,7 @@
-"""What the operator tells Prometheus. `docs/operations.md` explains each; a test holds the two together.
+"""The operator's metrics for Prometheus. `docs/operations.md` explains each; a test compares the two.
 
-Counters and histograms are fed where things happen. What is the case now (sizes, ages, phases) is read when Prometheus
-asks, from what is kept anyway, so that it costs nothing in between.
+Counters and histograms change where things happen. The present state (sizes, ages, phases) is read when Prometheus
+scrapes, from what is kept anyway, so it costs nothing in between.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from prometheus_client.registry import Collector
 __all__ = ["Metrics", "Reading"]
 
 Reading = Callable[[], Mapping[str, float]]
-"""Gives the present values of a gauge by the value of its label; without a label the key is empty."""
+"""Returns the present values of a gauge by the value of its label; without a label the key is empty."""
 
 _SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Buckets from a call on loopback to the longest that a call may take."""
 
 
 _MOST_HOSTS = 64
-"""Hosts that are told apart."""
+"""How many hosts have a label of their own; the others share `other`."""
 
 
 class Metrics:
-    """The operator's metrics in a registry of their own, so that several operators fit into one process.
+    """The operator's metrics in their own registry, so that several operators fit into one process.
 
     Parameters
     ----------
     registry
-        Where they are registered.
+        Where they are registered; None: a new one.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.reconciles = Counter(
             "codecourier_reconciles",
-            "Finished runs of a key's work, by what came of them: done, conflict or error",
+            "Finished reconciles of objects, by outcome: done, conflict or error",
             ("kind", "outcome"),
             registry=self.registry,
         )
         self.reconcile_seconds = Histogram(
             "codecourier_reconcile_seconds",
-            "Duration of a run of a key's work",
+            "Duration of a reconcile",
             ("kind",),
             registry=self.registry,
             buckets=_SECONDS,
@@ -62,20 +62,20 @@ class Metrics:
         self.leading = Gauge("codecourier_leading", "1 while this operator holds the Lease", registry=self.registry)
         self.api_requests = Counter(
             "codecourier_api_requests",
-            "Requests to the API server, by method (WATCH for watches) and status; none: no answer came",
+            "Requests to the API server, by method (WATCH for watches) and status (none without an answer)",
             ("method", "code"),
             registry=self.registry,
         )
         self.api_request_seconds = Histogram(
             "codecourier_api_request_seconds",
-            "Time until the API server began to answer, watches left out",
+            "Time until the API server began to answer, without watches",
             ("method",),
             registry=self.registry,
             buckets=_SECONDS,
         )
         self.forge_requests = Counter(
             "codecourier_forge_requests",
-            "Requests to the repositories' hosts, by method and status; none: no answer came",
+            "Requests to the repositories' hosts, by method and status (none without an answer)",
             ("host", "method", "code"),
             registry=self.registry,
         )
@@ -88,24 +88,24 @@ class Metrics:
             self.api_request_seconds.labels(method).observe(seconds)
 
     def note_forge_request(self, host: str, method: str, code: str) -> None:
-        """Count a request to a repositories' host."""
-        # People choose the hosts; each new one would be kept for ever.
+        """Count a request to a host of repositories."""
+        # People choose the hosts; Prometheus would keep every new one until the process ends.
         if host not in self._hosts and len(self._hosts) >= _MOST_HOSTS:
             host = "other"
         self._hosts.add(host)
         self.forge_requests.labels(host, method, code).inc()
 
     def read(self, name: str, help_: str, reading: Reading, label: str | None = None) -> None:
-        """Have a gauge read whenever Prometheus asks.
+        """Register a gauge that is read whenever Prometheus scrapes.
 
         Parameters
         ----------
         name
             Its name.
         help_
-            What it says.
+            Its help text.
         reading
-            Gives its present values; called in the loop that serves them.
+            Returns its present values; called in the event loop that serves the metrics.
         label
             Name of its label; None: it has none.
         """
@@ -120,11 +120,11 @@ class _ReadGauge(Collector):
         self._labels = () if label is None else (label,)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Say the name without reading, as for a registration."""
+        """Return the name without values, for the registration."""
         return [GaugeMetricFamily(self._name, self._help, labels=self._labels)]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read."""
+        """Return the present values."""
         family = GaugeMetricFamily(self._name, self._help, labels=self._labels)
         for value_of_label, value in self._reading().items():
             family.add_metric([value_of_label] if self._labels else [], value)

@@ -1,4 +1,4 @@
-"""Settings of the operator: read once from the environment, checked as a whole, handed down."""
+"""Settings of the operator: read once from the environment, checked as a whole, passed down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codecourier.logs import LogFormat
 __all__ = ["PREFIX", "Settings", "load_settings"]
 
 PREFIX = "CODECOURIER_"
-"""What the names of the environment variables start with; the rest is a field's name in capitals."""
+"""Prefix of the environment variables; the rest is a field's name in capitals."""
 
 
 def _lower(value: Any) -> Any:
@@ -27,13 +27,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     courier_image: Annotated[str, Field(min_length=1)] = "codecourier.dev/courier:0.1.0"
-    """Image of the steps of a sandbox pod that are ours."""
+    """Image of CodeCourier's own steps in a sandbox pod."""
 
     namespace: Annotated[str, Field(min_length=1)] = "codecourier-system"
     """Namespace of the operator's Lease."""
 
     identity: Annotated[str, Field(min_length=1)] = "operator"
-    """Name of this operator, its pod's in a cluster: a restarted container takes its own Lease back at once."""
+    """Name of this operator, in a cluster its pod's: a restarted container takes its own Lease back at once."""
 
     listen_host: str = "127.0.0.1"
     """Address of the probes and metrics; in a pod 0.0.0.0."""
@@ -42,10 +42,10 @@ class Settings(BaseModel):
     """Port of the probes and metrics; 0 takes a free one."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 16
-    """How many objects are worked on at once."""
+    """How many objects the operator works on at once."""
 
     forge_ca_file: Path | None = None
-    """File with the certificate authority of the repositories' host, PEM; absent for the public ones."""
+    """File with the certificate authority of the repositories' host, PEM; absent for public authorities."""
 
     app_id: Annotated[int, Field(ge=1)] | None = None
     """Number of the GitHub App; absent where Projects use personal tokens only."""
@@ -60,10 +60,10 @@ class Settings(BaseModel):
     """How the log is written: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
-    """The least that is logged."""
+    """The lowest level to log."""
 
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
-    """How long work that has begun may take to end after SIGTERM."""
+    """How long running work may take to finish after SIGTERM, 0 to 600 seconds."""
 
 
 def load_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
