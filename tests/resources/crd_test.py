@@ -91,7 +91,7 @@ def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A fi
             id="item",
         ),
         pytest.param(kind_with(dict[str, Name]), r"Odd\.spec\.odd: has no maxProperties", id="map"),
-        pytest.param(kind_with(float), r"Odd\.spec\.odd: .* no type 'number'", id="float"),
+        pytest.param(kind_with(float), r"Odd\.spec\.odd: type 'number' is not supported", id="float"),
         pytest.param(kind_with(Name | int), r"Odd\.spec\.odd: is a union", id="union"),
         pytest.param(kind_with(Name, docstring=None), r"Odd\.spec\.odd: has no docstring", id="docstring"),
         pytest.param(
@@ -104,7 +104,7 @@ def kind_with(annotation: Any, default: Any = ..., docstring: str | None = "A fi
         ),
         pytest.param(
             kind_with(Annotated[int, Field(gt=0, le=9)]),
-            r"Odd\.spec\.odd: exclusiveMinimum cannot",
+            r"Odd\.spec\.odd: exclusiveMinimum is not supported",
             id="unknown keyword",
         ),
         pytest.param(kind_with(Inner | None, None), r"Odd\.spec\.odd\.name: cannot be immutable", id="immutable"),

@@ -36,7 +36,7 @@ def build_crd(kind: type[CustomResource], kinds: Sequence[type[CustomResource]] 
     Raises
     ------
     SchemaError
-        If the kind's model is not fit for a CRD.
+        If a CRD cannot express the kind's model.
     """
     info = kind.info
     version: dict[str, Any] = {
@@ -70,12 +70,12 @@ def build_crd(kind: type[CustomResource], kinds: Sequence[type[CustomResource]] 
 
 
 def build_files() -> dict[str, str]:
-    """Return the text of every file that belongs into `crds/`, by its name."""
+    """Return the text of every file in `crds/`, by file name."""
     return {f"{kind.info.plural}.yaml": _HEADER + _dump(build_crd(kind)) for kind in KINDS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the manifests, or with `--check` say whether they are up to date.
+    """Write the manifests, or with `--check` report whether they are up to date.
 
     Returns
     -------

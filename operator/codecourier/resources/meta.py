@@ -1,8 +1,7 @@
-"""What every kind is built from: the base model, metadata, conditions and the notes that become CRD schema.
+"""What every kind is built from: the base model, metadata, conditions and the annotations that become CRD schema.
 
-A model says everything about a field once: its type, bounds and docstring are pydantic's, and what only Kubernetes
-understands (CEL rules, list types, printer columns) stands beside them as `Rule`, `Immutable`, `ListMap` and
-`KindInfo`.
+A model declares everything about a field once: pydantic holds its type, bounds and docstring; `Rule`, `Immutable`,
+`ListMap` and `KindInfo` add what only Kubernetes understands (CEL rules, list types, printer columns).
 `codecourier.resources.crd` turns all of it into the manifests in `crds/`.
 """
 
@@ -73,22 +72,22 @@ VERSION = "v1alpha1"
 """The only served and stored version."""
 
 API_VERSION = f"{GROUP}/{VERSION}"
-"""What manifests say as `apiVersion`."""
+"""The `apiVersion` in manifests."""
 
 PROMPT_MAX_BYTES = 65_536
 """Longest prompt in UTF-8 bytes. `maxLength` counts code points, so a CEL rule counts the bytes."""
 
 RULES_KEY = "x-kubernetes-validations"
-"""Where a schema has its CEL rules."""
+"""Key of the CEL rules in a schema."""
 
 LIST_TYPE_KEY = "x-kubernetes-list-type"
-"""Where a schema says how a list is merged."""
+"""Key in a schema for how a list is merged."""
 
 KIND_ROLE_KEY = "x-codecourier-kind-role"
-"""Where a model's JSON schema says that a text names a kind of a role; a CRD lists the kinds that have it."""
+"""Key in a model's JSON schema of a text that names a kind with a role; a CRD lists the kinds that have it."""
 
 IMMUTABLE_KEY = "x-codecourier-immutable"
-"""Where a model's JSON schema says that a field never changes; in a CRD rules stand for it."""
+"""Key in a model's JSON schema of a field that never changes; a CRD has rules instead."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Rule:
     field_path: str | None = None
 
     def to_schema(self) -> dict[str, Any]:
-        """Return the rule as a CRD has it."""
+        """Return the rule in the form of a CRD."""
         entry = {"rule": self.rule, "message": self.message, "fieldPath": self.field_path}
         return {key: value for key, value in entry.items() if value is not None}
 
@@ -115,14 +114,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Immutable:
-    """The field keeps the value that it was created with; where it is optional, its absence too."""
+    """The field keeps the value that it was created with; an optional one also stays absent."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return handler(core_schema) | {IMMUTABLE_KEY: True}
 
 
 class KindRole(StrEnum):
-    """What objects of a kind may be to others; the values are fields of `KindInfo`."""
+    """Roles that a kind may have towards others; the values are fields of `KindInfo`."""
 
     MAKES_RUNS = "makes_runs"
     IS_REPORTED = "is_reported"
@@ -169,7 +168,7 @@ class PrinterColumn:
 
 @dataclass(frozen=True)
 class KindInfo:
-    """What Kubernetes needs to know of a kind beside its schema."""
+    """What Kubernetes needs to know about a kind beside its schema."""
 
     kind: str
     plural: str
@@ -182,7 +181,7 @@ class KindInfo:
     """Whether its objects make Runs, so that a Run may name one as its origin."""
 
     is_reported: bool = False
-    """Whether Notifications tell of its objects."""
+    """Whether Notifications report on its objects."""
 
     @property
     def singular(self) -> str:
@@ -225,7 +224,7 @@ BranchName = Annotated[
 RepositoryUrl = Annotated[
     str,
     Field(min_length=ADDRESS_MIN_LENGTH, max_length=ADDRESS_MAX_LENGTH, pattern=ADDRESS_PATTERN),
-    # Says in words what the pattern says to programs.
+    # Explains the pattern to people.
     Rule(f"self.matches('{ADDRESS_PATTERN}')", f"must be {ADDRESS_FORM}"),
 ]
 """Address of a repository: https, host, owner and name, without credentials, query or fragment."""
@@ -242,8 +241,8 @@ Prompt = Annotated[
 """Text for an agent: at most 65,536 bytes of UTF-8, no control characters but tab, newline and return."""
 
 KindName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
-"""Name of a kind in PascalCase. Beside it stands the role (`HasRole`) that the kind must have: models take any name, as
-that of a kind that only a newer version knows; CRDs list the kinds."""
+"""Name of a kind in PascalCase, used with the role (`HasRole`) that the kind must have. Models accept any name, such as
+that of a kind from a newer version; CRDs list the kinds."""
 
 Message = Annotated[str, Field(max_length=4096)]
 """A sentence that a person can act on, up to 4,096 characters."""
@@ -255,8 +254,8 @@ ReasonWord = Annotated[str, Field(max_length=128, pattern=r"^([A-Za-z]([A-Za-z0-
 class Model(BaseModel):
     """Base of all models: camelCase outside, snake_case inside, immutable, docstrings of fields are descriptions.
 
-    Unknown fields are ignored on reading: the API server has pruned or refused them already, and an operator that
-    runs beside a newer one during an upgrade must not fail on what it does not know.
+    Unknown fields are ignored on reading: the API server has already pruned or refused them, and an operator that runs
+    beside a newer one during an upgrade must not fail on fields that it does not know.
     """
 
     model_config = ConfigDict(
@@ -278,19 +277,19 @@ class Model(BaseModel):
         return schema
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object as the API server takes it: camelCase, without absent fields."""
+        """Return the object as the API server accepts it: camelCase, without absent fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def updated(self, **changes: Any) -> Self:
         """Return a copy with these fields (snake_case names) changed.
 
-        Only the changed fields are validated, strictly, and models in them are taken as they are: this is on the way of
-        every status that is written.
+        Only the changed fields are validated, strictly, and models in them are not validated again: every status write
+        goes through here.
 
         Raises
         ------
         TypeError
-            If a name is no field of the model.
+            If the model has no field of a name.
         ValueError
             If a value has the wrong type or exceeds a bound of its field.
         """
@@ -316,7 +315,7 @@ def _validated(model: type[Model], name: str, value: object) -> object:
 
 
 class LocalReference(Model):
-    """Names an object of the same namespace."""
+    """Reference to an object of the same namespace."""
 
     name: ObjectName
     """Name of the object that is referred to."""
@@ -331,7 +330,7 @@ class ConditionStatus(StrEnum):
 
 
 class Condition(Model):
-    """One observation of an object's state, as the Kubernetes API conventions lay it out."""
+    """One observation of an object's state, as the Kubernetes API conventions define it."""
 
     type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
     """What is observed, in PascalCase; a condition list has each type once."""
@@ -349,14 +348,14 @@ class Condition(Model):
     """When `status` last changed."""
 
     observed_generation: Annotated[int, Field(ge=-1, le=2**53)] | None = None
-    """The generation of the spec that this was observed of."""
+    """The generation of the spec that was observed."""
 
 
 Labels = dict[str, str]
 
 
 class OwnerReference(Model):
-    """The object whose deletion takes this one along."""
+    """The object whose deletion also deletes this one."""
 
     api_version: str
     kind: str
@@ -385,16 +384,16 @@ class ObjectMeta(Model):
 class Status(Model):
     """What all kinds with a reconciler report.
 
-    `observedGeneration` starts at -1 by a CRD default, so that kstatus never takes an object that nobody has looked
-    at for one that is current.
+    `observedGeneration` starts at -1 by a CRD default, so that kstatus never takes an object for current before the
+    operator has seen it.
     """
 
     observed_generation: Annotated[int, Field(ge=-1, le=2**53)] = -1
-    """The newest generation of the spec that the operator has acted on; -1 before it saw the object."""
+    """The newest generation of the spec that the operator has acted on; -1 before it has seen the object."""
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap(("type",))] = ()
-    """Ready: the object is accepted. Succeeded: the outcome of its work. Stalled: its declaration has to be
-    changed before anything more can happen (present only while that is so)."""
+    """Ready: the object is accepted. Succeeded: the outcome of its work. Stalled: nothing more happens until a
+    user changes the spec (present only while that is so)."""
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type, or None when it was never written."""
@@ -414,10 +413,10 @@ class CustomResource(Model):
     """Which kind of object this is, in PascalCase."""
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    """Name, namespace, labels and what else Kubernetes keeps of every object."""
+    """Name, namespace, labels and other metadata that Kubernetes keeps for every object."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object as the API server takes it; its metadata says only what is set."""
+        """Return the object as the API server accepts it; its metadata has only what is set."""
         metadata = self.metadata.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
         return super().to_json() | {"metadata": metadata}
 
@@ -438,12 +437,12 @@ class CustomResource(Model):
 
     @property
     def is_deleting(self) -> bool:
-        """Whether deletion was asked for."""
+        """Whether its deletion was requested."""
         return self.metadata.deletion_timestamp is not None
 
     @property
     def as_owner(self) -> OwnerReference:
-        """The reference by which objects that it makes go with it."""
+        """The owner reference for objects to delete together with this one."""
         return OwnerReference(
             api_version=self.api_version,
             kind=self.info.kind,

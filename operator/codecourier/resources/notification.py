@@ -26,7 +26,7 @@ __all__ = ["Notification", "NotificationEntity", "NotificationSpec", "Notificati
 
 
 class NotificationType(StrEnum):
-    """What a Notification tells of."""
+    """What a Notification reports."""
 
     RUN_COMPLETED = "RunCompleted"
     RUN_FAILED = "RunFailed"
@@ -40,7 +40,7 @@ class NotificationType(StrEnum):
 
 
 class NotificationEntity(Model):
-    """The object that a Notification is about. It may be gone by the time that the Notification is read."""
+    """The object that a Notification is about. It may be gone when a user reads the Notification."""
 
     kind: Annotated[KindName, HasRole(KindRole.IS_REPORTED)]
     """Kind of the object."""
@@ -62,23 +62,23 @@ class NotificationSpec(Model):
     """The event in a few words, 1 to 256 characters."""
 
     message: Message
-    """The event in a sentence that says what, if anything, is to be done."""
+    """The event in a sentence, with the next step if there is one."""
 
     event_time: Time
-    """When it happened, to the microsecond; the order of Notifications."""
+    """When it happened, to the microsecond; Notifications are ordered by it."""
 
     entity: NotificationEntity
-    """The object that it is about."""
+    """The object that the Notification is about."""
 
     run: ObjectName | None = None
-    """Name of the Run that it is about; absent when it is about none."""
+    """Name of the Run that the Notification is about; absent without one."""
 
     pr_url: Annotated[str, Field(max_length=1024)] | None = None
-    """Address of the pull request that it is about; absent when it is about none."""
+    """Address of the pull request that the Notification is about; absent without one."""
 
 
 class Notification(CustomResource):
-    """Something that people should know: immutable, named by its event, so that one event makes exactly one."""
+    """Something that people should know: immutable, named after its event, so that each event makes exactly one."""
 
     info: ClassVar[KindInfo] = KindInfo(
         kind="Notification",

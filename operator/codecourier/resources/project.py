@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 NEVER_OPEN = (
-    "0.0.0.0/8",  # Linux takes 0.0.0.0 for itself
+    "0.0.0.0/8",  # Linux treats 0.0.0.0 as the local host
     "127.0.0.0/8",
     "169.254.0.0/16",  # link-local, with the metadata of most clouds at 169.254.169.254
     "168.63.129.16/32",  # metadata of Azure
@@ -47,7 +47,7 @@ NEVER_OPEN = (
     "fd00:ec2::254/128",  # metadata of AWS
     "fd20:ce::254/128",  # metadata of Google Cloud
 )
-"""Ranges that no Project can open to sandbox pods: loopback, link-local and the metadata of clouds."""
+"""Ranges that no Project can open to sandbox pods: loopback, link-local and cloud metadata."""
 
 Cidr = Annotated[
     str,
@@ -70,7 +70,7 @@ class AppCredential(Model):
     """Access by the GitHub App whose key the cluster administrator gave to the operator."""
 
     installation_id: Annotated[int, Field(ge=1, le=2**53)]
-    """Number of the App's installation on the repository's owner, as its settings page on GitHub shows it."""
+    """Number of the App's installation on the repository's owner, as GitHub's settings page shows it."""
 
 
 class Repository(Model):
@@ -98,10 +98,10 @@ class Repository(Model):
 
 
 class Limits(Model):
-    """How much may happen at the same time."""
+    """How much may run at the same time."""
 
     max_concurrent_runs: Annotated[int, Field(ge=1, le=1000)] = 5
-    """How many Runs of the project may be Running at the same moment, 1 to 1,000; others wait as Queued."""
+    """How many Runs of the project may be Running at the same time, 1 to 1,000; the others wait as Queued."""
 
 
 class CommitIdentity(Model):
@@ -121,14 +121,14 @@ class EgressRule(Model):
 
     cidr: Cidr
     """Range of addresses, IPv4 or IPv6, for example `10.20.0.0/16` for a private network, `203.0.113.7/32` for one
-    host or `0.0.0.0/0` for every public address. What is private within a range stays closed unless an entry names
-    the private range itself or a part of it; loopback, link-local, cloud metadata and the API server always do."""
+    host or `0.0.0.0/0` for every public address. Private addresses within a range stay closed unless an entry names
+    the private range itself or a part of it; loopback, link-local, cloud metadata and the API server never open."""
 
     ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], Field(min_length=1, max_length=16), ListSet()]
     """TCP ports, 1 to 16 of them, each 1 to 65,535, for example `[443]` or `[80, 3128]`."""
 
     description: Annotated[str, Field(max_length=256)] = ""
-    """What is there, for people, up to 256 characters; for example `Git server of the office`."""
+    """What these addresses are for, up to 256 characters; for example `Git server of the office`."""
 
 
 class ProjectSpec(Model):
@@ -143,18 +143,18 @@ class ProjectSpec(Model):
     """Repositories that Runs may work on, 1 to 50, each address once. A Run that names another one is refused."""
 
     limits: Limits = Field(default_factory=Limits)
-    """How much may happen at the same time."""
+    """How much may run at the same time."""
 
     commit_identity: CommitIdentity = Field(default_factory=CommitIdentity)
     """Author and committer of the commits that Runs make."""
 
     egress: Annotated[tuple[EgressRule, ...], Field(max_length=32), ListMap(("cidr",))] = ()
     """What sandbox pods may reach beside DNS and the public internet on port 443, up to 32 ranges: private Git
-    hosts, proxies, model gateways. They reach nothing else, and nothing reaches them, where the cluster's network
+    hosts, proxies, model gateways. They reach nothing else, and nothing reaches them, if the cluster's network
     enforces NetworkPolicies."""
 
     suspend: bool = False
-    """Whether the whole project is paused: no further Run starts; those that are Running go on."""
+    """Whether the whole project is paused: no further Run starts; Running ones go on."""
 
 
 class AdmittedRun(Model):
@@ -164,25 +164,25 @@ class AdmittedRun(Model):
     """Name of the Run."""
 
     uid: Uid
-    """UID of the Run: a Run made again under the same name waits for a place of its own."""
+    """UID of the Run: a Run recreated under the same name waits for its own place."""
 
     attempt: Annotated[int, Field(ge=1, le=1000)]
     """The Run's attempt that the place is for, 1 to 1,000."""
 
     try_number: Annotated[int, Field(ge=1, le=100)]
-    """The try within the attempt that the place is for, 1 to 100. A place is for one try, so that an old copy of
-    this list never starts a second one."""
+    """The try within the attempt that the place is for, 1 to 100. A place is for one try, so a stale copy of this
+    list never starts a second one."""
 
     admission_time: Time
-    """When the place was given."""
+    """When the Run got the place."""
 
 
 class ProjectStatus(Status):
-    """What the operator knows of the project."""
+    """What the operator reports about the project."""
 
     admitted: Annotated[tuple[AdmittedRun, ...], Field(max_length=1000), ListMap(("uid",))] = ()
-    """Runs that hold a place. This list is written before a Run starts, and nothing starts that is not in it.
-    An entry whose try is over takes no place any more; it may remain until the list changes for another reason."""
+    """Runs that hold a place. The operator adds a Run to this list before it starts it, and starts no other. An
+    entry whose try is over no longer takes a place; it may remain until the list changes for another reason."""
 
     notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""

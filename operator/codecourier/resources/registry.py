@@ -14,4 +14,4 @@ from codecourier.resources.workflow import Workflow
 __all__ = ["KINDS"]
 
 KINDS: tuple[type[CustomResource], ...] = (Project, Workflow, Run, SprintChain, Sandbox, Notification, UsageRecord)
-"""Every kind of the API group; the CRD generator and the tests walk this table."""
+"""Every kind of the API group, for the CRD generator and the tests."""

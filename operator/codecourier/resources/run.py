@@ -48,13 +48,13 @@ __all__ = [
 ]
 
 CONTEXT_MAX_BYTES = 32_768
-"""Longest text in UTF-8 bytes that a sprint is told about the sprints before it."""
+"""Longest text, in UTF-8 bytes, that a sprint gets about the sprints before it."""
 
 
 class Origin(Model):
     """The object that made a Run.
 
-    It is no ownerReference: foreground deletion, the default of Argo CD, would take an active sprint away at once.
+    It is no ownerReference: foreground deletion, the default of Argo CD, would delete an active sprint at once.
     """
 
     kind: Annotated[KindName, HasRole(KindRole.MAKES_RUNS)]
@@ -64,14 +64,14 @@ class Origin(Model):
     """Name of the object."""
 
     uid: Uid
-    """UID of the object: one made again under the same name does not adopt this Run."""
+    """UID of the object: one recreated under the same name does not adopt this Run."""
 
     index: Annotated[int, Field(ge=0, le=99)]
     """Which of the object's Runs this is: the zero-based index of the sprint."""
 
 
 class Sprint(Model):
-    """What a Run knows of its place in a SprintChain."""
+    """Place of a Run in a SprintChain."""
 
     number: Annotated[int, Field(ge=0, le=1_000_000)]
     """Number of the sprint, from the chain's range."""
@@ -80,11 +80,11 @@ class Sprint(Model):
     """Zero-based position of the sprint in the range."""
 
     count: Annotated[int, Field(ge=1, le=100)]
-    """How many sprints the range has."""
+    """Number of sprints in the range."""
 
 
 class RunSpec(Model):
-    """What is to be done; everything but `attempt` and `cancelled` is immutable."""
+    """What the Run does; everything but `attempt` and `cancelled` is immutable."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -100,13 +100,13 @@ class RunSpec(Model):
     )
 
     workflow_ref: Annotated[LocalReference, Immutable()]
-    """Workflow of this namespace to run. Its settings are recorded when the Run starts."""
+    """Workflow of this namespace to run. The operator records its settings when the Run starts."""
 
     prompt: Annotated[Prompt, Immutable()]
-    """What the agent is asked to do."""
+    """The task for the agent."""
 
     repository_url: Annotated[RepositoryUrl, Immutable()] | None = None
-    """Repository to work on, one of the Project's; absent: the Project's default one."""
+    """Repository to work on, one of the Project's; absent: the Project's default."""
 
     base_branch: Annotated[BranchName, Immutable()] | None = None
     """Branch to start from and to open the pull request against; absent: the repository's default branch."""
@@ -115,7 +115,7 @@ class RunSpec(Model):
     """Commit to start from; absent: the head of the base branch when the Run starts."""
 
     pull_request_base: Annotated[BranchName, Immutable()] | None = None
-    """Branch to open the pull request against where it is not the base branch, as in a stack; absent: baseBranch."""
+    """Branch to open the pull request against if it is not the base branch, as in a stack; absent: baseBranch."""
 
     context: (
         Annotated[
@@ -126,19 +126,19 @@ class RunSpec(Model):
         ]
         | None
     ) = None
-    """What the agent is told before the prompt, up to 32,768 bytes: in a chain the sprints before this one."""
+    """Text for the agent before the prompt, up to 32,768 bytes: in a chain, about the sprints before this one."""
 
     sprint: Annotated[Sprint, Immutable()] | None = None
-    """Place in a SprintChain; absent outside chains. The agent is told it."""
+    """Place in a SprintChain; absent outside chains. The operator passes it to the agent."""
 
     origin: Annotated[Origin, Immutable()] | None = None
     """The object that made the Run; absent for one that a person made."""
 
     attempt: Annotated[int, Field(ge=1, le=1000), Rule("self >= oldSelf", "attempt can only grow")] = 1
-    """Raise it by one to have a finished Run tried again from the start, 1 to 1,000."""
+    """Raise it by one to rerun a finished Run from the start, 1 to 1,000."""
 
     cancelled: Annotated[bool, Rule("self || !oldSelf", "cancelled cannot be taken back")] = False
-    """Set it to stop the Run for good."""
+    """Set it to true to stop the Run permanently."""
 
 
 class RunPhase(StrEnum):
@@ -158,7 +158,7 @@ class RunPhase(StrEnum):
 
 
 class PullRequestPhase(StrEnum):
-    """What became of the pull request of a Run."""
+    """State of the pull request of a Run."""
 
     CREATING = "Creating"
     CREATED = "Created"
@@ -170,19 +170,19 @@ class PullRequest(Model):
     """The pull request of a Run."""
 
     phase: PullRequestPhase
-    """Creating until it exists; Created; Failed when it was refused; Skipped when there was nothing to change."""
+    """Creating until it exists; Created; Failed when the host refused it; Skipped when the Run changed nothing."""
 
     number: Annotated[int, Field(ge=1, le=2**53)] | None = None
     """Its number in the repository; absent before it exists."""
 
     url: Annotated[str, Field(max_length=1024)] | None = None
-    """Its address for people; absent before it exists."""
+    """Its web address; absent before it exists."""
 
     is_draft: bool = False
     """Whether it was opened as a draft, as for failed work."""
 
     message: Message | None = None
-    """Why it was refused or is still waiting; absent otherwise."""
+    """Why the host refused it or why it still waits; absent otherwise."""
 
 
 class Change(Model):
@@ -208,7 +208,7 @@ class Try(Model):
     """Name of its Sandbox."""
 
     phase: SandboxPhase = SandboxPhase.PENDING
-    """How it went, in the words of a Sandbox's phase."""
+    """The phase of its Sandbox."""
 
     reason: ReasonWord | None = None
     """Why it ended as it did; absent before it ended."""
@@ -217,7 +217,7 @@ class Try(Model):
     """Why it ended as it did, as a sentence; absent before it ended."""
 
     start_time: Time | None = None
-    """When its pod began to run; absent before."""
+    """When its pod started to run; absent before."""
 
     finish_time: Time | None = None
     """When it ended; absent before."""
@@ -227,13 +227,13 @@ class Try(Model):
 
 
 class RunStatus(Status):
-    """What became of the Run so far."""
+    """Progress and outcome of the Run."""
 
     phase: RunPhase = RunPhase.PENDING
     """Pending, Queued (the condition Succeeded says what it waits for), Running, Completed, Failed or Cancelled."""
 
     attempt: Annotated[int, Field(ge=0, le=1000)] = 0
-    """The attempt that this status tells about; 0 before the first one."""
+    """The attempt that this status describes; 0 before the first one."""
 
     workflow: WorkflowSpec | None = None
     """The Workflow as it was when the Run first started; later attempts use the same."""
@@ -248,13 +248,13 @@ class RunStatus(Status):
     """The commit that this attempt started from."""
 
     branch: BranchName | None = None
-    """The branch that this attempt pushes to. It is the Run's own."""
+    """The branch that this attempt pushes to. No other Run uses it."""
 
     tries: Annotated[tuple[Try, ...], Field(max_length=100), ListMap(("number",))] = ()
     """The sandboxes of this attempt, oldest first."""
 
     retry_time: Time | None = None
-    """The next try does not start before this time; absent when nothing has to be waited for."""
+    """The next try does not start before this time; absent when it need not wait."""
 
     start_time: Time | None = None
     """When this attempt first ran; absent before."""
@@ -263,7 +263,7 @@ class RunStatus(Status):
     """When this attempt ended; absent before."""
 
     head_commit: CommitSha | None = None
-    """The commit that was pushed, or the base commit where there was nothing to change; absent before."""
+    """The pushed commit, or the base commit if the Run changed nothing; absent before."""
 
     title: Annotated[str, Field(max_length=256)] | None = None
     """The agent's title for its work, up to 256 characters."""
@@ -272,22 +272,22 @@ class RunStatus(Status):
     """The agent's summary of its work, up to 8,192 characters."""
 
     change: Change | None = None
-    """What was changed; absent before the work was pushed."""
+    """What the Run changed; absent before it has pushed its work."""
 
     pull_request: PullRequest | None = None
-    """The pull request of this attempt; absent before there is anything to say."""
+    """The pull request of this attempt; absent until the operator handles it."""
 
     unnotified: Annotated[tuple[ObjectName, ...], Field(max_length=16), ListSet()] = ()
-    """Names of Notifications that this status calls for and that are not made yet."""
+    """Names of Notifications that this status requires and that do not exist yet."""
 
     message: Message = ""
-    """What happens now or has happened, as a sentence."""
+    """What is happening or has happened, as a sentence."""
 
 
 class Run(CustomResource):
     """One execution of a Workflow with a prompt on a repository.
 
-    It ends with a pull request, or with nothing to change, or with a sentence that says why not.
+    It ends with a pull request, without changes, or with a message that says why it failed.
     """
 
     info: ClassVar[KindInfo] = KindInfo(

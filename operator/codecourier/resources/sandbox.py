@@ -37,7 +37,7 @@ __all__ = [
 
 
 class SandboxRun(Model):
-    """The Run that a Sandbox works for."""
+    """The Run that a Sandbox belongs to."""
 
     name: ObjectName
     """Name of the Run."""
@@ -47,10 +47,10 @@ class SandboxRun(Model):
 
 
 class SandboxSpec(Model):
-    """Which try this is; what it does stands in the Run and its recorded Workflow."""
+    """Which try this is; the Run and its recorded Workflow say what it does."""
 
     run_ref: SandboxRun
-    """The Run that it works for."""
+    """The Run that the Sandbox belongs to."""
 
     attempt: Annotated[int, Field(ge=1, le=1000)]
     """The Run's attempt, 1 to 1,000."""
@@ -82,13 +82,13 @@ class Step(Model):
     """Name of the container: checkout, agent, verify, collect or publish."""
 
     exit_code: Annotated[int, Field(ge=-1, le=255)]
-    """Exit code of the container. The agent's own stands in `message`: its container always ends with 0."""
+    """Exit code of the container. The agent's own is in `message`: its container always exits with 0."""
 
     reason: ReasonWord | None = None
     """Why the step failed, or Kubernetes' own reason; absent when it succeeded."""
 
     message: Message | None = None
-    """What the step says of its end; absent when it has nothing to say."""
+    """The step's message about its outcome; absent without one."""
 
     start_time: Time | None = None
     """When the container started."""
@@ -98,7 +98,7 @@ class Step(Model):
 
 
 class PublishState(StrEnum):
-    """What publishing the work came to."""
+    """Outcome of publishing the work."""
 
     PUSHED = "Pushed"
     NO_CHANGE = "NoChange"
@@ -106,7 +106,7 @@ class PublishState(StrEnum):
 
 
 class SandboxResult(Model):
-    """What came of the work."""
+    """Outcome of the work."""
 
     state: PublishState
     """Pushed, NoChange or Failed."""
@@ -130,23 +130,23 @@ class SandboxResult(Model):
     """Number of lines deleted."""
 
     usage: Annotated[tuple[UsageItem, ...], Field(max_length=8)] = ()
-    """What the agent reported to have used, up to eight items."""
+    """Usage that the agent reported, up to eight items."""
 
 
 class SandboxStatus(Status):
-    """What became of the Sandbox so far."""
+    """Progress and outcome of the Sandbox."""
 
     phase: SandboxPhase = SandboxPhase.PENDING
     """Pending, Running, Completed, Failed, Cancelled or Expired."""
 
     pod_name: ObjectName | None = None
-    """Name of the pod; absent before it was made."""
+    """Name of the pod; absent before it exists."""
 
     pod_uid: Uid | None = None
-    """UID of the pod; absent before it was seen."""
+    """UID of the pod; absent before the operator has seen it."""
 
     start_time: Time | None = None
-    """When the pod's first container ran; absent before."""
+    """When the pod's first container started; absent before."""
 
     finish_time: Time | None = None
     """When the Sandbox ended; absent before."""
@@ -155,20 +155,20 @@ class SandboxStatus(Status):
     """The pod's containers that have ended, in their order."""
 
     result: SandboxResult | None = None
-    """What came of the work; absent before the last step has ended, or when it never ran."""
+    """Outcome of the work; absent before the last step has ended, or when it never ran."""
 
     retry_time: Time | None = None
-    """When the agent's provider or the repository's host asked to be called again; absent when neither did."""
+    """When the agent's provider or the repository's host said to retry; absent when neither did."""
 
     reason: ReasonWord | None = None
     """Why it ended as it did; absent before it ended."""
 
     message: Message = ""
-    """What happens now or has happened, as a sentence."""
+    """What is happening or has happened, as a sentence."""
 
 
 class Sandbox(CustomResource):
-    """One try of a Run in one pod. The operator makes it; people only look at it."""
+    """One try of a Run in one pod. The operator creates it; users only read it."""
 
     info: ClassVar[KindInfo] = KindInfo(
         kind="Sandbox",

@@ -1,9 +1,8 @@
 """From models to structural schemas: the part of a CRD that says what an object may hold.
 
-pydantic writes the JSON schema of a model; this module turns it into what the API server takes (nothing referred to,
-nothing nullable, every keyword known) and refuses what would be a hole: a field without a text, a string, list, map
-or number without a bound, a pattern that Go and pydantic read differently, an immutability that an update can go
-around.
+pydantic writes the JSON schema of a model; this module turns it into what the API server accepts (no references,
+nothing nullable, every keyword known) and refuses gaps: a field without a docstring, a string, list, map or number
+without a bound, a pattern that Go and pydantic read differently, an immutability that an update can bypass.
 """
 
 from __future__ import annotations
@@ -28,26 +27,26 @@ _KEYWORDS = {
     "integer": ("minimum", "maximum"),
     "boolean": (),
 }
-"""What a schema of each type may say beside its description, default and rules."""
+"""Keywords that a schema of each type may have beside its description, default and rules."""
 
 _NAME_PATH = ".metadata.name"
 _INT32_MAX = 2**31 - 1
 _DIALECT = re.compile(r"\\[sSdDwWbBpP]|\(\?")
-"""Parts of a pattern that are ASCII in Go and Unicode in pydantic's engine, or that not both know."""
+"""Parts of a pattern that are ASCII in Go and Unicode in pydantic's engine, or that only one of them knows."""
 
 
 class SchemaError(ValueError):
-    """A model says something that a CRD cannot say, or leaves out what ours must say."""
+    """A model declares something that a CRD cannot express, or lacks something that ours must declare."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where in an object a schema stands."""
+    """Where in an object a schema applies."""
 
     path: str
     in_status: bool = False
     is_pinned: bool = True
-    """Whether the place is there in every valid object, so that a transition rule on it always runs."""
+    """Whether every valid object has the place, so that a transition rule on it always runs."""
 
     def below(self, step: str, *, is_pinned: bool) -> _Place:
         """Return the place of a part of this one."""
@@ -61,13 +60,13 @@ class _Place:
 def structural_schema(kind: type[CustomResource], kinds: Sequence[type[CustomResource]]) -> Schema:
     """Return the `openAPIV3Schema` of a kind; `kinds` are those that its objects may name, in their order.
 
-    Transition rules are left out below `status`: they guard what people declare, and a recorded copy of a spec is
-    replaced as a whole.
+    Transition rules are left out below `status`: they guard what users declare, and the operator replaces a recorded
+    copy of a spec as a whole.
 
     Raises
     ------
     SchemaError
-        If a field has no docstring or no bound, or says what a CRD cannot say.
+        If a field has no docstring or no bound, or declares something that a CRD cannot express.
     """
     raw = kind.model_json_schema(by_alias=True)
     _list_kinds(raw, kinds)
@@ -93,14 +92,14 @@ def structural_schema(kind: type[CustomResource], kinds: Sequence[type[CustomRes
         schema["required"] = required
     rules = [*raw.get(RULES_KEY, ()), *(rule.to_schema() for rule in _name_rules(kind))]
     if any(rule.get("fieldPath") == _NAME_PATH for rule in rules):
-        # A rule may point only to what the schema names.
+        # A `fieldPath` may only name what the schema declares.
         properties["metadata"]["properties"] = {"name": {"type": "string"}}
     _add_rules(schema, rules)
     return schema
 
 
 def _list_kinds(node: Any, kinds: Sequence[type[CustomResource]]) -> None:
-    """Put the names of the kinds that have a role in place of the text that names one."""
+    """Replace each text that names a kind with a role by the list of the kinds that have it."""
     if isinstance(node, dict):
         role = node.pop(KIND_ROLE_KEY, None)
         if role is not None:
@@ -108,37 +107,37 @@ def _list_kinds(node: Any, kinds: Sequence[type[CustomResource]]) -> None:
                 node.pop(keyword, None)
             node["enum"] = [kind.info.kind for kind in kinds if getattr(kind.info, role)]
             if not node["enum"]:
-                raise SchemaError(f"no kind has the role {role!r} that a field asks for")
+                raise SchemaError(f"no kind has the role {role!r} that a field needs")
     for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         _list_kinds(part, kinds)
 
 
 def _name_rules(kind: type[CustomResource]) -> Iterable[Rule]:
-    """Names end at 253 characters anyway; a shorter limit leaves room for what is appended to them."""
+    """Limit names to fewer than Kubernetes' 253 characters where others are derived from them."""
     limit = kind.info.name_max_length
     if limit < 253:  # noqa: PLR2004  what Kubernetes itself allows
         yield Rule(f"size(self.metadata.name) <= {limit}", f"must be at most {limit} characters", field_path=_NAME_PATH)
 
 
 def _check_docstrings(annotation: Any, place: _Place) -> None:
-    """Refuse fields without a text of their own; in a schema that of their type would stand in for it."""
+    """Refuse fields without a docstring of their own; the schema would use their type's instead."""
     for argument in get_args(annotation):
         _check_docstrings(argument, place)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
             part = place.below(f".{field.alias or name}", is_pinned=True)
             if not field.description:
-                raise part.error("has no docstring; `kubectl explain` shows it, so say meaning, unit and range")
+                raise part.error("has no docstring; `kubectl explain` shows it: give meaning, unit and range")
             _check_docstrings(field.annotation, part)
 
 
 def _schema(node: Schema, defs: Mapping[str, Schema], place: _Place) -> Schema:
     type_ = node.get("type")
     if type_ not in _KEYWORDS:
-        raise place.error(f"a CRD of ours has no type {type_!r}; use one of {', '.join(_KEYWORDS)}")
+        raise place.error(f"type {type_!r} is not supported in our CRDs; use one of {', '.join(_KEYWORDS)}")
     known = {"type", "title", "description", "default", "const", RULES_KEY, IMMUTABLE_KEY, *_KEYWORDS[type_]}
     if unknown := sorted(set(node) - known):
-        raise place.error(f"{', '.join(unknown)} cannot be said of a {type_} in a CRD")
+        raise place.error(f"{', '.join(unknown)} is not supported on type {type_!r} in a CRD")
     schema: Schema = {"type": type_}
     if "description" in node:
         schema["description"] = _text(node, place)
@@ -206,14 +205,14 @@ def _integer(node: Schema, schema: Schema, _: Mapping[str, Schema], place: _Plac
 
 
 def _boolean(_node: Schema, _schema: Schema, _defs: Mapping[str, Schema], _place: _Place) -> None:
-    """Take nothing: a boolean has no bounds."""
+    """Copy nothing: a boolean has no bounds."""
 
 
 _CONVERTERS = {"object": _object, "array": _array, "string": _string, "integer": _integer, "boolean": _boolean}
 
 
 def _resolved(node: Schema, defs: Mapping[str, Schema], place: _Place) -> Schema:
-    """Put in place what the node refers to; an optional value becomes a plain one that is not required."""
+    """Replace references by what they refer to; an optional value becomes a plain one that is not required."""
     if "anyOf" in node:
         choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
         if len(choices) != 1:
@@ -231,7 +230,7 @@ def _merged(inner: Schema, outer: Schema) -> Schema:
 
 
 def _is_default_object(node: Schema, defs: Mapping[str, Schema]) -> bool:
-    """Whether the API server fills the field in with an empty object, whose own defaults then follow."""
+    """Return whether the API server defaults the field to an empty object, and then its fields."""
     return "$ref" in node and "default" not in node and defs[node["$ref"].rpartition("/")[2]].get("type") == "object"
 
 
@@ -242,7 +241,7 @@ def _own_immutability(node: Schema, name: str, place: _Place) -> list[Schema]:
 
 
 def _presence_rule(name: str) -> Schema:
-    """Close the way around `self == oldSelf`, which does not run where either side is absent."""
+    """Return the rule for absence: `self == oldSelf` does not run where either side is absent."""
     rule = Rule(f"has(self.{name}) == has(oldSelf.{name})", f"{name} is immutable", field_path=f".{name}")
     return rule.to_schema()
 
@@ -252,12 +251,12 @@ def _guard_transitions(node: Schema, name: str, place: _Place, *, parent: _Place
         return
     if node.get(IMMUTABLE_KEY) and not parent.is_pinned:
         raise place.error(
-            f"cannot be immutable: {parent.path} can be taken away and given back with another {name};"
+            f"cannot be immutable: an update can remove {parent.path} and add it again with another {name};"
             " make that one immutable"
         )
     if not place.is_pinned and any(_is_transition(rule) for rule in node.get(RULES_KEY, ())):
         raise place.error(
-            "has a transition rule, which an update goes around by leaving the field away first;"
+            "has a transition rule, which an update bypasses by removing the field first;"
             " give it a default, use Immutable(), or put the rule on the object that holds it"
         )
 
@@ -274,12 +273,12 @@ def _check_pattern(pattern: str, place: _Place) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise place.error(f"pattern {pattern!r} is no regular expression: {error}") from error
+        raise place.error(f"pattern {pattern!r} is not a regular expression: {error}") from error
 
 
 def _need(node: Schema, keyword: str, place: _Place) -> None:
     if keyword not in node:
-        raise place.error(f"has no {keyword}; everything that is stored is bounded")
+        raise place.error(f"has no {keyword}; every stored value needs a bound")
 
 
 def _take(node: Schema, schema: Schema, *keywords: str) -> None:
@@ -293,7 +292,7 @@ def _add_rules(schema: Schema, rules: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _text(node: Schema, place: _Place) -> str:
-    """Return the docstring with a line for each paragraph, as `kubectl explain` breaks lines by itself."""
+    """Return the docstring with one line per paragraph: `kubectl explain` wraps lines itself."""
     if not node.get("description"):
         raise place.error("has no docstring")
     paragraphs = re.split(r"\n\s*\n", node["description"].strip())

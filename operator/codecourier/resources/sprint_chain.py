@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MAX_SPRINTS = 100
-"""How many sprints a chain may have."""
+"""Most sprints in a chain."""
 
 
 class SprintRange(Model):
@@ -61,7 +61,7 @@ class SprintRange(Model):
 
 
 class SprintChainSpec(Model):
-    """What is to be done; everything but `suspend`, `attempt` and `resumeFromSprint` is immutable."""
+    """What the chain does; everything but `suspend`, `attempt` and `resumeFromSprint` is immutable."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -84,10 +84,10 @@ class SprintChainSpec(Model):
     """Numbers of the first and the last sprint."""
 
     prompt: Annotated[Prompt, Immutable()]
-    """What all sprints together are to do. Each sprint is told its own number and what came before it."""
+    """The task of all sprints together. Each sprint also gets its number and a summary of those before it."""
 
     repository_url: Annotated[RepositoryUrl, Immutable()] | None = None
-    """Repository to work on, one of the Project's; absent: the Project's default one."""
+    """Repository to work on, one of the Project's; absent: the Project's default."""
 
     base_branch: Annotated[BranchName, Immutable()] | None = None
     """Branch that the first sprint starts from; absent: the repository's default branch."""
@@ -99,9 +99,9 @@ class SprintChainSpec(Model):
     """Raise it by one to resume a finished chain, 1 to 1,000."""
 
     resume_from_sprint: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Zero-based index of the sprint that this attempt starts with. Absent: the first one that is not finished, the
-    last one where all are. In a new chain the sprints before it are Omitted; in a resumed one their work is used as it
-    is. Pull requests of sprints that are run again are left to people."""
+    """Zero-based index of the sprint that this attempt starts with. Absent: the first unfinished one, or the last if
+    all are finished. In a new chain the sprints before it are Omitted; in a resumed one their work is used as it is.
+    Users decide about the pull requests of sprints that run again."""
 
 
 class SprintChainPhase(StrEnum):
@@ -146,13 +146,13 @@ class SprintStatus(Model):
     """The chain's attempt in which the sprint last ran; 0 before it ran."""
 
     run: ObjectName | None = None
-    """Name of its Run; absent before it was asked for."""
+    """Name of its Run; absent before the operator has decided to create it."""
 
     base_commit: CommitSha | None = None
     """The commit that the sprint starts from."""
 
     pull_request_base: BranchName | None = None
-    """The branch that its pull request is opened against, where it is not the base branch."""
+    """The branch that its pull request is opened against, if it is not the base branch."""
 
     head_commit: CommitSha | None = None
     """The commit that the next sprint starts from; absent before the sprint is finished."""
@@ -161,7 +161,7 @@ class SprintStatus(Model):
     """The branch that the sprint pushed; absent when it changed nothing."""
 
     pull_request: PullRequestPhase | None = None
-    """What became of its pull request."""
+    """State of its pull request."""
 
     pull_request_number: Annotated[int, Field(ge=1, le=2**53)] | None = None
     """Number of its pull request; absent when it has none."""
@@ -170,7 +170,7 @@ class SprintStatus(Model):
     """Address of its pull request; absent when it has none."""
 
     summary: Annotated[str, Field(max_length=1024)] | None = None
-    """The beginning of the agent's summary, up to 1,024 characters; the next sprints are told it."""
+    """The beginning of the agent's summary, up to 1,024 characters, for the agents of the next sprints."""
 
     start_time: Time | None = None
     """When the sprint began; absent before."""
@@ -179,7 +179,7 @@ class SprintStatus(Model):
     """When the sprint ended; absent before."""
 
     message: Message | None = None
-    """What became of it, as a sentence; absent before it ended."""
+    """Its outcome, as a sentence; absent before it ended."""
 
 
 class ChainAttempt(Model):
@@ -209,17 +209,17 @@ class ChainAttempt(Model):
     superseded_pull_requests: Annotated[
         tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=100), ListSet()
     ] = ()
-    """Pull requests of sprints that the next attempt ran again; they are left to people."""
+    """Pull requests of sprints that the next attempt ran again; users decide about them."""
 
 
 class SprintChainStatus(Status):
-    """What became of the chain so far."""
+    """Progress and outcome of the chain."""
 
     phase: SprintChainPhase = SprintChainPhase.PENDING
     """Pending, Running, Completed, Failed or Cancelled."""
 
     attempt: Annotated[int, Field(ge=0, le=1000)] = 0
-    """The attempt that this status tells about; 0 before the first one."""
+    """The attempt that this status describes; 0 before the first one."""
 
     from_sprint: Annotated[int, Field(ge=0, le=99)] = 0
     """Zero-based index of the sprint that this attempt started with."""
@@ -246,7 +246,8 @@ class SprintChainStatus(Status):
     """The last 50 earlier attempts, oldest first."""
 
     stopping: Annotated[tuple[Uid, ...], Field(max_length=8), ListSet()] = ()
-    """UIDs of Runs that have to stop now because the chain was deleted with the annotation that asks for it."""
+    """UIDs of Runs that must stop now, because a user deleted the chain with the annotation
+    `codecourier.dev/stop-now`."""
 
     start_time: Time | None = None
     """When this attempt began; absent before."""
@@ -255,10 +256,10 @@ class SprintChainStatus(Status):
     """When this attempt ended; absent before."""
 
     unnotified: Annotated[tuple[ObjectName, ...], Field(max_length=16), ListSet()] = ()
-    """Names of Notifications that this status calls for and that are not made yet."""
+    """Names of Notifications that this status requires and that do not exist yet."""
 
     message: Message = ""
-    """What happens now or has happened, as a sentence."""
+    """What is happening or has happened, as a sentence."""
 
 
 class SprintChain(CustomResource):

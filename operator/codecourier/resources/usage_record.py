@@ -41,8 +41,8 @@ class UsageItem(Model):
     """Consumption of one service."""
 
     service: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-    """Who was paid: `kubernetes` for the sandbox itself, else a provider's name such as `anthropic`; `other` sums
-    up what is over eight items."""
+    """The paid provider: `kubernetes` for the sandbox itself, else a name such as `anthropic`; `other` sums up what
+    exceeds eight items."""
 
     kind: UsageKind
     """What was consumed: Compute, Tokens or ApiCalls."""
@@ -82,7 +82,7 @@ class UsageRecordSpec(Model):
     """Name of the SprintChain that the Run belongs to; absent outside chains."""
 
     start_time: Time
-    """When the try began to run."""
+    """When the try started to run."""
 
     finish_time: Time
     """When the try ended."""
@@ -92,7 +92,7 @@ class UsageRecordSpec(Model):
 
 
 class UsageRecord(CustomResource):
-    """What one try of a Run consumed: immutable, without an owner, kept when the Run is gone."""
+    """What one try of a Run consumed: immutable, without an owner, kept after the Run is deleted."""
 
     info: ClassVar[KindInfo] = KindInfo(
         kind="UsageRecord",
@@ -102,7 +102,7 @@ class UsageRecord(CustomResource):
             PrinterColumn("Run", ".spec.run"),
             PrinterColumn("Try", ".spec.tryNumber", type="integer"),
             PrinterColumn("Seconds", ".spec.items[?(@.kind=='Compute')].quantity", type="integer"),
-            # A column shows the first match: of what an agent reported, mostly all there is.
+            # A column shows only the first match; an agent mostly reports one item.
             PrinterColumn("Service", ".spec.items[?(@.kind!='Compute')].service"),
             PrinterColumn("Quantity", ".spec.items[?(@.kind!='Compute')].quantity", type="integer"),
             PrinterColumn("MicroUSD", ".spec.items[?(@.kind!='Compute')].costMicroUSD", type="integer"),

@@ -33,7 +33,7 @@ __all__ = [
     "WorkflowStatus",
 ]
 
-# No zeros: Kubernetes takes a limit of zero for none.
+# No zeros: Kubernetes treats a limit of zero as no limit.
 Cpu = Annotated[str, Field(min_length=1, max_length=7, pattern=r"^[1-9][0-9]{0,5}m?$")]
 Size = Annotated[str, Field(min_length=3, max_length=8, pattern=r"^[1-9][0-9]{0,5}(Mi|Gi)$")]
 VariableName = Annotated[
@@ -53,7 +53,7 @@ class Agent(Model):
     `$CODECOURIER_PROMPT_FILE` names; it works in `$CODECOURIER_WORKSPACE`."""
 
     timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3600
-    """Seconds after which the agent is stopped, 1 to 86,400. What it had changed is pushed, the Run is Failed."""
+    """Seconds after which the agent is stopped, 1 to 86,400. Its changes are pushed and the Run is Failed."""
 
     grace_period_seconds: Annotated[int, Field(ge=1, le=600)] = 15
     """Seconds between asking a process to end and killing it, 1 to 600."""
@@ -86,11 +86,11 @@ class SecretVariable(Model):
     """Name of the variable."""
 
     secret_key_ref: SecretKeyReference
-    """Where its value stands. Values that turn up in the agent's changes or reports are never pushed."""
+    """Source of its value. Values that appear in the agent's changes or reports are never pushed."""
 
 
 class Resources(Model):
-    """What the agent's container may use; requested and limited alike."""
+    """What the agent's container may use, as request and limit."""
 
     cpu: Cpu = "1"
     """Processor time in processors or thousandths of one, at least `1m`, for example `500m` or `2`."""
@@ -103,17 +103,17 @@ class Resources(Model):
 
 
 class Retry(Model):
-    """When a try that failed for reasons outside the agent is repeated."""
+    """How a try that failed for reasons outside the agent is retried."""
 
     max_tries: Annotated[int, Field(ge=1, le=10)] = 3
-    """How many sandboxes one attempt may use, 1 to 10. An agent that fails is not tried again."""
+    """How many sandboxes one attempt may use, 1 to 10. An agent that fails is not retried."""
 
     backoff_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
     """Seconds before the second try, 1 to 3,600; doubled for each further one, up to an hour."""
 
 
 class FailurePullRequest(StrEnum):
-    """What becomes of work that a failed Run left behind."""
+    """What happens to the work of a failed Run."""
 
     NEVER = "Never"
     DRAFT = "Draft"
@@ -127,7 +127,7 @@ class PullRequestPolicy(Model):
 
 
 class CiPaths(StrEnum):
-    """Whether a Run may change files that steer continuous integration."""
+    """Whether a Run may change files that control continuous integration."""
 
     FORBID = "Forbid"
     ALLOW = "Allow"
@@ -143,7 +143,7 @@ class WorkflowSpec(Model):
     """The agent's command and its limits."""
 
     setup: Annotated[tuple[ShellStep, ...], Field(max_length=32)] = ()
-    """Shell commands that prepare the workspace before the agent starts, up to 32; one that fails ends the Run."""
+    """Shell commands that prepare the workspace before the agent starts, up to 32; a failed one ends the Run."""
 
     verify: Annotated[tuple[ShellStep, ...], Field(max_length=32)] = ()
     """Shell commands that must succeed on the agent's result, up to 32. They do not replace the repository's CI:
@@ -162,10 +162,10 @@ class WorkflowSpec(Model):
     """Seconds for each of checkout, every setup step, every verify step, collect and publish, 1 to 86,400."""
 
     start_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
-    """Seconds that a pod may wait for a node and its images before the try is given up, 1 to 86,400."""
+    """Seconds that a pod may wait for a node and its images before the try is abandoned, 1 to 86,400."""
 
     retry: Retry = Field(default_factory=Retry)
-    """When a try that failed for reasons outside the agent is repeated."""
+    """How a try that failed for reasons outside the agent is retried."""
 
     pull_request: PullRequestPolicy = Field(default_factory=PullRequestPolicy)
     """How pull requests are opened."""
@@ -176,10 +176,10 @@ class WorkflowSpec(Model):
     braces fails the Run. The prompt itself is never a template."""
 
     ci_paths: CiPaths = CiPaths.FORBID
-    """Whether files that steer CI (`.github/`, CODEOWNERS, other systems' files) may be changed."""
+    """Whether a Run may change files that control CI (`.github/`, CODEOWNERS, other systems' files)."""
 
     runtime_class_name: ObjectName | None = None
-    """RuntimeClass of the pods, for example one of gVisor or Kata; a cluster without it refuses the pod."""
+    """RuntimeClass of the pods, for example of gVisor or Kata; a cluster without it refuses the pod."""
 
 
 class WorkflowStatus(Status):
@@ -187,7 +187,7 @@ class WorkflowStatus(Status):
 
 
 class Workflow(CustomResource):
-    """Blueprint of Runs: image, agent command, steps around it, limits. Runs record it when they start."""
+    """Blueprint of Runs: image, agent command, steps around it, limits. A Run records it when it starts."""
 
     info: ClassVar[KindInfo] = KindInfo(
         kind="Workflow",
