@@ -158,8 +158,9 @@ class Store:
             self._unreadable.pop(uid, None)
 
     def _changed(self, _resource: Resource, old: Json | None, new: Json | None) -> None:
-        if old is not None and new is None:
-            uid = old["metadata"]["uid"]
+        uid = old["metadata"]["uid"] if old is not None else None
+        # An object made again under the name takes the place of the old one, whose deletion is then never seen.
+        if uid is not None and (new is None or new["metadata"]["uid"] != uid):
             self._parsed.pop(uid, None)
             self._unreadable.pop(uid, None)
 
