@@ -24,7 +24,7 @@ from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 from tests.simulation.refusals import not_served
 from tests.simulation.schema import Definition
 from tests.simulation.selectors import Matches, selector
-from tests.simulation.store import Change, Store, Stored
+from tests.simulation.store import Change, ObjectStore, Stored
 from tests.simulation.watches import History, Watcher
 
 __all__ = ["ApiServer", "SimulatedKube"]
@@ -60,7 +60,7 @@ class ApiServer:
         """What containers wrote, by namespace, pod and container."""
         self._histories: dict[Resource, History] = {}
         self._watchers: dict[Watcher, None] = {}
-        self.store = Store(now=now, random=random, definitions=definitions)
+        self.store = ObjectStore(now=now, random=random, definitions=definitions)
         self.store.listeners.append(self._remember)
         self.garbage_collector = GarbageCollector(self.store, random)
         self.namespace_controller = NamespaceController(self.store, random)

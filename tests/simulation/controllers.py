@@ -12,7 +12,7 @@ from typing import Any
 
 from codecourier.kube.api import NAMESPACES, Json, Propagation
 from codecourier.kube.errors import ApiError
-from tests.simulation.store import FOREGROUND, ORPHAN, Change, Identity, Store, Stored
+from tests.simulation.store import FOREGROUND, ORPHAN, Change, Identity, ObjectStore, Stored
 
 __all__ = ["GarbageCollector", "NamespaceController"]
 
@@ -30,7 +30,7 @@ class _Controller:
         The longest ordinary delay; one in fifty is ten times as long.
     """
 
-    def __init__(self, store: Store, random: Random, max_delay_seconds: float = 0.5) -> None:
+    def __init__(self, store: ObjectStore, random: Random, max_delay_seconds: float = 0.5) -> None:
         self.store = store
         self.paused = False
         """While set nothing happens, as when kube-controller-manager is down; what is due then comes later."""

@@ -1,7 +1,7 @@
 """The invariants of the design, checked after every step of a simulation, whoever made it.
 
-`docs/invariants.md` has each by its number (2 belongs to RecurringTasks). `once` counts what cannot be taken back: agent
-starts, pushes and pull requests. `world` refuses worlds that no cluster can show.
+`docs/invariants.md` has each by its number (2 belongs to RecurringTasks). `once` counts what cannot be taken back:
+agent starts, pushes and pull requests. `world` refuses worlds that no cluster can show.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
 from tests.simulation.forge import CANARY, ForgeServer, Push
 from tests.simulation.node import AgentStart, Nodes
-from tests.simulation.store import Change, Store
+from tests.simulation.store import Change, ObjectStore
 
 __all__ = ["FINISHED", "Monitor", "Violation", "is_unfinished"]
 
@@ -78,7 +78,7 @@ class Monitor:
         The kinds that are played.
     """
 
-    def __init__(self, store: Store, forge: ForgeServer, nodes: Nodes, registry: Registry) -> None:
+    def __init__(self, store: ObjectStore, forge: ForgeServer, nodes: Nodes, registry: Registry) -> None:
         self.violation: Violation | None = None
         self.is_people = False
         """Set while people, not controllers, change something."""

@@ -34,7 +34,7 @@ from tests.simulation.refusals import (
 from tests.simulation.schema import Definition, definition_of
 from tests.simulation.selectors import Matches, selector
 
-__all__ = ["FOREGROUND", "ORPHAN", "Change", "Identity", "Store", "Stored"]
+__all__ = ["FOREGROUND", "ORPHAN", "Change", "Identity", "ObjectStore", "Stored"]
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -88,7 +88,7 @@ class Change:
     new: Stored
 
 
-class Store:
+class ObjectStore:
     """The objects of a cluster and their history.
 
     Parameters

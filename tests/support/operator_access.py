@@ -67,7 +67,7 @@ class OperatorAccount:
 
     def _grants(self, request: Request) -> bool:
         if not request.resource:
-            return _DISCOVERY in request.grounds
+            return request.is_forbidden or _DISCOVERY in request.grounds
         places = (EVERY_NAMESPACE, request.namespace)
         return any(request.right in _rights(self.rules.get(place, ())) for place in places)
 
@@ -119,7 +119,9 @@ class OperatorAccount:
 
 
 def _is_refused(request: Request) -> bool:
-    return request.is_forbidden or (request.status == HTTPStatus.FORBIDDEN and not request.message.endswith(_ENDING))
+    # The authorizer forbids what the rules grant only while an API server that was restarted learns of them again.
+    is_refused = request.status == HTTPStatus.FORBIDDEN and not request.is_forbidden
+    return is_refused and not request.message.endswith(_ENDING)
 
 
 def _rights(rules: Iterable[AccessRule]) -> frozenset[Right]:
