@@ -26,7 +26,7 @@ from codecourier.metrics import Metrics
 from codecourier.resources.crd import build_crd
 from codecourier.resources.registry import KINDS
 from tests.simulation.coverage import expected_transitions
-from tests.support.blocks import installed, load_test, read_blocks
+from tests.support.blocks import installed, load_block, read_blocks
 from tests.support.worlds import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,12 +68,12 @@ def test_a_block_is_in_our_style(page: str, file: str, command: tuple[str, ...])
 
 @pytest.mark.parametrize("file", ["tests/core/run/example_test.py", "tests/controller/example_test.py"])
 def test_the_examples_of_tests_pass(file: str, tmp_path: Path) -> None:
-    assert play(load_test(file, TESTING[file], tmp_path)) == 1
+    assert play(load_block(file, TESTING[file], tmp_path)) == 1
 
 
 def test_the_example_of_a_cluster_test_fits_what_it_uses(tmp_path: Path) -> None:
     file = "tests/cluster/example_test.py"
-    module = load_test(file, TESTING[file], tmp_path)
+    module = load_block(file, TESTING[file], tmp_path)
     assert module.CASES.names == ["changes_a_file"]
     used = set(module.changes_a_file.__code__.co_names)
     assert used <= {name for name, _ in inspect.getmembers(module.Team)}
@@ -88,7 +88,7 @@ def test_the_kind_of_the_page_has_a_crd_with_every_bound(registry: Registry) -> 
 @pytest.mark.parametrize("file", [file for file in KIND if file.startswith("tests/")])
 def test_the_tests_of_the_page_pass(registry: Registry, file: str, tmp_path: Path) -> None:
     assert registry.kinds[-1].resource.kind == "Deadline"
-    assert play(load_test(file, KIND[file], tmp_path)) > 0
+    assert play(load_block(file, KIND[file], tmp_path)) > 0
 
 
 def test_what_the_page_says_that_follows_does(registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""The invariants of the design, checked after every step of a simulation, whoever made it.
+"""The invariants of the design, checked after every step of a simulation.
 
 `docs/invariants.md` has each by its number (2 belongs to RecurringTasks). `once` counts what cannot be taken back:
 agent starts, pushes and pull requests. `world` refuses worlds that no cluster can show.

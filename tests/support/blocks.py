@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 
-__all__ = ["installed", "load_test", "read_blocks"]
+__all__ = ["installed", "load_block", "read_blocks"]
 
 _BLOCK = re.compile(r"^ *```python (\S+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _SOURCES = "operator"
@@ -75,7 +75,7 @@ def _forget(name: str) -> None:
         delattr(sys.modules[parent], child)
 
 
-def load_test(file: str, code: str, folder: Path) -> ModuleType:
+def load_block(file: str, code: str, folder: Path) -> ModuleType:
     """Return a block as a module of its own, whose tests can be called."""
     path = folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
