@@ -50,7 +50,7 @@ async def api(cluster: LocalCluster) -> AsyncIterator[KubeApi]:
 
 async def chain_becomes_a_pull_request(team: Team) -> None:
     await team.workflow(CHANGE)
-    await team.chain()
+    await team.sprint_chain()
     chain = await team.ended("chain", SPRINT_CHAINS)
     assert chain["status"]["phase"] == "Completed", chain["status"]
 
@@ -61,7 +61,7 @@ async def chain_with_a_personal_token_is_deleted(team: Team) -> None:
     entry = {"url": team.url, "isDefault": True, "credentialRef": {"name": "forge"}}
     await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
     await team.workflow(HELD + CHANGE)
-    await team.chain()
+    await team.sprint_chain()
     pod = await team.running_pod("agent")
     await team.delete(SPRINT_CHAINS, "chain", propagation="Foreground")
     team.release(pod)

@@ -179,7 +179,7 @@ async def prompt_arrives_byte_for_byte(team: Team) -> None:
 @CASES.case
 async def prompt_of_a_chain_arrives_byte_for_byte(team: Team) -> None:
     await team.workflow(READ)
-    await team.chain(prompt=awkward_prompt())
+    await team.sprint_chain(prompt=awkward_prompt())
     chain = await team.ended("chain", SPRINT_CHAINS)
     assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
     run = await team.get(RUNS, chain["status"]["sprints"][0]["run"])
@@ -207,7 +207,7 @@ async def prompts_that_cannot_arrive_are_refused(team: Team) -> None:
         *(f"a{chr(code)}b" for code in (0, 7, 8, 11, 27, 127)),
     ]
     for prompt in faults:
-        for make in (team.run, team.chain):
+        for make in (team.run, team.sprint_chain):
             with pytest.raises(Invalid) as refusal:
                 await make(prompt=prompt)
             assert "spec.prompt" in str(refusal.value), ascii(prompt[-10:])

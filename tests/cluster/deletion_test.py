@@ -23,7 +23,7 @@ CASES = Together()
 async def begun_chain(team: Team) -> tuple[Json, str]:
     """Start a chain of two sprints; return the first one's pod, whose agent waits, and the name of its Run."""
     await team.workflow(HELD + CHANGE)
-    await team.chain(last=2)
+    await team.sprint_chain(last=2)
     pod = await team.running_pod("agent")
     (run,) = await team.names(RUNS)
     return pod, run

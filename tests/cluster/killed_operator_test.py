@@ -81,7 +81,7 @@ def mortal_operator(team: Team, folder: Path) -> Iterator[Path]:
 
 async def test_operator_killed_at_each_of_its_writes_does_nothing_twice(team: Team, tmp_path: Path) -> None:
     """One life for each moment before and after a write, until the chain is finished."""
-    await team.chain()
+    await team.sprint_chain()
     with mortal_operator(team, tmp_path) as file:
         chain = await team.ended("chain", SPRINT_CHAINS)
     deaths = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -96,7 +96,7 @@ async def test_operator_killed_at_each_of_its_writes_does_nothing_twice(team: Te
 async def test_frozen_leader_that_thaws_does_nothing_twice(team: Team, tmp_path: Path) -> None:
     first, second = (operator_process(team.cluster, tmp_path / f"{name}.log", name) for name in ("first", "second"))
     with first:
-        await team.chain(last=2)
+        await team.sprint_chain(last=2)
         await team.running_pod("agent")
         with second:
             first.signal(signal.SIGSTOP)

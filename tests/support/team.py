@@ -131,8 +131,8 @@ class Team:
         body = {"workflowRef": {"name": "work"}, "prompt": "Do it.", **spec}
         return await self.create(RUNS, name, spec=body)
 
-    async def chain(self, last: int = 1, name: str = "chain", **spec: Any) -> Json:
-        """Create a chain of the sprints 1 to `last`."""
+    async def sprint_chain(self, last: int = 1, name: str = "chain", **spec: Any) -> Json:
+        """Create a SprintChain of the sprints 1 to `last`."""
         body = {"workflowRef": {"name": "work"}, "prompt": "Do it.", "sprintRange": {"first": 1, "last": last}, **spec}
         return await self.create(SPRINT_CHAINS, name, spec=body)
 
