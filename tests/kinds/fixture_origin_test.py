@@ -20,7 +20,8 @@ from codecourier.core.shared.worlds import World
 from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, USAGE_RECORDS
 from codecourier.kinds.kind import Kind, Planning, Reader, Use, phases
 from codecourier.kinds.registry import ALL, Registry
-from codecourier.kinds.relations import OriginKind, marked
+from codecourier.kinds.relation import OriginKind
+from codecourier.kinds.relations import marked
 from codecourier.kinds.shared import NAMESPACE_ENDING
 from codecourier.kinds.sources import RUN_SOURCE
 from codecourier.kube.api import Json, custom_resource

@@ -11,15 +11,11 @@ from codecourier.cache.source import CachedKind, Source, raw
 from codecourier.cache.store import Store
 from codecourier.core.origin import AbsentOrigin
 from codecourier.kinds.registry import REGISTRY
+from codecourier.kinds.relation import UNFINISHED, Path, Relation, View, label_of
 from codecourier.kinds.relations import (
-    UNFINISHED,
-    Path,
-    Relation,
-    View,
     all_in_namespace,
     everywhere,
     in_project,
-    label_of,
     marked,
     named,
     named_by,

@@ -22,7 +22,7 @@ from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry
-from codecourier.kinds.relations import View
+from codecourier.kinds.relation import View
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import ApiError

@@ -9,7 +9,7 @@ from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.registry import REGISTRY, Registry
-from codecourier.kinds.relations import View
+from codecourier.kinds.relation import View
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["PODS", "make_store", "view_of", "world_of"]

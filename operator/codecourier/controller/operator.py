@@ -31,7 +31,7 @@ from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.github.api import Forge
 from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
-from codecourier.kinds.relations import View
+from codecourier.kinds.relation import View
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.cache import version_of
 from codecourier.kube.errors import ApiError

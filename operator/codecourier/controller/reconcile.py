@@ -19,7 +19,7 @@ from codecourier.core.shared.unreadable import readable_again, unreadable_status
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.kind import Kind, Strays
 from codecourier.kinds.registry import Registry, WorkKey
-from codecourier.kinds.relations import View
+from codecourier.kinds.relation import View
 from codecourier.kube.api import Json
 from codecourier.kube.errors import ApiError, Conflict
 from codecourier.logs import log_context

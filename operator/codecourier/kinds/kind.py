@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from codecourier.cache.source import Source, custom
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.worlds import World
-from codecourier.kinds.relations import OriginKind, Relation, View
+from codecourier.kinds.relation import OriginKind, Relation, View
 from codecourier.kube.api import Json, Resource
 from codecourier.resources.meta import CustomResource
 

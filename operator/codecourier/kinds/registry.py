@@ -13,7 +13,7 @@ from codecourier.cache.store import Store
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.project import PROJECT
 from codecourier.kinds.records import NOTIFICATION, USAGE_RECORD
-from codecourier.kinds.relations import UNFINISHED, Edge, OriginKind
+from codecourier.kinds.relation import UNFINISHED, Edge, OriginKind
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kinds.sprint_chain import SPRINT_CHAIN

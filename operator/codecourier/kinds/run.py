@@ -9,7 +9,8 @@ from codecourier.cache.store import Store
 from codecourier.core.run.plan import plan_run
 from codecourier.core.run.world import RunWorld
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
-from codecourier.kinds.relations import Edge, marked, named_by, names_marked
+from codecourier.kinds.relation import Edge
+from codecourier.kinds.relations import marked, named_by, names_marked
 from codecourier.kinds.shared import (
     NAMESPACE_ENDING,
     NOTIFICATION_NAMES,

@@ -8,7 +8,8 @@ from typing import Any
 from codecourier.core.project.network_policy import POLICY_NAME
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.kinds.kind import Use
-from codecourier.kinds.relations import Edge, Relation, everywhere, in_project, names_marked, origin_of, own_namespace
+from codecourier.kinds.relation import Edge, Relation
+from codecourier.kinds.relations import everywhere, in_project, names_marked, origin_of, own_namespace
 from codecourier.kinds.sources import (
     API_SERVER_SOURCE,
     NAMESPACE_SOURCE,

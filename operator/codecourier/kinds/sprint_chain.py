@@ -9,7 +9,8 @@ from codecourier.core.sprint_chain.origin import SprintChainOrigin
 from codecourier.core.sprint_chain.plan import plan_sprint_chain
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
-from codecourier.kinds.relations import OriginKind, marked, named_by
+from codecourier.kinds.relation import OriginKind
+from codecourier.kinds.relations import marked, named_by
 from codecourier.kinds.shared import (
     NAMESPACE_ENDING,
     NOTIFICATION_NAMES,
