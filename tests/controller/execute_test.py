@@ -20,7 +20,7 @@ from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kube.api import EVENTS, PODS, Json
 from codecourier.kube.errors import Conflict, Forbidden, Invalid, ServerError, Unanswered
 from codecourier.resources.meta import ObjectMeta, OwnerReference
-from codecourier.resources.run import RunPhase
+from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 from tests.simulation.clock import virtual
 from tests.support.desk import NAMESPACE, Desk
@@ -186,6 +186,15 @@ async def test_a_name_that_another_object_took_is_not_ours() -> None:
     with pytest.raises(ForeignObjectError, match="Sandbox default/fix-1 exists already"):
         await carry_out(desk, creates=(Create(sandbox_of(run)),))
     assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is None
+
+
+@virtual
+async def test_an_object_without_a_mark_is_never_taken_for_ours() -> None:
+    desk = desk_with_run()
+    desk.make_run("other")
+    unmarked = Run(metadata=ObjectMeta(name="other", namespace=NAMESPACE), spec=desk.run()[1].spec)
+    with pytest.raises(ForeignObjectError, match="Run default/other"):
+        await desk.executor._make(RUNS, unmarked.to_json())
 
 
 @virtual

@@ -185,6 +185,7 @@ class Executor:
         """
         kind = self.registry.by_resource.get(resource)
         if kind is not None:
-            return bool(wanted["spec"].get(kind.mark) == found["spec"].get(kind.mark))
+            mark = wanted["spec"].get(kind.mark)
+            return mark is not None and bool(mark == found["spec"].get(kind.mark))
         labels, found_labels = wanted["metadata"].get("labels") or {}, found["metadata"].get("labels") or {}
         return all(found_labels.get(key) == value for key, value in labels.items())
