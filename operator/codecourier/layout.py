@@ -9,7 +9,6 @@ __all__ = [
     "CONTAINER_AGENT",
     "CONTAINER_CHECKOUT",
     "CONTAINER_COLLECT",
-    "CONTAINER_METER",
     "CONTAINER_PUBLISH",
     "CONTAINER_VERIFY",
     "COURIER_UID",
@@ -30,7 +29,6 @@ SHARED_GID = 64001
 """Group of all volumes of the pod (fsGroup): both users work in them with umask 002."""
 
 CONTAINER_CHECKOUT = "checkout"
-CONTAINER_METER = "meter"
 CONTAINER_AGENT = "agent"
 CONTAINER_VERIFY = "verify"
 CONTAINER_COLLECT = "collect"
@@ -68,7 +66,7 @@ EXIT_PROVIDER_LIMIT = 75
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things lie inside a container. Folders are mounts; ``control`` is read-only but for checkout and meter."""
+    """Where things lie inside a container. Folders are mounts; ``control`` is read-only but for checkout."""
 
     root: str
 
@@ -91,11 +89,6 @@ class Layout:
     def supervisor(self) -> str:
         """The script that agent and verify run: ``sh <supervisor> agent|verify``."""
         return f"{self.root}/control/supervisor.sh"
-
-    @property
-    def stop_file(self) -> str:
-        """Written by meter: ends the agent. One line: a reason in PascalCase."""
-        return f"{self.root}/control/stop"
 
     @property
     def courier(self) -> str:

@@ -155,13 +155,6 @@ def test_what_the_agent_leaves_running_is_ended(tmp_path: Path) -> None:
     assert _gone(pod.workspace / "stray")
 
 
-def test_the_stop_file_ends_the_agent(tmp_path: Path) -> None:
-    # In a pod, meter writes it; the agent sees the folder read-only.
-    script = f"echo BudgetExceeded > {tmp_path}/pod/volumes/control/stop; sleep 300"
-    ended, _ = _run(tmp_path, _agent(script))
-    assert (ended.report.reason, ended.report.message) == ("BudgetExceeded", "The agent was stopped.")
-
-
 def test_being_told_to_end_ends_the_agent(tmp_path: Path) -> None:
     pod = _pod(tmp_path, _agent("trap 'echo saved; exit' TERM; echo $$ > pid; echo ready; sleep 300 & wait"))
     process = subprocess.Popen(

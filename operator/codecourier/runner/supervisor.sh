@@ -66,32 +66,23 @@ signal_all() {
     fi 2>/dev/null
 }
 
-# Runs beside the command: its time, the stop file, and a bound on what is kept of its output. Ends the command itself, for
-# not every shell can be trusted to wake from its wait.
+# Runs beside the command: bounds its time and what is kept of its output. Ends the command itself, because some shells do
+# not wake from their wait.
 watch() {
-    signal=USR1
-    watch_on "$1"
-    kill -s "$signal" $$
-    signal_all TERM
-    sleep "$grace_period"
-    signal_all KILL
-}
-
-watch_on() {
     tick
     end=$((now + $1))
     while [ "$now" -lt "$end" ]; do
         sleep 1
         tick
-        if [ -e "$control/stop" ]; then
-            signal=USR2
-            return
-        fi
         if [ -n "$captured" ] && [ "$(wc -c <"$log")" -gt 1048576 ]; then
             tail -c 8192 "$log" >"$log.old"
             : >"$log"
         fi
     done
+    kill -s USR1 $$
+    signal_all TERM
+    sleep "$grace_period"
+    signal_all KILL
 }
 
 # Waits until a process of ours is gone, at most the grace period.
@@ -159,13 +150,6 @@ finish_if_ended() {
     case $why in
     '') ;;
     Timeout) finish Failed "$2" '' "$1 was ended after $3 seconds." ;;
-    Stopped)
-        read -r reason rest <"$control/stop" || :
-        case $reason in
-        '' | *[!A-Za-z]*) reason=Stopped ;;
-        esac
-        finish Failed "$reason" '' "$1 was stopped."
-        ;;
     *) finish Failed Terminated '' "$1 was ended because the pod was told to end." ;;
     esac
 }
@@ -214,7 +198,6 @@ run_verify() {
 
 trap 'why=Terminated' TERM INT HUP
 trap 'why=${why:-Timeout}' USR1
-trap 'why=${why:-Stopped}' USR2
 
 grouped=
 ! has setsid || grouped=yes
