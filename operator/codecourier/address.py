@@ -1,7 +1,7 @@
 """The one grammar of repository addresses.
 
-The CRDs accept what it describes, a forge's client takes it apart and a sandbox pod is given it, so that an address
-that people could write down can also be worked with. Standard library only.
+The CRDs validate by it, the forge's client splits addresses by it and a sandbox pod checks by it, so that an address
+that the API server accepts works everywhere. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = f"{_LABEL}([.]{_LABEL})*"
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _SEGMENT = "[.]?[A-Za-z0-9_-][A-Za-z0-9._-]*"
-"""Owner or name; `.github` is a name, `.` and `..` are none."""
+"""Owner or name; `.github` is a name, `.` and `..` are not."""
 
 ADDRESS_PATTERN = f"^https://{_HOST}(:({_PORT}))?/{_SEGMENT}/{_SEGMENT}$"
-"""For RE2, Rust and Python alike: no lookaround, and no backslash, which CEL would have doubled."""
+"""For RE2, Rust and Python alike: no lookaround, and no backslash, which would have to be doubled in CEL."""
 
 _ADDRESS = re.compile(ADDRESS_PATTERN)
 
 
 def split_address(url: str) -> tuple[str, str, str] | None:
-    """Take an address apart.
+    """Split an address into its parts.
 
     Returns
     -------
     tuple or None
-        Host in lower case, with the port unless it is 443; owner; name without `.git`. None if it is no address.
+        Host in lower case, with the port unless it is 443; owner; name without `.git`. None if it is not an address.
     """
     if len(url) > ADDRESS_MAX_LENGTH or not _ADDRESS.fullmatch(url):
         return None

@@ -1,4 +1,4 @@
-"""The shape of a sandbox pod, as its builder, its steps and the development node know it: containers, users, paths."""
+"""The shape of a sandbox pod: containers, users, paths. Shared by its builder, its steps and the development node."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 COURIER_UID = 64000
-"""User of our steps that see a token: checkout and publish."""
+"""User of checkout and publish, the steps that hold a token."""
 
 AGENT_UID = 65000
 """User of the agent, of verify and of collect."""
@@ -37,13 +37,13 @@ CONTAINER_PUBLISH = "publish"
 ROOT_ENV = "CODECOURIER_ROOT"
 """Variable of **every** container with the folder below which all mounts lie.
 
-The pod builder sets it to ``/codecourier``. A node that has no mount namespaces sets it to a folder made for that
-container that holds each of its mounts (and its termination log) under the same relative path.
+The pod builder sets it to ``/codecourier``. A node without mount namespaces sets it to a folder for that container,
+which holds each of its mounts (and its termination log) under the same relative path.
 """
 
 CANARY_ENV_PREFIX = "CODECOURIER_CANARY_"
-"""Stands before the names of ``Task.canary_env`` in collect's environment: under their own names the values could steer
-its process (``LD_PRELOAD``)."""
+"""Prefix of the names of ``Task.canary_env`` in collect's environment: under their own names the values could steer its
+process (``LD_PRELOAD``)."""
 
 AGENT_ENV = (
     ROOT_ENV,
@@ -61,7 +61,7 @@ AGENT_ENV = (
 """Variables that the supervisor sets for every agent; ``Task.variables`` adds to them and may not replace them."""
 
 EXIT_PROVIDER_LIMIT = 75
-"""Exit code (EX_TEMPFAIL) by which an agent says that its provider wants it to wait."""
+"""Exit code (EX_TEMPFAIL) of an agent whose provider asks it to wait."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Layout:
 
     @property
     def control(self) -> str:
-        """What checkout tells the later steps: supervisor, prompt, commands, listing of the start commit."""
+        """What checkout writes for the later steps: supervisor, prompt, commands, listing of the start commit."""
         return f"{self.root}/control"
 
     @property
@@ -117,7 +117,7 @@ class Layout:
 
     @property
     def token_file(self) -> str:
-        """The repository token."""
+        """The repository token, in the folder `token`."""
         return f"{self.root}/token/token"
 
     @property

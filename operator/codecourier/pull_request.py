@@ -1,4 +1,4 @@
-"""What the core, the controller and the forge's client say alike of a pull request. Standard library only."""
+"""The states of a pull request, shared by the core, the controller and the forge's client. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["PullRequestState"]
 
 
 class PullRequestState(StrEnum):
-    """Where a pull request is in its life at its host."""
+    """State of a pull request at its host."""
 
     OPEN = "Open"
     CLOSED = "Closed"

@@ -1,8 +1,8 @@
-"""The one catalogue of what a credential looks like, and the function that hides it.
+"""The one list of what credentials look like, and the function that hides them.
 
-Code keeps credentials out of logs and messages where it uses them. This is the last line of defence for what others
-wrote (a forge, a library, git), so it hides too much rather than too little. Standard library only: the operator's
-log, the forge's client and a sandbox pod can all use it.
+Code that uses a credential keeps it out of logs and messages. This is the last line of defence for texts from outside
+(a forge, a library, git), so it hides too much rather than too little. Standard library only: the operator's log, the
+forge's client and a sandbox pod can all use it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import re
 __all__ = ["HIDDEN", "redact"]
 
 HIDDEN = "***"
-"""Stands where a credential stood."""
+"""Replaces a credential."""
 
-# A stranger may choose the text, of megabytes, so each shape takes linear time: wherever a shape starts, it either
-# matches or gives up before the next place where it can start.
+# An attacker may choose the text, of megabytes, so each shape takes linear time: wherever a match starts, it either
+# succeeds or fails before the next place where it can start.
 _SHAPES = (
     re.compile(
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -36,7 +36,7 @@ _SHAPES = (
 
 
 def redact(text: str) -> str:
-    """Return a text without what looks like a token, a key, a password in a URL or an authorization header."""
+    """Hide whatever looks like a token, a key, a password in a URL or an authorization header."""
     for shape in _SHAPES:
         text = shape.sub(_hide, text)
     return text

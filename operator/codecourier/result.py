@@ -1,6 +1,6 @@
-"""What a sandbox pod answers: how each step ended, what became of the work, and the details beside the commit.
+"""The results of a sandbox pod: how each step ended, what was published, and details beside the commit.
 
-Each step answers with a termination message; what does not fit there is one framed line in the log of ``publish``.
+Each step leaves a termination message; what does not fit there is one framed line in the log of ``publish``.
 Everything that comes out of a pod is untrusted and parsed strictly.
 """
 
@@ -51,13 +51,13 @@ LEARNING_MAX_BYTES = 1024
 """Largest proposed learning, in bytes of UTF-8."""
 
 USAGE_MAX_ITEMS = 64
-"""Different (service, kind, unit) of one try."""
+"""Distinct (service, kind, unit) of one try."""
 
 NOTES_MAX_COUNT = 50
-"""Remarks of one try about what was left out and why."""
+"""Remarks of one try on what was left out and why."""
 
 QUANTITY_MAX = 2**53 - 1
-"""Largest quantity or cost: what every JSON reader keeps exactly."""
+"""Largest quantity or cost: the largest integer that every JSON reader keeps exactly."""
 
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 _FRAME = "CODECOURIER-DETAILS"
@@ -82,7 +82,7 @@ class Publication(StrEnum):
 class StepReport(Message):
     """How one step ended: the termination message of checkout, agent, verify and collect.
 
-    The containers of agent and verify always exit with 0, so that the next one runs; this message says how they fared.
+    The containers of agent and verify always exit with 0, so that the next one runs; this message carries their result.
     It holds nothing that the agent printed: the last lines are in the details, searched for secret values.
     """
 
@@ -100,10 +100,10 @@ class StepReport(Message):
     """A sentence for people."""
 
     exit_code: int | None = None
-    """Of the command that decided, or None where none ran."""
+    """Of the command that decided the result, or None if none ran."""
 
     retry_after_seconds: int | None = None
-    """How long the provider (agent) or the forge (checkout) wants us to wait, from the end of the step."""
+    """How long the provider (agent) or the forge (checkout) asks us to wait, from the end of the step."""
 
     output: str | None = None
     """Last lines of the step's command; only in the details."""
@@ -117,7 +117,7 @@ class StepReport(Message):
 
 @dataclass(frozen=True)
 class PublishResult(Message):
-    """What became of the try: the termination message of publish."""
+    """The result of the try: the termination message of publish."""
 
     MAX_BYTES: typing.ClassVar[int] = PUBLISH_RESULT_MAX_BYTES
     CUT_FIELDS: typing.ClassVar[tuple[str, ...]] = ("message", "title")
@@ -126,26 +126,26 @@ class PublishResult(Message):
     reason: str
     message: str = ""
     commit: str | None = None
-    """Tip of the run's branch with the work, also when an earlier try had pushed it; None without work."""
+    """Tip of the run's branch with the work, also if an earlier try pushed it; None without work."""
 
     title: str | None = None
     """The agent's title for the work, defused, or the task's default."""
 
     files: int = 0
-    """Changed files, between the task's base commit and the tip; so for insertions and deletions (lines)."""
+    """Files changed between the task's base commit and the tip; `insertions` and `deletions` count lines."""
 
     insertions: int = 0
     deletions: int = 0
     details_digest: str | None = None
-    """SHA-256 of the details in the log, in hexadecimal digits; None where there are none."""
+    """SHA-256 of the details in the log, in hexadecimal digits; None if there are none."""
 
     agent_state: StepState | None = None
-    """From the report files, which the agent could forge: its container speaks in its own termination message."""
+    """From the report files, which the agent could forge; the trusted report is its container's termination message."""
 
     agent_reason: str | None = None
     agent_exit_code: int | None = None
     retry_after_seconds: int | None = None
-    """How long the provider (ProviderLimit) or the forge (ForgeUnavailable) wants us to wait, from publish's end."""
+    """How long the provider (ProviderLimit) or the forge (ForgeUnavailable) asks us to wait, from the end of publish."""
 
     def __post_init__(self) -> None:
         check_match("reason", self.reason, _REASON, "a reason in PascalCase")
@@ -163,7 +163,7 @@ class PublishResult(Message):
 
 @dataclass(frozen=True)
 class UsageItem:
-    """What the agent says it consumed, added up over its reports."""
+    """What the agent reports that it consumed, summed over its reports."""
 
     service: str
     kind: str
@@ -181,7 +181,7 @@ class UsageItem:
 
 @dataclass(frozen=True)
 class Details(Message):
-    """What the agent and the steps left beside the commit: one framed line in publish's log."""
+    """What the agent and the steps report beside the commit: one framed line in the log of publish."""
 
     MAX_BYTES: typing.ClassVar[int] = DETAILS_MAX_BYTES
 
@@ -194,7 +194,7 @@ class Details(Message):
     """Lessons that the agent proposes."""
 
     notes: tuple[str, ...] = ()
-    """What was left out or changed on the way, and why."""
+    """What was left out or changed, and why."""
 
     def __post_init__(self) -> None:
         check_text("summary", self.summary, maximum=65_536)
@@ -229,12 +229,12 @@ def parse_details(log_text: str, digest: str) -> Details | None:
     log_text
         Log of publish, whole or its end.
     digest
-        What the result says; a line with another digest is not ours.
+        The result's digest; a line with another digest is ignored.
 
     Returns
     -------
     Details or None
-        None where no line is complete and right: the details are lost, the result stands.
+        None if no line is complete and valid: the details are lost, the result stands.
     """
     for line in log_text.splitlines():
         _, found, encoded = line.rpartition(f"{_FRAME}:{digest}:")

@@ -1,7 +1,7 @@
-"""What the operator tells a sandbox pod: the task, as JSON in an annotation of the pod.
+"""The task that the operator gives to a sandbox pod, as JSON in an annotation of the pod.
 
-The rest of what the two say to each other can be had from here as well: the answers (`codecourier.result`) and where
-things lie in the pod (`codecourier.layout`).
+Also exports the rest of the contract between the two: the results (`codecourier.result`) and the paths in the pod
+(`codecourier.layout`).
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ TASK_ANNOTATION = "codecourier.dev/task"
 """Annotation of the pod that carries the task; the downward API projects it as ``task.json``."""
 
 TASK_MAX_BYTES = 192 * 1024
-"""Largest task in bytes of JSON: annotations of one object end at 256 KiB together."""
+"""Largest task in bytes of JSON: all annotations of one object share 256 KiB."""
 
 PROMPT_MAX_BYTES = 128 * 1024
-"""Largest prompt in bytes of UTF-8, with what the operator adds to a person's 64 KiB."""
+"""Largest prompt in bytes of UTF-8: a user's 64 KiB and what the operator adds."""
 
 _VARIABLE = re.compile(r"CODECOURIER_[A-Z0-9_]{1,64}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,252}")
@@ -157,13 +157,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task(Message):
-    """All that a sandbox pod is told, but for credentials and the workflow's environment."""
+    """Everything that a sandbox pod is given, except credentials and the workflow's environment."""
 
     MAX_BYTES: typing.ClassVar[int] = TASK_MAX_BYTES
 
     run: RunIdentity
     attempt: int
-    """A person's attempt, from 1."""
+    """The user's attempt, from 1."""
 
     try_number: int
     """Sandbox within the attempt, from 1."""
@@ -184,13 +184,13 @@ class Task(Message):
 
     commit_author: Author
     default_title: str
-    """Title of the commit where the agent wrote no summary."""
+    """Title of the commit if the agent wrote no summary."""
 
     setup: tuple[str, ...] = ()
     """Shell commands before the agent."""
 
     verify: tuple[str, ...] = ()
-    """Shell commands after the agent, in a container of their own."""
+    """Shell commands after the agent, in a separate container."""
 
     agent_timeout_seconds: int = 3600
     step_timeout_seconds: int = 900
@@ -210,7 +210,7 @@ class Task(Message):
     """Further ``CODECOURIER_…`` variables for the agent."""
 
     canary_env: tuple[str, ...] = ()
-    """Variables of the agent with secret values: these values must not appear in what it leaves."""
+    """The agent's variables with secret values; these values must not occur in its work."""
 
     def __post_init__(self) -> None:
         check_range("attempt", self.attempt, 1, 1_000_000)
@@ -231,7 +231,7 @@ class Task(Message):
         _check_branch("baseBranch", self.base_branch)
         _check_branch("branch", self.branch)
         if self.branch == self.base_branch:
-            raise TaskError("branch: is the base branch; the work needs a branch of its own")
+            raise TaskError("branch: is the base branch; the work needs a separate branch")
         check_match("baseCommit", self.base_commit, COMMIT_ID, "a full commit id in lower case")
 
     def _check_commands(self) -> None:

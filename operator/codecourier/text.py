@@ -1,9 +1,9 @@
 """Text written by agents, made harmless for pull requests, commit messages and titles.
 
-Whatever an agent writes may have been dictated by what it read. On a forge, text acts: it closes issues, calls people,
-commands bots, skips CI, loads images that tell somebody it was read, hides words from the reader. The functions here
-keep the words and take the effect away, almost always by one space at the right place: that stays readable in Markdown,
-in code and in plain text, survives every later rendering, and a second pass changes nothing.
+What an agent reads may dictate what it writes. On a forge, text has effects: it closes issues, notifies users, commands
+bots, skips CI, loads tracking images, hides words from the reader. The functions here keep the words and remove the
+effect, almost always with one space at the right place: that stays readable in Markdown, in code and in plain text,
+survives every later rendering, and a second pass changes nothing.
 
 Used by the operator for pull requests and by the runner for commit messages: standard library only.
 """
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 __all__ = ["BODY_MAX_BYTES", "TITLE_MAX_CHARS", "defuse_body", "defuse_title", "has_marker", "marker"]
 
 BODY_MAX_BYTES = 60 * 1024
-"""Longest body or message in bytes of UTF-8. GitHub takes 65,536 characters; what is left is the operator's part."""
+"""Longest body or message in bytes of UTF-8. GitHub takes 65,536 characters; the rest is the operator's part."""
 
 TITLE_MAX_CHARS = 256
 """Longest title in characters, which is also GitHub's limit."""
 
 _SHORTENED = "\n\n(shortened)\n"
 _LINE_CUT_CHARS = 2000
-"""How much is given up, in characters, to cut at the end of a line rather than within one."""
+"""How many characters may be dropped to cut at the end of a line rather than within one."""
 
-# Letters that show nothing although Unicode calls them letters or marks: Hangul fillers, the combining grapheme joiner,
-# the blank Braille pattern, variation selectors beside the two that emoji need. All are used to smuggle text.
+# Invisible characters that Unicode calls letters or marks: Hangul fillers, the combining grapheme joiner,
+# the blank Braille pattern, variation selectors beside the two that emoji need. All are used to hide text.
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff]")
 _LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
@@ -45,7 +45,7 @@ _HIDDEN = rf"[{_MARKDOWN}]{{0,4}}"
 
 
 def _spelled(word: str) -> str:
-    """Give a pattern for a word whose letters may have Markdown between them."""
+    """Return a pattern for a word whose letters may have Markdown between them."""
     return _HIDDEN.join(word)
 
 
@@ -82,19 +82,19 @@ _MARKER_UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 def defuse_body(text: str) -> str:
     """Make an agent's text harmless as a pull request's body or a commit's message.
 
-    A second pass changes nothing. What is longer than the bound is cut and says so.
+    A second pass changes nothing. A longer text is cut and ends with a remark that it was.
 
     Parameters
     ----------
     text
-        Whatever the agent wrote, of any length.
+        What the agent wrote, of any length.
 
     Returns
     -------
     str
         At most `BODY_MAX_BYTES` bytes in UTF-8, every code fence closed, lines ended by line feeds.
     """
-    # Twice the bound in characters: what cannot be shown anyway costs no work.
+    # Twice the bound in characters: no work is spent on text that will be cut anyway.
     visible = _visible(text[: 2 * BODY_MAX_BYTES])
     defused = _inert(_without_hidden_info(visible))
     return _bounded(defused)
@@ -106,7 +106,7 @@ def defuse_title(text: str) -> str:
     Parameters
     ----------
     text
-        Whatever the agent wrote, of any length; line breaks become spaces.
+        What the agent wrote, of any length; line breaks become spaces.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def defuse_title(text: str) -> str:
 
 
 def marker(run_uid: str, attempt: int) -> str:
-    """Give the line that marks a pull request as that of a Run's attempt; it is not shown to readers.
+    """Return the line that marks a pull request as that of a Run's attempt; readers do not see it.
 
     No defused text contains it, so that an agent cannot claim another Run's pull request.
 
@@ -135,7 +135,7 @@ def marker(run_uid: str, attempt: int) -> str:
     Raises
     ------
     ValueError
-        If the UID has other characters than letters, digits and hyphens, or the attempt is below 1.
+        If the UID has characters other than letters, digits and hyphens, or the attempt is below 1.
     """
     if not _MARKER_UID.fullmatch(run_uid) or attempt < 1:
         raise ValueError(f"no marker can be made for run {run_uid!r}, attempt {attempt}")
@@ -143,12 +143,12 @@ def marker(run_uid: str, attempt: int) -> str:
 
 
 def has_marker(body: str, run_uid: str, attempt: int) -> bool:
-    """Tell whether a pull request's body carries the marker of this Run's attempt."""
+    """Return whether a pull request's body carries the marker of this Run's attempt."""
     return marker(run_uid, attempt) in body
 
 
 def _visible(text: str) -> str:
-    """Drop every character that shows nothing (controls, bidirectional marks, zero widths, lone surrogates)."""
+    """Drop every invisible character (controls, bidirectional marks, zero widths, lone surrogates)."""
     lines = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
     return "".join(
         character
@@ -158,7 +158,7 @@ def _visible(text: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """Take the effect away from everything a forge, a bot or a CI system acts upon."""
+    """Remove the effect of everything that a forge, a bot or a CI system acts on."""
     text = _HTML.sub("< ", text)
     text = _ENTITY.sub("& ", text)
     text = _IMAGE.sub("! ", text)
@@ -189,17 +189,17 @@ class _Fence:
     ticks: str
 
     def is_closed_by(self, match: re.Match[str]) -> bool:
-        """Tell whether a line that looks like a fence ends this one."""
+        """Return whether a line that looks like a fence closes this one."""
         return match["ticks"].startswith(self.ticks) and not match["info"].strip()
 
     @property
     def closing(self) -> str:
-        """The line that ends it, indented alike so that it ends one in a list, too."""
+        """The line that closes it, with the same indent, so that it also closes one in a list."""
         return self.indent + self.ticks
 
 
 def _fence_after(fence: _Fence | None, match: re.Match[str] | None) -> _Fence | None:
-    """Give the code fence that is open after a line, None if none is."""
+    """Return the code fence that is open after a line, None if none is."""
     if match is None:
         return fence
     if fence is None:
@@ -208,7 +208,7 @@ def _fence_after(fence: _Fence | None, match: re.Match[str] | None) -> _Fence | 
 
 
 def _without_hidden_info(text: str) -> str:
-    """Keep only the language of each code fence: what else stands on that line is not shown."""
+    """Keep only the language of each code fence: the rest of that line is not shown."""
     fence: _Fence | None = None
     lines: list[str] = []
     for line in text.split("\n"):
@@ -228,7 +228,7 @@ def _is_harmless(language: str) -> bool:
 
 
 def _open_fence(text: str) -> _Fence | None:
-    """Give the code fence that is still open at the end of a text, None if none is."""
+    """Return the code fence that is still open at the end of a text, None if none is."""
     fence: _Fence | None = None
     for line in text.split("\n"):
         fence = _fence_after(fence, _FENCE.match(line))
@@ -244,7 +244,7 @@ def _closed(text: str) -> str:
 
 
 def _bounded(text: str) -> str:
-    """Cut a text to the bound in whole lines where there are any, close its fence and say that it was cut."""
+    """Cut a text to the bound, at a line's end if possible, close its fence and add that it was cut."""
     closed = _closed(text)
     if len(closed.encode()) <= BODY_MAX_BYTES:
         return closed

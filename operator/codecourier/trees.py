@@ -1,8 +1,8 @@
-"""Remove a folder with everything below it, whatever another program put there.
+"""Remove a folder with everything below it, also one that a hostile program filled.
 
 `shutil.rmtree` of Python 3.11 recurses and fails with `RecursionError` about a thousand levels deep, and Git takes any
 depth. Here depth costs neither stack nor open files, and every step is relative to an open folder: paths may be longer
-than the kernel accepts, and a symbolic link that takes a folder's place meanwhile is not followed.
+than the kernel accepts, and a symbolic link that replaces a folder meanwhile is not followed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OPEN_LEVELS = 32
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder with everything in it; do nothing where there is none.
+    """Remove a folder with everything in it; do nothing if there is none.
 
     Folders without permissions are made accessible first.
 
@@ -35,8 +35,8 @@ def remove_tree(path: Path) -> None:
     NotADirectoryError
         If it is a file or a symbolic link.
     OSError
-        If an entry cannot be removed, or another program moves or fills a folder meanwhile; what was removed by then
-        is gone.
+        If an entry cannot be removed, or another program moves or fills a folder meanwhile; part of the tree may be
+        gone by then.
     """
     if not os.path.lexists(path):
         return
@@ -67,7 +67,7 @@ def _remove(parent: int, name: str) -> None:
 
 
 class _Level:
-    """One of the folders between the tree's root and the place where entries are removed."""
+    """One of the folders between the tree's root and the folder whose entries are being removed."""
 
     def __init__(self, parent: int, name: str) -> None:
         self.name = name
@@ -87,7 +87,7 @@ class _Level:
                 if not self._remove_entry(entry):
                     return entry.name
             self._entries = None
-            # What a file system lists while entries are removed is not defined: only a whole look without any counts.
+            # What a file system lists while entries are removed is undefined: the folder is empty only when a whole listing is.
             if not self._has_removed:
                 return None
 
@@ -105,7 +105,7 @@ class _Level:
         return True
 
     def open_above(self, child: _Level) -> None:
-        """Open this folder again from the one in it, unless it is open still."""
+        """Reopen this folder from the one in it, unless it is still open."""
         if self.descriptor >= 0:
             return
         self.descriptor = os.open("..", _FOLDER, dir_fd=child.descriptor)
@@ -133,7 +133,7 @@ def _open_folder(parent: int, name: str) -> int:
         _make_accessible(parent, name)
         descriptor = os.open(name, _FOLDER, dir_fd=parent)
     if os.fstat(descriptor).st_mode & _ACCESSIBLE != _ACCESSIBLE:
-        # Another user's folder: removing its entries shows whether that is needed.
+        # Another user's folder: removing its entries shows whether the change was needed.
         with suppress(PermissionError):
             os.fchmod(descriptor, _ACCESSIBLE)
     return descriptor
@@ -143,7 +143,7 @@ def _make_accessible(parent: int, name: str) -> None:
     if os.chmod in os.supports_follow_symlinks:
         os.chmod(name, _ACCESSIBLE, dir_fd=parent, follow_symlinks=False)
         return
-    # Linux changes no mode without following links, unless the folder is open already: as a path, which needs no right.
+    # Linux cannot change a mode without following links, except of an open folder; O_PATH opens it without any right.
     descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     try:
         Path(f"/proc/self/fd/{descriptor}").chmod(_ACCESSIBLE)

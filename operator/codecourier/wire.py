@@ -1,7 +1,7 @@
-"""Strict JSON for frozen dataclasses: what the operator and a sandbox pod say to each other.
+"""Strict JSON for frozen dataclasses, in which the operator and a sandbox pod talk to each other.
 
 Fields are camelCase in JSON. An unknown or missing field, a wrong type, a field given twice or too many bytes are
-errors that name the field: what comes out of a pod is untrusted, and what goes in must not be misread.
+errors that name the field: what comes out of a pod is untrusted, and a pod must not misread its task.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class TaskError(ValueError):
-    """A task or a result is not what it must be; the message names the field."""
+    """A task or a result is invalid; the message names the field."""
 
 
 def _camel(name: str) -> str:
@@ -34,7 +34,7 @@ def _camel(name: str) -> str:
 
 
 _FIELDS: dict[type[Any], Mapping[str, tuple[str, Any, bool]]] = {}
-"""Read once for each class: annotations are text until evaluated, which takes longer than all else about a message."""
+"""Read once for each class: evaluating its annotations takes longer than everything else about a message."""
 
 
 def _fields(kind: type[Any]) -> Mapping[str, tuple[str, Any, bool]]:
@@ -140,13 +140,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class Message:
-    """Base of dataclasses that travel alone: JSON in both directions, bounded."""
+    """Base of dataclasses that are sent as one JSON text of bounded size."""
 
     MAX_BYTES: typing.ClassVar[int]
     """Bytes of JSON."""
 
     CUT_FIELDS: typing.ClassVar[tuple[str, ...]] = ()
-    """Texts that are halved, the first one first, until the bound is kept."""
+    """Texts that are halved, in this order, until the JSON fits."""
 
     def to_json(self) -> str:
         """Serialise to one line.

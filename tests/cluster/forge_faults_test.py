@@ -215,7 +215,7 @@ async def somebody_else_moved_the_branch(team: Team) -> None:
     commit = team.forge.commit(team.repository, branch, {"theirs.txt": "theirs\n"})
     team.release(pod)
     said = await failed(team)
-    assert f"PushRejected: Branch '{branch}' was changed by somebody else meanwhile (now {commit})" in said
+    assert f"PushRejected: Branch '{branch}' was changed by another push meanwhile (now {commit})" in said
 
 
 @pytest.mark.parametrize("case", CASES.names)

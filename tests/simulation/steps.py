@@ -219,7 +219,7 @@ class SandboxSteps:
         tip = self.forge.branches.get(self.task.branch)
         if tip is not None and self._is_ours(tip):
             return _pushed(tip, "Adopted")
-        return _unpublished("PushRejected", "The branch was changed by somebody else.")
+        return _unpublished("PushRejected", "The branch was changed by another push.")
 
 
 def _succeeded(step: str, reason: str) -> Ended:

@@ -1,4 +1,4 @@
-"""Finds the secret values that the agent was given in what it leaves."""
+"""Searches what the agent leaves for the secret values that it was given."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ from codecourier.task import CANARY_ENV_PREFIX
 __all__ = ["CANARY_MIN_BYTES", "Canaries"]
 
 CANARY_MIN_BYTES = 8
-"""Shorter values are not searched for: they are in every tree by chance."""
+"""Shorter values are not searched for: they occur in every tree by chance."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Canaries:
         Raises
         ------
         StepError
-            If one is not there: without it the search would prove nothing.
+            If one is missing: without it the search would prove nothing.
         """
         forms: list[tuple[str, bytes]] = []
         for name in names:
             value = environment.get(CANARY_ENV_PREFIX + name)
             if value is None:
-                raise StepError("CanaryMissing", f"The value of {name} is not there to be searched for.")
+                raise StepError("CanaryMissing", f"The value of {name} is missing, so it cannot be searched for.")
             raw = os.fsencode(value).strip()
             if len(raw) >= CANARY_MIN_BYTES:
                 forms.extend((name, form) for form in sorted(_forms(raw)))
@@ -47,7 +47,7 @@ class Canaries:
         return max((len(form) for _, form in self.forms), default=1) - 1
 
     def find(self, data: bytes) -> str | None:
-        """Return the name of a variable whose value is in there, or None."""
+        """Return the name of a variable whose value is in the data, or None."""
         return next((name for name, form in self.forms if form in data), None)
 
     def check(self, data: bytes, where: str) -> None:
@@ -73,7 +73,7 @@ def _forms(raw: bytes) -> set[bytes]:
     }
     forms = {raw, *(form.encode() for form in quoted), *(_lower_escapes(form) for form in quoted)}
     for shift in range(3):
-        # Only the digits that do not depend on what stands before and after the value.
+        # Only the digits that do not depend on the bytes before and after the value.
         digits = base64.b64encode(bytes(shift) + raw)[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
         forms |= {digits, digits.translate(bytes.maketrans(b"+/", b"-_"))}
     return forms

@@ -1,8 +1,8 @@
 """The first step of a pod: clones the repository, prepares the workspace and what the later steps need.
 
-Runs with a token that can read. The clone with its history lies in the private ``courier`` folder; the workspace gets a
-copy of its objects, a repository of its own without credential, and the files exactly as they are stored (no attribute,
-filter or line ending applies), so that collect can tell what changed by hashing alone.
+Runs with a read-only token. The clone with its history lies in the private ``courier`` folder; the workspace gets a
+copy of its objects, a separate repository without a credential, and the files exactly as they are stored (no attribute,
+filter or line ending applies), so that collect can find what changed by hashing alone.
 """
 
 import os
@@ -30,7 +30,7 @@ def checkout(context: Context) -> StepReport:
     Raises
     ------
     StepError
-        With a reason of its own for everything that a person can mend.
+        With a distinct reason for everything that a user can fix.
     """
     layout, task = context.layout, context.task
     for folder in (layout.courier, layout.workspace):
@@ -51,13 +51,13 @@ def checkout(context: Context) -> StepReport:
 
 
 def _refuse_leftovers(folder: str) -> None:
-    """Refuse folders that were used: a pod whose sandbox was made anew runs all its steps again."""
+    """Refuse used folders: a pod whose sandbox was recreated runs all its steps again."""
     if os.listdir(folder):  # noqa: PTH208 - names are enough
-        raise StepError("SandboxRestarted", f"{folder} is not empty: the pod was started anew; a new try is needed.")
+        raise StepError("SandboxRestarted", f"{folder} is not empty: the pod was restarted; a new try is needed.")
 
 
 def _fetch(repository: Repository, task: Task) -> str | None:
-    """Fetch base and run branch; returns the run branch's tip."""
+    """Fetch base and run branch; return the run branch's tip, None if there is none."""
     heads = repository.heads(task.base_branch, task.branch)
     refspecs = []
     if task.base_branch in heads:
@@ -67,7 +67,7 @@ def _fetch(repository: Repository, task: Task) -> str | None:
     if refspecs:
         repository.fetch(*refspecs)
     if not _has_commit(repository.git, task.base_commit):
-        # The base branch is gone, or was moved by force: forges give out a commit by its id while they keep it.
+        # The base branch is gone, or was force-pushed: forges serve a commit by its id for as long as they keep it.
         _fetch_base_commit(repository, task)
     if task.branch not in heads:
         return None
@@ -84,7 +84,7 @@ def _fetch_base_commit(repository: Repository, task: Task) -> None:
     if not _has_commit(repository.git, task.base_commit):
         raise StepError(
             "BaseNotFound",
-            f"Commit {task.base_commit} is not in branch {task.base_branch!r} of {task.repository_url}, or no longer.",
+            f"Commit {task.base_commit} is not, or no longer, in branch {task.base_branch!r} of {task.repository_url}.",
         )
 
 
@@ -143,7 +143,7 @@ def _make_workspace(courier: Git, workspace: str, task: Task, commit: str) -> No
 def _configure(git: Git, task: Task) -> None:
     for key, value in {
         "core.bare": "false",
-        # The agent is another user of the same group.
+        # The agent runs as another user of the same group.
         "core.sharedRepository": "group",
         "core.autocrlf": "false",
         "remote.origin.url": task.repository_url,
@@ -153,7 +153,7 @@ def _configure(git: Git, task: Task) -> None:
 
 
 def _copy_objects(source: Path, target: Path) -> None:
-    """Copy packs and loose objects: the agent's container has no access to ours."""
+    """Copy packs and loose objects: the agent's container cannot reach the private folder."""
     shutil.copytree(source, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
 

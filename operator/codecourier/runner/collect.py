@@ -1,7 +1,7 @@
 """The step after the agent: finds what changed in the workspace and packs it for publish.
 
 Runs as the agent's user, without any credential, once every process of the agent is gone. It walks the tree itself; no
-git process sees the workspace or the repository in it (see ignore.py for the one question that git answers).
+git process sees the workspace or the repository in it (ignore.py asks git the one question that needs it).
 """
 
 import os
@@ -36,7 +36,7 @@ from codecourier.trees import remove_tree
 __all__ = ["collect"]
 
 _ENTRIES_MAX_COUNT = 2_000_000
-"""Names that are looked at in a workspace, ignored folders not entered."""
+"""Bound on the entries read in a workspace; ignored folders are not entered."""
 
 _EXECUTABLE = 0o100
 
@@ -64,7 +64,7 @@ class _Collection:
 
     @property
     def deleted(self) -> list[bytes]:
-        """Paths that the work deletes; a submodule that is not initialised leaves no trace to be missed."""
+        """Paths that the work deletes; a submodule that is not initialised has no files, so it never counts."""
         return [path for path, entry in self.base.items() if entry.mode != GITLINK_MODE and path not in self.seen]
 
 
@@ -74,7 +74,7 @@ def collect(context: Context) -> StepReport:
     Raises
     ------
     StepError
-        If the work cannot be pushed safely; nothing is handed on then.
+        If the work cannot be pushed safely; nothing is handed on.
     """
     layout, task = context.layout, context.task
     canaries = Canaries.from_environment(task.canary_env)
@@ -96,7 +96,7 @@ def collect(context: Context) -> StepReport:
 
 
 def _walk(work: _Collection, ignorer: Ignorer) -> None:
-    """Go through the workspace level by level, as the ignore rules need it."""
+    """Walk the workspace level by level, as the ignore rules need."""
     tracked_folders = {path[:index] for path in work.base for index, byte in enumerate(path) if byte == ord("/")}
     folders, count = [b""], 0
     while folders:
@@ -123,7 +123,7 @@ def _list(work: _Collection, folder: bytes) -> Iterator[Entry]:
         elif entry.path.rpartition(b"/")[2] != b".git":
             yield entry
         elif folder:
-            work.notes.append(f"{show(folder)} is a repository of its own: its files were taken, its history was not.")
+            work.notes.append(f"{show(folder)} is a separate repository: its files were taken, its history was not.")
 
 
 def _take(work: _Collection, entry: Entry) -> None:
@@ -136,7 +136,9 @@ def _take(work: _Collection, entry: Entry) -> None:
         work.seen[entry.path] = BaseEntry(LINK_MODE, oid, len(target))
     elif entry.is_file:
         if entry.size > work.task.limits.max_file_bytes and (base is None or base.size != entry.size):
-            raise StepError("OutputTooLarge", f"{show(entry.path)} has {entry.size} bytes, more than a file may have.")
+            raise StepError(
+                "OutputTooLarge", f"{show(entry.path)} has {entry.size} bytes, more than one file may have."
+            )
         mode = "100755" if entry.mode & _EXECUTABLE else "100644"
         oid = work.tree.hash(work.task.object_format, entry.path, entry.size)
         work.seen[entry.path] = BaseEntry(mode, oid, entry.size)
@@ -146,14 +148,14 @@ def _take(work: _Collection, entry: Entry) -> None:
 
 
 def _check(work: _Collection, canaries: Canaries) -> None:
-    """Apply every rule to what changed; what the repository had before is its own affair."""
+    """Apply every rule to what changed; what the repository had before is not checked."""
     changed, deleted = work.changed, work.deleted
     limits = work.task.limits
     if len(changed) + len(deleted) > limits.max_files:
         raise StepError(
             "OutputTooLarge",
             f"The work changes {len(changed) + len(deleted)} files, more than {limits.max_files}."
-            " Files that are only built belong into .gitignore.",
+            " Put build output into .gitignore.",
         )
     total = sum(work.seen[path].size for path in changed)
     if total > limits.max_total_bytes:
@@ -182,13 +184,13 @@ def _check_entry(work: _Collection, path: bytes) -> None:
             raise StepError("UnsafeLink", f"The symbolic link {show(path)} leads out of the repository.")
         return
     entry = work.files[path]
-    # Another name of the same file outside of what is collected: it may be a file that was never the agent's to show.
+    # The same file has another name outside of what is collected: it may be one that the agent must not publish.
     if entry.links > 1 and sum(other.inode == entry.inode for other in work.files.values()) < entry.links:
-        raise StepError("UnsafeLink", f"{show(path)} is a hard link to a file outside of the work; copy it instead.")
+        raise StepError("UnsafeLink", f"{show(path)} is a hard link to a file outside of the work; make it a copy.")
 
 
 def _pack(work: _Collection, canaries: Canaries, pack: Path) -> Manifest:
-    """Write the blobs that the start commit does not have."""
+    """Write the blobs that the start commit lacks."""
     known = {entry.oid for entry in work.base.values()}
     changed = work.changed
     blobs: dict[str, bytes] = {}
@@ -210,7 +212,7 @@ def _pack(work: _Collection, canaries: Canaries, pack: Path) -> Manifest:
 
 
 def _searched(work: _Collection, canaries: Canaries, path: bytes) -> Iterator[bytes]:
-    """Read a file again, searching it for secret values across the borders of its pieces."""
+    """Read a file again and search it for secret values, also across the borders of its pieces."""
     if path in work.links:
         yield work.links[path]
         return

@@ -1,4 +1,4 @@
-"""Writes what the supervisor reads: commands, limits and variables as shell text that holds no surprise."""
+"""Writes what the supervisor reads: commands, limits and variables, quoted for the shell."""
 
 import shlex
 from pathlib import Path
@@ -46,7 +46,7 @@ def _settings(task: Task) -> str:
         "CODECOURIER_BRANCH": task.branch,
         "CODECOURIER_BASE_BRANCH": task.base_branch,
         "CODECOURIER_BASE_COMMIT": task.base_commit,
-        # The agent may commit for its own use; what is published is one commit of ours.
+        # The agent may commit for its own use; publish makes the one commit that is pushed.
         "GIT_AUTHOR_NAME": task.commit_author.name,
         "GIT_AUTHOR_EMAIL": task.commit_author.email,
         "GIT_COMMITTER_NAME": task.commit_author.name,

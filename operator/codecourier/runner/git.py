@@ -1,4 +1,4 @@
-"""The git binary with an environment of our own: nothing of the machine, the user or the repository steers it."""
+"""Runs git in a fixed environment: no setting of the machine, the user or the repository affects it."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ LOCAL_TIMEOUT_SECONDS = 900
 """Bound on one git command that stays on this machine."""
 
 REMOTE_TIMEOUT_SECONDS = 3600
-"""Bound on one git command that talks to the forge; a stalled connection ends sooner (``http.lowSpeedTime``)."""
+"""Bound on one git command that talks to the forge; a stalled connection is cut sooner (``http.lowSpeedTime``)."""
 
 _STDERR_KEPT_BYTES = 16 * 1024
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
@@ -49,7 +49,7 @@ _CONFIG = {
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "60",
     "http.sslVerify": "true",
-    # The trace that tells us Retry-After redacts credentials for sure only in HTTP/1.1.
+    # The trace from which Retry-After is read redacts credentials reliably only in HTTP/1.1.
     "http.version": "HTTP/1.1",
     "maintenance.auto": "false",
     "protocol.allow": "never",
@@ -73,7 +73,7 @@ class GitError(StepError):
     stdout
         What it printed.
     stderr
-        The last of what it said, without secrets.
+        The end of its error output, without secrets.
     """
 
     def __init__(self, command: str, exit_code: int, stdout: bytes, stderr: str) -> None:
@@ -86,7 +86,7 @@ class GitError(StepError):
 
 @dataclass(frozen=True)
 class Remote:
-    """The forge's repository and how to speak to it."""
+    """The forge's repository and how to reach it."""
 
     url: str
     token_file: str
@@ -171,9 +171,9 @@ class Git:
         environment
             Further variables.
         timeout_seconds
-            After this it is killed with its children.
+            After this the command and its children are killed.
         secrets
-            Texts that are cut out of what it says.
+            Texts that are removed from its error output.
 
         Returns
         -------
@@ -224,7 +224,7 @@ def _input(stdin: bytes | Path) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Take the command's own session down: transports and helpers may outlive git itself."""
+    """Kill everything in the command's session: transports and helpers may outlive git itself."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

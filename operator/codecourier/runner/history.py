@@ -1,4 +1,4 @@
-"""Tells whose work is on the run's branch, by the trailers of its tip."""
+"""Finds out whose work is on the run's branch, by the trailers of its tip."""
 
 import re
 from enum import StrEnum
@@ -14,16 +14,16 @@ class Tip(StrEnum):
     """What the tip of the run's branch is to this try."""
 
     OURS = "Ours"
-    """Work of this run and attempt on the same base: to be continued, or adopted after a lost race."""
+    """Work of this run and attempt on the same base: continue it, or adopt it after a lost race."""
 
     OLDER = "Older"
     """Work of this run that this try replaces: of an earlier attempt, or of this one on another base."""
 
     NEWER = "Newer"
-    """Work of a later attempt: this try is a leftover."""
+    """Work of a later attempt: this try is outdated."""
 
     FOREIGN = "Foreign"
-    """Somebody else's work: never overwritten."""
+    """Work of another author: never overwritten."""
 
 
 def classify_tip(git: Git, task: Task, commit: str) -> Tip:

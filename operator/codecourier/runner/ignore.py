@@ -1,8 +1,8 @@
 """Asks git what ``.gitignore`` leaves out, without showing it the agent's tree.
 
-Git runs in an empty repository of ours whose working tree holds nothing but copies of the ``.gitignore`` files and the
-folders they lie in. So git's own rules apply to the letter, and no configuration, attribute, hook, filter or nested
-repository of the agent is anywhere near. ``.git/info/exclude`` of the workspace is not read.
+Git runs in a new, empty repository whose working tree holds only copies of the ``.gitignore`` files and their folders.
+So git's own rules apply exactly, and git meets no configuration, attribute, hook, filter or nested repository of the
+agent. ``.git/info/exclude`` of the workspace is not read.
 """
 
 import os
@@ -27,7 +27,7 @@ class Ignorer:
     tree
         The workspace.
     scratch
-        An empty folder of ours.
+        An empty folder that only this process uses.
     """
 
     def __init__(self, tree: Tree, scratch: Path) -> None:
@@ -42,7 +42,7 @@ class Ignorer:
         (git_dir / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = false\n")
 
     def ignored(self, entries: Iterable[Entry]) -> set[bytes]:
-        """Tell which of these are ignored; the folders above them must have been asked for before.
+        """Return the paths that are ignored; the folders above them must have been passed before.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What the steps hand to each other in files: the listing of the start commit, the changes, where the work starts."""
+"""The files that the steps hand to each other: the listing of the start commit, the changes, where the work starts."""
 
 import json
 import os
@@ -100,7 +100,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Start:
-    """Where the work starts and what the run's branch was at that time."""
+    """Where the work starts, and the tip of the run's branch at that time."""
 
     commit: str
     """The task's base commit, or an earlier try's work on top of it."""
@@ -109,14 +109,14 @@ class Start:
     """Tip of the run's branch on the forge; None where there was none."""
 
     def write(self, courier: str) -> None:
-        """Leave it for publish."""
+        """Write it for publish."""
         Path(courier, START_FILE).write_text(
             json.dumps({"commit": self.commit, "branchTip": self.branch_tip}), encoding="ascii"
         )
 
     @classmethod
     def read(cls, courier: str) -> "Start":
-        """Read what checkout left."""
+        """Read what checkout wrote."""
         value = json.loads(Path(courier, START_FILE).read_bytes())
         return cls(value["commit"], value["branchTip"])
 
@@ -133,7 +133,7 @@ def parse_listing(listing: bytes) -> dict[bytes, BaseEntry]:
 
 
 def _parse_path(path: Any) -> str:
-    """Take a name as Python decodes it from a file system, also one that is not UTF-8."""
+    """Accept a name as Python decodes it from a file system, also one that is not UTF-8."""
     if not isinstance(path, str) or b"\0" in os.fsencode(path):
         raise _bad("holds something that is no path")
     return path

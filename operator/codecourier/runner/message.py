@@ -18,7 +18,7 @@ def split_summary(summary: str, default_title: str) -> tuple[str, str]:
     summary
         The agent's text; its first line is the title, a Markdown heading's mark is dropped.
     default_title
-        Title where there is none.
+        Title to use if the summary has none.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def split_summary(summary: str, default_title: str) -> tuple[str, str]:
 
 
 def build_message(task: Task, title: str, body: str) -> str:
-    """Put the commit message together, with the trailers by which a later look finds the commit."""
+    """Build the commit message, with the trailers that later steps recognise the commit by."""
     trailers = [
         f"{RUN_TRAILER}: {task.run.uid}",
         f"{ATTEMPT_TRAILER}: {task.attempt}",

@@ -1,4 +1,4 @@
-"""Writes git packs of blobs; a page of code instead of a git process over files that somebody hostile made."""
+"""Writes git packs of blobs, so that no git process has to read files that the agent made."""
 
 import zlib
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _FIRST_BITS = 4
 
 
 class PackWriter:
-    """A pack file in the making.
+    """A pack file that is being written.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class PackWriter:
         Parameters
         ----------
         size
-            Bytes that `pieces` hold together.
+            Total bytes of `pieces`.
         pieces
             Its content.
 

@@ -16,7 +16,7 @@ _DOT_GIT = re.compile(r"(\.git|git~\d+)")
 _GIT_FILES = (".gitattributes", ".gitignore", ".gitmodules", ".mailmap")
 
 _CI_NAMES = {".gitattributes", ".gitmodules", "codeowners"}
-"""Steer CI or reviews wherever they lie."""
+"""These steer CI or reviews in any folder."""
 
 _CI_NAME_PREFIXES = re.compile(r"(gitatt|gi[0-9a-f]{4}|gitmod)~\d+")
 """Short names that NTFS gives to ``.gitattributes`` and ``.gitmodules``."""
@@ -51,7 +51,7 @@ class PathError(ValueError):
 
 
 def _fold(name: str) -> str:
-    """Bring a name to what a careless file system may take it for."""
+    """Return the name that a lenient file system may take this one for."""
     kept = "".join(character for character in name if ord(character) not in _HFS_IGNORED)
     folded = unicodedata.normalize("NFKC", kept).casefold()
     # NTFS: a stream's name after the colon, dots and blanks at the end.
@@ -100,19 +100,19 @@ def is_ci_path(path: bytes) -> bool:
 
 
 def find_collision(paths: Iterable[bytes], added: Iterable[bytes]) -> tuple[str, str] | None:
-    """Find a new path that some file system cannot tell from another one.
+    """Find a new path that some file system takes for another one.
 
     Parameters
     ----------
     paths
         All paths of the tree, the new ones included.
     added
-        The new ones: what the repository had before is its own affair.
+        The new ones; collisions that the repository had before are allowed.
 
     Returns
     -------
     tuple or None
-        The two spellings, or None where all differ by more than case and normal form.
+        The two spellings, or None if all differ by more than case and Unicode form.
     """
     spellings: dict[str, set[str]] = {}
     for path in paths:
@@ -135,7 +135,7 @@ def _fold_path(path: str) -> str:
 
 
 def resolves_inside(path: bytes, links: Mapping[bytes, bytes]) -> bool:
-    """Whether a symbolic link stays within the tree, whatever other links it passes.
+    """Whether a symbolic link stays within the tree, also where it passes other links.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The last step: makes the commit and pushes it.
 
 Runs with a token that can write and never sees the workspace: its input is the pack of blobs, the manifest and the
-details that collect left, and it trusts none of them. Unchanged paths come from the start commit, not from what anybody
-says.
+details that collect left, and it trusts none of them. Unchanged paths come from the start commit, not from the
+manifest.
 """
 
 import os
@@ -47,7 +47,7 @@ from codecourier.task import (
 __all__ = ["publish"]
 
 _UNCERTAIN = frozenset({"ForgeUnavailable", "RateLimited"})
-"""Reasons of a push that may have been done all the same."""
+"""Reasons after which the push may still have been done."""
 
 _ADOPTED_REF = "refs/codecourier/adopted"
 
@@ -71,7 +71,7 @@ def publish(context: Context, details: Details) -> PublishResult:
     Returns
     -------
     PublishResult
-        Without what the details say.
+        Without the fields that come from the details.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _without_change(work: _Work) -> PublishResult:
 
 
 def _check_manifest(work: _Work, base: dict[bytes, BaseEntry]) -> None:
-    """Apply collect's rules again: this is the side that holds the token."""
+    """Apply collect's rules again: collect runs as the agent's user, publish holds the token."""
     deleted = [os.fsencode(path) for path in work.manifest.deleted]
     changes = work.manifest.changes
     limits = work.task.limits
@@ -180,7 +180,7 @@ def _commit(work: _Work, tree: str) -> str:
 
 
 def _check_objects(work: _Work, commit: str) -> None:
-    """Look at the commit as the forge will: exactly the manifest's paths, and nothing that fsck minds."""
+    """Check the commit as the forge will: it changes exactly the manifest's paths, and fsck accepts it."""
     output = work.git.run("diff-tree", "-r", "-z", "--no-renames", "--name-only", work.start.commit, commit)
     paths = {path for path in output.split(b"\0") if path}
     named = {*(change.path for change in work.manifest.changes), *work.manifest.deleted}
@@ -209,7 +209,7 @@ def _push(work: _Work, commit: str) -> PublishResult:
         if result.outcome is PushOutcome.REFUSED:
             raise StepError("PushRefused", f"The forge refused the push to {branch!r}: {result.words}")
         words = result.words
-    tip = _look_again(work, lost)
+    tip = _read_tip(work, lost)
     if tip == commit:
         return _pushed(work, commit, "Pushed", f"Pushed {commit}.")
     if lost is not None:
@@ -217,8 +217,8 @@ def _push(work: _Work, commit: str) -> PublishResult:
     return _adopt(work, tip, words)
 
 
-def _look_again(work: _Work, lost: StepError | None) -> str | None:
-    """See what became of a push whose answer was lost or was no."""
+def _read_tip(work: _Work, lost: StepError | None) -> str | None:
+    """Read the branch's tip after a push whose answer was lost or was a conflict."""
     try:
         return work.repository.heads(work.task.branch).get(work.task.branch)
     except StepError as error:
@@ -226,14 +226,14 @@ def _look_again(work: _Work, lost: StepError | None) -> str | None:
 
 
 def _adopt(work: _Work, tip: str | None, words: str) -> PublishResult:
-    """Take over what another try of this run pushed in the meantime."""
+    """Adopt what another try of this run pushed in the meantime."""
     if tip is not None:
         work.repository.fetch(f"+{tip}:{_ADOPTED_REF}")
         if classify_tip(work.git, work.task, tip) is Tip.OURS:
             return _pushed(work, tip, "Adopted", "Another try of this run had pushed its work already.")
     raise StepError(
         "PushRejected",
-        f"Branch {work.task.branch!r} was changed by somebody else meanwhile (now {tip or 'gone'}): {words}",
+        f"Branch {work.task.branch!r} was changed by another push meanwhile (now {tip or 'gone'}): {words}",
     )
 
 
@@ -302,7 +302,7 @@ def _run(layout: Layout) -> PublishResult:
 
 
 def main() -> int:
-    """Run the step; 0 only if there is nothing left to push."""
+    """Run the step; return 0 only if nothing is left to push."""
     os.umask(0o002)
     signal.signal(signal.SIGTERM, terminate)
     layout = Layout(os.environ.get(ROOT_ENV, LAYOUT.root))

@@ -1,4 +1,4 @@
-"""Talking to the forge: what is there, fetch, push, and what its refusals mean."""
+"""Talks to the forge: looks up branches, fetches, pushes, and explains refusals."""
 
 import base64
 import contextlib
@@ -30,7 +30,7 @@ class PushOutcome(StrEnum):
 
     DONE = "Done"
     CONFLICT = "Conflict"
-    """The branch is not where we said it was."""
+    """The branch is not at the tip that we named."""
 
     REFUSED = "Refused"
     """A rule of the forge: a protected branch, a hook, a missing permission."""
@@ -38,7 +38,7 @@ class PushOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class PushResult:
-    """Answer to a push, with the forge's words."""
+    """Answer to a push, with the forge's message."""
 
     outcome: PushOutcome
     words: str
@@ -50,14 +50,14 @@ def parse_retry_after(value: str, now: float) -> int | None:
     Parameters
     ----------
     value
-        As it was given.
+        The text to read.
     now
         Unix time that a date is compared with.
 
     Returns
     -------
     int or None
-        Seconds from now, at least 0, or None where it is none of these.
+        Seconds from now, at least 0, or None if it is none of these.
     """
     text = value.strip()
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
@@ -70,7 +70,7 @@ def parse_retry_after(value: str, now: float) -> int | None:
 
 @dataclass(frozen=True)
 class Repository:
-    """The forge's repository, spoken to from the private git directory."""
+    """The forge's repository, as seen from the private git directory."""
 
     git: Git
     remote: Remote
@@ -99,7 +99,7 @@ class Repository:
         self._talk("fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance", self.remote.url, *refspecs)
 
     def push(self, commit: str, branch: str, expected: str | None) -> PushResult:
-        """Push one commit to one branch, if the branch is where we think it is.
+        """Push one commit to one branch, if the branch is still at the expected tip.
 
         Parameters
         ----------
@@ -108,12 +108,12 @@ class Repository:
         branch
             Branch on the forge.
         expected
-            The tip that is there now, or None for no such branch.
+            The branch's tip, or None if there is no such branch yet.
 
         Raises
         ------
         StepError
-            If the forge does not answer or refuses the credential; whether the work was done is then unknown.
+            If the forge does not answer or refuses the credential; the push may still have been done.
         """
         ref = f"refs/heads/{branch}"
         arguments = ("--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected or ''}")
@@ -159,11 +159,11 @@ class Repository:
         )
 
     def _failure(self, error: GitError) -> StepError:
-        """Say what a failed conversation means, by the forge's last answer."""
+        """Explain a failed request by the forge's last answer."""
         trace = self._trace.read_text(encoding="utf-8", errors="replace") if self._trace.exists() else ""
         self._trace.unlink(missing_ok=True)
         statuses = [int(status) for status in _STATUS.findall(trace) if not status.startswith("1")]
-        # A request without an answer says that the connection broke, whatever was answered before.
+        # A request without an answer means that the connection broke; earlier answers explain nothing.
         status = statuses[-1] if statuses and len(statuses) >= len(_REQUEST.findall(trace)) else None
         waits = _RETRY_AFTER.findall(trace)
         wait = parse_retry_after(waits[-1], time.time()) if waits else None
@@ -175,13 +175,13 @@ def _explain(status: int | None, wait: int | None, words: str) -> StepError:
     end = f"({said}). {words}".rstrip()
     seconds = None if wait is None else min(wait, _RETRY_AFTER_MAX_SECONDS)
     if status == _HTTP_TOO_MANY_REQUESTS or (status == _HTTP_FORBIDDEN and _is_limit(wait, words)):
-        return StepError("RateLimited", f"The forge asks for fewer requests {end}", retry_after_seconds=seconds)
+        return StepError("RateLimited", f"The forge limits the rate of requests {end}", retry_after_seconds=seconds)
     refusal = _explain_refusal(status, end)
     if refusal is not None:
         return refusal
     if "not our ref" in words:
         return StepError("ObjectNotFound", f"The forge does not have what was asked for {end}")
-    # 200 as the last answer: the conversation broke off within it.
+    # Also for a last answer of 200: the connection broke off within it.
     return StepError("ForgeUnavailable", f"The forge is not available {end}", retry_after_seconds=seconds)
 
 
@@ -190,11 +190,11 @@ def _is_limit(wait: int | None, words: str) -> bool:
 
 
 def _explain_refusal(status: int | None, end: str) -> StepError | None:
-    """Say what an answer means that stays the same until somebody mends something; None for any other."""
+    """Explain an answer that stays the same until a user fixes its cause; None for any other."""
     if status in {401, _HTTP_FORBIDDEN}:
         return StepError("CredentialsRefused", f"The forge refused the repository token; check what it may do {end}")
     if status in {404, 410}:
-        return StepError("RepositoryNotFound", f"The repository is not there, or the token may not see it {end}")
+        return StepError("RepositoryNotFound", f"The repository does not exist, or the token may not see it {end}")
     if status is not None and _HTTP_FOUND <= status < _HTTP_CLIENT_ERROR:
         return StepError("RepositoryMoved", f"The forge redirects, which is not followed; name the new URL {end}")
     if status in {400, 405, 406, 413, 415, 422}:

@@ -1,4 +1,4 @@
-"""Reads what the agent reports: bounded, cleaned, and never through a link."""
+"""Reads the agent's reports: bounded, cleaned, and never through a link."""
 
 import json
 import re
@@ -69,9 +69,9 @@ def read_details(reports: Tree, canaries: Canaries, notes: list[str]) -> Details
     reports
         The folder that agent and verify wrote to.
     canaries
-        Values that must not be in there.
+        Values that must not occur in them.
     notes
-        Remarks so far; what is left out here is added.
+        Remarks so far; this adds what it leaves out.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def _read_learnings(data: bytes, notes: list[str]) -> tuple[str, ...]:
 
 
 def _read_steps(reports: Tree, canaries: Canaries, read: Callable[[str, int], bytes]) -> Iterator[StepReport]:
-    """Take the supervisor's reports of agent and verify; without a right one there is none."""
+    """Read the supervisor's reports of agent and verify; an invalid one is left out."""
     for step in ("agent", "verify"):
         content = reports.read(f"steps/{step}.json".encode(), 4096)
         if content is None:
@@ -197,7 +197,7 @@ def _read_steps(reports: Tree, canaries: Canaries, read: Callable[[str, int], by
 
 
 def _output(reports: Tree, canaries: Canaries, step: str) -> str | None:
-    """Take the last lines of a failed step; what a command prints is no work, so a secret only withholds them."""
+    """Read the last lines of a failed step. They are not part of the work, so a secret only withholds them."""
     content = reports.read(f"steps/{step}.tail".encode(), 4 * _OUTPUT_MAX_BYTES)
     if not content:
         return None

@@ -1,4 +1,4 @@
-"""What all our steps share: how they start, how they fail, and what they say when they end."""
+"""What all our steps share: how they start, how they fail, and what they report."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ class StepError(Exception):
     message
         A sentence for people: what was wrong, where, what to do. Holds no secret.
     retry_after_seconds
-        How long the forge wants us to wait, where it said so.
+        How long the forge asks us to wait, if it said so.
     """
 
     def __init__(self, reason: str, message: str, *, retry_after_seconds: int | None = None) -> None:
@@ -36,7 +36,7 @@ class StepError(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """Where a step runs and what it was told."""
+    """Where a step runs and its task."""
 
     layout: Layout
     task: Task
@@ -50,7 +50,7 @@ def one_line(text: str, maximum: int) -> str:
 
 
 def describe(error: OSError) -> str:
-    """Say what the system refused, and for which file."""
+    """Describe what the system refused, and for which file."""
     name = os.fsencode(error.filename or "").decode("utf-8", "backslashreplace")
     return one_line(f"{error.strerror}: {name}", 500)
 
@@ -61,7 +61,7 @@ def load_context(layout: Layout) -> Context:
     Raises
     ------
     StepError
-        If it is missing or not what it must be.
+        If it is missing or invalid.
     """
     try:
         return Context(layout, Task.from_json(Path(layout.task_file).read_bytes()))
@@ -73,7 +73,7 @@ def load_context(layout: Layout) -> Context:
 
 def terminate(_signal: int, _frame: FrameType | None) -> Never:
     """Handle SIGTERM."""
-    raise StepError("Terminated", "The step was told to end before it was done.")
+    raise StepError("Terminated", "The step was stopped before it was done.")
 
 
 def run_step(step: str, body: Callable[[Context], StepReport]) -> int:
@@ -84,7 +84,7 @@ def run_step(step: str, body: Callable[[Context], StepReport]) -> int:
     step
         Name of the container.
     body
-        Does the work; its failures are StepError.
+        Does the work; raises StepError when it fails.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-# The first process of the agent's and of verify's container: runs the commands, bounds their time, ends what they leave behind,
-# and says how it went. Always exits with 0, so that the pod goes on to its next step.
+# The first process of the agent and verify containers: runs the commands, bounds their time, ends the processes that they leave
+# behind, and reports the result. Always exits with 0, so that the pod goes on to its next step.
 #
-# POSIX sh (dash, busybox ash, bash). Needs from the image: sh, cat, mkdir, rm, sleep. Takes where it is there: mkfifo, tee,
-# tail and wc (the last lines of a failed command), setsid (a process group of its own).
+# POSIX sh (dash, busybox ash, bash). Needs from the image: sh, cat, mkdir, rm, sleep. Uses if present: mkfifo, tee,
+# tail and wc (the last lines of a failed command), setsid (a separate process group).
 #
 #   sh supervisor.sh agent     setup steps, then the agent
 #   sh supervisor.sh verify    verify steps
@@ -26,7 +26,7 @@ export CODECOURIER_LEARNINGS_FILE="$root/reports/learnings.jsonl"
 export CODECOURIER_SUMMARY_FILE="$root/reports/summary.md"
 export CODECOURIER_RETRY_AFTER_FILE="$root/reports/retry-after"
 
-# The checkout belongs to another user of our group, which git refuses to work in unless told otherwise.
+# The checkout belongs to another user of our group, and git refuses to work in such a folder unless it is declared safe.
 git_settings=${GIT_CONFIG_COUNT:-0}
 export "GIT_CONFIG_KEY_$git_settings=safe.directory" "GIT_CONFIG_VALUE_$git_settings=*"
 export GIT_CONFIG_COUNT=$((git_settings + 1))
@@ -44,7 +44,7 @@ finish() {
     exit 0
 }
 
-# Sets $now to seconds that no change of the clock touches, where the kernel tells them.
+# Sets $now to seconds: the kernel's uptime, which no change of the clock affects, or a count where that cannot be read.
 tick() {
     if [ -r /proc/uptime ]; then
         read -r now rest </proc/uptime
@@ -54,8 +54,8 @@ tick() {
     fi
 }
 
-# Signals everything that the command started. Minus one reaches every process there is, so only the first process of a
-# PID namespace of its own may use it.
+# Signals everything that the command started. Minus one reaches every process, so only the first process of its own PID
+# namespace may use it.
 signal_all() {
     if [ $$ -eq 1 ]; then
         kill -s "$1" -- -1
@@ -85,7 +85,7 @@ watch() {
     signal_all KILL
 }
 
-# Waits until a process of ours is gone, at most the grace period.
+# Waits until one of our processes is gone, for at most the grace period.
 wait_gone() {
     tick
     end=$((now + grace_period))
@@ -105,26 +105,26 @@ start() {
     child=$!
 }
 
-# Runs one script to its end: script, standard input, seconds. Sets $code, and $why if it was made to end.
+# Runs one script to its end: script, standard input, seconds. Sets $code, and $why if it was ended early.
 run() {
     code=
     captured=
     rm -rf "$log" "$log.old" "$log.pipe" "$steps/$phase.tail"
     if has tee && has tail && has wc && has mkfifo && mkfifo "$log.pipe" && : >"$log"; then
         captured=yes
-        # Outlives the signal to all, to hear the last words of what the signal ends.
+        # Survives the signal to all, to record the last output of the processes that it ends.
         (trap '' TERM && exec tee -a "$log") <"$log.pipe" &
         listener=$!
         start "$1" "$2" 3>"$log.pipe"
     else
         start "$1" "$2" 3>&1
     fi
-    # Killed while it sleeps, it must not leave a sleep behind that keeps our output open.
+    # When it is killed, its sleep stays behind, and that must not keep our output open.
     watch "$3" </dev/null >/dev/null 2>&1 &
     watcher=$!
     wait "$child"
     code=$?
-    # Not TERM: a subshell of dash that has only just begun loses it.
+    # Not TERM: a subshell of dash that has only just started loses it.
     {
         kill -s KILL "$watcher"
         wait "$watcher"
@@ -145,12 +145,12 @@ keep_tail() {
     rm -rf "$log" "$log.old" "$log.pipe"
 }
 
-# Ends the step if the last command was made to end: what it was, its reason for running too long, its seconds.
+# Ends the step if the last command was ended early: what it was, the reason for a timeout, its seconds.
 finish_if_ended() {
     case $why in
     '') ;;
     Timeout) finish Failed "$2" '' "$1 was ended after $3 seconds." ;;
-    *) finish Failed Terminated '' "$1 was ended because the pod was told to end." ;;
+    *) finish Failed Terminated '' "$1 was ended because the pod is being stopped." ;;
     esac
 }
 
@@ -180,14 +180,14 @@ finish_provider_limit() {
     seconds=
     [ ! -f "$CODECOURIER_RETRY_AFTER_FILE" ] || read -r seconds rest <"$CODECOURIER_RETRY_AFTER_FILE" || :
     case $seconds in
-    # Times, and numbers that would not fit, are read by collect.
+    # collect reads times, and numbers that do not fit here.
     '' | 0?* | *[!0-9]* | ???????*) seconds= ;;
     esac
     finish Failed ProviderLimit 75 "The agent's provider asked to wait." "$seconds"
 }
 
 run_verify() {
-    # The agent could forge this file, to the only effect that nothing counts as verified.
+    # The agent could forge this file; the only effect is that nothing counts as verified.
     case $(cat "$steps/agent.json" 2>/dev/null) in
     *'"state":"Succeeded"'*) ;;
     *) finish Failed NotVerified '' 'The agent did not succeed, so nothing was verified.' ;;

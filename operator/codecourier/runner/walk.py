@@ -1,7 +1,7 @@
-"""Walks a folder that somebody hostile may have filled, without ever following a symbolic link.
+"""Walks a folder that a hostile agent may have filled, without ever following a symbolic link.
 
 Every folder is opened relative to the one above it with ``O_NOFOLLOW``, so no name can lead out of the tree, and a
-mount below the root is refused. This gives what ``openat2`` gives with ``RESOLVE_BENEATH``, ``RESOLVE_NO_SYMLINKS`` and
+mount below the root is refused. This matches ``openat2`` with ``RESOLVE_BENEATH``, ``RESOLVE_NO_SYMLINKS`` and
 ``RESOLVE_NO_XDEV``, on every kernel and under every seccomp profile.
 """
 
@@ -22,7 +22,7 @@ _LINK_MAX_BYTES = 4096
 
 
 class Hash(Protocol):
-    """A hash of hashlib, as far as git's object ids need it."""
+    """The part of hashlib's hashes that git's object ids need."""
 
     def update(self, data: bytes, /) -> None:
         """Add data."""
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def is_folder(self) -> bool:
-        """A directory, no link to one."""
+        """A directory, not a link to one."""
         return stat.S_ISDIR(self.mode)
 
     @property
@@ -83,7 +83,7 @@ class Tree:
     Parameters
     ----------
     root
-        The folder, ours to name: it may be reached through links.
+        The folder. This path is trusted: it may lead through links.
     """
 
     def __init__(self, root: str) -> None:
@@ -122,7 +122,7 @@ class Tree:
         Raises
         ------
         StepError
-            If it cannot be read, or is not the file of that size any more.
+            If it cannot be read, or is no longer a file of that size.
         """
         folder, _, name = path.rpartition(b"/")
         with self._folder(folder) as descriptor:
