@@ -136,7 +136,7 @@ def _cluster(report: Callable[[str], None]) -> Iterator[tuple[LocalCluster, Path
         cluster.up()
         yield cluster, folder
     finally:
-        # Whoever is impatient may not leave half of it running.
+        # A second Ctrl-C must not leave half of it running.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         cluster.down()
         _RESULTS.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The log: what a line holds, and that no credential gets through, whoever logs it and however."""
+"""The log: what a line holds, and that no credential gets through, whichever code logs it."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_warnings_and_other_libraries_go_the_same_way_and_levels_hold() -> None:
 
 
 class Terminal(io.StringIO):
-    """A stream that somebody looks at."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""The raw write limit: what one client can create on this control plane while nobody watches."""
+"""The raw write limit: what one client can create on this control plane while no client watches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["measure_raw_writes"]
 
 
 async def measure_raw_writes(arena: Arena, label: str, count: int) -> float:
-    """Return how many Runs a second are created with nobody to look at them; they are deleted again.
+    """Return how many Runs a second are created with no client watching them; they are deleted again.
 
     No operator may run: it would work on them.
     """

@@ -100,7 +100,7 @@ async def _add_active(arena: Arena, count: int) -> None:
 
 
 async def _wait_quiet(arena: Arena) -> None:
-    """Wait until nobody but the Leases' holders has written anything for a while."""
+    """Wait until only the holders of Leases have written for a while."""
     while True:
         start = await arena.mark("quiet")
         await asyncio.sleep(_QUIET_SECONDS)

@@ -145,7 +145,7 @@ class PublishResult(Message):
     agent_reason: str | None = None
     agent_exit_code: int | None = None
     retry_after_seconds: int | None = None
-    """How long the provider (ProviderLimit) or the forge (ForgeUnavailable) asks us to wait, from the end of publish."""
+    """How long the provider (ProviderLimit) or the forge (ForgeUnavailable) asks us to wait, from publish's end."""
 
     def __post_init__(self) -> None:
         check_match("reason", self.reason, _REASON, "a reason in PascalCase")

@@ -34,7 +34,7 @@ async def restrict(api: Api, namespace: str) -> None:
     }
     body = {"metadata": {"name": namespace, "labels": labels}}
     path = f"/api/v1/namespaces/{namespace}"
-    # A service account is made by a controller as well; whoever comes second gets a 409.
+    # A service account is made by a controller as well; the second of the two gets a 409.
     made = await api.ask("POST", f"{path}/serviceaccounts", {"metadata": {"name": "default"}})
     assert made.code in {201, 409}, made.body
     current = (await api.ask("GET", path)).body

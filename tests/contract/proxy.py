@@ -1,4 +1,4 @@
-"""A way to a server that can be broken: bytes are handed on until somebody cuts it."""
+"""A way to a server that can be broken: it passes bytes on until a test cuts it."""
 
 from __future__ import annotations
 

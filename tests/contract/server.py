@@ -69,7 +69,7 @@ class Server:
         )
 
     async def pod(self, name: str, *, node: str | None = NODE, grace_seconds: int = 30, **metadata: Any) -> Json:
-        """Create a pod on a node that is not there, so that nobody acts on it but the test."""
+        """Create a pod on a node that does not exist, so that only the test acts on it."""
         spec: Json = {
             "containers": [{"name": "main", "image": "busybox"}],
             "restartPolicy": "Never",

@@ -27,7 +27,7 @@ def _no_garbage() -> Iterator[None]:
     gc.collect()
 
 
-async def test_a_thread_that_fails_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thread_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     thread = KopfThread(asyncio.get_running_loop(), (RUNS,), lambda *_: None)
@@ -55,7 +55,7 @@ async def test_a_server_that_is_away_ends_nothing_and_stop_does_without_a_warnin
     assert "OS signals" not in caplog.text
 
 
-async def test_an_event_is_told_in_the_operators_loop() -> None:
+async def test_an_event_is_passed_on_in_the_operators_loop() -> None:
     told: list[tuple[Resource, str, str, str, str, threading.Thread]] = []
     done = asyncio.Event()
 

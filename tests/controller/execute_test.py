@@ -78,7 +78,7 @@ def desk_with_run(**metadata: Any) -> Desk:
 
 
 @virtual
-async def test_a_plan_that_wants_nothing_calls_nobody() -> None:
+async def test_a_plan_that_wants_nothing_sends_no_request() -> None:
     desk = desk_with_run()
     obj, model = desk.run()
     await desk.executor.execute(KEY, obj, model, Plan(status=model.status, events=(Event("Completed", "x"),)))

@@ -31,7 +31,7 @@ REPOSITORY = {"url": "https://forge.test/example/shop", "credentialRef": {"name"
 
 def run_named(name: str) -> dict[str, object]:
     """Return a Run whose Workflow is missing."""
-    spec = {"workflowRef": {"name": "missing"}, "prompt": "Mend it."}
+    spec = {"workflowRef": {"name": "missing"}, "prompt": "Fix it."}
     return {"metadata": {"name": name, "namespace": "shop"}, "spec": spec}
 
 

@@ -1,4 +1,4 @@
-"""The operator keeps a namespace's NetworkPolicy as its Project asks for it, whoever meddles."""
+"""The operator keeps a namespace's NetworkPolicy as its Project asks for it, also after others changed it."""
 
 from __future__ import annotations
 

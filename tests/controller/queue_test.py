@@ -309,6 +309,6 @@ def test_no_call_is_lost_and_no_key_has_two_workers(workers: int, steps: list[St
             await queue.wait_idle()
         last = dict(watched.starts)
         for key, sequence in watched.asked:
-            assert last.get(key, 0) > sequence, f"nobody worked on {key} after it was asked for"
+            assert last.get(key, 0) > sequence, f"no worker took {key} after it was asked for"
 
     scenario()

@@ -170,7 +170,7 @@ def test_it_leaves_a_process_behind(place: Place) -> None:
     process = place.start(7, SCRIPTED_AGENT="fork")
     assert process.wait(timeout=60) == 0
     assert process.stdout
-    # Whoever stays behind holds the pipe open and lives in a session of its own, where that can be had.
+    # A process that stays behind holds the pipe open and has its own session where `setsid` exists.
     said = [process.stdout.readline() for _ in range(3)]
     assert "a process of mine stays behind\n" in said
     left = [entry for entry in Path("/proc").glob("[0-9]*") if works_in(entry, place.workspace)]

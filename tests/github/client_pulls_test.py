@@ -74,7 +74,7 @@ async def test_lost_answer_is_settled_by_looking(forge: GitHubForge, place: Plac
     (found,) = await forge.do(place.by_app, FindPullRequests("feature/total", MARKER))
     assert found.has_marker
     assert place.control.counters().pulls_created[place.name] == 1
-    # Sent once: two of the three faults wait for a request that nobody sent.
+    # Sent once: two of the three faults wait for a request that never came.
     assert [fault["times"] for fault in place.control.pending_faults()] == [2]
 
 

@@ -66,7 +66,7 @@ def woken(store: Store, resource: Resource, old: Json | None, new: Json | None) 
     return {f"{key.resource.kind}/{key.name}" for key in found}
 
 
-def test_nothing_wakes_nobody(store: Store) -> None:
+def test_no_object_wakes_no_key(store: Store) -> None:
     assert woken(store, RUNS, None, None) == set()
 
 

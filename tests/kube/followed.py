@@ -66,7 +66,7 @@ class Observer:
 
 
 class World:
-    """A server, an informer of its ConfigMaps, and somebody who writes them. Make it inside the running loop."""
+    """A server, an informer of its ConfigMaps, and a client that writes them. Make it inside the running loop."""
 
     def __init__(
         self,

@@ -98,5 +98,5 @@ def judge(case: Case, answer: Answer) -> str | None:
     if answer.code != 422:
         return f"{answer.code} instead of 422"
     if not any(field == field_path and re.search(says, message) for field, message in answer.causes):
-        return f"nobody says {says!r} of {field_path!r}: {answer.causes}"[:600]
+        return f"no cause says {says!r} of {field_path!r}: {answer.causes}"[:600]
     return None

@@ -1,4 +1,4 @@
-"""What the API server tells of the kinds: explanations, names, and the state of an object that nobody has looked at."""
+"""What the API server says of the kinds: explanations, names, and the state of a new object."""
 
 import os
 import shutil

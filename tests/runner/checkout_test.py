@@ -94,7 +94,7 @@ def test_a_base_commit_survives_its_branch(task: Task, bare: Path, make_pod: Mak
 def test_an_unknown_base_is_named(task: Task, make_pod: MakePod) -> None:
     report = _failure(make_pod(dataclasses.replace(task, base_commit="1" * 40)))
     assert report.reason == "BaseNotFound"
-    assert f"Commit {'1' * 40} is not in branch 'main'" in report.message
+    assert f"Commit {'1' * 40} is not, or no longer, in branch 'main'" in report.message
 
 
 def test_lfs_is_a_clear_error(task: Task, bare: Path, make_pod: MakePod) -> None:

@@ -38,7 +38,7 @@ def _run(tmp_path: Path, task: Task, **variables: str) -> tuple[Ended, Pod]:
 
 
 def _gone(pid_file: Path) -> bool:
-    """Whether the process that wrote its id has ended; a zombie that nobody reaps has."""
+    """Whether the process that wrote its id has ended; a zombie that is never reaped has."""
     try:
         status = Path(f"/proc/{pid_file.read_text().strip()}/stat").read_text()
     except FileNotFoundError:

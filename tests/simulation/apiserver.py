@@ -333,6 +333,6 @@ def _bookmark(resource: Resource, version: int) -> WatchEvent:
 
 
 def _quietly(work: Callable[[], Any]) -> None:
-    # Nobody is there any more to be told of a refusal.
+    # The caller that a refusal would be for is gone.
     with suppress(ApiError):
         work()

@@ -258,7 +258,7 @@ class SimulatedCluster:
         for resource, name, spec in self.scenario.declared:
             self._create(resource, name, spec)
         for number in range(self.scenario.runs):
-            self._create(RUNS, f"run-{number}", {"workflowRef": {"name": "scripted"}, "prompt": f"Mend {number}."})
+            self._create(RUNS, f"run-{number}", {"workflowRef": {"name": "scripted"}, "prompt": f"Fix {number}."})
 
     def _create(self, resource: Resource, name: str, spec: Json) -> None:
         body: dict[str, Any] = {"apiVersion": API_VERSION, "kind": resource.kind, "metadata": _named(name)}

@@ -90,7 +90,7 @@ class Deeds:
         }
 
     def do(self, what: str) -> None:
-        """Do it now; in a namespace that is going away nobody does anything."""
+        """Do it now; in a namespace that is being deleted people do nothing more."""
         if self._cluster.monitor.is_namespace_ending:
             return
         self._cluster.note(f"deed: {what}")

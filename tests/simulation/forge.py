@@ -113,7 +113,7 @@ class ForgeServer:
 
     tokens: dict[str, _Token] = field(default_factory=dict)
     unheard: set[str] = field(default_factory=set)
-    """Tokens whose minting was never answered: nobody knows them, so nobody can revoke them."""
+    """Tokens whose minting was never answered: no operator knows them, so none can revoke them."""
 
     def __post_init__(self) -> None:
         self.branches[MAIN] = self.commit("", {"README.md": "shop"}).sha
@@ -330,6 +330,6 @@ def _facts(pull: Pull, *, has_marker: bool) -> PullRequestFacts:
 
 
 def _quietly(work: Callable[[], object]) -> None:
-    # Nobody is there any more to be told of a refusal.
+    # The caller that a refusal would be for is gone.
     with suppress(ForgeError):
         work()

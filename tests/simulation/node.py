@@ -36,7 +36,7 @@ Script = Callable[[Task], tuple[Behaviour, PodTrouble | None]]
 
 @dataclass(frozen=True)
 class AgentStart:
-    """An agent that was started: what nobody can take back."""
+    """An agent that was started, which cannot be taken back."""
 
     namespace: str
     run: str
@@ -238,7 +238,7 @@ class Nodes:
 
     async def _run(self, pod: _Pod) -> None:
         await asyncio.sleep(self._random.random() * 2)
-        while not self._mount(pod):  # noqa: ASYNC110 - virtual time; nobody would set an event
+        while not self._mount(pod):  # noqa: ASYNC110 - virtual time; no event is set for it
             # As the kubelet does: it looks for a Secret that is not there again and again.
             await asyncio.sleep(1.0)
         refresher = asyncio.get_running_loop().create_task(self._refresh(pod))

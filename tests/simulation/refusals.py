@@ -67,7 +67,7 @@ def not_served() -> NotFound:
 
 
 def conflict(resource: Resource, name: str, message: str) -> Conflict:
-    """Return that somebody wrote in between or that a precondition does not hold."""
+    """Return that another client wrote first or that a precondition does not hold."""
     return Conflict(409, "Conflict", f'Operation cannot be fulfilled on {_plural(resource)} "{name}": {message}')
 
 

@@ -137,7 +137,7 @@ class Desk:
 
     def make_run(self, name: str = "fix", **spec: Any) -> Json:
         """Make a Run."""
-        return self.make(RUNS, name, {"workflowRef": {"name": "scripted"}, "prompt": "Mend it.", **spec})
+        return self.make(RUNS, name, {"workflowRef": {"name": "scripted"}, "prompt": "Fix it.", **spec})
 
     def make_sandbox(self, run: Json, name: str = "fix-1", **metadata: Any) -> Json:
         """Make a Sandbox of a Run."""

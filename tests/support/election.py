@@ -80,7 +80,7 @@ class Candidate:
 
 
 class Leading(asyncio.Event):
-    """Notes who leads, and whoever begins while another does."""
+    """Records the leader, and each operator that starts to lead while another one leads."""
 
     def __init__(self, election: Election, name: str) -> None:
         super().__init__()
@@ -124,5 +124,5 @@ class Election:
         return self.server.store.get(LEASES, "default", "leader").obj
 
     def takeover_seconds(self, since: float) -> float:
-        """Return how long after a moment somebody began to lead."""
+        """Return how long after a moment an operator started to lead."""
         return next(time for time, _ in self.began if time > since) - since

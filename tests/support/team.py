@@ -1,4 +1,4 @@
-"""A team on the embedded cluster, for tests: a namespace, a Project and a repository that nobody else uses."""
+"""A team on the embedded cluster, for tests: a namespace, a Project and a repository that no other team uses."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def make_workflow(**changes: Any) -> Workflow:
 def make_run(name: str = "fix", *, age_seconds: int = 0, metadata: dict[str, Any] | None = None, **spec: Any) -> Run:
     """Return a Run without a status."""
     created = {"creation_timestamp": NOW - timedelta(seconds=age_seconds), **(metadata or {})}
-    fields: dict[str, Any] = {"workflow_ref": LocalReference(name="scripted"), "prompt": "Mend it."}
+    fields: dict[str, Any] = {"workflow_ref": LocalReference(name="scripted"), "prompt": "Fix it."}
     return Run(metadata=_meta(name, **created), spec=RunSpec(**{**fields, **spec}))
 
 
