@@ -69,9 +69,9 @@ def content(resource: CustomResource) -> dict[str, Any]:
 
 
 def run_with(prompt: str) -> Run:
-    """Make a Run with this prompt."""
+    """Return a Run with this prompt, which may be one that the model itself would refuse."""
     run = Run.model_validate(manifest(CRDS["Run"]))
-    return run.updated(spec=run.spec.updated(prompt=prompt))
+    return run.updated(spec=run.spec.model_copy(update={"prompt": prompt}))
 
 
 @pytest.mark.parametrize(
