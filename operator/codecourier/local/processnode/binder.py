@@ -1,4 +1,4 @@
-"""Stands in for the scheduler: binds every pod that has no node to this one."""
+"""Stands in for the default scheduler: binds every pod of its own that has no node to this one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ __all__ = ["Binder", "unmet_selector"]
 _LOG = logging.getLogger(__name__)
 _BINDINGS = Resource("", "v1", "bindings", "Binding")
 _AT_ONCE = 8
+_SCHEDULER = "default-scheduler"
+"""As the API server names the scheduler of pods that name none; a pod of another scheduler is left to that one."""
+
 _RETRY_SECONDS = 0.5
 _TRIES = 20
 
@@ -32,6 +35,8 @@ class Binder:
 
     def _pod_changed(self, _resource: Resource, _old: Json | None, pod: Json | None) -> None:
         if pod is None or "deletionTimestamp" in pod["metadata"] or pod["spec"].get("nodeName"):
+            return
+        if pod["spec"].get("schedulerName", _SCHEDULER) != _SCHEDULER:
             return
         uid = uid_of(pod)
         if uid not in self._under_way:
