@@ -197,6 +197,19 @@ async def test_an_object_without_a_mark_is_never_taken_for_ours() -> None:
         await desk.executor._make(RUNS, unmarked.to_json())
 
 
+@pytest.mark.parametrize(("change", "is_ours"), [({"new": 1}, True), ({"uid": "other"}, False)])
+def test_what_a_newer_version_adds_to_a_mark_makes_no_object_foreign(change: Json, *, is_ours: bool) -> None:
+    @virtual
+    async def scenario() -> None:
+        desk = desk_with_run()
+        wanted = sandbox_of(desk.run()[0]).to_json()
+        found = copy.deepcopy(wanted)
+        found["spec"]["runRef"] |= change
+        assert desk.executor._is_ours(SANDBOXES, wanted, found) is is_ours
+
+    scenario()
+
+
 @virtual
 async def test_an_object_whose_owner_reference_was_removed_is_still_ours() -> None:
     desk = desk_with_run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,13 +21,14 @@ from codecourier.kinds.kind import Kind, Planning
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kube.api import SECRETS
-from codecourier.kube.errors import Conflict, Unanswered
+from codecourier.kube.errors import Conflict, Forbidden, ServerError, Unanswered
 from codecourier.resources.run import Run, RunPhase
 from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
+FORBIDDEN = Forbidden(403, "Forbidden", "no such status")
 ACCESS = RepositoryAccess(NAMESPACE, URL, installation_id=1)
 
 
@@ -188,3 +190,23 @@ async def test_tokens_of_a_sandbox_that_is_gone_are_revoked() -> None:
     assert all(token.is_revoked for token in desk.forge.tokens.values())
     await trial.reconciler.reconcile(key)
     assert len(desk.backlog) == 0
+
+
+@pytest.mark.parametrize(("error", "is_tried_again"), [(ServerError(503, "", "busy"), True), (FORBIDDEN, False)])
+def test_a_report_that_a_busy_server_did_not_take_is_written_later(error: Exception, *, is_tried_again: bool) -> None:
+    @virtual
+    async def scenario() -> None:
+        trial = Trial(lambda _world, _now: Plan())
+        obj = trial.desk.store.raw(RUNS, NAMESPACE, "fix")
+        assert obj is not None
+        obj["status"] = {"phase": "Hibernating"}
+        obj["metadata"]["resourceVersion"] = str(int(obj["metadata"]["resourceVersion"]) + 1)
+        trial.desk.wire.refuse = lambda call: error if call.verb == "replace_status" else None
+        with pytest.raises(ServerError) if is_tried_again else nullcontext():
+            await trial.reconcile()
+        trial.desk.wire.calls.clear()
+        with pytest.raises(ServerError) if is_tried_again else nullcontext():
+            await trial.reconcile()
+        assert bool(trial.desk.wire.calls) is is_tried_again
+
+    scenario()

@@ -202,8 +202,9 @@ def test_all_in_namespace_reads_by_state_or_name_and_wakes_its_one_reader() -> N
     bad = run_json("newer") | {"status": {"phase": "Hibernating"}}
     cached = Cached(relation).put(RUNS, run_json(), run_json("over") | {"ended": True}, bad)
     found = cached.read()
-    assert [run.name for run in found.unfinished()] == ["fix"]
-    assert found.unreadable() == {"uid-newer"}
+    readable, unreadable = found.unfinished()
+    assert [run.name for run in readable] == ["fix"]
+    assert unreadable == {"uid-newer"}
     assert [run.name for run in found.named(["fix", "newer", "none"])] == ["fix"]
     assert cached.woken(RUNS, None, run_json()) == {"shop/default"}
     assert cached.woken(RUNS, run_json(), run_json() | {"status": {"phase": "Running"}}) == set()

@@ -3,9 +3,11 @@
 import copy
 import json
 
+import pytest
+
 from codecourier.core.sandbox.pod_view import view_pod
-from codecourier.core.shared.naming import ANNOTATION_TASK
-from codecourier.kinds.sources import trim_pod, trim_secret
+from codecourier.core.shared.naming import ANNOTATION_TASK, ANNOTATION_TOKEN_EXPIRY
+from codecourier.kinds.sources import trim_pod, trim_secret, view_secret
 from codecourier.kube.api import PODS, Json
 from codecourier.kube.cache import Cache
 
@@ -65,3 +67,14 @@ def test_a_cache_trims_what_it_takes() -> None:
     kept = cache.get("shop", "one")
     assert kept is not None
     assert "volumes" not in kept["spec"]
+
+
+@pytest.mark.parametrize(
+    ("text", "year"), [("2026-03-01T12:00:00+00:00", 2026), ("soon", 9999), ("2026-03-01T12:00:00", 9999)]
+)
+def test_a_damaged_expiry_hides_no_token_that_has_to_be_revoked(text: str, year: int) -> None:
+    metadata = {"name": "one-token", "resourceVersion": "1", "annotations": {ANNOTATION_TOKEN_EXPIRY: text}}
+    view = view_secret({"metadata": metadata})
+    assert view is not None
+    assert view.expiry_time is not None
+    assert (view.expiry_time.year, view.expiry_time.tzinfo is not None) == (year, True)

@@ -10,7 +10,7 @@ import pytest
 
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.kinds.registry import REGISTRY
-from codecourier.kube.api import EVENTS, Json, Resource
+from codecourier.kube.api import EVENTS, NAMESPACES, Json, Resource
 from codecourier.resources.crd import build_crd
 from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
@@ -33,6 +33,8 @@ def newer_definitions() -> Sequence[Definition]:
         status = manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].get("status", {})
         if phase := status.get("properties", {}).get("phase"):
             phase["enum"] = [*phase["enum"], NEWER]
+        if conditions := status.get("properties", {}).get("conditions"):
+            conditions["items"]["properties"]["status"]["enum"] += ["Perhaps"]
     return [definition_of(manifest) for manifest in manifests]
 
 
@@ -132,3 +134,64 @@ def test_what_a_newer_version_wrote_of_a_chains_own_is_not_made_twice(resource: 
         assert len(trial.cluster.nodes.starts) <= 1
 
     play(REFERENCE, steps)
+
+
+def say_on(trial: Trial, name: str) -> list[str]:
+    """Return the notes of the Events Unreadable about an object."""
+    events = trial.cluster.server.store.list(EVENTS, NAMESPACE)
+    about = (event.obj for event in events if event.obj["regarding"]["name"] == name)
+    return [event["note"] for event in about if event["reason"] == "Unreadable"]
+
+
+def test_a_parent_says_which_child_it_waits_for() -> None:
+    async def steps(trial: Trial) -> None:
+        await until(trial.cluster.server, lambda: trial.cluster.server.store.list(SANDBOXES, NAMESPACE))
+        (sandbox,) = trial.cluster.server.store.list(SANDBOXES, NAMESPACE)
+        (run,) = trial.cluster.server.store.list(RUNS, NAMESPACE)
+        trial.cluster.monitor.is_people = True
+        trial.write_phase(SANDBOXES, sandbox.metadata["name"], NEWER)
+        await pass_time(60)
+        assert any(sandbox.metadata["name"] in note for note in say_on(trial, run.metadata["name"]))
+        trial.write_phase(RUNS, run.metadata["name"], NEWER)
+        await pass_time(60)
+        assert any(run.metadata["name"] in note for note in say_on(trial, "chain-0"))
+
+    play(REFERENCE, steps)
+
+
+def test_a_run_in_a_namespace_that_goes_is_not_over_while_its_sandbox_cannot_be_read() -> None:
+    async def steps(trial: Trial) -> None:
+        await until(trial.cluster.server, lambda: trial.cluster.server.store.list(SANDBOXES, NAMESPACE))
+        (sandbox,) = trial.cluster.server.store.list(SANDBOXES, NAMESPACE)
+        trial.cluster.monitor.is_people = True
+        trial.write_phase(SANDBOXES, sandbox.metadata["name"], NEWER)
+        trial.cluster.monitor.is_namespace_ending = True
+        trial.cluster.server.store.delete(NAMESPACES, None, NAMESPACE)
+        await pass_time(60)
+        assert trial.phase(RUNS, "run-0") == "Running", "its agent may still work"
+
+    play(replace(TWO_RUNS, runs=1), steps)
+
+
+def test_a_finished_run_goes_once_what_it_refers_to_can_be_read_again() -> None:
+    async def steps(trial: Trial) -> None:
+        await until(trial.cluster.server, lambda: trial.phase(RUNS, "run-0") == "Completed")
+        trial.cluster.monitor.is_people = True
+        project = trial.get(PROJECTS, "default")["status"]["conditions"]
+        unknown = [condition | {"status": "Perhaps"} for condition in project]
+        write_conditions(trial, unknown)
+        await pass_time(10)
+        trial.cluster.server.store.delete(RUNS, NAMESPACE, "run-0")
+        await pass_time(10)
+        assert trial.cluster.server.store.list(RUNS, NAMESPACE), "it waits for what it cannot read"
+        write_conditions(trial, project)
+        await until(trial.cluster.server, lambda: not trial.cluster.server.store.list(RUNS, NAMESPACE))
+
+    play(replace(TWO_RUNS, runs=1), steps)
+
+
+def write_conditions(trial: Trial, conditions: list[Json]) -> None:
+    """Write the Project's conditions as another version does."""
+    trial.cluster.server.edit(
+        PROJECTS, NAMESPACE, "default", lambda obj: obj.update(status={**obj["status"], "conditions": conditions})
+    )

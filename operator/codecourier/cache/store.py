@@ -104,12 +104,18 @@ class Store:
 
     def readable(self, source: Source[T], objects: Iterable[Json]) -> tuple[T, ...]:
         """Return objects as models; those that cannot be read are left out."""
-        found = []
+        return self.split(source, objects)[0]
+
+    def split(self, source: Source[T], objects: Iterable[Json]) -> tuple[tuple[T, ...], frozenset[str]]:
+        """Return the readable objects as models, and the UIDs of the unreadable ones."""
+        found, unreadable = [], set()
         for obj in objects:
             parsed = self._parse(source, obj)
-            if not parsed.detail:
+            if parsed.detail:
+                unreadable.add(obj["metadata"]["uid"])
+            else:
                 found.append(cast("T", parsed.model))
-        return tuple(found)
+        return tuple(found), frozenset(unreadable)
 
     def names(self, resource: Resource, index: str, key: object) -> frozenset[str]:
         """Return the names of the objects that an index has under a key."""
@@ -128,10 +134,6 @@ class Store:
             metadata = obj["metadata"]
             raise UnreadableError(source.resource, metadata.get("namespace", ""), metadata["name"], parsed.detail)
         return cast("T", parsed.model)
-
-    def is_readable(self, source: Source[Any], obj: Json) -> bool:
-        """Return whether this version can read an object."""
-        return not self._parse(source, obj).detail
 
     @property
     def unreadable(self) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
@@ -186,6 +187,13 @@ class Executor:
         kind = self.registry.by_resource.get(resource)
         if kind is not None:
             mark = wanted["spec"].get(kind.mark)
-            return mark is not None and bool(mark == found["spec"].get(kind.mark))
+            return mark is not None and _holds(found["spec"].get(kind.mark), mark)
         labels, found_labels = wanted["metadata"].get("labels") or {}, found["metadata"].get("labels") or {}
         return all(found_labels.get(key) == value for key, value in labels.items())
+
+
+def _holds(found: Any, mark: Any) -> bool:
+    """Return whether a field says what a mark says; a newer version may have added to it."""
+    if isinstance(mark, dict) and isinstance(found, dict):
+        return all(_holds(found.get(key), value) for key, value in mark.items())
+    return bool(found == mark)

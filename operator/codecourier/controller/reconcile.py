@@ -21,7 +21,7 @@ from codecourier.kinds.kind import Kind, Strays
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kinds.relation import View
 from codecourier.kube.api import Json
-from codecourier.kube.errors import ApiError, Conflict
+from codecourier.kube.errors import Conflict, Forbidden, Invalid
 from codecourier.logs import log_context
 from codecourier.resources.meta import CustomResource
 
@@ -30,6 +30,9 @@ __all__ = ["Reconciler"]
 _LOGGER = logging.getLogger(__name__)
 
 W = TypeVar("W", bound=World)
+
+_UNREADABLE_SECONDS = 60.0
+"""When an object is tried again that refers to an unreadable one."""
 
 _MOST_ROUNDS = 6
 """How often one plan may ask before it must decide."""
@@ -86,6 +89,7 @@ class Reconciler:
         obj = self._view.store.raw(key.resource, key.namespace, key.name)
         if kind.strays is not None:
             await self._clear_strays(key, kind.strays, None if obj is None else obj["metadata"]["uid"])
+            obj = self._view.store.raw(key.resource, key.namespace, key.name)
         if obj is None:
             self._executor.backlog.forget(key)
             self._reported.pop(key, None)
@@ -118,10 +122,13 @@ class Reconciler:
 
     async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
         """Report on an object that it, or one that it refers to, cannot be read; its next version is tried again."""
+        is_own = (error.resource, error.namespace, error.name) == key
+        if not is_own:
+            # A finished object is not woken by all that it refers to, and is tried again all the same.
+            self._look_again(key, asyncio.get_running_loop().time() + _UNREADABLE_SECONDS)
         if self._reported.get(key) == str(error):
             return
         detail = f"{error.detail}."
-        is_own = (error.resource, error.namespace, error.name) == key
         if not is_own:
             detail = f"it refers to {error.resource.kind} {error.name}: {detail}"
         _LOGGER.warning("%s", error, extra={"reason": Reason.UNREADABLE.value})
@@ -135,9 +142,7 @@ class Reconciler:
     async def _write_report(self, key: WorkKey, obj: Json, status: Json) -> None:
         try:
             await self._executor.write_status(key.resource, obj, status)
-        except Conflict:
-            raise
-        except ApiError as refusal:
+        except (Forbidden, Invalid) as refusal:
             # Its schema may not allow this status; the Event and the metric report it too.
             _LOGGER.info("the status of an object that cannot be read was not written: %s", refusal)
 

@@ -43,13 +43,14 @@ _WORKFLOWS = all_in_namespace(WORKFLOW_SOURCE, PROJECT_NAME)
 def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
     """Read a Project with its unfinished and admitted Runs, and the Workflows that these name."""
     all_runs = read(_RUNS)
-    found = (*all_runs.unfinished(), *all_runs.named(entry.name for entry in project.status.admitted))
+    unfinished, unreadable = all_runs.unfinished()
+    found = (*unfinished, *all_runs.named(entry.name for entry in project.status.admitted))
     runs = tuple({run.name: run for run in found}.values())
     named = {run.spec.workflow_ref.name for run in runs if run.status.workflow is None}
     return ProjectWorld(
         project=project,
         runs=runs,
-        unreadable_runs=all_runs.unreadable(),
+        unreadable_runs=unreadable,
         workflows={workflow.name: workflow for workflow in read(_WORKFLOWS).named(named)},
         notifications=read(NOTIFICATION_NAMES),
         policy=read(POLICY),

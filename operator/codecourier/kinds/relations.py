@@ -7,7 +7,7 @@ labels with UIDs), never by ownerReferences, which other clients may remove.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -247,8 +247,17 @@ def _mark_edge(source: Source[Any], uid: Mark, name: Mark, kind: Mark | None, in
     return Edge(source, readers, indexes=(Index(index, index_of, source.resource),))
 
 
-def marked(uid: str, name: str, source: Source[T], *, kind: str | None = None) -> Relation[Any, tuple[T, ...]]:
-    """Read the objects whose spec says that they were created for the reader; unreadable ones are left out.
+def marked(
+    uid: str,
+    name: str,
+    source: Source[T],
+    *,
+    kind: str | None = None,
+    awaited: Callable[[Any], Collection[str]] = lambda _reader: (),
+) -> Relation[Any, tuple[T, ...]]:
+    """Read the objects whose spec says that they were created for the reader.
+
+    Unreadable ones are left out, but for those that the reader waits for: it must not take one for absent.
 
     Parameters
     ----------
@@ -260,11 +269,17 @@ def marked(uid: str, name: str, source: Source[T], *, kind: str | None = None) -
         Their kind.
     kind
         Their field with the reader's kind; None: all readers are of one kind.
+    awaited
+        Returns the names of those that the reader's ledger waits for.
     """
     index = f"marked by {uid}"
     kind_mark = Path(kind).of_json if kind is not None else None
 
     def read(view: View, obj: CustomResource) -> tuple[T, ...]:
+        names = awaited(obj)
+        for found in view.store.cache(source.resource).by_index(index, obj.uid):
+            if found["metadata"]["name"] in names:
+                view.store.read(source, found)
         return view.store.by_index(source, index, obj.uid)
 
     return Relation(read, _constant(_mark_edge(source, Path(uid).of_json, Path(name).of_json, kind_mark, index)))
@@ -289,14 +304,11 @@ class Objects(Generic[T]):
     source: Source[T]
     namespace: str
 
-    def unfinished(self) -> tuple[T, ...]:
-        """Return those that have something left to do and can be read."""
-        return self.store.by_index(self.source, UNFINISHED, self.namespace)
-
-    def unreadable(self) -> frozenset[str]:
-        """Return the UIDs of those that have something left to do and cannot be read."""
-        objects = self.store.cache(self.source.resource).by_index(UNFINISHED, self.namespace)
-        return frozenset(obj["metadata"]["uid"] for obj in objects if not self.store.is_readable(self.source, obj))
+    def unfinished(self) -> tuple[tuple[T, ...], frozenset[str]]:
+        """Return those that have something left to do: the readable ones, and the UIDs of the others."""
+        return self.store.split(
+            self.source, self.store.cache(self.source.resource).by_index(UNFINISHED, self.namespace)
+        )
 
     def named(self, names: Iterable[str]) -> tuple[T, ...]:
         """Return those of these names that exist and can be read."""

@@ -51,9 +51,15 @@ def _newly_admitted(_store: Store, _reader: Resource, old: Json | None, new: Jso
             yield new["metadata"]["namespace"], name
 
 
+def _awaited(run: Run) -> tuple[str, ...]:
+    """Return the Sandbox whose end the Run waits for."""
+    is_running = run.status.phase is RunPhase.RUNNING and run.status.tries
+    return (run.status.tries[-1].sandbox,) if is_running else ()
+
+
 _PROJECT = project_of(Edge(PROJECT_SOURCE, _newly_admitted))
 _WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
-_SANDBOXES = marked("spec.runRef.uid", "spec.runRef.name", SANDBOX_SOURCE)
+_SANDBOXES = marked("spec.runRef.uid", "spec.runRef.name", SANDBOX_SOURCE, awaited=_awaited)
 _RECORDS = names_marked("spec.runUid", "spec.run", USAGE_RECORD_SOURCE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from codecourier.cache.source import Source, custom, raw
 from codecourier.core.project.network_policy import PolicyView, view_policy
@@ -39,8 +39,10 @@ __all__ = [
     "WORKFLOW_SOURCE",
     "trim_pod",
     "trim_secret",
+    "view_secret",
 ]
 
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _OURS = f"{LABEL_MANAGED}=true"
 
 
@@ -67,8 +69,17 @@ def view_secret(secret: Json) -> TokenSecret | None:
     return TokenSecret(
         name=metadata["name"],
         resource_version=metadata["resourceVersion"],
-        expiry_time=datetime.fromisoformat(expiry) if expiry else None,
+        expiry_time=_read_expiry(expiry) if expiry else None,
     )
+
+
+def _read_expiry(text: str) -> datetime:
+    """Return when tokens expire; where a user has damaged the annotation, the latest time, so that they are revoked."""
+    try:
+        expiry = datetime.fromisoformat(text)
+    except ValueError:
+        return _NEVER
+    return expiry if expiry.tzinfo is not None else _NEVER
 
 
 PROJECT_SOURCE = custom(Project)

@@ -7,6 +7,7 @@ from functools import partial
 
 from codecourier.core.sprint_chain.origin import SprintChainOrigin
 from codecourier.core.sprint_chain.plan import plan_sprint_chain
+from codecourier.core.sprint_chain.sprints import active_sprint
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
 from codecourier.kinds.relation import OriginKind
@@ -28,8 +29,15 @@ _is_unfinished = partial(
     is_attempt_unfinished, finished=frozenset(phase.value for phase in SprintChainPhase if phase.is_finished)
 )
 
+
+def _awaited(chain: SprintChain) -> tuple[str, ...]:
+    """Return the Run whose end the chain waits for."""
+    active = active_sprint(chain.status)
+    return (active.run,) if active is not None and active.run is not None else ()
+
+
 _WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
-_RUNS = marked("spec.origin.uid", "spec.origin.name", RUN_SOURCE, kind="spec.origin.kind")
+_RUNS = marked("spec.origin.uid", "spec.origin.name", RUN_SOURCE, kind="spec.origin.kind", awaited=_awaited)
 
 
 def _gather(read: Reader[SprintChain], chain: SprintChain) -> SprintChainWorld:
