@@ -52,7 +52,7 @@ def main(
         str, typer.Option(help="Cases, with commas between them: writes, runs, pull-requests, scale.")
     ] = "",
 ) -> None:
-    """Measure the operator on a control plane of its own, and hold it against its targets."""
+    """Measure the operator on a separate control plane, and compare it with its targets."""
     cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds))
     names = only.split(",") if only else list(cases)
     if unknown := sorted(set(names) - set(cases)):
@@ -110,16 +110,16 @@ async def _measure(
     failures: dict[str, str] = {}
     async with open_arena(cluster, kwok, folder, report) as arena:
         for name, case in cases.items():
-            report(f"{name}: begins")
+            report(f"{name}: starts")
             try:
                 results.append(await case(arena))
-            except Exception as error:  # noqa: BLE001  what went wrong in one case says nothing about the others
+            except Exception as error:  # noqa: BLE001  a fault in one case says nothing about the others
                 failures[name] = _reason(error)
     return results, failures
 
 
 def _reason(error: BaseException) -> str:
-    """Return what went wrong, out of the group of errors that tasks leave."""
+    """Return the first error out of the group that tasks raise."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}"
@@ -127,7 +127,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _cluster(report: Callable[[str], None]) -> Iterator[tuple[LocalCluster, Path]]:
-    """Bring a cluster up in a folder of its own; take it down and keep the logs, whatever happens."""
+    """Start a cluster in a new folder; always take it down and keep the logs."""
     folder = Path(tempfile.mkdtemp(prefix="codecourier-bench-"))
     folder.chmod(0o711)
     options = ClusterOptions(with_node=False, audits_events_and_leases=True)

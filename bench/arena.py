@@ -1,4 +1,4 @@
-"""Where the benchmarks take place: a control plane, a forge, kwok as the only node, and operators."""
+"""The surroundings of a benchmark: a control plane, a forge, kwok as the only node, and operators."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ BEHAVIOURS = {
     "bench-active": Behaviour.HOLD,
     "bench-first": Behaviour.NO_CHANGE,
 }
-"""How the pods of each namespace go."""
+"""How the pods of each namespace behave."""
 
 _LOOK_SECONDS = 0.1
 _LIMIT_SECONDS = 60.0
 _MARK_BYTES = 1024 * 1024
-"""How far from the end of the audit log a mark is looked for."""
+"""How much of the audit log's end is searched for a mark."""
 
 _PATIENCE = ClientTiming(call=60.0, page=60.0)
-"""The load outruns the API server on purpose; what it waits for is measured, no error."""
+"""The load outruns the API server on purpose; waiting is part of the measurement, not an error."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Arena:
 
     @asynccontextmanager
     async def operator(self) -> AsyncIterator[OperatorProcess]:
-        """Run the real operator as a process of its own, from the moment in which it leads."""
+        """Run the real operator as a separate process; enter the context once it leads."""
         async with self.started_operator() as process:
             await self._wait_leading()
             yield process
 
     @asynccontextmanager
     async def started_operator(self) -> AsyncIterator[OperatorProcess]:
-        """Run the real operator from its start; what is done meanwhile is broken off if it ends by itself."""
+        """Run the real operator; enter the context at its start; cancel the body if the operator exits."""
         ca_path = ForgeAddress.read(self.cluster.layout.forge).ca_path
         process = OperatorProcess(self.cluster.kubeconfig_path, ca_path, self.logs / "operator.log")
         process.start()
@@ -97,7 +97,7 @@ class Arena:
         await self.wait_until(is_leading, "the operator leads")
 
     async def wait_until(self, condition: Callable[[], object], what: str, seconds: float = _LIMIT_SECONDS) -> None:
-        """Look again and again until a condition holds.
+        """Poll until a condition holds.
 
         Raises
         ------
@@ -144,18 +144,18 @@ class Arena:
 async def open_arena(
     cluster: LocalCluster, kwok: KwokProgram, folder: Path, report: Callable[[str], None]
 ) -> AsyncIterator[Arena]:
-    """Prepare a cluster that is up, and clear away what is no part of it.
+    """Prepare a running cluster; stop kwok and the scheduler at the end.
 
     Parameters
     ----------
     cluster
         A control plane with the forge and without a node.
     kwok
-        What plays the node.
+        Simulates the node.
     folder
         For configuration and logs.
     report
-        Is told what happens, a line each.
+        Receives a line of progress at a time.
     """
     repository = Repository(cluster.layout.forge, cluster.forge_url)
     log, configuration = folder / "publish.log", folder / "kwok.yaml"
@@ -193,7 +193,7 @@ async def _holds(condition: Callable[[], object]) -> bool:
         answer = condition()
         return bool(await answer if asyncio.iscoroutine(answer) else answer)
     except ServerError:
-        # An API server whose caches lag behind says so instead of answering; it catches up.
+        # An API server whose caches lag behind answers with an error until it catches up.
         return False
 
 

@@ -1,4 +1,4 @@
-"""Who wrote what, out of the API server's audit log."""
+"""Reads from the API server's audit log which client wrote what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _READS = frozenset({"get", "list", "watch"})
 
 
 class WriteClass(Enum):
-    """What is counted apart."""
+    """The classes of writes that are counted separately."""
 
     OBJECT = "object"
     EVENT = "event"
@@ -45,7 +45,7 @@ class Write:
 
     @property
     def write_class(self) -> WriteClass:
-        """What it is counted with."""
+        """The class that it is counted in."""
         kinds = {"events": WriteClass.EVENT, "leases": WriteClass.LEASE}
         return kinds.get(self.resource, WriteClass.OBJECT)
 

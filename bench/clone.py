@@ -1,4 +1,4 @@
-"""Copies of finished objects: what really came out of a Run, under other names, as after weeks of work."""
+"""Copies of finished objects: the results of a real Run, under other names, as after weeks of work."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def renamed(obj: Json, names: Mapping[str, str], uids: Mapping[str, str]) -> Jso
 
 
 def as_new(obj: Json, namespace: str) -> Json:
-    """Return a copy that can be created in a namespace: without what the API server gives."""
+    """Return a copy that can be created in a namespace: without the fields that the API server sets."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _GIVEN_BY_SERVER}
     return {**obj, "metadata": {**metadata, "namespace": namespace}}

@@ -39,7 +39,7 @@ class KwokProgram:
 
 
 def find_kwok(report: Callable[[str], None], environment: Mapping[str, str] = os.environ) -> KwokProgram:
-    """Return kwok from the cache; build it where it is not there yet.
+    """Return kwok from the cache; build it if it is not there yet.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def run_kwok(
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            # A HOME of its own, so that no configuration of this machine's user counts.
+            # A separate HOME, so that no configuration of this machine's user applies.
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(configuration.parent)},
             stdin=subprocess.DEVNULL,
             stdout=output,

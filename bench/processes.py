@@ -52,7 +52,7 @@ def differences(before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a child process to end, and end it if it does not."""
+    """Ask a child process to exit, and kill it if it does not."""
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)

@@ -14,7 +14,7 @@ from codecourier.resources.meta import API_VERSION
 __all__ = ["IN_FLIGHT", "PROMPT_BYTES", "build_run", "create_all", "create_project"]
 
 IN_FLIGHT = 64
-"""Requests of the load that are on their way at once."""
+"""Requests of the load that are in flight at once."""
 
 PROMPT_BYTES = 4096
 """Size of each Run's prompt."""
@@ -38,7 +38,7 @@ def build_run(namespace: str, name: str) -> Json:
 async def create_project(
     api: KubeApi, namespace: str, repository: Repository, *, most_runs: int = _MOST_RUNS, suspend: bool = False
 ) -> None:
-    """Make a namespace with all that Runs need."""
+    """Create a namespace with everything that Runs need."""
     token = base64.b64encode(repository.token.encode()).decode()
     await api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "repository-token"}, "data": {"token": token}}

@@ -1,4 +1,4 @@
-"""Figures, what they are held against, and how they are told: a table for people, JSON for programs."""
+"""Figures, their targets, and how they are reported: a table for users, JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Target:
     """Whether the figure has to be at least the bound; otherwise at most."""
 
     def is_reached(self, value: float) -> bool:
-        """Tell whether a value is good enough."""
+        """Return whether a value reaches the target."""
         return value >= self.bound if self.is_lower else value <= self.bound
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ def render(results: Sequence[CaseResult]) -> Table:
 
 
 def write_results(results: Sequence[CaseResult], folder: Path, about: dict[str, Any]) -> None:
-    """Write a file for each case, with what tells one run of the benchmarks from another."""
+    """Write a file for each case, with what distinguishes this run of the benchmarks from others."""
     folder.mkdir(parents=True, exist_ok=True)
     for result in results:
         figures = [{**asdict(figure), "is_reached": figure.is_reached} for figure in result.figures]

@@ -1,4 +1,4 @@
-"""Stands in for the scheduler, which a cluster without nodes does not run: binds every sandbox pod to kwok's node."""
+"""Replaces the scheduler, which a cluster without nodes does not run: binds every sandbox pod to kwok's node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kwok plays instead of a node: pods that finish at once, with the messages that our containers leave.
+"""What kwok simulates instead of a node: pods that finish at once, with the messages that our containers leave.
 
 A kubelet reports a pod more than once, so there are two stages: the first container runs, then all have ended. The
 messages are what checkout, the supervisor, collect and publish really write, so the operator reads them as always.
@@ -40,8 +40,8 @@ _OPTIONS = {
     "cidr": "10.0.0.1/24",
     "enableDebuggingHandlers": True,
 }
-"""kwok's own, whose defaults do not count beside a configuration file; but 32 pods at once instead of 4, which would
-themselves be what is measured."""
+"""kwok's own defaults, which a configuration file disables; but 32 pods at once instead of 4, which would limit what is
+measured."""
 
 DETAILS = Details(
     summary="Benchmark the operator\n\nNothing was really done: kwok plays this pod.",
@@ -52,19 +52,19 @@ DETAILS = Details(
 
 
 class Behaviour(Enum):
-    """How the pods of a namespace go."""
+    """How the pods of a namespace behave."""
 
     NO_CHANGE = "no-change"
     """They end at once, with nothing to change."""
 
     PUSHED = "pushed"
-    """They end at once, and say that they have pushed a commit."""
+    """They end at once, and report a pushed commit."""
 
     HOLD = "hold"
-    """They begin and never end."""
+    """They start and never end."""
 
     ENDED = "ended"
-    """They are seen for the first time when they have ended, as those of yesterday are."""
+    """They have already ended when the operator first sees them, like yesterday's pods."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Stage:
     name: str
     behaviours: frozenset[Behaviour]
     has_begun: bool | None
-    """Whether it is for pods that have begun, or only for those that have not; None: for the deleted ones."""
+    """Whether it applies to pods that have started, or to those that have not; None: to deleted ones."""
 
     status: str
 
@@ -83,7 +83,7 @@ def build_messages(pushed_commit: str | None) -> dict[str, str]:
     Parameters
     ----------
     pushed_commit
-        What publish says that it has pushed; None for nothing to change.
+        Commit that publish reports as pushed; None for no change.
     """
     succeeded = StepState.SUCCEEDED
     reports = (
@@ -134,9 +134,9 @@ def build_configuration(
     Parameters
     ----------
     namespaces
-        How the pods of each namespace go; those of others are left alone.
+        How the pods of each namespace behave; pods of other namespaces are left alone.
     pushed_commit
-        What publish says that it has pushed where something was.
+        Commit that publish reports, where a push is reported.
     log_path
         File with the log of publish.
     node_stages

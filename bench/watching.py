@@ -35,7 +35,7 @@ class Watched:
 
     @property
     def times(self) -> list[float]:
-        """When each object that meets the condition was first seen to, earliest first, by the monotonic clock."""
+        """When each object that meets the condition first met it, earliest first, by the monotonic clock."""
         return sorted(self._met.values())
 
     async def wait_for(self, count: int, seconds: float) -> None:
@@ -44,7 +44,7 @@ class Watched:
         Raises
         ------
         TimeoutError
-            If that takes longer than `seconds`; says how many do.
+            If that takes longer than `seconds`; the message has the number that do.
         """
         try:
             async with asyncio.timeout(seconds):

@@ -15,7 +15,7 @@ __all__ = ["measure_raw_writes"]
 async def measure_raw_writes(arena: Arena, label: str, count: int) -> float:
     """Return how many Runs a second are created with no client watching them; they are deleted again.
 
-    No operator may run: it would work on them.
+    No operator may run: it would reconcile them.
     """
     namespace = f"bench-raw-{label}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

@@ -15,7 +15,7 @@ from codecourier.kube.api import PODS, SECRETS
 __all__ = ["measure_run_writes"]
 
 _LIVES = 3
-"""Runs that are looked at one after the other; the figures are means."""
+"""Runs that are measured one after the other; the figures are means."""
 
 _MOST_WRITES = {"bench-writes": 10, "bench-writes-pulls": 14}
 _MOST_EVENTS = 4
@@ -69,9 +69,9 @@ def _is_ours(write: Write) -> bool:
 
 def _figures(words: str, writes: list[Write], most: int) -> list[Figure]:
     ours = tally(writes, _is_ours)
-    everybody = tally(writes)
+    all_clients = tally(writes)
     return [
         Figure(f"operator, {words}", ours.objects / _LIVES, "writes/Run", target=Target(most, is_lower=False)),
         Figure(f"Events, {words}", ours.events / _LIVES, "/Run", target=Target(_MOST_EVENTS, is_lower=False)),
-        Figure(f"everybody, {words}", everybody.objects / _LIVES, "writes/Run"),
+        Figure(f"all clients, {words}", all_clients.objects / _LIVES, "writes/Run"),
     ]

@@ -32,7 +32,7 @@ _MOST_CPU_PERCENT = 1.0
 
 @dataclass(frozen=True)
 class ScalePlan:
-    """How much there is, and how long to look."""
+    """How many objects there are, and how long the idle operator is watched."""
 
     objects: int
     active: int
@@ -64,7 +64,7 @@ async def measure_scale(arena: Arena, plan: ScalePlan) -> CaseResult:
     async with watched(arena.api, RUNS, _FIRST, is_begun) as runs:
         began = time.monotonic()
         async with arena.started_operator() as operator:
-            # Made after the process began, so that it is among what the start has to get through.
+            # Created after the process started, so that it belongs to the load of the start.
             await arena.api.create(RUNS, build_run(_FIRST, "first"))
             await runs.wait_for(1, 120)
             start = await _start(arena, operator, begin, time.monotonic() - began)
@@ -76,7 +76,7 @@ async def measure_scale(arena: Arena, plan: ScalePlan) -> CaseResult:
 
 
 async def _start(arena: Arena, operator: OperatorProcess, begin: int, first_seconds: float) -> _Start:
-    """Return what the start came to, once the operator is quiet; `begin` is where the audit log was before it."""
+    """Return the start's figures once the operator is quiet; `begin` is the audit log's size before the start."""
     await _wait_quiet(arena)
     writes = arena.writes(begin, await arena.mark("start"))
     usage = arena.usage(operator)["operator"]

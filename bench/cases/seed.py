@@ -19,7 +19,7 @@ __all__ = ["FINISHED", "Template", "make_templates", "seed_finished"]
 
 _NAMESPACES = ("bench-templates", "bench-templates-pulls")
 FINISHED = "bench-finished"
-"""Where the copies are; a namespace with its Project, which the operator has looked at."""
+"""Namespace of the copies, with a Project that the operator has reconciled."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Template:
 
 
 async def make_templates(arena: Arena) -> list[Template]:
-    """Let the operator carry out a Run with nothing to change, and one with a pull request."""
+    """Let the operator carry out a Run without changes, and one with a pull request."""
     templates = []
     for namespace in _NAMESPACES:
         await create_project(arena.api, namespace, arena.repository)

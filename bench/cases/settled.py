@@ -15,31 +15,31 @@ def _status(obj: Json) -> Json:
 
 
 def has_pod_ended(pod: Json) -> bool:
-    """Tell whether a pod has done its work."""
+    """Return whether a pod has done its work."""
     return _status(pod).get("phase") == "Succeeded"
 
 
 def is_begun(obj: Json) -> bool:
-    """Tell whether the operator has looked at an object and said so."""
+    """Return whether the operator has reported an object's generation as observed."""
     return bool(_status(obj).get("observedGeneration", -1) >= 1)
 
 
 def is_project_ready(project: Json) -> bool:
-    """Tell whether a Project's repositories were reached."""
+    """Return whether a Project's repositories were reached."""
     return any(c["type"] == "Ready" and c["status"] == "True" for c in _status(project).get("conditions") or ())
 
 
 def is_queued(run: Json) -> bool:
-    """Tell whether a Run waits for a place."""
+    """Return whether a Run waits for admission."""
     return _status(run).get("phase") == "Queued"
 
 
 def is_running(sandbox: Json) -> bool:
-    """Tell whether a Sandbox's pod runs."""
+    """Return whether a Sandbox's pod runs."""
     return _status(sandbox).get("phase") == "Running"
 
 
 def is_run_over(run: Json) -> bool:
-    """Tell whether a Run has ended and everybody who should know was told."""
+    """Return whether a Run has ended and has all its Notifications."""
     status = _status(run)
     return status.get("phase") in _FINISHED and not status.get("unnotified")

@@ -99,7 +99,7 @@ async def _run_all(arena: Arena, plan: ThroughputPlan) -> tuple[list[float], flo
 
 
 async def _check(arena: Arena, plan: ThroughputPlan, opened: int) -> None:
-    """Stop where less was done than the figures claim."""
+    """Fail if less was done than the figures claim."""
     assert opened == plan.runs * plan.has_pull_requests, f"{opened} pull requests were opened for {plan.runs} Runs"
     for resource, count in ((SANDBOXES, 1), (USAGE_RECORDS, 1), (NOTIFICATIONS, 1 + plan.has_pull_requests)):
         found = len((await arena.api.list(resource, plan.namespace)).items)
@@ -113,11 +113,11 @@ async def _check(arena: Arena, plan: ThroughputPlan, opened: int) -> None:
 
 
 def _processor(used_by: dict[str, float], runs: int) -> tuple[Figure, Figure]:
-    """Return what explains the speed where others use the machine too: processor time does not grow by waiting."""
+    """Return processor time, which, unlike speed, does not depend on what else uses the machine."""
     milliseconds = {name: seconds / runs * 1000 for name, seconds in used_by.items()}
     return (
         Figure("processor time of the operator", milliseconds["operator"], "ms/Run"),
-        Figure("processor time of everybody", sum(milliseconds.values()), "ms/Run"),
+        Figure("processor time of all processes", sum(milliseconds.values()), "ms/Run"),
     )
 
 
@@ -136,7 +136,7 @@ def _result(
     figures = (
         Figure("raw writes", limit, "/s"),
         Figure("all ended after", seconds, "s"),
-        Figure("writes by everybody", needed, "/Run"),
+        Figure("writes by all clients", needed, "/Run"),
         Figure("writes by the operator", ours.objects / plan.runs, "/Run"),
         *processor,
         Figure(

@@ -1,4 +1,4 @@
-"""Figures, ratios, targets, and how they are told."""
+"""Figures, ratios, targets, and how they are reported."""
 
 import json
 from pathlib import Path
@@ -67,6 +67,6 @@ def test_each_case_has_a_file_with_all_that_explains_it(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "results" / "scale.json").read_text(encoding="utf-8"))
     assert content["about"] == {"cores": 2}
     assert content["details"] == {"why": "a reason"}
-    (told,) = content["figures"]
-    assert (told["name"], told["value"], told["is_reached"]) == ("idle writes", 1, False)
-    assert told["target"] == {"bound": 0, "is_lower": False}
+    (found,) = content["figures"]
+    assert (found["name"], found["value"], found["is_reached"]) == ("idle writes", 1, False)
+    assert found["target"] == {"bound": 0, "is_lower": False}

@@ -1,4 +1,4 @@
-"""What kwok is told to play."""
+"""The stages that kwok simulates."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_pods_of_each_namespace_go_as_it_says() -> None:
     }
 
 
-def test_a_stage_that_nobody_asks_for_is_left_out() -> None:
+def test_a_stage_that_no_namespace_uses_is_left_out() -> None:
     # An empty list of values would match every pod.
     assert set(documents({"a": Behaviour.HOLD})) >= {"pod-begins", "pod-is-deleted"}
     assert "pod-ends-with-a-push" not in documents({"a": Behaviour.HOLD})

@@ -1,4 +1,4 @@
-"""How Runs a minute are held against the raw write limit."""
+"""How Runs a minute are compared with the raw write limit."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_all_writes_but_leases_count_against_the_raw_limit_and_only_ours_as_ours
     )
     found = figures(writes, (300, 500), seconds=1)
     assert found["raw writes"].value == pytest.approx(400)
-    assert found["writes by everybody"].value == pytest.approx(20)
+    assert found["writes by all clients"].value == pytest.approx(20)
     assert found["writes by the operator"].value == pytest.approx(10)
     # The raw limit would allow 400/20 Runs a second.
     assert found["Runs a second"].ratio == pytest.approx(10 / 20)
@@ -40,7 +40,7 @@ def test_runs_a_minute_are_scaled_to_the_raw_limit_of_this_machine() -> None:
     assert found["Runs a minute"].is_reached is True
 
 
-def test_processor_time_is_told_for_one_run() -> None:
+def test_processor_time_is_reported_for_one_run() -> None:
     found = figures([write("pods")], (450, 450), seconds=1)
     assert found["processor time of the operator"].value == pytest.approx(30)
-    assert found["processor time of everybody"].value == pytest.approx(50)
+    assert found["processor time of all processes"].value == pytest.approx(50)
