@@ -181,7 +181,7 @@ def test_it_leaves_a_process_behind(place: Place) -> None:
 
 
 def works_in(process: Path, folder: Path) -> bool:
-    """Tell whether a process has this working folder."""
+    """Return whether a process has this working folder."""
     try:
         return (process / "cwd").readlink() == folder
     except OSError:
