@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,11 @@ ANSWERS = {
 """What the pinned versions of the agents print, shortened to what the Workflows read."""
 
 
-def documents(path: Path) -> Iterator[Any]:
-    """Yield the objects of a file."""
-    yield from yaml.safe_load_all(path.read_text(encoding="utf-8"))
+def documents(path: Path) -> list[Any]:
+    """Return the objects of a file, at least one."""
+    found = [*yaml.safe_load_all(path.read_text(encoding="utf-8"))]
+    assert found
+    return found
 
 
 def names(files: list[Path]) -> list[str]:
@@ -76,14 +77,14 @@ def test_the_readme_lists_every_file() -> None:
 
 
 def test_the_scripted_workflow_holds_the_script() -> None:
-    document = next(documents(FOLDER / "workflow-scripted.yaml"))
+    (document,) = documents(FOLDER / "workflow-scripted.yaml")
     script = (FOLDER / "agent" / "scripted_agent.sh").read_text(encoding="utf-8")
     assert document["spec"]["agent"]["command"] == ["sh", "-c", script]
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_image_and_workflow_agree_on_the_version(name: str) -> None:
-    image: str = next(documents(FOLDER / f"workflow-{name}.yaml"))["spec"]["image"]
+    image: str = documents(FOLDER / f"workflow-{name}.yaml")[0]["spec"]["image"]
     dockerfile = (FOLDER / "agents" / name / "Dockerfile").read_text(encoding="utf-8")
     pinned = re.search(r"npm install --global \S+@(\d\S*)", dockerfile)
     assert pinned
@@ -94,7 +95,7 @@ def test_image_and_workflow_agree_on_the_version(name: str) -> None:
 @pytest.mark.parametrize("code", [0, 3])
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_the_agent_prints_becomes_summary_and_usage(name: str, code: int, tmp_path: Path) -> None:
-    workflow = Workflow.model_validate(next(documents(FOLDER / f"workflow-{name}.yaml")))
+    workflow = Workflow.model_validate(documents(FOLDER / f"workflow-{name}.yaml")[0])
     program = tmp_path / workflow.spec.agent.command[2].split("$(mktemp)\n")[1].split()[0]
     program.write_text(
         f"#!/bin/sh\ncat >{tmp_path}/stdin\n{LAST_MESSAGE}cat <<'END'\n{ANSWERS[name]}\nEND\nexit {code}\n"
