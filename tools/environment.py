@@ -55,7 +55,7 @@ def run(*command: str | Path) -> None:
     Raises
     ------
     SystemExit
-        If it fails, with what it said.
+        If it fails, with its output.
     """
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -64,12 +64,12 @@ def run(*command: str | Path) -> None:
 
 
 def create_environment(folder: Path, *options: str) -> None:
-    """Make an empty virtual environment, in place of whatever is there.
+    """Create an empty virtual environment, replacing what is there.
 
     Raises
     ------
     SystemExit
-        If this Python cannot make one that holds pip.
+        If this Python cannot create one with pip.
     """
     if "--without-pip" not in options:
         try:
@@ -101,7 +101,7 @@ def install_packages(shared: Path) -> None:
 
 
 def link_checkout(shared: Path, own: Path) -> None:
-    """Make the clone's own environment: a link to the shared packages, and this package as an editable install."""
+    """Create the clone's own environment: a link to the shared packages, and this package as an editable install."""
     create_environment(own, "--without-pip")
     (site_packages(own) / "shared.pth").write_text(f"{site_packages(shared)}\n")
     pip = (shared / "bin" / "python", "-m", "pip", "--python", own / "bin" / "python")

@@ -1,6 +1,6 @@
 """The locked requirements: made from pyproject.toml (`make lock`, `make update`) and compared with it (`--check`).
 
-They carry hashes and no address: where packages come from is the business of the machine that installs them.
+They carry hashes and no address: the machine that installs the packages decides where they come from.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def normalized(name: str) -> str:
 
 
 def compile_locks(*, upgrade: bool) -> None:
-    """Write the lock files with pip-compile; versions that still fit stay unless an upgrade is asked for.
+    """Write the lock files with pip-compile; versions that still fit are kept unless `upgrade` is set.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def compile_locks(*, upgrade: bool) -> None:
             env=os.environ | {"CUSTOM_COMPILE_COMMAND": "make lock"},
             check=True,
         )
-        # What the operator runs with is what the tests run with.
+        # The tests run with the versions that the operator runs with.
         constraints = [f"--constraint={target}"]
 
 
 def parse_lock(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Read a lock file: name → version, and what is wrong with its lines."""
+    """Read a lock file: name → version, and the problems in its lines."""
     pins: dict[str, str] = {}
     problems = []
     lines = path.read_text(encoding="utf-8").splitlines()

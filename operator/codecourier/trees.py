@@ -87,8 +87,7 @@ class _Level:
                 if not self._remove_entry(entry):
                     return entry.name
             self._entries = None
-            # What a file system lists while entries are removed is undefined: the folder is empty only when a whole
-            # listing is.
+            # A listing during removals is undefined: the folder is empty only when a whole new listing is.
             if not self._has_removed:
                 return None
 

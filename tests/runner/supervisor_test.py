@@ -1,4 +1,4 @@
-"""The supervisor, run by this machine's sh; also as PID 1 of a PID namespace, where one can be had."""
+"""The supervisor, run by this machine's sh; also as PID 1 of a PID namespace, where that is allowed."""
 
 import json
 import os
@@ -155,7 +155,7 @@ def test_what_the_agent_leaves_running_is_ended(tmp_path: Path) -> None:
     assert _gone(pod.workspace / "stray")
 
 
-def test_being_told_to_end_ends_the_agent(tmp_path: Path) -> None:
+def test_a_signal_to_the_supervisor_ends_the_agent(tmp_path: Path) -> None:
     pod = _pod(tmp_path, _agent("trap 'echo saved; exit' TERM; echo $$ > pid; echo ready; sleep 300 & wait"))
     process = subprocess.Popen(
         pod.command("agent"), env=pod.environment("agent", {}), stdout=subprocess.PIPE, start_new_session=True
