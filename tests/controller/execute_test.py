@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from codecourier.controller.execute import ForeignObjectError
-from codecourier.core.shared.intents import Create, CreatePod, Delete, Event, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.intents import (
+    Create,
+    CreatePod,
+    Delete,
+    Event,
+    Plan,
+    ReleasePod,
+    RestoreLabels,
+    RevokeTokens,
+)
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
 from codecourier.core.shared.reasons import Reason
 from codecourier.kinds.api_resources import RUNS, SANDBOXES
@@ -379,3 +388,19 @@ async def test_a_finalizer_that_was_taken_off_ends_an_object_that_goes() -> None
     await carry_out(desk, release_finalizer=True)
     assert not desk.has(RUNS, "fix")
     assert desk.store.raw(RUNS, NAMESPACE, "fix") is None
+
+
+@virtual
+async def test_removed_labels_are_set_again_on_the_same_object_only() -> None:
+    desk = desk_with_run()
+    made = desk.server.store.create(PODS, pod_manifest()).obj
+    desk.server.store.patch(PODS, NAMESPACE, "fix-1", {"metadata": {"labels": {LABEL_MANAGED: None}}})
+    desk.refresh()
+    assert desk.store.raw(PODS, NAMESPACE, "fix-1") is None
+    labels = ((LABEL_MANAGED, "true"),)
+    await carry_out(desk, creates=(RestoreLabels("Pod", NAMESPACE, "fix-1", "uid-of-another", labels),))
+    assert desk.store.raw(PODS, NAMESPACE, "fix-1") is None
+    await carry_out(desk, creates=(RestoreLabels("Pod", NAMESPACE, "fix-1", made["metadata"]["uid"], labels),))
+    known = desk.store.raw(PODS, NAMESPACE, "fix-1")
+    assert known is not None
+    assert known["metadata"]["labels"] == {LABEL_MANAGED: "true"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,11 @@ from codecourier.controller.effects import Effects
 from codecourier.controller.finalizers import hold, release
 from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
-from codecourier.core.shared.intents import Create, CreatePod, Delete, Plan, ReleasePod, WritePolicy
+from codecourier.core.shared.intents import Create, CreatePod, Delete, Plan, ReleasePod, RestoreLabels, WritePolicy
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
-from codecourier.kube.errors import AlreadyExists, ApiError, NotFound
+from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
@@ -100,7 +101,10 @@ class Executor:
             return None
         return await self.write_status(resource, obj, status.to_json())
 
-    async def _create(self, key: WorkKey, create: Create | CreatePod | WritePolicy) -> None:
+    async def _create(self, key: WorkKey, create: Create | CreatePod | RestoreLabels | WritePolicy) -> None:
+        if isinstance(create, RestoreLabels):
+            await self._restore_labels(key.resource, create)
+            return
         if isinstance(create, WritePolicy):
             self.registry.check_use(key.resource, "update", NETWORK_POLICIES)
             await self._write(NETWORK_POLICIES, create.manifest)
@@ -127,6 +131,15 @@ class Executor:
             self.backlog.note(key, create, problem)
         else:
             self.backlog.note(key, create, None)
+
+    async def _restore_labels(self, kind: Resource, intent: RestoreLabels) -> None:
+        resource = self.registry.resource(intent.kind)
+        self.registry.check_use(kind, "patch", resource)
+        body = {"metadata": {"uid": intent.uid, "labels": dict(intent.labels)}}
+        # If the object is gone or recreated, the next plan asks again.
+        with suppress(NotFound, Conflict):
+            written = await self.api.patch(resource, intent.namespace, intent.name, body)
+            self.store.cache(resource).note_write(written)
 
     async def _write(self, resource: Resource, body: Json) -> None:
         """Replace the version that the object names, or create the object where it names none."""

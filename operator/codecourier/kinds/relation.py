@@ -27,6 +27,7 @@ __all__ = [
     "Relation",
     "View",
     "label_of",
+    "label_or_owner_of",
 ]
 
 R = TypeVar("R", bound=CustomResource)
@@ -150,5 +151,19 @@ def label_of(label: str) -> Mark:
     def mark(obj: Json) -> str | None:
         value = (obj["metadata"].get("labels") or {}).get(label)
         return str(value) if value else None
+
+    return mark
+
+
+def label_or_owner_of(label: str, kind: str) -> Mark:
+    """Return the mark that is the value of a label, and where users have removed it, the UID of the owner of a kind.
+
+    An orphaning deletion removes ownerReferences, and `kubectl label` removes labels: one of the two is left.
+    """
+    labelled = label_of(label)
+
+    def mark(obj: Json) -> str | None:
+        owners = (owner["uid"] for owner in obj["metadata"].get("ownerReferences") or () if owner["kind"] == kind)
+        return labelled(obj) or next(owners, None)
 
     return mark

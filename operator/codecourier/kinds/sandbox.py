@@ -9,7 +9,7 @@ from codecourier.core.sandbox.strays import plan_stray
 from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_secret, token_secret_name
 from codecourier.kinds.kind import Kind, Planning, Reader, Strays, Use, phases
-from codecourier.kinds.relation import View, label_of
+from codecourier.kinds.relation import View, label_or_owner_of
 from codecourier.kinds.relations import named, named_by, through
 from codecourier.kinds.shared import API_SERVER, ORIGIN, POLICY, PROJECT
 from codecourier.kinds.sources import POD_SOURCE, RUN_SOURCE, SANDBOX_SOURCE, TOKEN_SECRET_SOURCE
@@ -26,7 +26,7 @@ def _is_unfinished(sandbox: Json) -> bool:
     return (sandbox.get("status") or {}).get("phase") not in _FINISHED
 
 
-_made_for = label_of(LABEL_SANDBOX_UID)
+_made_for = label_or_owner_of(LABEL_SANDBOX_UID, Sandbox.info.kind)
 
 
 def _same(name: str) -> str:

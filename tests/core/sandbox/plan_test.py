@@ -14,8 +14,17 @@ from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
 from codecourier.core.sandbox.world import SandboxWorld
-from codecourier.core.shared.facts import AgentSecretsFact, Facts, Problem
-from codecourier.core.shared.intents import CreatePod, Delete, Failures, MintTokens, Plan, ReleasePod, RevokeTokens
+from codecourier.core.shared.facts import AgentSecretsFact, Facts, ObjectAsk, ObjectFact, Problem
+from codecourier.core.shared.intents import (
+    CreatePod,
+    Delete,
+    Failures,
+    MintTokens,
+    Plan,
+    ReleasePod,
+    RestoreLabels,
+    RevokeTokens,
+)
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.reasons import RETRYABLE, Reason
@@ -407,3 +416,19 @@ def test_a_container_that_others_injected_is_no_step() -> None:
         SandboxPhase.COMPLETED,
         ["checkout", "agent", "collect", "publish"],
     )
+
+
+def test_a_pod_is_gone_only_if_the_api_server_says_so() -> None:
+    known = world(secret=SECRET)
+    status = known.sandbox.status.updated(phase=SandboxPhase.RUNNING, pod_name=NAME, pod_uid="uid-pod")
+    lost = replace(known, sandbox=known.sandbox.updated(status=status))
+    (ask,) = plan_sandbox(lost, NOW).asks
+    assert ask == ObjectAsk("Pod", "shop", NAME)
+    hidden = plan_sandbox(replace(lost, facts=Facts({ask: ObjectFact("uid-pod", "7")})), NOW)
+    (restored,) = hidden.creates
+    assert isinstance(restored, RestoreLabels)
+    assert (restored.uid, dict(restored.labels)["codecourier.dev/managed"], hidden.status) == ("uid-pod", "true", None)
+    gone = plan_sandbox(replace(lost, secret=None, facts=Facts({ask: ObjectFact(None, None)})), NOW)
+    assert status_of(gone).reason == Reason.POD_DELETED
+    again = plan_sandbox(replace(lost, secret=None, facts=Facts({ask: ObjectFact("uid-other", "9")})), NOW)
+    assert status_of(again).reason == Reason.POD_DELETED

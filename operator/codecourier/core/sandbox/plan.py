@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.origin import is_stop_requested
 from codecourier.core.project.network_policy import find_policy_problem
+from codecourier.core.sandbox.hidden import restore_hidden_pod
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import build_pod, pod_deadline_seconds
@@ -62,6 +63,8 @@ def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
     status = world.sandbox.status
     if status.phase.is_finished:
         return _settle(world, now)
+    if (restored := restore_hidden_pod(world, now)) is not None:
+        return restored
     if _is_stopping(world):
         return _stop(world, now)
     if world.pod is not None:

@@ -27,7 +27,7 @@ from codecourier.task import (
     SHARED_GID,
 )
 
-__all__ = ["POD_DEADLINE_MARGIN_SECONDS", "build_pod", "pod_deadline_seconds"]
+__all__ = ["POD_DEADLINE_MARGIN_SECONDS", "build_pod", "pod_deadline_seconds", "pod_labels"]
 
 POD_DEADLINE_MARGIN_SECONDS = 120
 """Seconds between the sum of all timeouts and the pod's deadline, which is a backstop only."""
@@ -110,6 +110,15 @@ def pod_deadline_seconds(workflow: WorkflowSpec) -> int:
     )
 
 
+def pod_labels(sandbox: Sandbox) -> dict[str, str]:
+    """Return the labels by which the pod of a Sandbox is found."""
+    return {
+        LABEL_MANAGED: "true",
+        LABEL_RUN_UID: sandbox.spec.run_ref.uid,
+        LABEL_SANDBOX_UID: sandbox.uid,
+    }
+
+
 def build_pod(
     sandbox: Sandbox, workflow: WorkflowSpec, task_json: str, secret_name: str, settings: PodSettings
 ) -> dict[str, Any]:
@@ -120,11 +129,7 @@ def build_pod(
         "metadata": {
             "name": sandbox.name,
             "namespace": sandbox.namespace,
-            "labels": {
-                LABEL_MANAGED: "true",
-                LABEL_RUN_UID: sandbox.spec.run_ref.uid,
-                LABEL_SANDBOX_UID: sandbox.uid,
-            },
+            "labels": pod_labels(sandbox),
             "annotations": {ANNOTATION_TASK: task_json},
             "finalizers": [FINALIZER],
             "ownerReferences": [sandbox.as_owner.to_json()],

@@ -29,6 +29,7 @@ __all__ = [
     "OpenPullRequest",
     "Plan",
     "ReleasePod",
+    "RestoreLabels",
     "RevokeTokens",
     "WritePolicy",
     "asking",
@@ -63,6 +64,17 @@ class CreatePod(_Manifest):
 
 class WritePolicy(_Manifest):
     """Make a namespace's NetworkPolicy, or replace the version of it that the manifest's resourceVersion names."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreLabels:
+    """Set our labels again on an object from which users removed them: without them the caches do not hold it."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    labels: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +180,7 @@ class Plan:
     status: Status | None = None
     """The status to write; None or one equal to the present: nothing is written."""
 
-    creates: tuple[Create | CreatePod | WritePolicy, ...] = ()
+    creates: tuple[Create | CreatePod | RestoreLabels | WritePolicy, ...] = ()
     deletes: tuple[Delete | ReleasePod, ...] = ()
     effects: tuple[Effect, ...] = ()
     add_finalizer: bool = False
