@@ -75,8 +75,8 @@ class Arena:
     @asynccontextmanager
     async def started_operator(self) -> AsyncIterator[OperatorProcess]:
         """Run the real operator; enter the context at its start; cancel the body if the operator exits."""
-        ca_path = ForgeAddress.read(self.cluster.layout.forge).ca_path
-        process = OperatorProcess(self.cluster.kubeconfig_path, ca_path, self.logs / "operator.log")
+        forge = ForgeAddress.read(self.cluster.layout.forge)
+        process = OperatorProcess(self.cluster.kubeconfig_path, forge, self.logs / "operator.log")
         process.start()
         try:
             async with asyncio.TaskGroup() as group:

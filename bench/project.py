@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Callable, Iterable
 
 from bench.repository import Repository
 from codecourier.kinds.api_resources import PROJECTS, RUNS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
+from codecourier.local.demo.stage import build_credential
 from codecourier.resources.meta import API_VERSION
 
 __all__ = ["IN_FLIGHT", "PROMPT_BYTES", "build_run", "create_all", "create_project"]
@@ -39,9 +39,9 @@ async def create_project(
     api: KubeApi, namespace: str, repository: Repository, *, most_runs: int = _MOST_RUNS, suspend: bool = False
 ) -> None:
     """Create a namespace with everything that Runs need."""
-    token = base64.b64encode(repository.token.encode()).decode()
     await api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "repository-token"}, "data": {"token": token}}
+    credential = build_credential("repository-token", repository.token, repository.url)
+    secret = {"apiVersion": "v1", "kind": "Secret", **credential}
     entry = {"url": repository.url, "isDefault": True, "credentialRef": {"name": "repository-token"}}
     limits = {"maxConcurrentRuns": most_runs}
     project = _resource("Project", "default", {"repositories": [entry], "limits": limits, "suspend": suspend})

@@ -68,7 +68,7 @@ LAYERS = {
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
     "logs": Layer(own=frozenset({"redaction"})),
     "metrics": Layer(own=BASE, libraries=frozenset({"prometheus_client"})),
-    "settings": Layer(own=BASE, libraries=frozenset({"pydantic"})),
+    "settings": Layer(own=BASE | {"address"}, libraries=frozenset({"pydantic"})),
     "local": Layer(anything=True),
     "cli": Layer(anything=True),
 }

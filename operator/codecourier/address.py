@@ -8,10 +8,26 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ADDRESS_FORM", "ADDRESS_MAX_LENGTH", "ADDRESS_MIN_LENGTH", "ADDRESS_PATTERN", "split_address"]
+__all__ = [
+    "ADDRESS_FORM",
+    "ADDRESS_MAX_LENGTH",
+    "ADDRESS_MIN_LENGTH",
+    "ADDRESS_PATTERN",
+    "HOST_FORM",
+    "PREFIX_FORM",
+    "normalize_host",
+    "split_address",
+    "split_prefix",
+]
 
 ADDRESS_FORM = "https://HOST[:PORT]/OWNER/NAME, such as https://github.com/example/shop"
 """The form in words, for messages that end in `must be …`."""
+
+PREFIX_FORM = "https://HOST[:PORT][/OWNER[/NAME]], such as https://github.com/example"
+"""The form of what a list of repositories may name: one of them, all of an owner, or all of a host."""
+
+HOST_FORM = "HOST[:PORT], such as github.com"
+"""The form of a host in words."""
 
 ADDRESS_MIN_LENGTH = 13
 """Shortest address in characters: `https://h/o/n`."""
@@ -29,6 +45,8 @@ ADDRESS_PATTERN = f"^https://{_HOST}(:({_PORT}))?/{_SEGMENT}/{_SEGMENT}$"
 """For RE2, Rust and Python alike: no lookaround, and no backslash, which would have to be doubled in CEL."""
 
 _ADDRESS = re.compile(ADDRESS_PATTERN)
+_HOST_AND_PORT = re.compile(f"{_HOST}(:({_PORT}))?")
+_PREFIX = re.compile(f"https://{_HOST}(:({_PORT}))?(/{_SEGMENT}){{0,2}}/?")
 
 
 def split_address(url: str) -> tuple[str, str, str] | None:
@@ -42,4 +60,33 @@ def split_address(url: str) -> tuple[str, str, str] | None:
     if len(url) > ADDRESS_MAX_LENGTH or not _ADDRESS.fullmatch(url):
         return None
     host, owner, name = url.removeprefix("https://").split("/")
-    return host.lower().removesuffix(":443"), owner, name.removesuffix(".git") or name
+    return _plain_host(host), owner, _plain_name(name)
+
+
+def split_prefix(url: str) -> tuple[str, ...] | None:
+    """Split the beginning of addresses into its whole parts, in the form in which `split_address` returns them.
+
+    Returns
+    -------
+    tuple or None
+        Host; host and owner; or host, owner and name. None if it does not follow `PREFIX_FORM`.
+    """
+    if len(url) > ADDRESS_MAX_LENGTH or not _PREFIX.fullmatch(url):
+        return None
+    host, *path = url.removeprefix("https://").removesuffix("/").split("/")
+    return (_plain_host(host), *path[:1], *map(_plain_name, path[1:]))
+
+
+def normalize_host(text: str) -> str | None:
+    """Return a host in lower case, with its port unless that is 443; None if it does not follow `HOST_FORM`."""
+    if len(text) > ADDRESS_MAX_LENGTH or not _HOST_AND_PORT.fullmatch(text):
+        return None
+    return _plain_host(text)
+
+
+def _plain_host(host: str) -> str:
+    return host.lower().removesuffix(":443")
+
+
+def _plain_name(name: str) -> str:
+    return name.removesuffix(".git") or name

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from codecourier.address import HOST_FORM, normalize_host
 from codecourier.errors import SettingsError
 from codecourier.logs import LogFormat
 
@@ -19,6 +20,21 @@ PREFIX = "CODECOURIER_"
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _host(value: str) -> str:
+    host = normalize_host(value)
+    if host is None:
+        raise ValueError(f"'{value}' is not {HOST_FORM}")
+    return host
+
+
+Host = Annotated[str, AfterValidator(_host)]
+"""A host in lower case, with its port unless that is 443."""
 
 
 class Settings(BaseModel):
@@ -44,6 +60,10 @@ class Settings(BaseModel):
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many objects the operator works on at once."""
 
+    forge_hosts: Annotated[tuple[Host, ...], BeforeValidator(_split), Field(min_length=1)] = ("github.com",)
+    """The only hosts of repositories that the operator sends anything to, separated by commas, each with its port
+    unless that is 443. What a host says can be read in statuses, so list those alone that members may ask."""
+
     forge_ca_file: Path | None = None
     """File with the certificate authority of the repositories' host, PEM; absent for public authorities."""
 
@@ -53,8 +73,8 @@ class Settings(BaseModel):
     app_private_key_file: Path | None = None
     """File with the GitHub App's RSA key, PEM."""
 
-    app_host: Annotated[str, Field(min_length=1)] = "github.com"
-    """The only host that the App's key signs for, with its port unless that is 443."""
+    app_host: Host = "github.com"
+    """The only host that the App's key signs for, with its port unless that is 443; one of `forge_hosts`."""
 
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "auto"
     """How the log is written: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere."""
@@ -64,6 +84,11 @@ class Settings(BaseModel):
 
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     """How long running work may take to finish after SIGTERM, 0 to 600 seconds."""
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """`forge_hosts` as a set."""
+        return frozenset(self.forge_hosts)
 
 
 def load_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
@@ -87,4 +112,6 @@ def load_settings(environment: Mapping[str, str], **overrides: object) -> Settin
         raise SettingsError(f"{name}: {first['msg']}.") from error
     if (settings.app_id is None) != (settings.app_private_key_file is None):
         raise SettingsError(f"{PREFIX}APP_ID and {PREFIX}APP_PRIVATE_KEY_FILE belong together: set both or neither.")
+    if settings.app_id is not None and settings.app_host not in settings.forge_hosts:
+        raise SettingsError(f"{PREFIX}APP_HOST: {settings.app_host} is not one of {PREFIX}FORGE_HOSTS; add it there.")
     return settings

@@ -57,7 +57,7 @@ async def chain_becomes_a_pull_request(team: Team) -> None:
 
 async def chain_with_a_personal_token_is_deleted(team: Team) -> None:
     token = team.forge.create_token(team.namespace, [team.repository], PERMISSIONS)
-    await team.create_secret("forge", token=token)
+    await team.create_credential("forge", token=token)
     entry = {"url": team.url, "isDefault": True, "credentialRef": {"name": "forge"}}
     await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
     await team.workflow(HELD + CHANGE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from codecourier.kinds.api_resources import PROJECTS, RUNS
-from codecourier.kube.api import SECRETS
-from tests.support.team import CHANGE, HELD, PERMISSIONS, Team
+from codecourier.kube.access import load_access
+from codecourier.kube.api import NAMESPACES, SECRETS
+from tests.support.team import CHANGE, CREDENTIAL, HELD, PERMISSIONS, Team, condition
 from tests.support.together import Played, Together
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
@@ -37,14 +38,14 @@ async def secret_is_missing(team: Team) -> None:
     assert await team.seen("CredentialsMissing") == (
         f"No usable credential for {team.url}: Secret 'forge' is not there. Create it with the key 'token'."
     )
-    await team.create_secret("forge", token=token)
+    await team.create_credential("forge", token=token)
     await assert_completed(team)
 
 
 @CASES.case
 async def key_is_missing(team: Team) -> None:
     token = await use_secret(team)
-    await team.create_secret("forge", tokens=token)
+    await team.create_credential("forge", tokens=token)
     await team.workflow(CHANGE)
     await team.run()
     assert await team.seen("CredentialsMissing") == (
@@ -55,9 +56,53 @@ async def key_is_missing(team: Team) -> None:
 
 
 @CASES.case
+async def secret_is_not_meant_for_repositories(team: Team) -> None:
+    """Its owner lets it go step by step: to repositories at all, to another one, to this one."""
+    token = await use_secret(team)
+    await team.create_secret("forge", token=token)
+    await team.workflow(CHANGE)
+    await team.run()
+    assert "it is not meant for repositories" in await team.seen("SecretNotAllowed")
+    elsewhere = {"codecourier.dev/repositories": f"{team.url}-of-others"}
+    await team.patch(SECRETS, "forge", {"metadata": {"labels": CREDENTIAL, "annotations": elsewhere}})
+    await team.wait(RUNS, "run", lambda run: "does not list the repository" in run["status"]["message"])
+    await team.patch(SECRETS, "forge", {"metadata": {"annotations": {"codecourier.dev/repositories": team.url}}})
+    await assert_completed(team)
+
+
+@CASES.case
+async def namespace_may_not_use_the_app(team: Team) -> None:
+    key = "codecourier.dev/app-repositories"
+    right = (await team.api.get(NAMESPACES, None, team.namespace))["metadata"]["annotations"][key]
+    await team.api.patch(NAMESPACES, None, team.namespace, {"metadata": {"annotations": {key: None}}})
+    await team.workflow(CHANGE)
+    await team.run()
+    assert "codecourier.dev/app-repositories" in await team.seen("AppNotAllowed")
+    await team.api.patch(NAMESPACES, None, team.namespace, {"metadata": {"annotations": {key: right}}})
+    await assert_completed(team)
+
+
+@CASES.case
+async def host_is_not_allowed(team: Team) -> None:
+    """The API server itself would answer there: nothing is asked of it, and nothing that it says is repeated."""
+    server = f"{load_access(team.cluster.kubeconfig_path).address}/api/v1"
+    right = (await team.get(PROJECTS, "default"))["spec"]
+    entry = {"url": server, "isDefault": True, "credentialRef": {"name": "forge"}}
+    await team.create_credential("forge", token="canary-never-sent")
+    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
+    await team.workflow(CHANGE)
+    await team.run()
+    said = await team.seen("HostNotAllowed")
+    assert said.startswith(f"The operator sends nothing to {server.split('/')[2]}, the host of {server}.")
+    project = await team.wait(PROJECTS, "default", lambda project: condition(project, "Ready").get("status") == "False")
+    assert condition(project, "Ready")["message"] == said
+    await team.patch(PROJECTS, "default", {"spec": right})
+
+
+@CASES.case
 async def token_is_wrong(team: Team) -> None:
     token = await use_secret(team)
-    await team.create_secret("forge", token="github_pat_never_made")
+    await team.create_credential("forge", token="github_pat_never_made")
     await team.workflow(CHANGE)
     await team.run()
     said = await team.seen("CredentialsRefused")
@@ -72,7 +117,7 @@ async def token_may_not_push(team: Team) -> None:
     """The forge tells only at the push; the next tries take the token that was repaired meanwhile."""
     token = await use_secret(team)
     weak = team.forge.create_token(team.namespace, [team.repository], {"contents": "read", "pull_requests": "write"})
-    await team.create_secret("forge", token=weak)
+    await team.create_credential("forge", token=weak)
     await team.workflow(CHANGE)
     await team.run()
     run = await team.wait(RUNS, "run", lambda run: "retryTime" in (run.get("status") or {}))
@@ -89,7 +134,7 @@ async def token_may_not_push(team: Team) -> None:
 @CASES.case
 async def secret_goes_before_the_pull_request(team: Team) -> None:
     token = await use_secret(team)
-    await team.create_secret("forge", token=token)
+    await team.create_credential("forge", token=token)
     await team.workflow(HELD + CHANGE)
     await team.run()
     pod = await team.running_pod("agent")
@@ -99,7 +144,7 @@ async def secret_goes_before_the_pull_request(team: Team) -> None:
     run = await team.get(RUNS, "run")
     assert run["status"]["pullRequest"]["phase"] == "Creating"
     assert len(team.pushes()) == 1
-    await team.create_secret("forge", token=token)
+    await team.create_credential("forge", token=token)
     await assert_completed(team)
 
 

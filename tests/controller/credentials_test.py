@@ -8,17 +8,20 @@ import pytest
 
 from codecourier.controller.credentials import decode_key
 from codecourier.core.shared.facts import Problem
-from codecourier.core.shared.naming import PROJECT_NAME
+from codecourier.core.shared.naming import LABEL_AGENT_READABLE, PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.repositories import find_access
 from codecourier.github.credentials import AppInstallation, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
+from codecourier.kinds.api_resources import PROJECTS
 from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import Unanswered
 from tests.simulation.clock import virtual
 from tests.simulation.forge import URL
-from tests.support.desk import NAMESPACE, TOKEN, Desk
+from tests.support.desk import CREDENTIAL, NAMESPACE, TOKEN, Desk
+
+EVIL = "https://forge.test.evil/example/shop"
 
 
 async def find(desk: Desk, url: str = URL) -> RepositoryRef | Problem:
@@ -104,6 +107,69 @@ def test_what_is_missing_is_named(secret: dict[str, str] | None, words: str) -> 
         assert URL in problem.message
 
     scenario()
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [({}, "it is not meant for repositories"), ({**CREDENTIAL, LABEL_AGENT_READABLE: "true"}, "agents may read it")],
+)
+def test_a_secret_that_is_not_meant_for_repositories_is_not_used(labels: dict[str, str], words: str) -> None:
+    @virtual
+    async def scenario() -> None:
+        desk = Desk()
+        desk.make_project()
+        desk.make_secret(labels=labels)
+        problem = await find(desk)
+        assert isinstance(problem, Problem)
+        assert problem.reason is Reason.SECRET_NOT_ALLOWED
+        assert words in problem.message
+
+    scenario()
+
+
+@virtual
+async def test_a_secret_without_consent_does_not_show_which_keys_it_has() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret("token", {})
+    said = await find(desk)
+    desk.server.store.patch(SECRETS, NAMESPACE, "token", {"data": {"token": None, "other": "YWJj"}})
+    assert await find(desk) == said
+
+
+@virtual
+async def test_the_answer_of_the_api_server_is_what_decides_not_the_cache() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret()
+    assert isinstance(await find(desk), RepositoryRef)
+    desk.server.store.patch(SECRETS, NAMESPACE, "token", {"metadata": {"labels": None}})
+    assert isinstance(await find(desk), Problem)
+
+
+@virtual
+async def test_no_secret_is_read_for_a_host_that_is_not_allowed() -> None:
+    desk = Desk()
+    desk.make_secret()
+    desk.make(PROJECTS, "default", {"repositories": [{"url": EVIL, "credentialRef": {"name": "token"}}]})
+    problem = await find(desk, EVIL)
+    assert isinstance(problem, Problem)
+    assert problem.reason is Reason.HOST_NOT_ALLOWED
+    assert desk.wire.calls == []
+
+
+@virtual
+async def test_the_app_is_used_only_for_what_the_namespace_was_given() -> None:
+    desk = Desk(is_app=True)
+    desk.make_project()
+    desk.allow_app("https://forge.test/other")
+    problem = await find(desk)
+    assert isinstance(problem, Problem)
+    assert problem.reason is Reason.APP_NOT_ALLOWED
+    desk.allow_app(None)
+    assert isinstance(await find(desk), Problem)
+    desk.allow_app(URL)
+    assert isinstance(await find(desk), RepositoryRef)
 
 
 @virtual

@@ -30,7 +30,7 @@ class Listening(Operator):
 @pytest.fixture
 async def operator() -> AsyncIterator[Listening]:
     """Return an operator that knows of version 100 of one Run."""
-    async with GitHubForge() as forge:
+    async with GitHubForge(hosts=frozenset({"github.com"})) as forge:
         parts = OperatorParts(
             api=AiohttpKube(Access(Configuration())),
             forge=forge,
@@ -39,6 +39,7 @@ async def operator() -> AsyncIterator[Listening]:
             pods=PodSettings("courier:1"),
             namespace="system",
             identity="operator",
+            forge_hosts=frozenset({"github.com"}),
         )
         operator = Listening(parts, Metrics())
         operator.store.cache(RUNS).apply(run("100"))

@@ -17,6 +17,7 @@ from codecourier.github.errors import (
     ForgeError,
     ForgeNotFound,
     ForgeRefused,
+    HostNotAllowed,
     RateLimited,
     Unavailable,
 )
@@ -47,6 +48,12 @@ def test_each_error_has_its_reason(error: ForgeError, reason: Reason, *, is_fina
     assert error.message in problem.message
     assert ("codecourier/fix" if "PULL_REQUEST" in reason.name else URL) in problem.message
     assert problem.retry_time == (TIME if reason is Reason.RATE_LIMITED else None)
+
+
+def test_a_host_that_is_not_allowed_is_named_with_what_to_do() -> None:
+    problem = problem_of_forge(HostNotAllowed("evil.test may not be asked"), "https://evil.test/example/shop")
+    assert (problem.reason, problem.is_final) == (Reason.HOST_NOT_ALLOWED, False)
+    assert "to add evil.test to the operator's setting CODECOURIER_FORGE_HOSTS" in problem.message
 
 
 def test_only_an_opened_pull_request_is_told_as_a_refused_one() -> None:

@@ -8,12 +8,21 @@ from typing import Any
 import pytest
 
 from codecourier.github.client import GitHubForge
-from codecourier.github.credentials import RepositoryRef
-from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, ForgeRefused, Unavailable
+from codecourier.github.credentials import PersonalToken, RepositoryRef
+from codecourier.github.errors import (
+    CredentialsRefused,
+    ForgeError,
+    ForgeNotFound,
+    ForgeRefused,
+    HostNotAllowed,
+    Unavailable,
+)
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
+from codecourier.github.secret import Secret
 from codecourier.redaction import HIDDEN
 from tests.github.conftest import DRAFT, PULLS, Clock, Place, assert_no_credential
+from tests.support.odd_forge import OddForge, answer
 
 pytestmark = pytest.mark.forge
 
@@ -61,15 +70,25 @@ async def test_address_that_is_no_repository(forge: GitHubForge, place: Place, p
 
 
 async def test_forge_whose_certificate_is_not_trusted(place: Place) -> None:
-    async with GitHubForge() as forge:
+    async with GitHubForge(hosts=frozenset({place.host})) as forge:
         with pytest.raises(Unavailable, match="CA bundle") as caught:
             await forge.do(place.by_token(place.personal()), GetRepository())
     assert not caught.value.may_have_happened
     assert_no_credential(caught.value)
 
 
+async def test_a_host_that_is_not_allowed_is_sent_nothing(tmp_path: Path) -> None:
+    credential = PersonalToken(Secret("a-token"))
+    async with OddForge(tmp_path, [answer(200, {})]) as odd:
+        others = (odd.host.partition(":")[0], f"{odd.host}.evil", "github.com")
+        async with GitHubForge(hosts=frozenset(others), ca_bundle=odd.ca_path) as forge:
+            with pytest.raises(HostNotAllowed):
+                await forge.do(RepositoryRef(f"https://{odd.host}/acme/shop", credential), GetRepository())
+        assert odd.seen == []
+
+
 async def test_ca_bundle_that_is_missing(place: Place, tmp_path: Path) -> None:
-    async with GitHubForge(ca_bundle=tmp_path / "missing.crt") as forge:
+    async with GitHubForge(hosts=frozenset({place.host}), ca_bundle=tmp_path / "missing.crt") as forge:
         with pytest.raises(Unavailable) as caught:
             await forge.do(place.by_token(place.personal()), GetRepository())
     assert_no_credential(caught.value)
@@ -92,7 +111,10 @@ async def test_errors_of_every_kind_carry_no_credential(forge: GitHubForge, plac
 async def test_requests_are_noted_and_budgets_told(place: Place, clock: Clock) -> None:
     noted: list[tuple[str, str, str]] = []
     forge = GitHubForge(
-        ca_bundle=place.control.address.ca_path, clock=clock, note=lambda *request: noted.append(request)
+        hosts=frozenset({place.host}),
+        ca_bundle=place.control.address.ca_path,
+        clock=clock,
+        note=lambda *request: noted.append(request),
     )
     assert (forge.budgets.least_share, forge.budgets.blocked) == (1.0, 0)
     await forge.do(place.by_token(place.personal()), GetRepository())

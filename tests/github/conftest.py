@@ -129,7 +129,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def forge(control: ForgeControl, clock: Clock) -> Iterator[GitHubForge]:
-    client = GitHubForge(ca_bundle=control.address.ca_path, clock=clock)
+    client = GitHubForge(hosts=frozenset({control.address.host}), ca_bundle=control.address.ca_path, clock=clock)
     yield client
     client.close()
 

@@ -43,7 +43,8 @@ def pull(number: int, head_repository: int | None) -> dict[str, Any]:
 
 def reach(odd: OddForge) -> tuple[GitHubForge, RepositoryRef]:
     """Return a client that trusts the server, and the repository there."""
-    return GitHubForge(ca_bundle=odd.ca_path), RepositoryRef(f"https://{odd.host}/acme/shop", PersonalToken(TOKEN))
+    repo = RepositoryRef(f"https://{odd.host}/acme/shop", PersonalToken(TOKEN))
+    return GitHubForge(hosts=frozenset({odd.host}), ca_bundle=odd.ca_path), repo
 
 
 async def test_a_pull_request_from_a_fork_is_not_ours_whatever_its_text_says(tmp_path: Path) -> None:

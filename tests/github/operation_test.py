@@ -45,7 +45,7 @@ class MergePullRequest(Operation[str]):
 def reach(odd: OddForge) -> tuple[GitHubForge, RepositoryRef]:
     """Return a client that trusts the server, and the repository there."""
     repo = RepositoryRef(f"https://{odd.host}/acme/shop", PersonalToken(Secret("a-token")))
-    return GitHubForge(ca_bundle=odd.ca_path), repo
+    return GitHubForge(hosts=frozenset({odd.host}), ca_bundle=odd.ca_path), repo
 
 
 async def test_its_answer_is_read(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ class Change(Look):
 async def test_only_a_write_without_an_answer_may_have_happened(kind: type[Look], *, may_have_happened: bool) -> None:
     is_over = Event()
     repo = RepositoryRef("https://forge.test/acme/shop", PersonalToken(Secret("a-token")))
-    async with GitHubForge(wait=Wait(operation_seconds=0.01)) as forge:
+    async with GitHubForge(hosts=frozenset({"forge.test"}), wait=Wait(operation_seconds=0.01)) as forge:
         with pytest.raises(Unavailable, match="did not finish") as caught:
             await forge.do(repo, kind(is_over))
         is_over.set()

@@ -28,7 +28,10 @@ REPOSITORY = {"id": 1, "default_branch": "main", "clone_url": "https://elsewhere
 async def outcome(folder: Path, operation: Operation[Any], script: bytes) -> tuple[object, OddForge]:
     """Return what an operation gives, or its error, where the forge answers everything alike."""
     is_revocation = isinstance(operation, RevokeToken)
-    async with OddForge(folder, [script]) as odd, GitHubForge(ca_bundle=odd.ca_path) as forge:
+    async with (
+        OddForge(folder, [script]) as odd,
+        GitHubForge(hosts=frozenset({odd.host}), ca_bundle=odd.ca_path) as forge,
+    ):
         token = Secret("a-token")
         credential = InstallationToken(token) if is_revocation else PersonalToken(token)
         try:

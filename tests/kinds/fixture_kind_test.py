@@ -203,7 +203,7 @@ async def operating(cluster: LocalCluster, namespace: str, metrics: Metrics) -> 
     """Run an operator of these kinds against the real API server."""
     async with (
         AiohttpKube(load_access(cluster.kubeconfig_path), user_agent="codecourier-test") as api,
-        GitHubForge() as forge,
+        GitHubForge(hosts=frozenset({"github.com"})) as forge,
     ):
         parts = OperatorParts(
             api=api,
@@ -213,6 +213,7 @@ async def operating(cluster: LocalCluster, namespace: str, metrics: Metrics) -> 
             pods=PodSettings("courier"),
             namespace=namespace,
             identity="fixture",
+            forge_hosts=frozenset({"github.com"}),
             registry=REGISTRY,
         )
         stop = asyncio.Event()

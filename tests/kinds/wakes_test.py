@@ -197,3 +197,14 @@ def test_a_namespace_that_goes_wakes_everything_that_asks_for_it(store: Store) -
     assert woken(store, NAMESPACES, None, going) == everything
     assert woken(store, NAMESPACES, going, None) == set()
     assert woken(store, NAMESPACES, None, {"metadata": {"name": SHOP, "uid": "n"}}) == set()
+
+
+def test_a_namespace_that_is_given_the_app_wakes_what_is_unfinished(store: Store) -> None:
+    before = {"metadata": {"name": SHOP, "uid": "n"}}
+    annotations = {"codecourier.dev/app-repositories": "https://github.com/acme"}
+    after = {"metadata": {"name": SHOP, "uid": "n", "annotations": annotations}}
+    other = {"metadata": {"name": SHOP, "uid": "n", "annotations": {"a": "b"}}}
+    found = woken(store, NAMESPACES, before, after)
+    assert "Run/alone" in found
+    assert "SprintChain/ended" not in found
+    assert woken(store, NAMESPACES, before, other) == set()

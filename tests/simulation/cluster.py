@@ -11,6 +11,7 @@ from typing import Any
 
 from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.operator import Operator, OperatorParts
+from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
@@ -72,6 +73,7 @@ class OperatorLife:
                 pods=PodSettings("courier:1", has_ca=False),
                 namespace=_SYSTEM,
                 identity=identity,
+                forge_hosts=frozenset({"forge.test"}),
                 app=AppIdentity(1, Secret(f"{CANARY}key"), "forge.test") if is_app else None,
                 registry=cluster.registry,
                 inspect=cluster.monitor.check_world,
@@ -239,11 +241,13 @@ class SimulatedCluster:
         try:
             self.server.edit(SECRETS, NAMESPACE, _CREDENTIAL, lambda secret: secret.update(data=data))
         except NotFound:
-            self.server.store.create(SECRETS, {"metadata": _named(_CREDENTIAL), "data": data})
+            metadata = {**_named(_CREDENTIAL), "labels": {LABEL_REPOSITORY_CREDENTIAL: "true"}}
+            self.server.store.create(SECRETS, {"metadata": metadata, "data": data})
 
     def _declare(self) -> None:
         for namespace in (_SYSTEM, NAMESPACE):
-            self.server.store.create(NAMESPACES, {"metadata": {"name": namespace}})
+            metadata = {"name": namespace, "annotations": {ANNOTATION_APP_REPOSITORIES: URL}}
+            self.server.store.create(NAMESPACES, {"metadata": metadata})
         repository: Json = {"url": URL, "isDefault": True}
         if self.scenario.is_personal:
             self.set_token()

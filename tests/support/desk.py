@@ -17,14 +17,19 @@ from codecourier.controller.observe import Observer
 from codecourier.controller.recorder import Recorder
 from codecourier.core.shared.facts import RepositoryAccess
 from codecourier.core.shared.intents import MintTokens
-from codecourier.core.shared.naming import FINALIZER, LABEL_SANDBOX_UID
+from codecourier.core.shared.naming import (
+    ANNOTATION_APP_REPOSITORIES,
+    FINALIZER,
+    LABEL_REPOSITORY_CREDENTIAL,
+    LABEL_SANDBOX_UID,
+)
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry
 from codecourier.kinds.relation import View
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
-from codecourier.kube.api import PODS, SECRETS, Json, Resource
+from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import ApiError
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import Run
@@ -35,11 +40,14 @@ from tests.simulation.forge import URL, ForgeClient, ForgeServer
 from tests.simulation.network import Call, Network
 from tests.simulation.schema import definitions_of
 
-__all__ = ["TOKEN", "Desk", "Wire"]
+__all__ = ["CREDENTIAL", "TOKEN", "Desk", "Wire"]
 
 NAMESPACE = "default"
 TOKEN = "cc-canary-personal"
 _CLIENT = "operator"
+
+CREDENTIAL = {LABEL_REPOSITORY_CREDENTIAL: "true"}
+"""Labels of a Secret that is meant for repositories."""
 
 
 class Wire(Network):
@@ -92,7 +100,7 @@ class Desk:
         self.store = Store(REGISTRY.cached)
         self.view = View(self.store, REGISTRY.origins, PodSettings("courier:1", has_ca=False))
         app = AppIdentity(1, Secret("cc-canary-key"), "forge.test") if is_app else None
-        self.credentials = Credentials(self.api, app)
+        self.credentials = Credentials(self.api, self.store, frozenset({"forge.test"}), app)
         self.forge_client = ForgeClient(self.forge, _CLIENT, self.wire)
         self.observer = Observer(self.api, self.forge_client, self.credentials, registry)
         self.effects = Effects(self.api, self.store, self.forge_client, self.credentials, None)
@@ -100,6 +108,7 @@ class Desk:
         recorder = Recorder(self.api, "operator", now)
         self.executor = Executor(registry, self.api, self.store, self.effects, recorder, self.backlog)
         self._is_app = is_app
+        self.allow_app("https://forge.test")
 
     @property
     def access(self) -> RepositoryAccess:
@@ -119,6 +128,11 @@ class Desk:
         body = {"metadata": {"name": name, "namespace": NAMESPACE, **metadata}, "spec": spec}
         return self.server.store.create(resource, body).copy()
 
+    def allow_app(self, repositories: str | None) -> None:
+        """Let the namespace use the App for repositories, given as URL prefixes; None: for none."""
+        metadata = {"annotations": {ANNOTATION_APP_REPOSITORIES: repositories}}
+        self.server.store.patch(NAMESPACES, None, NAMESPACE, {"metadata": metadata})
+
     def make_project(self, **repository: Any) -> Json:
         """Make the Project, with the forge's only repository."""
         access: Json = {"app": {"installationId": 1}} if self._is_app else {"credentialRef": {"name": "token"}}
@@ -126,10 +140,10 @@ class Desk:
         return self.make(PROJECTS, "default", {"repositories": [entry]}, finalizers=[FINALIZER])
 
     def make_secret(self, name: str = "token", labels: dict[str, str] | None = None, **data: str) -> Json:
-        """Make a Secret."""
+        """Make a Secret, meant for repositories unless it has other labels."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in (data or {"token": TOKEN}).items()}
-        body = {"metadata": {"name": name, "namespace": NAMESPACE, "labels": labels or {}}, "data": encoded}
-        return self.server.store.create(SECRETS, body).copy()
+        metadata = {"name": name, "namespace": NAMESPACE, "labels": CREDENTIAL if labels is None else labels}
+        return self.server.store.create(SECRETS, {"metadata": metadata, "data": encoded}).copy()
 
     def make_workflow(self, name: str = "scripted") -> Json:
         """Make a Workflow."""

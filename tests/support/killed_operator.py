@@ -129,7 +129,7 @@ class MortalForge(GitHubForge):
 async def _live(settings: Settings, kubeconfig: Path, death: Death) -> bool:
     async with (
         MortalKube(load_access(kubeconfig), trims=TRIMS) as api,
-        MortalForge(ca_bundle=settings.forge_ca_file) as forge,
+        MortalForge(hosts=settings.allowed_hosts, ca_bundle=settings.forge_ca_file) as forge,
     ):
         api.death = forge.death = death
         return await serve_with(settings, Metrics(), api, forge)

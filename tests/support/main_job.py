@@ -84,7 +84,7 @@ class MainJob:
     forge: ForgeControl
     stage: Stage
     cluster: LocalCluster
-    ca_path: Path
+    forge_address: ForgeAddress
     folder: Path
     """Where operators write their logs."""
 
@@ -92,7 +92,7 @@ class MainJob:
         """Return an operator that was not started yet."""
         log = self.folder / f"{identity}.log"
         kubeconfig = OPERATOR.write_kubeconfig(self.cluster, log.with_suffix(".kubeconfig"))
-        return OperatorProcess(kubeconfig, self.ca_path, log, identity=identity)
+        return OperatorProcess(kubeconfig, self.forge_address, log, identity=identity)
 
     @contextmanager
     def kept_operator(self) -> Iterator[None]:
@@ -146,4 +146,4 @@ async def main_job(cluster: LocalCluster, namespace: str, folder: Path) -> Async
     async with AiohttpKube(load_access(cluster.kubeconfig_path), user_agent="codecourier-test") as api:
         await ensure_namespace(api, "codecourier-system")
         await set_stage(api, forge, cluster.forge_url, stage, sprints=3)
-        yield MainJob(api, forge, stage, cluster, ForgeAddress.read(forge_dir).ca_path, folder)
+        yield MainJob(api, forge, stage, cluster, ForgeAddress.read(forge_dir), folder)

@@ -41,12 +41,13 @@ def make_operator(
     api: KubeApi = server.client(identity, network or Network(Random(2)))
     parts = OperatorParts(
         api=api,
-        forge=GitHubForge(),
+        forge=GitHubForge(hosts=frozenset({"forge.test"})),
         now=_now,
         random=Random(3),
         pods=PodSettings("courier"),
         namespace=NAMESPACE,
         identity=identity,
+        forge_hosts=frozenset({"forge.test"}),
     )
     return Operator(parts, metrics or Metrics())
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import NotFound
@@ -27,6 +28,7 @@ from tests.support.operator_access import OPERATOR, OperatorAccount
 
 __all__ = [
     "CHANGE",
+    "CREDENTIAL",
     "HELD",
     "PERMISSIONS",
     "AgentStarts",
@@ -48,6 +50,9 @@ WORKFLOW: Mapping[str, Any] = {
     "retry": {"maxTries": 3, "backoffSeconds": 1},
     "resources": {"cpu": "100m", "memory": "64Mi", "workspace": "1Gi"},
 }
+
+CREDENTIAL: Mapping[str, str] = {LABEL_REPOSITORY_CREDENTIAL: "true"}
+"""Labels of a Secret that is meant for repositories."""
 
 HELD = 'while [ ! -e "$HOME/go" ]; do sleep 0.1; done\n'
 """Beginning of an agent's script that waits until the test lets it go on."""
@@ -114,6 +119,10 @@ class Team:
         metadata = {"name": name, "namespace": self.namespace, **fields.pop("metadata", {})}
         body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
         return await self.api.create(resource, body)
+
+    async def create_credential(self, name: str, **values: str) -> None:
+        """Create a Secret that is meant for repositories."""
+        await self.create_secret(name, CREDENTIAL, **values)
 
     async def create_secret(self, name: str, labels: Mapping[str, str] | None = None, **values: str) -> None:
         """Create a Secret."""
@@ -276,7 +285,8 @@ async def make_team(api: KubeApi, cluster: LocalCluster, files: Mapping[str, str
     repository = f"{owner}/shop"
     forge.create_repository(repository, files or {"README.md": "# shop\n"})
     team = Team(api, forge, cluster, owner, repository, forge.install_app(owner, PERMISSIONS))
-    await api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": owner}})
+    metadata = {"name": owner, "annotations": {ANNOTATION_APP_REPOSITORIES: f"{cluster.forge_url}/{owner}"}}
+    await api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     entry = {"url": team.url, "isDefault": True, "app": {"installationId": team.installation}}
     await team.create(PROJECTS, "default", spec={"repositories": [entry]})
     watch = asyncio.create_task(wait_for(api, PODS, owner, team.agents.note, seconds=None))
@@ -293,10 +303,10 @@ def operator_environment(forge: ForgeControl) -> dict[str, str]:
     """Return the variables of an operator that knows the forge's App."""
     address = forge.address
     return {
-        "CODECOURIER_FORGE_CA_FILE": str(address.ca_path),
+        **address.operator_variables,
         "CODECOURIER_APP_ID": str(address.app_id),
         "CODECOURIER_APP_PRIVATE_KEY_FILE": str(address.app_private_key_path),
-        "CODECOURIER_APP_HOST": address.base_url.removeprefix("https://"),
+        "CODECOURIER_APP_HOST": address.host,
     }
 
 
@@ -305,6 +315,5 @@ def operator_process(
 ) -> OperatorProcess:
     """Return an operator of an account that knows the forge's App and was not started yet."""
     forge = ForgeControl.open(cluster.layout.root / "forge")
-    ca, environment = forge.address.ca_path, operator_environment(forge)
     kubeconfig = account.write_kubeconfig(cluster, log.with_suffix(".kubeconfig"))
-    return OperatorProcess(kubeconfig, ca, log, identity=identity, environment=environment)
+    return OperatorProcess(kubeconfig, forge.address, log, identity=identity, environment=operator_environment(forge))

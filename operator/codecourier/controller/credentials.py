@@ -1,4 +1,4 @@
-"""Finds the credential for the repository that a plan names."""
+"""Finds the credential for the repository that a plan names, if its owner lets it go there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import base64
 import binascii
 from dataclasses import dataclass
 
+from codecourier.cache.store import Store
+from codecourier.core.shared.consent import (
+    SecretMetadata,
+    find_app_problem,
+    find_host_problem,
+    find_secret_problem,
+)
 from codecourier.core.shared.facts import Problem, RepositoryAccess
+from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
-from codecourier.kube.api import SECRETS, Json, KubeApi
+from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi
 from codecourier.kube.errors import NotFound
 
-__all__ = ["AppIdentity", "Credentials", "decode_key"]
+__all__ = ["AppIdentity", "Credentials", "decode_key", "metadata_of"]
 
 _TOKEN_KEY = "token"  # noqa: S105  a key's name
 
@@ -34,43 +42,71 @@ class Credentials:
     Parameters
     ----------
     api
-        Where Secrets are read: they are not cached, so that a fixed one works at once and none stays in memory.
+        Where Secrets are read: their values are not cached, so that a fixed one works at once and none stays in memory.
+    store
+        Has the Namespaces, which say for which repositories the App may be used.
+    hosts
+        The hosts that the operator may ask, in lower case, each with its port unless that is 443.
     app
         The App, None where the administrator configured none.
     """
 
-    def __init__(self, api: KubeApi, app: AppIdentity | None) -> None:
+    def __init__(self, api: KubeApi, store: Store, hosts: frozenset[str], app: AppIdentity | None) -> None:
         self._api = api
+        self._store = store
+        self._hosts = hosts
         self._app = app
 
     async def find(self, repository: RepositoryAccess | Problem) -> RepositoryRef | Problem:
         """Return the repository with its credential, or why there is none."""
         if isinstance(repository, Problem):
             return repository
-        credential = await self._credential(repository)
+        credential = find_host_problem(self._hosts, repository.url) or await self._credential(repository)
         return credential if isinstance(credential, Problem) else RepositoryRef(repository.url, credential)
 
     async def _credential(self, repository: RepositoryAccess) -> Credential | Problem:
         if repository.installation_id is not None:
-            return self._app_credential(repository.url, repository.installation_id)
+            return self._app_credential(repository, repository.installation_id)
         name = repository.secret or ""
         try:
             secret = await self._api.get(SECRETS, repository.namespace, name)
         except NotFound:
             return _missing(repository.url, f"Secret '{name}' is not there. Create it with the key '{_TOKEN_KEY}'.")
+        # Before the value is looked at: what a Secret is not meant for must not even show whether it has the key.
+        problem = find_secret_problem(metadata_of(secret), repository.url)
+        if problem is not None:
+            return problem
         token = decode_key(secret, _TOKEN_KEY)
         if not token:
             return _missing(repository.url, f"Secret '{name}' has no text in its key '{_TOKEN_KEY}'.")
         return PersonalToken(Secret(token))
 
-    def _app_credential(self, url: str, installation_id: int) -> Credential | Problem:
+    def _app_credential(self, repository: RepositoryAccess, installation_id: int) -> Credential | Problem:
         if self._app is None:
-            return _missing(url, "the operator has no GitHub App; its administrator has to configure one.")
+            detail = "the operator has no GitHub App; its administrator has to configure one."
+            return _missing(repository.url, detail)
+        namespace = self._store.raw(NAMESPACES, None, repository.namespace)
+        annotations = ((namespace or {}).get("metadata") or {}).get("annotations") or {}
+        prefixes = annotations.get(ANNOTATION_APP_REPOSITORIES)
+        problem = find_app_problem(repository.namespace, prefixes, repository.url)
+        if problem is not None:
+            return problem
         return AppInstallation(self._app.app_id, self._app.private_key, installation_id, self._app.host)
 
 
 def _missing(url: str, detail: str) -> Problem:
     return Problem(Reason.CREDENTIALS_MISSING, sentence(Reason.CREDENTIALS_MISSING, repository=url, detail=detail))
+
+
+def metadata_of(secret: Json) -> SecretMetadata:
+    """Return what a Secret says of itself."""
+    metadata = secret["metadata"]
+    return SecretMetadata(
+        name=metadata["name"],
+        type=secret.get("type") or "",
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
+    )
 
 
 def decode_key(secret: Json, key: str) -> str:

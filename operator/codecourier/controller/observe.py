@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from codecourier.controller.credentials import Credentials, decode_key
+from codecourier.controller.credentials import Credentials, decode_key, metadata_of
 from codecourier.controller.problems import problem_of_forge
+from codecourier.core.shared.consent import is_agent_readable
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
@@ -26,7 +27,6 @@ from codecourier.core.shared.facts import (
     RepositoryAsk,
     RepositoryFact,
 )
-from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.github.api import Forge, Operation
 from codecourier.github.errors import ForgeError
 from codecourier.github.operations.find_pull_requests import FindPullRequests
@@ -166,5 +166,4 @@ class Observer:
             secret = await self._api.get(SECRETS, namespace, name)
         except KubeNotFound:
             return False
-        labels = secret["metadata"].get("labels") or {}
-        return labels.get(LABEL_AGENT_READABLE) == "true" and bool(decode_key(secret, key))
+        return is_agent_readable(metadata_of(secret)) and bool(decode_key(secret, key))

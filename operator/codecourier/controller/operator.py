@@ -61,6 +61,9 @@ class OperatorParts:
     identity: str
     """Name of this operator."""
 
+    forge_hosts: frozenset[str]
+    """The hosts of repositories that may be asked, in lower case, each with its port unless that is 443."""
+
     app: AppIdentity | None = None
     ca_certificate: str | None = None
     """Certificate authority of the repositories' host, PEM; None for the public ones."""
@@ -93,7 +96,7 @@ class Operator:
             least_delay=_least_delay,
             observer=QueueReporter(metrics),
         )
-        credentials = Credentials(parts.api, parts.app)
+        credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
         self._observer = Observer(parts.api, parts.forge, credentials, self._registry)
         backlog = Backlog(parts.now, parts.random)
         register_gauges(metrics, self._registry, self.store, self._queue, backlog)

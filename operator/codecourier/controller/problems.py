@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, ForgeRefused, RateLimited
+from codecourier.github.errors import (
+    CredentialsRefused,
+    ForgeError,
+    ForgeNotFound,
+    ForgeRefused,
+    HostNotAllowed,
+    RateLimited,
+)
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.kube import errors as kube
 
@@ -17,6 +24,7 @@ _PASSING = ("quota", "error looking up service account")
 
 
 _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
+    HostNotAllowed: (Reason.HOST_NOT_ALLOWED, False),
     RateLimited: (Reason.RATE_LIMITED, False),
     CredentialsRefused: (Reason.CREDENTIALS_REFUSED, False),
     ForgeNotFound: (Reason.REPOSITORY_NOT_FOUND, False),
@@ -44,7 +52,8 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
         The head of the pull request that was to be opened, if one was.
     """
     reason, is_final = next(_FORGE_REASONS[kind] for kind in type(error).__mro__ if kind in _FORGE_REASONS)
-    text = sentence(reason, repository=url, branch=branch, detail=error.message)
+    host = url.removeprefix("https://").partition("/")[0]
+    text = sentence(reason, repository=url, host=host, branch=branch, detail=error.message)
     retry_time = error.retry_at if isinstance(error, RateLimited) else None
     return Problem(reason, text, retry_time, is_final)
 

@@ -59,7 +59,9 @@ async def serve(settings: Settings, access: Access) -> bool:
     _certificate(settings)
     async with (
         AiohttpKube(access, note=metrics.note_api_request, trims=TRIMS) as api,
-        GitHubForge(ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request) as forge,
+        GitHubForge(
+            hosts=settings.allowed_hosts, ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request
+        ) as forge,
     ):
         return await serve_with(settings, metrics, api, forge)
 
@@ -95,6 +97,7 @@ def _parts(settings: Settings, api: KubeApi, forge: GitHubForge) -> OperatorPart
         pods=PodSettings(settings.courier_image, has_ca=certificate is not None),
         namespace=settings.namespace,
         identity=settings.identity,
+        forge_hosts=settings.allowed_hosts,
         app=_app(settings),
         ca_certificate=certificate,
         workers=settings.workers,

@@ -17,7 +17,7 @@ from codecourier.github.address import RepositoryAddress
 from codecourier.github.api import Operation
 from codecourier.github.budget import Budgets, BudgetSummary
 from codecourier.github.credentials import RepositoryRef
-from codecourier.github.errors import Unavailable
+from codecourier.github.errors import HostNotAllowed, Unavailable
 from codecourier.github.gateway import Gateway
 from codecourier.github.session import Session
 from codecourier.github.tokens import Logins
@@ -43,6 +43,8 @@ class GitHubForge:
 
     Parameters
     ----------
+    hosts
+        The only hosts that are asked, in lower case, each with its port unless that is 443.
     ca_bundle
         File with the certificates that are trusted for hosts other than github.com; None for those of the public.
     wait
@@ -56,11 +58,13 @@ class GitHubForge:
     def __init__(
         self,
         *,
+        hosts: frozenset[str],
         ca_bundle: Path | None = None,
         wait: Wait | None = None,
         clock: Callable[[], datetime] = _now,
         note: Callable[[str, str, str], None] = lambda _host, _method, _code: None,
     ) -> None:
+        self._hosts = hosts
         self._wait = wait or Wait()
         self._budgets = Budgets(clock)
         bundle = str(ca_bundle) if ca_bundle else None
@@ -91,6 +95,8 @@ class GitHubForge:
     async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
         """Run an operation in a thread of its host, within the time limit; see `Forge.do`."""
         address = RepositoryAddress.parse(repo.url)
+        if address.host not in self._hosts:
+            raise HostNotAllowed(f"{address.host} is not one of the hosts that may be asked")
         seconds = self._wait.operation_seconds
         session = Session(self._logins, address, repo.credential, time.monotonic() + seconds)
         # A copy of the context, so that the records of the thread name the object that it works for.

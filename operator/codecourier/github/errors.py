@@ -12,6 +12,7 @@ __all__ = [
     "ForgeError",
     "ForgeNotFound",
     "ForgeRefused",
+    "HostNotAllowed",
     "RateLimited",
     "Unavailable",
     "scrub",
@@ -50,6 +51,10 @@ class ForgeError(Exception):
 
 class ForgeNotFound(ForgeError):
     """There is no such thing, it moved, or the credential may not see it."""
+
+
+class HostNotAllowed(ForgeError):
+    """The host is not one of those that may be asked; nothing was sent to it."""
 
 
 class CredentialsRefused(ForgeError):

@@ -63,8 +63,18 @@ def _in_namespace(store: Store, reader: Resource, namespace: str, *, with_finish
         yield namespace, obj["metadata"]["name"]
 
 
-def own_namespace(namespaces: Source[Json]) -> Relation[Any, bool]:
-    """Read whether the object's namespace is being deleted; wakes all objects in it."""
+def own_namespace(
+    namespaces: Source[Json], view: Callable[[Json | None], Hashable] | None = None
+) -> Relation[Any, bool]:
+    """Read whether the object's namespace is being deleted; wakes all objects in it.
+
+    Parameters
+    ----------
+    namespaces
+        The Namespaces.
+    view
+        What else the answers to asks depend on: a change of it wakes the namespace's unfinished objects.
+    """
 
     def read(view: View, obj: CustomResource) -> bool:
         found = view.store.raw(namespaces.resource, None, obj.namespace)
@@ -74,7 +84,12 @@ def own_namespace(namespaces: Source[Json]) -> Relation[Any, bool]:
         if new is not None:
             yield from _in_namespace(store, reader, new["metadata"]["name"], with_finished=True)
 
-    return Relation(read, _constant(Edge(namespaces, readers, _is_ending)))
+    def unfinished(store: Store, reader: Resource, _old: Json | None, new: Json | None) -> Iterator[Key]:
+        if new is not None:
+            yield from _in_namespace(store, reader, new["metadata"]["name"], with_finished=False)
+
+    further = () if view is None else (Edge(namespaces, unfinished, view),)
+    return Relation(read, _constant(Edge(namespaces, readers, _is_ending), *further))
 
 
 def _is_ending(namespace: Json | None) -> bool:

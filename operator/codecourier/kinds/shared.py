@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from codecourier.core.project.network_policy import POLICY_NAME
-from codecourier.core.shared.naming import PROJECT_NAME
+from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, PROJECT_NAME
 from codecourier.kinds.kind import Use
 from codecourier.kinds.relation import Edge, Relation
 from codecourier.kinds.relations import everywhere, in_project, names_marked, origin_of, own_namespace
@@ -33,7 +33,14 @@ __all__ = [
     "project_of",
 ]
 
-NAMESPACE_ENDING: Relation[Any, bool] = own_namespace(NAMESPACE_SOURCE)
+
+def _app_repositories(namespace: Json | None) -> Hashable:
+    metadata = (namespace or {}).get("metadata") or {}
+    return (metadata.get("annotations") or {}).get(ANNOTATION_APP_REPOSITORIES)
+
+
+NAMESPACE_ENDING: Relation[Any, bool] = own_namespace(NAMESPACE_SOURCE, _app_repositories)
+"""Whether the namespace is being deleted; objects also wake when it is given other repositories for the App."""
 
 ORIGIN = origin_of()
 

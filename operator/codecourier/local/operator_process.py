@@ -9,6 +9,8 @@ from pathlib import Path
 from signal import Signals
 from typing import Self
 
+from codecourier.local.forge.address import ForgeAddress
+
 __all__ = ["OperatorProcess"]
 
 _STOP_SECONDS = 30
@@ -21,8 +23,8 @@ class OperatorProcess:
     ----------
     kubeconfig
         The cluster.
-    forge_ca
-        Certificate authority of the forge.
+    forge
+        The only forge that it may ask.
     log
         File that the output is appended to.
     identity
@@ -34,7 +36,7 @@ class OperatorProcess:
     def __init__(
         self,
         kubeconfig: Path,
-        forge_ca: Path,
+        forge: ForgeAddress,
         log: Path,
         *,
         identity: str = "operator",
@@ -43,7 +45,7 @@ class OperatorProcess:
         self._kubeconfig = kubeconfig
         self._log = log
         self._identity = identity
-        self._environment = {"CODECOURIER_FORGE_CA_FILE": str(forge_ca), **(environment or {})}
+        self._environment = {**forge.operator_variables, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

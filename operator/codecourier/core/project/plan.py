@@ -32,8 +32,14 @@ __all__ = ["plan_project"]
 LOOK_AGAIN = timedelta(seconds=30)
 """Retry delay for a repository that could not be reached, when the problem carries no retry time."""
 
-_CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
-_DECLARATION_REASONS = _CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND, Reason.FORGE_REFUSED}
+_CREDENTIAL_REASONS = frozenset(
+    {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED, Reason.SECRET_NOT_ALLOWED, Reason.APP_NOT_ALLOWED}
+)
+_DECLARATION_REASONS = _CREDENTIAL_REASONS | {
+    Reason.HOST_NOT_ALLOWED,
+    Reason.REPOSITORY_NOT_FOUND,
+    Reason.FORGE_REFUSED,
+}
 
 
 @asking

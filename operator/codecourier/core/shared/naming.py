@@ -8,6 +8,8 @@ import re
 from codecourier.resources.meta import GROUP
 
 __all__ = [
+    "ANNOTATION_APP_REPOSITORIES",
+    "ANNOTATION_REPOSITORIES",
     "ANNOTATION_REPOSITORY",
     "ANNOTATION_STOP_NOW",
     "ANNOTATION_TASK",
@@ -17,6 +19,7 @@ __all__ = [
     "LABEL_AGENT_READABLE",
     "LABEL_MANAGED",
     "LABEL_ORIGIN_UID",
+    "LABEL_REPOSITORY_CREDENTIAL",
     "LABEL_RUN_UID",
     "LABEL_SANDBOX_UID",
     "PROJECT_NAME",
@@ -50,6 +53,15 @@ LABEL_MANAGED = f"{GROUP}/managed"
 
 LABEL_AGENT_READABLE = f"{GROUP}/agent-readable"
 """Set to `true` by people on Secrets that agents may read."""
+
+LABEL_REPOSITORY_CREDENTIAL = f"{GROUP}/repository-credential"
+"""Set to `true` by people on Secrets whose key `token` may be sent to the hosts of repositories."""
+
+ANNOTATION_REPOSITORIES = f"{GROUP}/repositories"
+"""Set by people on such a Secret: which repositories its token is for, as URL prefixes; absent: any allowed host's."""
+
+ANNOTATION_APP_REPOSITORIES = f"{GROUP}/app-repositories"
+"""Set by administrators on a Namespace: for which repositories it may use the GitHub App, as URL prefixes."""
 
 ANNOTATION_TASK = f"{GROUP}/task"
 """The task of a sandbox pod, as JSON."""

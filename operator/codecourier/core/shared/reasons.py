@@ -35,6 +35,9 @@ class Reason(StrEnum):
     PROJECT_NOT_FOUND = "ProjectNotFound"
     WORKFLOW_NOT_FOUND = "WorkflowNotFound"
     REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    SECRET_NOT_ALLOWED = "SecretNotAllowed"  # noqa: S105  a reason, no credential
+    APP_NOT_ALLOWED = "AppNotAllowed"
     NO_DEFAULT_REPOSITORY = "NoDefaultRepository"
     TEMPLATE_INVALID = "TemplateInvalid"
     TASK_TOO_LARGE = "TaskTooLarge"
@@ -98,6 +101,15 @@ SENTENCES: dict[Reason, str] = {
         "Repository {repository} is not one of the Project's. Add it to spec.repositories of Project 'default', "
         "or name one of those."
     ),
+    Reason.HOST_NOT_ALLOWED: (
+        "The operator sends nothing to {host}, the host of {repository}. Name a repository of an allowed host, or ask "
+        "the cluster's administrator to add {host} to the operator's setting CODECOURIER_FORGE_HOSTS."
+    ),
+    Reason.SECRET_NOT_ALLOWED: "Secret '{secret}' is not used for {repository}: {detail}",
+    Reason.APP_NOT_ALLOWED: (
+        "Namespace {namespace} may not use the GitHub App for {repository}: {detail} Only the cluster's administrator "
+        "can change that."
+    ),
     Reason.NO_DEFAULT_REPOSITORY: (
         "No repository is named and the Project has no default one. Set isDefault on one of the Project's "
         "repositories, or name one in spec.repositoryUrl."
@@ -149,7 +161,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.SECRET_IN_OUTPUT: "A secret value was found in the agent's output; nothing was pushed: {detail}",
     Reason.SECRET_NOT_READABLE: (
         "Secret '{secret}' must exist, have the key '{key}' and carry the label "
-        'codecourier.dev/agent-readable: "true" before an agent may read it.'
+        'codecourier.dev/agent-readable: "true" before an agent may read it; one that is meant for repositories is '
+        "never read by agents."
     ),
     Reason.BRANCH_NOT_FOUND: "Repository {repository} has no branch '{branch}'.",
     Reason.REPOSITORY_NOT_FOUND: "The Project's credential sees no repository {repository}: {detail}",
@@ -184,6 +197,9 @@ RETRYABLE = frozenset(
         Reason.RATE_LIMITED,
         Reason.CREDENTIALS_REFUSED,
         Reason.CREDENTIALS_MISSING,
+        Reason.HOST_NOT_ALLOWED,
+        Reason.SECRET_NOT_ALLOWED,
+        Reason.APP_NOT_ALLOWED,
         Reason.NETWORK_POLICY_MISSING,
         Reason.PROVIDER_LIMIT,
         Reason.REPORT_LOST,

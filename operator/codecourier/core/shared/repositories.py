@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from codecourier.address import split_address
+from codecourier.core.shared.consent import is_same_repository
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.resources.project import Project, Repository
@@ -17,14 +15,8 @@ def find_repository(project: Project, url: str | None) -> Repository | Reason:
     if url is None:
         default = next((r for r in project.spec.repositories if r.is_default), None)
         return default if default is not None else Reason.NO_DEFAULT_REPOSITORY
-    found = next((r for r in project.spec.repositories if _identity(r.url) == _identity(url)), None)
+    found = next((r for r in project.spec.repositories if is_same_repository(r.url, url)), None)
     return found if found is not None else Reason.REPOSITORY_NOT_ALLOWED
-
-
-@lru_cache(maxsize=1024)
-def _identity(url: str) -> tuple[str, ...]:
-    """Return what equal repositories have in common: hosts take owner and name in any case, with or without `.git`."""
-    return tuple(part.lower() for part in split_address(url) or (url,))
 
 
 def find_access(project: Project | None, namespace: str, url: str | None) -> RepositoryAccess | Problem:

@@ -49,14 +49,14 @@ def play(state_dir: Path, agent: str | None) -> bool:
     suffix = secrets.token_hex(2)
     stage = Stage(namespace=f"demo-{suffix}", chain="changelog", repository=f"example/shop-{suffix}")
     log = cluster.layout.log("operator")
-    ca_path = ForgeAddress.read(forge_dir).ca_path
+    forge = ForgeAddress.read(forge_dir)
     chain_started = time.monotonic()
     # With two demonstrations on one cluster, one operator leads and the other stands by: each has its own name.
-    with OperatorProcess(cluster.kubeconfig_path, ca_path, log, identity=f"demo-{suffix}") as operator:
+    with OperatorProcess(cluster.kubeconfig_path, forge, log, identity=f"demo-{suffix}") as operator:
         command = None if agent is None else ["sh", "-c", agent]
         phase = asyncio.run(_perform(cluster, stage, command, console, lambda: operator.is_running))
     console.print(f"\nThe chain is {phase} after {time.monotonic() - chain_started:.1f} s. The operator was stopped.")
-    _print_next(cluster, stage, console, log)
+    _print_next(cluster, stage, console, log, forge)
     return phase == "Completed"
 
 
@@ -97,8 +97,9 @@ async def _look(api: KubeApi, stage: Stage) -> Scene:
     return Scene(chain, sandboxes, pods, notifications, usage)
 
 
-def _print_next(cluster: LocalCluster, stage: Stage, console: Console, log: Path) -> None:
+def _print_next(cluster: LocalCluster, stage: Stage, console: Console, log: Path, forge: ForgeAddress) -> None:
     name = stage.namespace
+    variables = " ".join(f"{variable}={value}" for variable, value in forge.operator_variables.items())
     repository = cluster.layout.root / "forge" / "repositories" / f"{stage.repository}.git"
     console.print(
         f"""
@@ -111,7 +112,7 @@ Look further:
   git -C {repository} log --oneline --graph --all
   less {log}
 Run the operator again:
-  CODECOURIER_FORGE_CA_FILE={cluster.layout.root / "forge" / "ca.crt"} .venv/bin/codecourier operator
+  {variables} .venv/bin/codecourier operator
 Stop everything:
   make down""",
         highlight=False,

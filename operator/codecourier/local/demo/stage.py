@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from codecourier.core.shared.naming import ANNOTATION_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.kinds.api_resources import PROJECTS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists
@@ -16,7 +17,7 @@ from codecourier.local.errors import LocalError
 from codecourier.local.forge.control import ForgeControl
 from codecourier.resources.meta import API_VERSION
 
-__all__ = ["Stage", "ensure_namespace", "example_workflow", "set_stage"]
+__all__ = ["Stage", "build_credential", "ensure_namespace", "example_workflow", "set_stage"]
 
 OPERATOR_NAMESPACE = "codecourier-system"
 """Where the operator's Lease lies."""
@@ -73,10 +74,10 @@ async def set_stage(
         owner, [stage.repository], {"contents": "write", "pull_requests": "write", "metadata": "read"}
     )
     await ensure_namespace(api, stage.namespace)
-    secret = {"metadata": {"name": "repository-token"}, "data": {"token": base64.b64encode(token.encode()).decode()}}
-    await _create(api, SECRETS, secret, stage.namespace)
+    url = f"{forge_url}/{stage.repository}"
+    await _create(api, SECRETS, build_credential("repository-token", token, url), stage.namespace)
     repository = {
-        "url": f"{forge_url}/{stage.repository}",
+        "url": url,
         "isDefault": True,
         "credentialRef": {"name": "repository-token"},
     }
@@ -88,6 +89,26 @@ async def set_stage(
         "prompt": "Keep a changelog: in each sprint write the sprint's page and add a line to CHANGELOG.md.",
     }
     await api.create(SPRINT_CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
+
+
+def build_credential(name: str, token: str, repositories: str) -> Json:
+    """Return a Secret with a token that may be sent to repositories.
+
+    Parameters
+    ----------
+    name
+        The Secret's name.
+    token
+        The token.
+    repositories
+        URL prefixes of the repositories that the token is for.
+    """
+    metadata = {
+        "name": name,
+        "labels": {LABEL_REPOSITORY_CREDENTIAL: "true"},
+        "annotations": {ANNOTATION_REPOSITORIES: repositories},
+    }
+    return {"metadata": metadata, "type": "Opaque", "data": {"token": base64.b64encode(token.encode()).decode()}}
 
 
 def _resource(kind: str, name: str, spec: Json) -> Json:

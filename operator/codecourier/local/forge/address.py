@@ -31,6 +31,16 @@ class ForgeAddress:
     app_client_id: str
     app_private_key_path: Path
 
+    @property
+    def host(self) -> str:
+        """Host and port, as the operator's settings name them."""
+        return self.base_url.removeprefix("https://")
+
+    @property
+    def operator_variables(self) -> dict[str, str]:
+        """The environment of an operator that may ask this forge alone."""
+        return {"CODECOURIER_FORGE_HOSTS": self.host, "CODECOURIER_FORGE_CA_FILE": str(self.ca_path)}
+
     def write(self, state_dir: Path) -> None:
         """Write the ready file."""
         draft = state_dir / "forge.json.tmp"
