@@ -94,7 +94,7 @@ def test_the_tests_of_the_page_pass(registry: Registry, file: str, tmp_path: Pat
 def test_what_the_page_says_that_follows_does(registry: Registry) -> None:
     kind = registry.kinds[-1].resource
     store, metrics = Store(registry.cached), Metrics()
-    queue: KeyQueue[WorkKey] = KeyQueue(lambda _key: sleep(0), workers=1, random=Random(1))
+    queue: KeyQueue[WorkKey] = KeyQueue(lambda _key: sleep(0, True), workers=1, random=Random(1))
     register_gauges(metrics, registry, store, queue, Backlog(lambda: NOW, Random(1)))
     spec = {"runRef": {"name": "fix"}, "time": "2026-03-01T13:00:00Z"}
     store.cache(kind).apply({"metadata": identity("soon"), "spec": spec})

@@ -73,6 +73,8 @@ async def carry_out(desk: Desk, **parts: Any) -> None:
     status = parts.pop("phase", None)
     plan = Plan(status=model.status.updated(phase=status) if status else None, **parts)
     await desk.executor.execute(KEY, obj, model, plan)
+    await desk.settle()
+    desk.executor.in_flight.check(KEY)
 
 
 def desk_with_run(**metadata: Any) -> Desk:

@@ -44,6 +44,20 @@ async def test_a_success_forgets_the_failures() -> None:
 
 
 @virtual
+async def test_a_key_that_waits_for_an_answer_keeps_its_failures() -> None:
+    work = Work(seconds=0.0, failing={"a"})
+    queue = make(work)
+    queue.add("a")
+    await pass_time(20.0)
+    failures = queue.failures("a")
+    work.failing.clear()
+    work.parking.add("a")
+    queue.add("a")
+    await pass_time(20.0)
+    assert (queue.failures("a"), queue.delayed) == (failures, 0)
+
+
+@virtual
 async def test_what_comes_during_a_failing_run_does_not_escape_the_backoff() -> None:
     work = Work(failing={"a"})
     queue = make(work)

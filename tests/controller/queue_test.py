@@ -258,7 +258,7 @@ class Watched:
         self._workers = workers
         self._active: set[str] = set()
 
-    async def __call__(self, key: str) -> None:
+    async def __call__(self, key: str) -> bool:
         assert key not in self._active, "two workers on one key"
         assert len(self._active) < self._workers, "more workers than there are"
         self._active.add(key)
@@ -267,6 +267,7 @@ class Watched:
         self._active.discard(key)
         if self._random.random() < 0.3:
             raise Refused(key)
+        return self._random.random() < 0.8
 
     def next(self) -> int:
         self.sequence += 1

@@ -26,16 +26,20 @@ class Work:
 
     seconds: float = 1.0
     failing: set[str] = field(default_factory=set)
+    parking: set[str] = field(default_factory=set)
+    """Keys that wait for what will add them again."""
+
     starts: list[tuple[str, float]] = field(default_factory=list)
     ends: list[tuple[str, float]] = field(default_factory=list)
 
-    async def __call__(self, key: str) -> None:
+    async def __call__(self, key: str) -> bool:
         loop = asyncio.get_running_loop()
         self.starts.append((key, loop.time()))
         await pass_time(self.seconds)
         self.ends.append((key, loop.time()))
         if key in self.failing:
             raise Refused(key)
+        return key not in self.parking
 
     @property
     def started(self) -> list[str]:
@@ -49,7 +53,7 @@ class Work:
 
 
 def make(
-    handler: Callable[[str], Awaitable[None]],
+    handler: Callable[[str], Awaitable[bool]],
     *,
     workers: int = 2,
     seed: int = 1,

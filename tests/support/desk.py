@@ -9,10 +9,13 @@ from random import Random
 from typing import Any
 
 from codecourier.cache.store import Store
+from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
+from codecourier.controller.in_flight import InFlight
+from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
 from codecourier.controller.recorder import Recorder
 from codecourier.core.shared.facts import RepositoryAccess
@@ -26,7 +29,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
-from codecourier.kinds.registry import REGISTRY, Registry
+from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
 from codecourier.kinds.relation import View
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
@@ -35,7 +38,7 @@ from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 from tests.simulation.apiserver import ApiServer
-from tests.simulation.clock import WallClock
+from tests.simulation.clock import WallClock, pass_time
 from tests.simulation.forge import URL, ForgeClient, ForgeServer
 from tests.simulation.network import Call, Network
 from tests.simulation.schema import definitions_of
@@ -106,9 +109,18 @@ class Desk:
         self.effects = Effects(self.api, self.store, self.forge_client, self.credentials, None)
         self.backlog = Backlog(now, Random(1))
         recorder = Recorder(self.api, "operator", now)
-        self.executor = Executor(registry, self.api, self.store, self.effects, recorder, self.backlog)
+        self.background = Background()
+        self.woken: list[WorkKey] = []
+        in_flight = InFlight(self.background, self.woken.append)
+        self.look_ups = LookUps(self.observer, self.background, self.woken.append)
+        self.executor = Executor(registry, self.api, self.store, self.effects, recorder, self.backlog, in_flight)
         self._is_app = is_app
         self.allow_app("https://forge.test")
+
+    async def settle(self) -> None:
+        """Wait until the effects and look-ups that were begun have ended."""
+        while len(self.background):
+            await pass_time(0.01)
 
     @property
     def access(self) -> RepositoryAccess:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,19 @@ from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.effects import Effects
 from codecourier.controller.finalizers import hold, release
+from codecourier.controller.in_flight import InFlight
 from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
-from codecourier.core.shared.intents import Create, CreatePod, Delete, Plan, ReleasePod, RestoreLabels, WritePolicy
+from codecourier.core.shared.intents import (
+    Create,
+    CreatePod,
+    Delete,
+    Effect,
+    Plan,
+    ReleasePod,
+    RestoreLabels,
+    WritePolicy,
+)
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
@@ -44,6 +55,7 @@ class Executor:
     effects: Effects
     recorder: Recorder
     backlog: Backlog
+    in_flight: InFlight
 
     async def execute(self, key: WorkKey, obj: Json, model: CustomResource, plan: Plan) -> None:
         """Carry out the plan of an object; `obj` and `model` are the version that was planned from."""
@@ -55,33 +67,51 @@ class Executor:
         written = await self._claim(key.resource, obj, model, plan.status)
         for create in plan.creates:
             await self._create(key, create)
-        await self.clear(key.resource, key, plan)
-        if plan.release_finalizer:
-            await release(self.api, self.store, key.resource, written or obj, FINALIZER)
-        if written is not None:
-            for event in plan.events:
-                _LOGGER.log(
-                    logging.WARNING if event.is_warning else logging.INFO, event.message, extra={"reason": event.reason}
-                )
-                await self.recorder.record(written, event)
+        await self.clear(key, key, plan, lambda: self._finish(key, obj, written, plan))
 
-    async def clear(self, kind: Resource, memory: object, plan: Plan) -> None:
+    async def clear(
+        self, key: WorkKey, memory: Hashable, plan: Plan, then: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Carry out only the deletions and effects of a plan, as for what is left of a deleted object.
+
+        Effects are done beside the workers: they may still be under way when this returns.
 
         Parameters
         ----------
-        kind
-            The kind whose plan it is.
+        key
+            The key whose plan it is.
         memory
             Key under which failed effects are remembered.
         plan
             The plan.
+        then
+            Does what comes after the effects.
         """
         for delete in plan.deletes:
-            await self._delete(kind, delete)
-        for effect in plan.effects:
-            if self.backlog.is_due(memory, effect):
-                self.backlog.note(memory, effect, await self.effects.do(effect))
+            await self._delete(key.resource, delete)
+        due = [effect for effect in plan.effects if self.backlog.is_due(memory, effect)]
+        if due:
+            self.in_flight.start(key, memory, lambda: self._do_all(memory, due, then))
+        elif then is not None:
+            await then()
+
+    async def _do_all(
+        self, memory: Hashable, effects: Iterable[Effect], then: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        for effect in effects:
+            self.backlog.note(memory, effect, await self.effects.do(effect))
+        if then is not None:
+            await then()
+
+    async def _finish(self, key: WorkKey, obj: Json, written: Json | None, plan: Plan) -> None:
+        if plan.release_finalizer:
+            await release(self.api, self.store, key.resource, written or obj, FINALIZER)
+        if written is None:
+            return
+        for event in plan.events:
+            level = logging.WARNING if event.is_warning else logging.INFO
+            _LOGGER.log(level, event.message, extra={"reason": event.reason})
+            await self.recorder.record(written, event)
 
     async def write_status(self, resource: Resource, obj: Json, status: Json) -> Json:
         """Replace the status of an object, given as it was read; return the object as written.

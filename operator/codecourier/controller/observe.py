@@ -88,19 +88,30 @@ class Observer:
             AgentSecretsAsk: self._agent_secrets,
         }
 
+    @staticmethod
+    def is_quick(ask: Ask[Any]) -> bool:
+        """Return whether the API server answers by itself, so that a worker may wait for it."""
+        return isinstance(ask, ObjectAsk | AgentSecretsAsk)
+
+    def recall(self, ask: Ask[Any]) -> object | None:
+        """Return the answer to a question that needs no look-up; None: look it up."""
+        if isinstance(ask, RepositoryAsk | BranchHeadAsk | PullRequestsAsk) and isinstance(ask.repository, Problem):
+            return ask.repository
+        if not isinstance(ask, RepositoryAsk):
+            return None
+        end, fact = self._repositories.get(ask, (0.0, None))
+        return fact if asyncio.get_running_loop().time() < end else None
+
     async def answer(self, ask: Ask[Any]) -> object:
         """Return the fact that answers, or the problem that prevents it."""
-        return await self._lookups[type(ask)](ask)
+        known = self.recall(ask)
+        return await self._lookups[type(ask)](ask) if known is None else known
 
     async def _repository(self, ask: RepositoryAsk) -> RepositoryFact | Problem:
-        time = asyncio.get_running_loop().time()
-        known = self._repositories.get(ask)
-        if known is not None and time < known[0]:
-            return known[1]
         answer = await self._ask(ask, GetRepository())
         fact = answer if isinstance(answer, Problem) else RepositoryFact(answer.default_branch)
         seconds = PROBLEM_SECONDS if isinstance(fact, Problem) else REPOSITORY_SECONDS
-        self._repositories[ask] = (time + seconds, fact)
+        self._repositories[ask] = (asyncio.get_running_loop().time() + seconds, fact)
         if len(self._repositories) > _MOST_REPOSITORIES:
             self._repositories.popitem(last=False)
         return fact

@@ -16,11 +16,14 @@ from typing import Any
 
 from codecourier.cache.informers import Informers
 from codecourier.cache.store import Store
+from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
 from codecourier.controller.gauges import register_gauges
+from codecourier.controller.in_flight import InFlight
+from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
 from codecourier.controller.observers import InformerReporter, QueueReporter
 from codecourier.controller.queue import KeyQueue
@@ -97,7 +100,8 @@ class Operator:
             observer=QueueReporter(metrics),
         )
         credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
-        self._observer = Observer(parts.api, parts.forge, credentials, self._registry)
+        self._background = Background()
+        observer = Observer(parts.api, parts.forge, credentials, self._registry)
         backlog = Backlog(parts.now, parts.random)
         register_gauges(metrics, self._registry, self.store, self._queue, backlog)
         executor = Executor(
@@ -107,11 +111,12 @@ class Operator:
             effects=Effects(parts.api, self.store, parts.forge, credentials, parts.ca_certificate),
             recorder=Recorder(parts.api, parts.identity, parts.now),
             backlog=backlog,
+            in_flight=InFlight(self._background, self._queue.add),
         )
         self._reconciler = Reconciler(
             self._registry,
             View(self.store, self._registry.origins, parts.pods),
-            self._observer,
+            LookUps(observer, self._background, self._queue.add),
             executor,
             now=parts.now,
             look_again=self._queue.add_at,
@@ -189,16 +194,19 @@ class Operator:
                 return False
             if ended := self._vitals.ended:
                 raise VitalTaskEndedError("; ".join(ended))
-            await self._queue.drain(drain_seconds)
+            await self._drain(drain_seconds)
             await self._elector.release()
             return True
         finally:
             # Once the Lease or a component is lost, start no new work, even while the process is shutting down.
-            await self._queue.drain(0)
+            await self._drain(0)
             self._metrics.leading.set(0)
             for task in ends:
                 task.cancel()
             await self._vitals.cancel()
+
+    async def _drain(self, seconds: float) -> None:
+        await asyncio.gather(self._queue.drain(seconds), self._background.drain(seconds))
 
     def _start(self, also: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
         for name, loop in self._informers.loops():
@@ -222,8 +230,8 @@ class Operator:
         self._queue.release()
         await self._queue.watch()
 
-    async def _work(self, key: WorkKey) -> None:
-        await self._reconciler.reconcile(key)
+    async def _work(self, key: WorkKey) -> bool:
+        return await self._reconciler.reconcile(key)
 
     def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
         for key in self._registry.wakes(self.store, resource, old, new):

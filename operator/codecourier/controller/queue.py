@@ -66,7 +66,8 @@ class KeyQueue(Generic[K]):
     Parameters
     ----------
     handler
-        Works on a key. Returning forgets the key's failures, an exception counts one and leads to a retry.
+        Works on a key. Returning True forgets the key's failures; False keeps them, for a key that waits for what will
+        add it again; an exception counts one and leads to a retry.
     workers
         How many keys are worked on at once, 1 or more.
     random
@@ -81,7 +82,7 @@ class KeyQueue(Generic[K]):
 
     def __init__(
         self,
-        handler: Callable[[K], Awaitable[None]],
+        handler: Callable[[K], Awaitable[bool]],
         *,
         workers: int,
         random: Random,
@@ -249,7 +250,8 @@ class KeyQueue(Generic[K]):
         start = loop.time()
         error: Exception | None = None
         try:
-            await self._handler(key)
+            if await self._handler(key):
+                self.forget(key)
         except Exception as exc:  # noqa: BLE001
             # Whatever went wrong with one key, the others go on and this one is retried; the observer logs it.
             error = exc
@@ -265,10 +267,8 @@ class KeyQueue(Generic[K]):
         if error is not None:
             # The retry also serves an `add` during the run: a key that fails at each event must not escape its backoff.
             self.fail(key, self._least_delay(error))
-        else:
-            self.forget(key)
-            if again:
-                self.add(key)
+        elif again:
+            self.add(key)
         self._pump()
         if not self._waiting and not self._running:
             self._wake_idle()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from codecourier.cache.store import UnreadableError
 from codecourier.controller.execute import Executor
-from codecourier.controller.observe import Observer
-from codecourier.core.shared.facts import Ask, Facts
+from codecourier.controller.lookups import ANSWER_SECONDS, EndlessAskError, LookUps
+from codecourier.core.shared.facts import Facts
 from codecourier.core.shared.intents import CreatePod, Event, Failures, Plan
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.unreadable import readable_again, unreadable_status
@@ -35,7 +35,7 @@ _UNREADABLE_SECONDS = 60.0
 """When an object is tried again that refers to an unreadable one."""
 
 _MOST_ROUNDS = 6
-"""How often one plan may ask before it must decide."""
+"""How often one plan may ask what the API server answers at once before it must decide."""
 
 
 class Reconciler:
@@ -47,7 +47,7 @@ class Reconciler:
         The kinds, and how each is gathered and planned.
     view
         What gathers read from.
-    observer
+    look_ups
         Answers what plans ask.
     executor
         Carries plans out.
@@ -63,7 +63,7 @@ class Reconciler:
         self,
         registry: Registry,
         view: View,
-        observer: Observer,
+        look_ups: LookUps,
         executor: Executor,
         *,
         now: Callable[[], datetime],
@@ -72,7 +72,7 @@ class Reconciler:
     ) -> None:
         self._registry = registry
         self._view = view
-        self._observer = observer
+        self._look_ups = look_ups
         self._executor = executor
         self._now = now
         self._look_again = look_again
@@ -80,28 +80,39 @@ class Reconciler:
         self._reported: dict[WorkKey, str] = {}
         """What was reported about unreadable objects, so that a further run does not repeat it."""
 
-    async def reconcile(self, key: WorkKey) -> None:
-        """Move one object a step forward; an exception asks the queue for a retry."""
-        with log_context(kind=key.resource.kind, namespace=key.namespace, name=key.name):
-            await self._reconcile(key, self._registry.by_resource[key.resource])
+    async def reconcile(self, key: WorkKey) -> bool:
+        """Move one object a step forward; an exception asks the queue for a retry.
 
-    async def _reconcile(self, key: WorkKey, kind: Kind[Any, Any]) -> None:
+        Returns
+        -------
+        bool
+            False where it waits, without a worker, for an answer or an effect, whose end wakes the key.
+        """
+        with log_context(kind=key.resource.kind, namespace=key.namespace, name=key.name):
+            return await self._reconcile(key, self._registry.by_resource[key.resource])
+
+    async def _reconcile(self, key: WorkKey, kind: Kind[Any, Any]) -> bool:
+        is_done = True
         obj = self._view.store.raw(key.resource, key.namespace, key.name)
         if kind.strays is not None:
-            await self._clear_strays(key, kind.strays, None if obj is None else obj["metadata"]["uid"])
+            is_done = await self._clear_strays(key, kind.strays, None if obj is None else obj["metadata"]["uid"])
             obj = self._view.store.raw(key.resource, key.namespace, key.name)
+        if self._is_busy(key):
+            return False
         if obj is None:
             self._executor.backlog.forget(key)
+            self._look_ups.decide(key)
             self._reported.pop(key, None)
-            return
+            return is_done
         try:
-            await self._advance(key, kind, obj)
+            is_done &= await self._advance(key, kind, obj)
         except UnreadableError as error:
             await self._report(key, obj, error)
         else:
             self._reported.pop(key, None)
+        return is_done
 
-    async def _advance(self, key: WorkKey, kind: Kind[Any, Any], obj: Json) -> None:
+    async def _advance(self, key: WorkKey, kind: Kind[Any, Any], obj: Json) -> bool:
         model = self._view.store.read(kind.source, obj)
 
         def gather() -> World:
@@ -110,7 +121,10 @@ class Reconciler:
             return world
 
         with log_context(uid=model.uid, attempt=_attempt(model)):
-            plan = readable_again(model, await self._decide(key, key, gather, kind.plan))
+            decided = await self._decide(key, key, gather, kind.plan)
+            if decided is None:
+                return False
+            plan = readable_again(model, decided)
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
@@ -119,6 +133,7 @@ class Reconciler:
                 _LOGGER.debug("written by another client", extra={"reason": "Conflict", "error": str(error)})
                 raise
         self._schedule(key, key, plan)
+        return True
 
     async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
         """Report on an object that it, or one that it refers to, cannot be read; its next version is tried again."""
@@ -146,35 +161,49 @@ class Reconciler:
             # Its schema may not allow this status; the Event and the metric report it too.
             _LOGGER.info("the status of an object that cannot be read was not written: %s", refusal)
 
-    async def _clear_strays(self, key: WorkKey, strays: Strays[Any], uid: str | None) -> None:
+    async def _clear_strays(self, key: WorkKey, strays: Strays[Any], uid: str | None) -> bool:
         # Failures are remembered apart from those of the present object of that name.
         memory = ("strays", key)
         worlds = tuple(strays.gather(self._view, key.namespace, key.name, uid))
         for world in worlds:
-            await self._clear_stray(key, memory, strays, world)
+            if self._is_busy(memory) or not await self._clear_stray(key, memory, strays, world):
+                return False
         if not worlds:
             self._executor.backlog.forget(memory)
+        return True
 
-    async def _clear_stray(self, key: WorkKey, memory: object, strays: Strays[Any], world: World) -> None:
+    async def _clear_stray(self, key: WorkKey, memory: Hashable, strays: Strays[Any], world: World) -> bool:
         plan = await self._decide(key, memory, lambda: world, strays.plan)
-        await self._executor.clear(key.resource, memory, plan)
+        if plan is None:
+            return False
+        await self._executor.clear(key, memory, plan)
         self._schedule(key, memory, plan)
+        return True
+
+    def _is_busy(self, memory: Hashable) -> bool:
+        self._executor.in_flight.check(memory)
+        return self._executor.in_flight.is_busy(memory)
 
     async def _decide(
-        self, key: WorkKey, memory: object, gather: Callable[[], W], plan_world: Callable[[W, datetime], Plan]
-    ) -> Plan:
-        """Plan, and answer what the plan asks, until it decides."""
+        self, key: WorkKey, memory: Hashable, gather: Callable[[], W], plan_world: Callable[[W, datetime], Plan]
+    ) -> Plan | None:
+        """Plan with the answers that are there until the plan decides; None: it waits for answers."""
         failures = Failures(self._executor.backlog.problems(memory))
-        answers: dict[Ask[Any], object] = {}
+        answers = self._look_ups.answers(memory)
         for _ in range(_MOST_ROUNDS):
             plan = plan_world(replace(gather(), facts=Facts(answers), failures=failures), self._now())
             if not plan.asks:
+                self._look_ups.decide(memory)
                 return plan
-            found = await asyncio.gather(*(self._observer.answer(ask) for ask in plan.asks))
-            answers = {**answers, **dict(zip(plan.asks, found, strict=True))}
-        raise RuntimeError(f"the plan of {key.resource.kind} {key.namespace}/{key.name} never stops asking")
+            found = await self._look_ups.find(key, memory, plan.asks)
+            if found is None:
+                # By then the plan may decide without the answer.
+                self._look_again(key, asyncio.get_running_loop().time() + ANSWER_SECONDS)
+                return None
+            answers |= found
+        raise EndlessAskError(key)
 
-    def _schedule(self, key: WorkKey, memory: object, plan: Plan) -> None:
+    def _schedule(self, key: WorkKey, memory: Hashable, plan: Plan) -> None:
         loop_time = asyncio.get_running_loop().time()
         if plan.look_again is not None:
             seconds = max(0.0, (plan.look_again - self._now()).total_seconds())
@@ -183,11 +212,8 @@ class Reconciler:
             self._executor.backlog.forget(memory)
         pods = (create for create in plan.creates if isinstance(create, CreatePod))
         due = self._executor.backlog.next_time(memory, (*plan.effects, *pods))
-        if due is not None:
+        if due is not None and not self._executor.in_flight.is_busy(memory):
             self._look_again(key, max(due, loop_time + 0.05))
-        elif plan.effects:
-            # An effect worked: the next plan checks the result instead of assuming it.
-            self._look_again(key, loop_time)
 
 
 def _attempt(model: CustomResource) -> int | None:
