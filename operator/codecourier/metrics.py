@@ -59,6 +59,12 @@ class Metrics:
         self.watch_failures = Counter(
             "codecourier_watch_failures", "Lists and watches that broke", ("kind",), registry=self.registry
         )
+        self.history_restores = Counter(
+            "codecourier_history_restores",
+            "How often the API server had lost history that the operator had seen",
+            ("kind",),
+            registry=self.registry,
+        )
         self.leading = Gauge("codecourier_leading", "1 while this operator holds the Lease", registry=self.registry)
         self.api_requests = Counter(
             "codecourier_api_requests",

@@ -62,10 +62,22 @@ async def test_a_moment_that_is_not_yet_cannot_be_listed(server: Server) -> None
 
 @contract
 async def test_a_watch_from_a_moment_that_is_not_yet_tells_nothing(server: Server) -> None:
-    watch = server.api.watch(WORKFLOWS, namespace=server.namespace, resource_version=FAR, timeout_seconds=1)
+    # Long enough for the bookmark that the server would send shortly before the end.
+    watch = server.api.watch(WORKFLOWS, namespace=server.namespace, resource_version=FAR, timeout_seconds=4)
     first = asyncio.create_task(anext(watch, None))
     await server.create(WORKFLOWS, workflow("a"))
     assert await first is None
+
+
+@contract
+async def test_the_current_version_is_that_of_a_list_and_not_older_than_any_answered_write(server: Server) -> None:
+    assert int(await server.api.current_version(WORKFLOWS, server.namespace)) > 0
+    made = await server.create(WORKFLOWS, workflow("a"))
+    await server.create(WORKFLOWS, workflow("b"))
+    for namespace in (server.namespace, None):
+        current = int(await server.api.current_version(WORKFLOWS, namespace))
+        assert current > int(made["metadata"]["resourceVersion"])
+        assert int(await server.now(WORKFLOWS)) >= current
 
 
 @pytest.mark.parametrize(

@@ -12,27 +12,7 @@ from hypothesis import strategies as st
 
 from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, Json, Resource
 from codecourier.kube.cache import Cache, by_label, key_of, version_of
-
-SIDE = "side"
-
-
-def obj(name: str, uid: str, version: int, *, namespace: str = "shop", side: str | None = None) -> Json:
-    labels = {SIDE: side} if side is not None else {}
-    metadata = {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": str(version), "labels": labels}
-    return {"metadata": metadata}
-
-
-class Log:
-    """Notes what a cache tells."""
-
-    def __init__(self, cache: Cache) -> None:
-        self.told: list[tuple[str | None, str | None]] = []
-        cache.subscribe(self._note)
-
-    def _note(self, resource: Resource, old: Json | None, new: Json | None) -> None:
-        assert resource == CONFIG_MAPS
-        versions = [part["metadata"]["resourceVersion"] if part is not None else None for part in (old, new)]
-        self.told.append((versions[0], versions[1]))
+from tests.kube.cached import SIDE, Log, obj, versions
 
 
 def colors(item: Json) -> list[str]:
@@ -42,10 +22,6 @@ def colors(item: Json) -> list[str]:
 @pytest.fixture
 def cache() -> Cache:
     return Cache(CONFIG_MAPS, {SIDE: by_label(SIDE), "colors": colors})
-
-
-def versions(cache: Cache) -> dict[str, int]:
-    return {item["metadata"]["name"]: version_of(item) for item in cache}
 
 
 def test_it_has_what_it_took(cache: Cache) -> None:

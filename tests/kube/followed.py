@@ -54,6 +54,7 @@ class Observer:
         self.counts: list[int] = []
         self.events: list[str] = []
         self.errors: list[Exception] = []
+        self.restores = 0
 
     def listed(self, resource: Resource, count: int) -> None:
         self.counts.append(count)
@@ -63,6 +64,9 @@ class Observer:
 
     def failed(self, resource: Resource, error: Exception) -> None:
         self.errors.append(error)
+
+    def restored(self, resource: Resource) -> None:
+        self.restores += 1
 
 
 class World:

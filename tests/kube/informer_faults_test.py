@@ -121,7 +121,7 @@ async def test_a_busy_server_is_asked_again_after_the_time_that_it_names_and_not
     await pass_time(SETTLED)
     world.assert_equal()
     assert len(world.observer.counts) == 1
-    *_, refused, last = world.network.times("watch")
+    *_, refused, last = world.network.times("current_version")
     assert 30.0 <= last - refused < 31.0
 
 

@@ -24,7 +24,7 @@ from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 from tests.simulation.refusals import not_served
 from tests.simulation.schema import Definition
 from tests.simulation.selectors import Matches, selector
-from tests.simulation.store import Change, ObjectStore, Stored
+from tests.simulation.store import Backup, Change, ObjectStore, Stored
 from tests.simulation.watches import History, Watcher
 
 __all__ = ["ApiServer", "SimulatedKube"]
@@ -60,6 +60,10 @@ class ApiServer:
         """What containers wrote, by namespace, pod and container."""
         self._histories: dict[Resource, History] = {}
         self._watchers: dict[Watcher, None] = {}
+        self.lives = 1
+        """How often it was started."""
+
+        self.is_down = False
         self.store = ObjectStore(now=now, random=random, definitions=definitions)
         self.store.listeners.append(self._remember)
         self.garbage_collector = GarbageCollector(self.store, random)
@@ -98,6 +102,24 @@ class ApiServer:
             if resource in (None, known):
                 history.compact(self.store.version)
                 self._wake(known)
+
+    def restore(self, backup: Backup, down_seconds: float) -> None:
+        """Go back to a backup, and answer nothing for a while; answers that are under way are lost.
+
+        As after a real restore the history begins with the backup's version: a watch from before is refused with 410,
+        one from a version that is not reached again yet is accepted and tells nothing.
+        """
+        self.lives += 1
+        self.is_down = True
+        self.store.restore(backup)
+        for history in self._histories.values():
+            history.compact(backup.version)
+        self.cut_watches()
+        for identity, stored in self.store.everything():
+            change = Change("MODIFIED", backup.version, identity, stored, stored)
+            self.garbage_collector.changed(change)
+            self.namespace_controller.changed(change)
+        asyncio.get_running_loop().call_later(down_seconds, setattr, self, "is_down", False)
 
     def cut_watches(self, client: str | None = None, resource: Resource | None = None) -> None:
         """Break the links of watches, of all clients or kinds where None."""
@@ -188,6 +210,15 @@ class SimulatedKube:
         items, version = await self._carry(Call(self._identity, "list", resource, namespace, ""), work)
         return ListResult([item.copy() for item in items], str(version))
 
+    async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
+        """See `KubeApi.current_version`."""
+
+        def work() -> int:
+            self._store.list(resource, namespace)
+            return self._store.version
+
+        return str(await self._carry(Call(self._identity, "current_version", resource, namespace, ""), work))
+
     async def create(self, resource: Resource, obj: Json) -> Json:
         """See `KubeApi.create`."""
         data = orjson.dumps(obj)
@@ -263,6 +294,7 @@ class SimulatedKube:
     ) -> AsyncGenerator[WatchEvent]:
         """See `KubeApi.watch`."""
         await self._network.before(Call(self._identity, "watch", resource, namespace, ""))
+        self._check_up()
         matches = selector(label_selector or "")
         watcher = self._server.watcher(self._identity, resource, int(resource_version), timeout_seconds)
         try:
@@ -270,7 +302,9 @@ class SimulatedKube:
                 if isinstance(change, Change):
                     event = _event(change, matches) if namespace in (None, change.identity[1]) else None
                 else:
-                    event = _bookmark(resource, self._store.version) if bookmarks else None
+                    # One that is no newer than what was asked for is not sent.
+                    is_newer = self._store.version > int(resource_version)
+                    event = _bookmark(resource, self._store.version) if bookmarks and is_newer else None
                 if event is not None:
                     yield event
         finally:
@@ -301,13 +335,21 @@ class SimulatedKube:
             asyncio.get_running_loop().call_later(late.seconds, _quietly, work)
             await asyncio.sleep(min(late.seconds, CALL_SECONDS))
             raise Unanswered(f"{call.verb} {call.resource.plural} {call.name}: no answer in time") from None
+        self._check_up()
+        life = self._server.lives
         try:
             result = work()
         except ApiError as error:
             await self._network.after(call, error)
+            self._check_up(life)
             raise
         await self._network.after(call, None)
+        self._check_up(life)
         return result
+
+    def _check_up(self, life: int | None = None) -> None:
+        if self._server.is_down or life not in (None, self._server.lives):
+            raise Unanswered("the connection was refused, or broke before the answer came")
 
 
 def _event(change: Change, matches: Matches) -> WatchEvent | None:

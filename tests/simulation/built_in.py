@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codecourier.kube import api
-from codecourier.kube.api import Json, Resource
+from codecourier.kube.api import Json, Propagation, Resource
 from tests.simulation.schema import Definition, event_errors, lease_errors
 
-__all__ = ["BUILT_IN", "complete_new", "deletion_grace"]
+__all__ = ["BUILT_IN", "FOREGROUND", "ORPHAN", "complete_new", "deletion_finalizers", "deletion_grace"]
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
 
 _GRACE_SECONDS = 30
 """Between SIGTERM and SIGKILL, where a pod names no other time."""
@@ -47,3 +52,12 @@ def deletion_grace(resource: Resource, obj: Json, asked: int | None) -> int:
         return 0
     default = obj["spec"].get("terminationGracePeriodSeconds", _GRACE_SECONDS)
     return int(default if asked is None else asked)
+
+
+def deletion_finalizers(finalizers: Sequence[str], propagation: Propagation | None) -> Sequence[str]:
+    """Return the finalizers that a deletion leaves an object with."""
+    if propagation is None:
+        return finalizers
+    kept = [name for name in finalizers if name not in (FOREGROUND, ORPHAN)]
+    added = {"Foreground": [FOREGROUND], "Orphan": [ORPHAN], "Background": []}[propagation]
+    return kept + added

@@ -12,7 +12,8 @@ from typing import Any
 
 from codecourier.kube.api import NAMESPACES, Json, Propagation
 from codecourier.kube.errors import ApiError
-from tests.simulation.store import FOREGROUND, ORPHAN, Change, Identity, ObjectStore, Stored
+from tests.simulation.built_in import FOREGROUND, ORPHAN
+from tests.simulation.store import Change, Identity, ObjectStore, Stored
 
 __all__ = ["GarbageCollector", "NamespaceController"]
 

@@ -15,7 +15,9 @@ __all__ = ["CALL_SECONDS", "Call", "Late", "Network", "Verb"]
 CALL_SECONDS = 5.0
 """After this long a client gives a call up, as the real client does."""
 
-Verb = Literal["get", "list", "watch", "create", "replace", "replace_status", "patch", "delete", "read_log"]
+Verb = Literal[
+    "get", "list", "current_version", "watch", "create", "replace", "replace_status", "patch", "delete", "read_log"
+]
 
 
 @dataclass(frozen=True)

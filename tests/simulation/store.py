@@ -18,7 +18,12 @@ import orjson
 from codecourier.kube import api
 from codecourier.kube.api import Json, Propagation, Resource
 from codecourier.kube.errors import ServerError
-from tests.simulation.built_in import BUILT_IN, complete_new, deletion_grace
+from tests.simulation.built_in import (
+    BUILT_IN,
+    complete_new,
+    deletion_finalizers,
+    deletion_grace,
+)
 from tests.simulation.fields import content_of, key_of, merge, set_or_drop, take, timestamp
 from tests.simulation.refusals import (
     already_exists,
@@ -34,10 +39,7 @@ from tests.simulation.refusals import (
 from tests.simulation.schema import Definition, definition_of
 from tests.simulation.selectors import Matches, selector
 
-__all__ = ["FOREGROUND", "ORPHAN", "Change", "Identity", "ObjectStore", "Stored"]
-
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
+__all__ = ["Backup", "Change", "Identity", "ObjectStore", "Stored"]
 
 _SERVER_FIELDS = (
     "namespace",
@@ -88,6 +90,14 @@ class Change:
     new: Stored
 
 
+@dataclass(frozen=True)
+class Backup:
+    """All objects at one moment, as a backup of etcd holds them."""
+
+    version: int
+    objects: Mapping[Resource, Mapping[tuple[str, str], Stored]]
+
+
 class ObjectStore:
     """The objects of a cluster and their history.
 
@@ -121,6 +131,26 @@ class ObjectStore:
     def resources(self) -> Sequence[Resource]:
         """The kinds that are served."""
         return list(self._definitions)
+
+    def back_up(self) -> Backup:
+        """Return all objects as they are now."""
+        return Backup(self.version, {resource: dict(objects) for resource, objects in self._objects.items()})
+
+    def restore(self, backup: Backup) -> None:
+        """Go back to a moment; nobody is told, and the versions since then are given out again."""
+        self.version = backup.version
+        self._by_uid.clear()
+        self._dependents.clear()
+        for resource, objects in self._objects.items():
+            objects.clear()
+            objects.update(backup.objects.get(resource, {}))
+            for key, stored in objects.items():
+                self._by_uid[stored.metadata["uid"]] = (resource, *key)
+                self._link((resource, *key), None, stored)
+
+    def everything(self) -> Sequence[tuple[Identity, Stored]]:
+        """Return all objects of all kinds."""
+        return [((r, *key), stored) for r, objects in self._objects.items() for key, stored in objects.items()]
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Stored:
         """Return an object, or raise `NotFound`."""
@@ -233,7 +263,7 @@ class ObjectStore:
                 raise conflict(resource, name, message)
         new = old.copy()
         metadata = new["metadata"]
-        finalizers = _deletion_finalizers(metadata.get("finalizers") or [], propagation)
+        finalizers = deletion_finalizers(metadata.get("finalizers") or [], propagation)
         set_or_drop(metadata, "finalizers", finalizers)
         grace = deletion_grace(resource, new, grace_seconds)
         if not finalizers and not grace and resource != api.NAMESPACES:
@@ -377,11 +407,3 @@ class ObjectStore:
 def _owners(stored: Stored | None) -> list[str]:
     owners = stored.metadata.get("ownerReferences") or () if stored is not None else ()
     return list(dict.fromkeys(owner["uid"] for owner in owners))
-
-
-def _deletion_finalizers(finalizers: Sequence[str], propagation: Propagation | None) -> Sequence[str]:
-    if propagation is None:
-        return finalizers
-    kept = [name for name in finalizers if name not in (FOREGROUND, ORPHAN)]
-    added = {"Foreground": [FOREGROUND], "Orphan": [ORPHAN], "Background": []}[propagation]
-    return kept + added

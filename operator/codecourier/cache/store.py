@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from codecourier.cache.source import CachedKind, Source
 from codecourier.kube.api import Json, Resource
-from codecourier.kube.cache import Cache, ChangeCallback
+from codecourier.kube.cache import Cache, ChangeCallback, version_of
 
 __all__ = ["Store", "UnreadableError"]
 
@@ -162,9 +162,14 @@ class Store:
     def _changed(self, _resource: Resource, old: Json | None, new: Json | None) -> None:
         uid = old["metadata"]["uid"] if old is not None else None
         # An object made again under the name takes the place of the old one, whose deletion is then never seen.
-        if uid is not None and (new is None or new["metadata"]["uid"] != uid):
+        # And where history went back, a version that was parsed may come again with another content.
+        if uid is not None and (new is None or new["metadata"]["uid"] != uid or not _is_newer(new, old)):
             self._parsed.pop(uid, None)
             self._unreadable.pop(uid, None)
+
+
+def _is_newer(new: Json, old: Json | None) -> bool:
+    return old is None or version_of(new) > version_of(old)
 
 
 def _parse(source: Source[Any], obj: Json, refuse: Callable[[Any], str]) -> _Parsed:

@@ -75,3 +75,7 @@ class InformerReporter:
     def failed(self, resource: Resource, _error: Exception) -> None:
         """Note that a list or watch broke; the informer logs why and retries it."""
         self._metrics.watch_failures.labels(resource.kind).inc()
+
+    def restored(self, resource: Resource) -> None:
+        """Count that history went back."""
+        self._metrics.history_restores.labels(resource.kind).inc()

@@ -174,6 +174,10 @@ class KubeApi(Protocol):
         """
         ...
 
+    async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
+        """Return the version that a list would have now (a quorum read), without its objects."""
+        ...
+
     async def create(self, resource: Resource, obj: Json) -> Json:
         """Create an object in the namespace that its metadata names, and return it as stored.
 

@@ -1,14 +1,22 @@
 """The objects of one kind: the newest known version of each, never an older one over a newer one.
 
 ResourceVersions are compared as integers: since 1.35 Kubernetes guarantees this within a kind, and every version that
-CodeCourier supports does so.
+CodeCourier supports does so. They grow, unless an administrator restores etcd from a backup: then history goes back,
+and a version may name another state than before. A list proves that, because it reads what a quorum has stored:
+
+- it began after a version was seen, and answers with a lower one;
+- or it contains a version that the followed history contradicts, such as an object that was deleted before it began.
+
+The cache then forgets all that it knew and takes the list as it is.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from math import inf
+from typing import NamedTuple
 
 from codecourier.kube.api import Json, Resource
 
@@ -17,6 +25,8 @@ __all__ = [
     "ChangeCallback",
     "IndexFunction",
     "Key",
+    "ListBegin",
+    "Taken",
     "Trim",
     "by_label",
     "key_of",
@@ -38,6 +48,40 @@ ChangeCallback = Callable[[Resource, Json | None, Json | None], None]
 _TOMBSTONES = 10_000
 """How many UIDs and names of deleted objects are remembered: far more than are deleted within the few seconds in which
 a late answer to our own write, or an event from before the deletion, can arrive."""
+
+
+class ListBegin(NamedTuple):
+    """What a cache knew when a list began."""
+
+    epoch: int
+    """How often history had gone back."""
+
+    version: int
+    """The highest version that was seen."""
+
+    burials: int
+    """How many deletions were seen."""
+
+
+class Taken(Enum):
+    """What a cache did with a list."""
+
+    MERGED = "merged"
+    """For each object the newest version won."""
+
+    REPLACED = "replaced"
+    """History went back: the cache forgot everything and took the list as it is."""
+
+    OUTDATED = "outdated"
+    """The list began before history went back: the cache ignored it."""
+
+
+class _Grave(NamedTuple):
+    moment: float
+    """Up to which version the object is known to be gone."""
+
+    burial: int
+    """The number of the deletion, from 1."""
 
 
 def key_of(obj: Json) -> Key:
@@ -66,7 +110,8 @@ class Cache:
 
     Invariants: for each name the highest resourceVersion ever seen wins; an object that was gone at some
     resourceVersion comes back only with a newer one: a deleted object never gets one, an object that left a label
-    selector does when it matches again. So events, lists and answers to our own writes may arrive in any order.
+    selector does when it matches again. So events, lists and answers to our own writes may arrive in any order. Only a
+    list that proves that history went back overrules this.
 
     Objects handed out are shared: copy one before changing it.
 
@@ -88,8 +133,12 @@ class Cache:
         self._functions = dict(indexes or {})
         self._namespaces: dict[str, dict[str, Json]] = {}
         self._indexes: dict[str, dict[Hashable, dict[Key, Json]]] = {name: {} for name in self._functions}
-        self._tombstones: OrderedDict[str, float] = OrderedDict()
+        self._tombstones: OrderedDict[str, _Grave] = OrderedDict()
+        self._burials = 0
+        self._epoch = 0
         self._listed = 0
+        self._reached = 0
+        self._newest = 0
         self._callbacks: list[ChangeCallback] = []
         self._last: OrderedDict[Key, int] = OrderedDict()
         self._count = 0
@@ -142,6 +191,25 @@ class Cache:
     note_write = apply
     """Store the answer to our own write, so that the next plan sees it before the watch delivers it."""
 
+    @property
+    def epoch(self) -> int:
+        """How often history went back: an event of a watch that began in an earlier epoch must not be applied."""
+        return self._epoch
+
+    @property
+    def newest(self) -> int:
+        """The highest version that was seen; a server that answers with less has lost history."""
+        return self._newest
+
+    def reach(self, version: int) -> None:
+        """Note that the cache knows every change up to a version, as a watch delivers them in order."""
+        self._reached = max(self._reached, version)
+        self._newest = max(self._newest, version)
+
+    def begin_list(self) -> ListBegin:
+        """Return what `replace_all` needs to judge a list that begins now."""
+        return ListBegin(self._epoch, self._newest, self._burials)
+
     def remove(self, obj: Json) -> bool:
         """Forget an object that was seen deleted.
 
@@ -150,13 +218,15 @@ class Cache:
         bool
             False where it was not known, has come back since, or its name belongs to a recreated object.
         """
-        return self._forget(obj, version_of(obj))
+        version = version_of(obj)
+        self._newest = max(self._newest, version)
+        return self._forget(obj, version)
 
     def note_delete(self, namespace: str | None, name: str, uid: str) -> bool:
         """Forget an object that our own deletion removed at once."""
         return self._forget({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}}, inf)
 
-    def replace_all(self, items: Iterable[Json], resource_version: str) -> None:
+    def replace_all(self, items: Iterable[Json], resource_version: str, begin: ListBegin | None = None) -> Taken:
         """Store a whole list: objects that it lacks and that are not newer are gone.
 
         Parameters
@@ -165,31 +235,88 @@ class Cache:
             All objects, owned by the cache from now on.
         resource_version
             The version of the list.
+        begin
+            What `begin_list` returned when the list began; None: the list is merged whatever it contains.
         """
-        moment = int(resource_version)
+        moment, found = int(resource_version), list(items)
+        if begin is not None:
+            if begin.epoch != self._epoch:
+                return Taken.OUTDATED
+            if moment < begin.version or self._is_contradicted(found, moment, begin):
+                self._start_again(found, moment)
+                return Taken.REPLACED
         listed: dict[Key, str] = {}
-        for obj in items:
+        for obj in found:
             listed[key_of(obj)] = obj["metadata"]["uid"]
-            self._take(obj)
+            if not self._take(obj):
+                self._correct(obj)
         for obj in self:
             # An earlier object of a listed name is gone too, even where the listed one is known to be gone since.
             if listed.get(key_of(obj)) != obj["metadata"]["uid"]:
                 self._forget(obj, moment)
         self._listed = moment
+        self._newest = max(self._newest, moment)
+        return Taken.MERGED
+
+    def _correct(self, obj: Json) -> None:
+        """Take another content of a known version, such as after a change of the kind's schema."""
+        old = self.get(*key_of(obj))
+        if old is not None and version_of(old) == version_of(obj):
+            self._prepare(obj)
+            if obj != old:
+                self._set(key_of(obj), old, obj)
+
+    def _is_contradicted(self, items: Sequence[Json], moment: int, begin: ListBegin) -> bool:
+        # A watch that is ahead of the list knows of changes that the list cannot have.
+        reached = self._reached if moment >= self._reached else 0
+        for obj in items:
+            version, known = version_of(obj), self.get(*key_of(obj))
+            if known is not None:
+                last = version_of(known)
+                # A version above the list's is an own write that happened after the list was read.
+                if last <= moment and (version < last or last < version <= reached):
+                    return True
+                continue
+            grave = self._tombstones.get(obj["metadata"]["uid"], _Grave(0, 0))
+            if grave.burial <= begin.burials and (version <= grave.moment or version <= reached):
+                return True
+        return False
+
+    def _start_again(self, items: Sequence[Json], moment: int) -> None:
+        """Forget everything, then take a list as it is."""
+        self._epoch += 1
+        self._listed = self._reached = self._newest = moment
+        listed = {key_of(obj) for obj in items}
+        for lost in self:
+            if key_of(lost) not in listed:
+                self._set(key_of(lost), lost, None)
+        self._tombstones.clear()
+        self._last.clear()
+        for obj in items:
+            key = key_of(obj)
+            old = self.get(*key)
+            self._prepare(obj)
+            if obj != old:
+                self._set(key, old, obj)
+
+    def _prepare(self, obj: Json) -> None:
+        obj["metadata"].pop("managedFields", None)
+        if self._trim is not None:
+            self._trim(obj)
 
     def _take(self, obj: Json) -> bool:
         metadata = obj["metadata"]
-        metadata.pop("managedFields", None)
         key, version = key_of(obj), version_of(obj)
+        self._newest = max(self._newest, version)
         old = self.get(*key)
         if version <= (version_of(old) if old is not None else self._last.get(key, 0)):
             return False
-        if version <= self._tombstones.get(metadata["uid"], 0):
+        grave = self._tombstones.get(metadata["uid"])
+        if grave is not None and version <= grave.moment:
             return False
         if old is not None and old["metadata"]["uid"] != metadata["uid"]:
             self._bury(old["metadata"]["uid"], inf)
-        if self._trim is not None:
-            self._trim(obj)
+        self._prepare(obj)
         self._set(key, old, obj)
         return True
 
@@ -204,7 +331,11 @@ class Cache:
         return True
 
     def _bury(self, uid: str, moment: float) -> None:
-        self._tombstones[uid] = max(moment, self._tombstones.get(uid, 0))
+        known = self._tombstones.get(uid)
+        if known is not None and known.moment >= moment:
+            return
+        self._burials += 1
+        self._tombstones[uid] = _Grave(moment, self._burials)
         if len(self._tombstones) > _TOMBSTONES:
             self._tombstones.popitem(last=False)
 

@@ -3,9 +3,16 @@
 | state | what it does | goes to |
 |---|---|---|
 | listing | reads the whole list; what it lacks is removed from the cache | watching, or waits and lists again |
-| watching | applies each event; the server ends the watch after a while | watching from the last event |
-| watching, connection broken or silent | | waits and watches from the last event |
+| watching | applies each event; the server ends the watch after a while | resuming |
+| watching, connection broken or silent | | waits, then resuming |
 | watching, 410 or an unusable answer | | waits and lists again |
+| resuming | asks for the server's version | watching from the last event; listing where history went back |
+| resuming, no answer | | waits and lists again |
+
+A watch is resumed only from a version that the server has. After a restore from a backup the server's versions are
+lower; it accepts a watch from a version that it has not reached, and delivers nothing until it has passed that version
+(https://github.com/kubernetes/kubernetes/issues/107457). A server that was away may have been restored and have passed
+it already, so that its answer proves nothing: then only a list does.
 
 It never ends by itself: each failure lengthens the wait, up to a bound; an event, or a watch that lasted, resets it. A
 list alone does not reset it: a server whose history is always too short would be listed without a pause.
@@ -21,7 +28,7 @@ from random import Random
 from typing import Protocol
 
 from codecourier.kube.api import KubeApi, Resource, WatchEvent
-from codecourier.kube.cache import Cache
+from codecourier.kube.cache import Cache, Taken
 from codecourier.kube.errors import Gone, KubeError, TooManyRequests, Unanswered
 
 __all__ = ["Informer", "InformerObserver", "InformerTiming"]
@@ -67,6 +74,14 @@ class InformerObserver(Protocol):
         """Note a list or watch that failed."""
         ...
 
+    def restored(self, resource: Resource) -> None:
+        """Note that history went back, and that the cache now equals what the API server has."""
+        ...
+
+
+class _HistoryError(KubeError):
+    """The server has lost history that this process has seen."""
+
 
 class Informer:
     """Keeps one cache equal to the API server.
@@ -111,6 +126,9 @@ class Informer:
         self._timing = timing or InformerTiming()
         self._observer = observer
         self._version: str | None = None
+        self._epoch = 0
+        self._is_listed = False
+        self._watching: asyncio.Timeout | None = None
         self._failures = 0
 
     async def run(self) -> None:
@@ -120,7 +138,7 @@ class Informer:
                 if self._version is None:
                     await self._list()
                 else:
-                    await self._watch(self._version)
+                    await self._resume(self._version)
                     self._failures = 0
             except Exception as error:  # noqa: BLE001
                 # Not even an unexpected answer may end the cache's only source of truth.
@@ -145,14 +163,65 @@ class Informer:
 
     async def _list(self) -> None:
         self._version = await self._load()
+        self._epoch = self.cache.epoch
+        self._is_listed = True
         self.synced.set()
 
     async def _load(self) -> str:
-        result = await self._api.list(self._resource, self._namespace, label_selector=self._label_selector)
-        self.cache.replace_all(result.items, result.resource_version)
+        while True:
+            begin = self.cache.begin_list()
+            result = await self._api.list(self._resource, self._namespace, label_selector=self._label_selector)
+            taken = self.cache.replace_all(result.items, result.resource_version, begin)
+            if taken is Taken.REPLACED:
+                self._start_again(begin.version, result.resource_version)
+            if taken is not Taken.OUTDATED:
+                break
         if self._observer is not None:
             self._observer.listed(self._resource, len(result.items))
         return result.resource_version
+
+    def _start_again(self, before: int, version: str) -> None:
+        """Follow the history that the server has now, whichever list found it."""
+        _LOGGER.warning(
+            "the history of %s went back, from version %d to %s: the API server was restored from a backup;"
+            " its objects are taken as they are now",
+            self._resource.plural,
+            before,
+            version,
+        )
+        self._version, self._epoch, self._is_listed = version, self.cache.epoch, True
+        if self._watching is not None:
+            # A watch from a version that the server has lost is silent, so it would not end by itself.
+            self._watching.reschedule(asyncio.get_running_loop().time())
+        if self._observer is not None:
+            self._observer.restored(self._resource)
+
+    async def _resume(self, version: str) -> None:
+        if not self._is_listed:
+            await self._check_history(version)
+            if self._version != version:
+                # `freshen` found another history meanwhile.
+                return
+        self._is_listed = False
+        self._watching = watching = asyncio.timeout(None)
+        try:
+            async with watching:
+                await self._watch(version)
+        except TimeoutError:
+            if not watching.expired():
+                raise
+        finally:
+            self._watching = None
+
+    async def _check_history(self, version: str) -> None:
+        seen = max(int(version), self.cache.newest)
+        try:
+            current = int(await self._api.current_version(self._resource, self._namespace))
+        except Unanswered:
+            self._version = None
+            raise
+        if current < seen:
+            raise _HistoryError(f"the API server is at version {current}, and {seen} was seen")
 
     async def _watch(self, version: str) -> None:
         loop = asyncio.get_running_loop()
@@ -175,10 +244,13 @@ class Informer:
     def _take(self, event: WatchEvent) -> None:
         # The version is read first: the cache owns the object afterwards.
         version: str = event.object["metadata"]["resourceVersion"]
+        if self._epoch != self.cache.epoch or int(version) < int(self._version or 0):
+            raise _HistoryError(f"a watch from version {self._version} delivered {version}")
         if event.type == "DELETED":
             self.cache.remove(event.object)
         elif event.type != "BOOKMARK":
             self.cache.apply(event.object)
+        self.cache.reach(int(version))
         self._version = version
         self._failures = 0
         if self._observer is not None:
@@ -199,7 +271,7 @@ class Informer:
         _LOGGER.log(level, "list or watch of %s failed: %s", self._resource.plural, error, exc_info=unexpected)
 
     def _delay(self, error: Exception, failures: int) -> float:
-        if isinstance(error, Gone) and failures == 1:
+        if isinstance(error, Gone | _HistoryError) and failures == 1:
             return 0.0
         timing = self._timing
         # 2.0**32 is above any bound; an unbounded exponent would overflow.
