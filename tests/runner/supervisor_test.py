@@ -2,13 +2,17 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from codecourier.local.processes import wait_until
 from codecourier.runner.control import write_control
 from codecourier.task import StepReport, StepState, Task
 from tests.support.sandbox import Ended, Pod, make_task
@@ -165,8 +169,40 @@ def test_a_signal_to_the_supervisor_ends_the_agent(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     rest, _ = process.communicate()
     ended = pod.ended("agent", process.returncode, rest.decode())
-    assert (ended.exit_code, ended.report.reason, ended.log) == (0, "Terminated", "saved\n")
+    assert (ended.exit_code, ended.report.reason, ended.log) == (143, "Terminated", "saved\n")
     assert _gone(pod.workspace / "pid")
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """Make a cgroup of 96 MiB, as a kubelet does for a container on a node that kills single processes."""
+    folder = Path("/sys/fs/cgroup/memory", f"codecourier-{secrets.token_hex(4)}")
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(96 * 2**20))
+    except OSError:
+        pytest.skip("needs root and the memory controller of cgroup v1")
+    yield folder
+    # The kernel lets go of an ended process a moment after its parent hears of the end.
+    assert wait_until(lambda: not (folder / "cgroup.procs").read_text(), timeout_seconds=60)
+    folder.rmdir()
+
+
+_HUNGRY = f"{sys.executable} -S -c 'held = bytearray(400 * 2**20)'"
+
+
+@pytest.mark.parametrize("script", [f"{_HUNGRY}; echo went on; exit 0", f"{_HUNGRY} & wait; exec sleep 30"])
+def test_a_process_killed_for_memory_ends_the_step_whatever_the_agent_says(
+    tmp_path: Path, cgroup: Path, script: str
+) -> None:
+    pod = _pod(tmp_path, _agent(script))
+    enter = f"echo $$ >{cgroup}/cgroup.procs && exec \"$@\""
+    command = ["sh", "-c", enter, "sh", *pod.command("agent")]
+    done = subprocess.run(
+        command, env=pod.environment("agent", {}), capture_output=True, check=False, start_new_session=True
+    )
+    ended = pod.ended("agent", done.returncode, done.stdout.decode())
+    assert (ended.exit_code, ended.report.state, ended.report.reason) == (137, StepState.FAILED, "OutOfMemory")
 
 
 def test_only_the_last_of_much_output_is_kept(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from codecourier.task import (
     parse_details,
 )
 
-_SOURCE = Path(codecourier.__file__).parents[1]
+SOURCE = Path(codecourier.__file__).parents[1]
 _MOUNTS = {
     "checkout": {"task", "control", "courier", "workspace", "token", "ca"},
     "agent": {"control", "workspace", "reports"},
@@ -119,7 +119,7 @@ class Pod:
     def command(self, container: str) -> list[str]:
         if container in {"agent", "verify"}:
             return ["sh", self.layout(container).supervisor, container]
-        return [self.python, "-I", "-c", _BOOT, str(_SOURCE), f"codecourier.runner.{container}"]
+        return [self.python, "-I", "-c", _BOOT, str(SOURCE), f"codecourier.runner.{container}"]
 
     def environment(self, container: str, variables: dict[str, str]) -> dict[str, str]:
         layout = self.layout(container)

@@ -96,7 +96,8 @@ class Resources(Model):
     """Processor time in processors or thousandths of one, at least `1m`, for example `500m` or `2`."""
 
     memory: Size = "1Gi"
-    """Memory, at least `1Mi`, for example `512Mi` or `4Gi`. A container that needs more is killed and the Run fails."""
+    """Memory, at least `1Mi`, for example `512Mi` or `4Gi`. Once the container needs
+    more, the kernel kills a process in it: that ends the step, even where the agent could go on, and the Run fails."""
 
     workspace: Size = "4Gi"
     """Disk for the checkout and what the agent writes, at least `1Mi`, for example `10Gi`."""

@@ -29,7 +29,7 @@ from codecourier.runner.manifest import (
 from codecourier.runner.message import build_message, split_summary
 from codecourier.runner.paths import PathError, check_path, find_collision, is_ci_path
 from codecourier.runner.remote import PushOutcome, Repository
-from codecourier.runner.step import Context, StepError, describe, load_context, one_line, terminate
+from codecourier.runner.step import Context, StepError, describe, exit_code, load_context, one_line, terminate
 from codecourier.task import (
     CONTAINER_AGENT,
     DETAILS_MAX_BYTES,
@@ -302,14 +302,14 @@ def _run(layout: Layout) -> PublishResult:
 
 
 def main() -> int:
-    """Run the step; return 0 only if nothing is left to push."""
+    """Run the step; return its exit code, 0 only if nothing is left to push."""
     os.umask(0o002)
     signal.signal(signal.SIGTERM, terminate)
     layout = Layout(os.environ.get(ROOT_ENV, LAYOUT.root))
     result = _run(layout)
     Path(layout.termination_log).write_text(result.to_json(), encoding="utf-8")
     print(f"publish: {result.reason}: {one_line(result.message, 1000)}", file=sys.stderr, flush=True)  # noqa: T201 - the container's log
-    return 1 if result.state is Publication.FAILED else 0
+    return exit_code(result.reason, has_succeeded=result.state is not Publication.FAILED)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ from typing import Never
 
 from codecourier.task import LAYOUT, ROOT_ENV, Layout, StepReport, StepState, Task, TaskError
 
-__all__ = ["Context", "StepError", "describe", "load_context", "one_line", "run_step", "terminate"]
+__all__ = ["Context", "StepError", "describe", "exit_code", "load_context", "one_line", "run_step", "terminate"]
+
+_TERMINATED = "Terminated"
+_TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 
 
 class StepError(Exception):
@@ -73,7 +76,14 @@ def load_context(layout: Layout) -> Context:
 
 def terminate(_signal: int, _frame: FrameType | None) -> Never:
     """Handle SIGTERM."""
-    raise StepError("Terminated", "The step was stopped before it was done.")
+    raise StepError(_TERMINATED, "The step was stopped before it was done.")
+
+
+def exit_code(reason: str, *, has_succeeded: bool) -> int:
+    """Return the exit code of a step: 0 only for one that succeeded, 143 for one that SIGTERM ended."""
+    if has_succeeded:
+        return 0
+    return _TERMINATED_EXIT_CODE if reason == _TERMINATED else 1
 
 
 def run_step(step: str, body: Callable[[Context], StepReport]) -> int:
@@ -89,7 +99,7 @@ def run_step(step: str, body: Callable[[Context], StepReport]) -> int:
     Returns
     -------
     int
-        Exit code: 0 only for a step that succeeded.
+        Exit code, as `exit_code` has it.
     """
     os.umask(0o002)
     # As the first process of a container, Python would ignore SIGTERM.
@@ -105,4 +115,4 @@ def run_step(step: str, body: Callable[[Context], StepReport]) -> int:
         report = StepReport(step, StepState.FAILED, "SystemError", describe(error))
     Path(layout.termination_log).write_text(report.to_json(), encoding="utf-8")
     print(f"{step}: {report.reason}: {report.message}", file=sys.stderr, flush=True)  # noqa: T201 - the container's log
-    return 0 if report.state is StepState.SUCCEEDED else 1
+    return exit_code(report.reason, has_succeeded=report.state is StepState.SUCCEEDED)

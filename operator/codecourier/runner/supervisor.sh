@@ -1,5 +1,7 @@
 # The first process of the agent and verify containers: runs the commands, bounds their time, ends the processes that they leave
-# behind, and reports the result. Always exits with 0, so that the pod goes on to its next step.
+# behind, and reports the result. Exits with 0 even when they fail, so that the pod goes on to its next step; with 137 once
+# the kernel has killed a process for memory, after which the kubelet starts no further step, and with 143 when the
+# kubelet stops the container.
 #
 # POSIX sh (dash, busybox ash, bash). Needs from the image: sh, cat, mkdir, rm, sleep. Uses if present: mkfifo, tee,
 # tail and wc (the last lines of a failed command), setsid (a separate process group).
@@ -33,15 +35,53 @@ export GIT_CONFIG_COUNT=$((git_settings + 1))
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# Sets $oom_file to the file in which the kernel counts the processes of this container that it has killed for memory:
+# cgroup v2, v1, with and without a cgroup namespace. Empty where none can be read.
+find_oom_file() {
+    oom_file=
+    [ -r /proc/self/cgroup ] || return 0
+    while IFS=: read -r _ controllers path; do
+        case ",$controllers," in
+        ,,) set -- "/sys/fs/cgroup$path/memory.events" /sys/fs/cgroup/memory.events ;;
+        *,memory,*) set -- "/sys/fs/cgroup/memory$path/memory.oom_control" /sys/fs/cgroup/memory/memory.oom_control ;;
+        *) continue ;;
+        esac
+        for file in "$@"; do
+            [ ! -r "$file" ] || oom_file=${oom_file:-$file}
+        done
+    done </proc/self/cgroup
+}
+
+# Sets $ooms to that count.
+count_ooms() {
+    ooms=
+    [ -n "$oom_file" ] || return 0
+    while read -r name value _; do
+        [ "$name" != oom_kill ] || ooms=$value
+    done <"$oom_file"
+}
+
+# Whether the kernel has killed a process for memory since this began.
+lacked_memory() {
+    count_ooms
+    [ "$ooms" != "$ooms_before" ]
+} 2>/dev/null
+
 # Ends the step: state, reason, exit code or nothing, a sentence without quotes or backslashes, seconds to wait or nothing.
 finish() {
+    ! lacked_memory || set -- Failed OutOfMemory '' 'The kernel killed a process of the step, which had reached its memory limit.'
+    case $2 in
+    OutOfMemory) status=137 ;;
+    Terminated) status=143 ;;
+    *) status=0 ;;
+    esac
     report="{\"step\":\"$phase\",\"state\":\"$1\",\"reason\":\"$2\",\"message\":\"$4\""
     [ -z "$3" ] || report="$report,\"exitCode\":$3"
     [ -z "${5:-}" ] || report="$report,\"retryAfterSeconds\":$5"
     rm -rf "$steps/$phase.json"
     printf '%s}\n' "$report" >"$steps/$phase.json"
     printf '%s}\n' "$report" >"$root/termination-log"
-    exit 0
+    exit "$status"
 }
 
 # Sets $now to seconds: the kernel's uptime, which no change of the clock affects, or a count where that cannot be read.
@@ -66,14 +106,16 @@ signal_all() {
     fi 2>/dev/null
 }
 
-# Runs beside the command: bounds its time and what is kept of its output. Ends the command itself, because some shells do
-# not wake from their wait.
+# Runs beside the command: bounds its time, its memory and what is kept of its output. Ends the command itself, because
+# some shells do not wake from their wait.
 watch() {
     tick
     end=$((now + $1))
     while [ "$now" -lt "$end" ]; do
         sleep 1
         tick
+        # Whatever the command still does is lost: the kubelet will start no further step.
+        ! lacked_memory || break
         if [ -n "$captured" ] && [ "$(wc -c <"$log")" -gt 1048576 ]; then
             tail -c 8192 "$log" >"$log.old"
             : >"$log"
@@ -198,6 +240,10 @@ run_verify() {
 
 trap 'why=Terminated' TERM INT HUP
 trap 'why=${why:-Timeout}' USR1
+
+find_oom_file
+count_ooms 2>/dev/null
+ooms_before=$ooms
 
 grouped=
 ! has setsid || grouped=yes

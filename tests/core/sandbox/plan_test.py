@@ -254,6 +254,10 @@ def test_a_deleted_sandbox_leaves_tokens_behind_that_could_not_be_revoked() -> N
         ((DONE[0], step("agent", StepState.FAILED, "ProviderLimit"), DONE[2]), {}, Reason.PROVIDER_LIMIT),
         ((DONE[0], step("agent"), step("verify", StepState.FAILED, "VerifyFailed")), {}, Reason.VERIFY_FAILED),
         ((DONE[0], ContainerView("agent", NOW, NOW, 137, "OOMKilled")), {}, Reason.OUT_OF_MEMORY),
+        ((DONE[0], replace(DONE[1], reason="OOMKilled")), {}, Reason.OUT_OF_MEMORY),
+        ((replace(DONE[0], reason="OOMKilled"),), {}, Reason.OUT_OF_MEMORY),
+        ((DONE[0], step("agent", StepState.FAILED, "OutOfMemory")), {}, Reason.OUT_OF_MEMORY),
+        ((DONE[0], DONE[1], step("verify", StepState.FAILED, "OutOfMemory")), {}, Reason.OUT_OF_MEMORY),
         ((DONE[0], ContainerView("agent", NOW, NOW, 137, "Error")), {}, Reason.REPORT_LOST),
         ((), {"reason": "DeadlineExceeded"}, Reason.DEADLINE_EXCEEDED),
         ((), {"reason": "Evicted", "message": "The node was low on memory."}, Reason.POD_EVICTED),
@@ -262,7 +266,9 @@ def test_a_deleted_sandbox_leaves_tokens_behind_that_could_not_be_revoked() -> N
         ((step("checkout", StepState.FAILED, "Terminated"),), {"deletion_time": NOW}, Reason.POD_DELETED),
         ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
         ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {"reason": "NodeShutdown"}, Reason.POD_EVICTED),
-        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {}, Reason.AGENT_FAILED),
+        ((DONE[0], step("agent", StepState.FAILED, "Terminated")), {}, Reason.SANDBOX_RESTARTED),
+        ((step("checkout", StepState.FAILED, "Terminated"),), {}, Reason.SANDBOX_RESTARTED),
+        ((*DONE, publish(Publication.FAILED, reason="Terminated")), {}, Reason.SANDBOX_RESTARTED),
         ((DONE[0], step("agent", StepState.FAILED, "AgentFailed")), {"deletion_time": NOW}, Reason.AGENT_FAILED),
         ((*DONE, publish(Publication.FAILED, reason="Terminated")), {"deletion_time": NOW}, Reason.POD_DELETED),
     ],
@@ -273,6 +279,11 @@ def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(
     status = status_of(plan_sandbox(world(pod=pod(*containers, phase="Failed", **changes)), NOW))
     assert status.reason == reason
     assert status.phase is (SandboxPhase.EXPIRED if reason is Reason.DEADLINE_EXCEEDED else SandboxPhase.FAILED)
+
+
+def test_what_lacked_memory_in_a_pod_that_went_on_has_not_failed() -> None:
+    over = pod(DONE[0], replace(DONE[1], reason="OOMKilled"), DONE[2], publish(Publication.NO_CHANGE), phase="Succeeded")
+    assert status_of(plan_sandbox(world(pod=over), NOW)).phase is SandboxPhase.COMPLETED
 
 
 def test_an_agent_cannot_keep_its_sandbox_from_ending_by_what_it_reports() -> None:

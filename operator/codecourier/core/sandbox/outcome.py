@@ -28,10 +28,10 @@ from codecourier.task import (
     parse_details,
 )
 
-__all__ = ["Outcome", "read_outcome", "read_publication"]
+__all__ = ["STEPS", "Outcome", "describe_lack_of_memory", "read_outcome", "read_publication"]
 
 _SUMMARY_LENGTH = 8192
-_STEPS = frozenset({CONTAINER_CHECKOUT, CONTAINER_AGENT, CONTAINER_VERIFY, CONTAINER_COLLECT, CONTAINER_PUBLISH})
+STEPS = frozenset({CONTAINER_CHECKOUT, CONTAINER_AGENT, CONTAINER_VERIFY, CONTAINER_COLLECT, CONTAINER_PUBLISH})
 """Our own containers. Others, such as those that a service mesh injects, report in no way that is known here."""
 
 _AGENT_REASONS = {
@@ -48,16 +48,26 @@ _LOGGED = frozenset(
 )
 """Failures that the output of their step explains."""
 
+_AGENT_STEPS = frozenset({CONTAINER_AGENT, CONTAINER_VERIFY})
+"""Steps that run the Workflow's commands in its image, under the supervisor."""
+
+_TERMINATED = "Terminated"
+"""What a step reports that received SIGTERM: where nothing else ended the pod, its node did."""
+
+_LACKED_MEMORY = "OutOfMemory"
+"""What the supervisor reports once the kernel has killed a process of its container for memory."""
+
+_OWN_LIMIT = "Its limit is fixed: keep large files out of the repository and of what the agent writes."
+_AGENT_LIMIT = "Raise resources.memory of the Workflow."
+
 _STEP_REASONS = {
     "CredentialsRefused": Reason.CREDENTIALS_REFUSED,
     "ForgeUnavailable": Reason.FORGE_UNAVAILABLE,
     "RateLimited": Reason.RATE_LIMITED,
     "SandboxRestarted": Reason.SANDBOX_RESTARTED,
     "SecretInOutput": Reason.SECRET_IN_OUTPUT,
+    _TERMINATED: Reason.SANDBOX_RESTARTED,
 }
-
-_TERMINATED = "Terminated"
-"""What a step reports that received SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +172,16 @@ def _interruption(pod: PodView) -> _Failure | None:
 
 
 def _ended_steps(pod: PodView) -> list[ContainerView]:
-    return [c for c in pod.containers if c.name in _STEPS and c.exit_code is not None]
+    return [c for c in pod.containers if c.name in STEPS and c.exit_code is not None]
 
 
 def _first_failure(pod: PodView, namespace: str) -> _Failure | None:
     for container in _ended_steps(pod):
         if container.name == CONTAINER_PUBLISH:
             continue
+        # In a pod that has succeeded the steps went on, and the report of each says how it fared.
+        if container.is_short_of_memory and pod.phase != "Succeeded":
+            return _Failure(Reason.OUT_OF_MEMORY, describe_lack_of_memory(container.name))
         if (failure := _container_failure(container)) is not None:
             return _with_log(failure, namespace, pod.name, container.name)
     return None
@@ -183,8 +196,6 @@ def _with_log(failure: _Failure, namespace: str, pod: str, container: str) -> _F
 
 
 def _container_failure(container: ContainerView) -> _Failure | None:
-    if container.reason == "OOMKilled":
-        return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=container.name))
     try:
         report = StepReport.from_json(container.message)
     except TaskError as error:
@@ -200,12 +211,22 @@ def _container_failure(container: ContainerView) -> _Failure | None:
         )
     if report.state is StepState.SUCCEEDED:
         return None
+    if report.reason == _LACKED_MEMORY:
+        return _Failure(Reason.OUT_OF_MEMORY, describe_lack_of_memory(container.name))
     reason, message = _step_failure(container.name, report)
     return _Failure(reason, message, report.retry_after_seconds, is_cut_short=report.reason == _TERMINATED)
 
 
+def describe_lack_of_memory(step: str) -> str:
+    """Return what is said of a step in which the kernel killed a process for memory."""
+    advice = _AGENT_LIMIT if step in _AGENT_STEPS else _OWN_LIMIT
+    return sentence(Reason.OUT_OF_MEMORY, step=step, advice=advice)
+
+
 def _step_failure(step: str, report: StepReport) -> tuple[Reason, str]:
     detail = report.message or report.reason
+    if report.reason == _TERMINATED:
+        return _own_step_failure(step, _TERMINATED, detail)
     if step == CONTAINER_AGENT:
         reason = _AGENT_REASONS.get(report.reason, Reason.AGENT_FAILED)
         # When the work goes on is the Run's to say: it chooses the time.
@@ -226,8 +247,8 @@ def _publish_failure(pod: PodView, publication: PublishResult | None) -> _Failur
     container = pod.container(CONTAINER_PUBLISH)
     if publication is None:
         said = "it never ran" if container is None else f"exit code {container.exit_code}, {container.reason}"
-        if container is not None and container.reason == "OOMKilled":
-            return _Failure(Reason.OUT_OF_MEMORY, sentence(Reason.OUT_OF_MEMORY, step=CONTAINER_PUBLISH))
+        if container is not None and container.is_short_of_memory:
+            return _Failure(Reason.OUT_OF_MEMORY, describe_lack_of_memory(CONTAINER_PUBLISH))
         text = sentence(Reason.REPORT_LOST, step=CONTAINER_PUBLISH, detail=said)
         return _Failure(Reason.REPORT_LOST, text, is_cut_short=True)
     if publication.state is not Publication.FAILED:

@@ -33,6 +33,11 @@ class ContainerView:
         """Whether it ever ran."""
         return self.start_time is not None
 
+    @property
+    def is_short_of_memory(self) -> bool:
+        """Whether the kernel killed a process of it for memory, whatever its exit code says."""
+        return self.exit_code is not None and self.reason == "OOMKilled"
+
 
 @dataclass(frozen=True, slots=True)
 class PodView:

@@ -145,8 +145,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.VERIFY_FAILED: "A verify step failed: {detail}",
     Reason.STEP_FAILED: "Step {step} failed: {detail}",
     Reason.OUT_OF_MEMORY: (
-        "Step {step} needed more memory than its limit and was killed; nothing was pushed. Raise resources.memory "
-        "of the Workflow."
+        "Step {step} needed more memory than its limit, so the kernel killed a process of it; nothing was pushed. {advice}"
     ),
     Reason.DISK_LIMIT: (
         "The pod needed more disk than its limit and was evicted; nothing was pushed: {detail} Raise "
@@ -179,7 +178,7 @@ SENTENCES: dict[Reason, str] = {
         "The work is on branch {branch}, which has a pull request that this Run did not open. Close that one and the "
         "Run opens its own: {detail}"
     ),
-    Reason.SANDBOX_RESTARTED: "The node recreated the pod's containers, whose data is lost: {detail}",
+    Reason.SANDBOX_RESTARTED: "The node stopped or recreated the pod's containers, and their data is lost: {detail}",
     Reason.UNREADABLE: (
         "This version of the operator cannot read the object and leaves it as it is: {detail} Run the version that "
         "wrote it, or a newer one."
