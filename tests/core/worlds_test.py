@@ -22,7 +22,14 @@ from codecourier.core.workflow.world import WorkflowWorld
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.run import Origin, Run
 from tests.support.runs import make_sandbox, running
-from tests.support.worlds import NOW, make_policy, make_project, make_run, make_sprint_chain, make_workflow
+from tests.support.worlds import (
+    NOW,
+    make_policy,
+    make_project,
+    make_run,
+    make_sprint_chain,
+    make_workflow,
+)
 
 CHAIN = make_sprint_chain()
 
@@ -71,7 +78,11 @@ PLANTED: list[tuple[str, dict[str, Any], str]] = [
     ("sprint", {"origin": AbsentOrigin("Fixture", CHAIN.name, CHAIN.uid, reports_ends=True)}, "not ('Fixture',"),
     ("Sandbox", {"run": changed(RUN, uid="uid-again")}, "Run 'fix' is not the one with UID 'uid-fix'."),
     ("Sandbox", {"run": changed(RUN, namespace="other")}, "Run 'fix' is of namespace 'other', not 'shop'."),
-    ("Sandbox", {"run": None, "origin": SprintChainOrigin(CHAIN)}, "What made a Run is known, but not the Run."),
+    (
+        "Sandbox",
+        {"run": None, "origin": SprintChainOrigin(CHAIN)},
+        "What made a Run, or its revision, is known, but not the Run.",
+    ),
     ("Sandbox", {"pod": replace(POD, name="another")}, "Pod 'another' is not that of Sandbox"),
     ("Sandbox", {"pod": replace(POD, uid="")}, "has no UID."),
     ("Sandbox", {"secret": replace(SECRET, name="another")}, "Secret 'another' does not hold the tokens"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from codecourier.kube import api
 from codecourier.kube.api import Json, Propagation, Resource
-from tests.simulation.schema import Definition, event_errors, lease_errors
+from tests.simulation.schema import Definition, event_errors, lease_errors, revision_errors
 
 __all__ = ["BUILT_IN", "FOREGROUND", "ORPHAN", "complete_new", "deletion_finalizers", "deletion_grace"]
 
@@ -20,6 +20,7 @@ BUILT_IN = (
     Definition(api.PODS, has_status=True, has_generation=True),
     Definition(api.SECRETS),
     Definition(api.CONFIG_MAPS),
+    Definition(api.CONTROLLER_REVISIONS, rules=revision_errors),
     Definition(api.NAMESPACES, has_status=True),
     Definition(api.NODES, has_status=True),
     Definition(api.EVENTS, rules=event_errors),

@@ -47,7 +47,9 @@ def check_deletion(resource: Resource, metadata: Json, old: Json) -> None:
 
 
 def check_immutable(resource: Resource, old: Json, new: Json) -> None:
-    """Refuse a change of what a pod keeps for life."""
+    """Refuse a change of what a pod or a revision keeps for life."""
+    if resource == api.CONTROLLER_REVISIONS and old.get("data") != new.get("data"):
+        raise invalid(resource, new["metadata"]["name"], ["data: Invalid value: field is immutable"])
     if resource == api.PODS:
         before, after = ({k: v for k, v in obj["spec"].items() if k not in _POD_SPEC_MUTABLE} for obj in (old, new))
         if before != after:

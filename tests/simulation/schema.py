@@ -17,7 +17,7 @@ from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Resource
 from codecourier.resources.crd import build_crd
 
-__all__ = ["Definition", "Schema", "definition_of", "definitions_of", "event_errors", "lease_errors"]
+__all__ = ["Definition", "Schema", "definition_of", "definitions_of", "event_errors", "lease_errors", "revision_errors"]
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -196,6 +196,14 @@ def lease_errors(obj: Mapping[str, Any]) -> list[str]:
     seconds = obj.get("spec", {}).get("leaseDurationSeconds")
     is_wrong = seconds is not None and seconds <= 0
     return ["spec.leaseDurationSeconds: Invalid value: must be greater than 0"] if is_wrong else []
+
+
+def revision_errors(obj: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a ControllerRevision."""
+    found = [] if isinstance(obj.get("data"), dict) else ["data: Required value: data is mandatory"]
+    if obj.get("revision", 0) < 0:
+        found.append("revision: Invalid value: must be greater than or equal to 0")
+    return found
 
 
 def definition_of(crd: Mapping[str, Any]) -> Definition:

@@ -8,6 +8,7 @@ from typing import Any
 from codecourier.core.project.network_policy import PolicyView, build_network_policy
 from codecourier.core.shared.facts import RepositoryAccess
 from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.revisions import WorkflowRevision, build_revision, view_revision
 from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Limits, Project, ProjectSpec, Repository
 from codecourier.resources.run import Run, RunPhase, RunSpec, RunStatus
@@ -21,6 +22,7 @@ __all__ = [
     "URL",
     "make_policy",
     "make_project",
+    "make_revision",
     "make_run",
     "make_sprint_chain",
     "make_workflow",
@@ -62,6 +64,13 @@ def make_workflow(**changes: Any) -> Workflow:
     """Return a Workflow."""
     fields: dict[str, Any] = {"image": "busybox", "agent": Agent(command=("true",))}
     return Workflow(metadata=_meta("scripted"), spec=WorkflowSpec(**{**fields, **changes}))
+
+
+def make_revision(workflow: Workflow | None = None) -> WorkflowRevision:
+    """Return the revision of a Workflow, or of `make_workflow`, as the API server has made it."""
+    body = build_revision(workflow or make_workflow())
+    metadata = {"uid": "uid-revision", "resourceVersion": "1", "creationTimestamp": NOW.isoformat()}
+    return view_revision(body | {"metadata": body["metadata"] | metadata})
 
 
 def make_run(name: str = "fix", *, age_seconds: int = 0, metadata: dict[str, Any] | None = None, **spec: Any) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,9 @@ from codecourier.controller.in_flight import InFlight
 from codecourier.controller.problems import problem_of_create
 from codecourier.controller.recorder import Recorder
 from codecourier.core.shared.intents import (
-    Create,
     CreatePod,
+    CreateRevision,
+    Creation,
     Delete,
     Effect,
     Plan,
@@ -27,14 +28,22 @@ from codecourier.core.shared.intents import (
     WritePolicy,
 )
 from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.reasons import Reason
 from codecourier.kinds.registry import Registry, WorkKey
-from codecourier.kube.api import NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
 from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
 
 _LOGGER = logging.getLogger(__name__)
+
+
+_REFUSABLE: Mapping[type[CreatePod | CreateRevision], tuple[Resource, Reason]] = {
+    CreatePod: (PODS, Reason.POD_REFUSED),
+    CreateRevision: (CONTROLLER_REVISIONS, Reason.REVISION_REFUSED),
+}
+"""What is made, and the reason that its plan reads where the cluster refuses it."""
 
 
 class AlteredObjectError(Exception):
@@ -131,7 +140,7 @@ class Executor:
             return None
         return await self.write_status(resource, obj, status.to_json())
 
-    async def _create(self, key: WorkKey, create: Create | CreatePod | RestoreLabels | WritePolicy) -> None:
+    async def _create(self, key: WorkKey, create: Creation) -> None:
         if isinstance(create, RestoreLabels):
             await self._restore_labels(key.resource, create)
             return
@@ -139,8 +148,8 @@ class Executor:
             self.registry.check_use(key.resource, "update", NETWORK_POLICIES)
             await self._write(NETWORK_POLICIES, create.manifest)
             return
-        if isinstance(create, CreatePod):
-            await self._create_pod(key, create)
+        if isinstance(create, CreatePod | CreateRevision):
+            await self._create_refusable(key, create)
             return
         resource = custom_resource(create.resource.info)
         self.registry.check_use(key.resource, "create", resource)
@@ -148,14 +157,15 @@ class Executor:
         body.pop("status", None)
         await self._make(resource, body)
 
-    async def _create_pod(self, key: WorkKey, create: CreatePod) -> None:
-        self.registry.check_use(key.resource, "create", PODS)
+    async def _create_refusable(self, key: WorkKey, create: CreatePod | CreateRevision) -> None:
+        resource, reason = _REFUSABLE[type(create)]
+        self.registry.check_use(key.resource, "create", resource)
         if not self.backlog.is_due(key, create):
             return
         try:
-            await self._make(PODS, create.manifest)
+            await self._make(resource, create.manifest)
         except ApiError as error:
-            problem = problem_of_create(error)
+            problem = problem_of_create(error, reason)
             if problem is None:
                 raise
             self.backlog.note(key, create, problem)
@@ -224,13 +234,15 @@ class Executor:
     def _is_ours(self, resource: Resource, wanted: Json, found: Json) -> bool:
         """Return whether an existing object was created for the same purpose as the wanted one.
 
-        Our kinds name it in their spec; pods and the like in labels. OwnerReferences do not count: an orphaning
-        deletion removes them.
+        Our kinds name it in their spec; pods and the like in labels; a revision is what it holds. OwnerReferences do
+        not count: an orphaning deletion removes them.
         """
         kind = self.registry.by_resource.get(resource)
         if kind is not None:
             mark = wanted["spec"].get(kind.mark)
             return mark is not None and _holds(found["spec"].get(kind.mark), mark)
+        if wanted.get("data") != found.get("data"):
+            return False
         labels, found_labels = wanted["metadata"].get("labels") or {}, found["metadata"].get("labels") or {}
         return all(found_labels.get(key) == value for key, value in labels.items())
 

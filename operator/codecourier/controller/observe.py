@@ -26,14 +26,17 @@ from codecourier.core.shared.facts import (
     PullRequestsFact,
     RepositoryAsk,
     RepositoryFact,
+    RevisionAsk,
+    RevisionFact,
 )
+from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Forge, Operation
 from codecourier.github.errors import ForgeError
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository
 from codecourier.kinds.registry import Registry
-from codecourier.kube.api import SECRETS, KubeApi
+from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, KubeApi
 from codecourier.kube.errors import ApiError, ServerError, TooManyRequests, Unanswered
 from codecourier.kube.errors import NotFound as KubeNotFound
 from codecourier.text import marker
@@ -84,6 +87,7 @@ class Observer:
             BranchHeadAsk: self._branch_head,
             PullRequestsAsk: self._pull_requests,
             ObjectAsk: self._object,
+            RevisionAsk: self._revision,
             LogAsk: self._log,
             AgentSecretsAsk: self._agent_secrets,
         }
@@ -91,7 +95,7 @@ class Observer:
     @staticmethod
     def is_quick(ask: Ask[Any]) -> bool:
         """Return whether the API server answers by itself, so that a worker may wait for it."""
-        return isinstance(ask, ObjectAsk | AgentSecretsAsk)
+        return isinstance(ask, ObjectAsk | RevisionAsk | AgentSecretsAsk)
 
     def recall(self, ask: Ask[Any]) -> object | None:
         """Return the answer to a question that needs no look-up; None: look it up."""
@@ -146,6 +150,13 @@ class Observer:
         except KubeNotFound:
             return ObjectFact(None, None)
         return ObjectFact(found["metadata"]["uid"], found["metadata"]["resourceVersion"])
+
+    async def _revision(self, ask: RevisionAsk) -> RevisionFact:
+        try:
+            found = await self._api.get(CONTROLLER_REVISIONS, ask.namespace, ask.name)
+        except KubeNotFound:
+            return RevisionFact(None)
+        return RevisionFact(view_revision(found).spec)
 
     async def _log(self, ask: LogAsk) -> LogFact:
         text: str | None = None

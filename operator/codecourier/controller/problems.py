@@ -58,14 +58,14 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
     return Problem(reason, text, retry_time, is_final)
 
 
-def problem_of_create(error: kube.ApiError) -> Problem | None:
-    """Return the problem when the API server refuses a pod; None for errors that the queue retries.
+def problem_of_create(error: kube.ApiError, reason: Reason) -> Problem | None:
+    """Return the problem when the API server refuses an object; None for errors that the queue retries.
 
     A refusal by quota (403) may end by itself, and so does that in a new namespace whose service account Kubernetes has
     not created yet; a refusal by admission or validation (other 4xx) is final.
     """
     if isinstance(error, kube.Forbidden) and any(words in error.message for words in _PASSING):
-        return Problem(Reason.POD_REFUSED, sentence(Reason.POD_REFUSED, detail=error.message))
+        return Problem(reason, sentence(reason, detail=error.message))
     if isinstance(error, kube.Forbidden | kube.Invalid):
-        return Problem(Reason.POD_REFUSED, sentence(Reason.POD_REFUSED, detail=error.message), is_final=True)
+        return Problem(reason, sentence(reason, detail=error.message), is_final=True)
     return None

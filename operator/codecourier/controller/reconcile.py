@@ -13,7 +13,7 @@ from codecourier.cache.store import UnreadableError
 from codecourier.controller.execute import Executor
 from codecourier.controller.lookups import ANSWER_SECONDS, EndlessAskError, LookUps
 from codecourier.core.shared.facts import Facts
-from codecourier.core.shared.intents import CreatePod, Event, Failures, Plan
+from codecourier.core.shared.intents import CreatePod, CreateRevision, Event, Failures, Plan
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.unreadable import readable_again, unreadable_status
 from codecourier.core.shared.worlds import World
@@ -210,8 +210,8 @@ class Reconciler:
             self._look_again(key, loop_time + max(seconds, 0.05))
         if plan == Plan():
             self._executor.backlog.forget(memory)
-        pods = (create for create in plan.creates if isinstance(create, CreatePod))
-        due = self._executor.backlog.next_time(memory, (*plan.effects, *pods))
+        refusable = (create for create in plan.creates if isinstance(create, CreatePod | CreateRevision))
+        due = self._executor.backlog.next_time(memory, (*plan.effects, *refusable))
         if due is not None and not self._executor.in_flight.is_busy(memory):
             self._look_again(key, max(due, loop_time + 0.05))
 

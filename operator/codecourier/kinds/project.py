@@ -6,7 +6,9 @@ from collections.abc import Hashable
 
 from codecourier.core.project.plan import plan_project
 from codecourier.core.project.world import ProjectWorld
+from codecourier.core.run.status import attempt_status
 from codecourier.core.shared.naming import PROJECT_NAME
+from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.kinds.kind import Kind, Planning, Reader, Use
 from codecourier.kinds.relations import all_in_namespace
 from codecourier.kinds.shared import API_SERVER, NAMESPACE_ENDING, NOTIFICATION_NAMES, POLICY, READ_REFERENCES
@@ -46,7 +48,7 @@ def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
     unfinished, unreadable = all_runs.unfinished()
     found = (*unfinished, *all_runs.named(entry.name for entry in project.status.admitted))
     runs = tuple({run.name: run for run in found}.values())
-    named = {run.spec.workflow_ref.name for run in runs if run.status.workflow is None}
+    named = {run.spec.workflow_ref.name for run in runs if not has_recorded_workflow(attempt_status(run))}
     return ProjectWorld(
         project=project,
         runs=runs,

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from functools import partial
 
 from codecourier.cache.store import Store
 from codecourier.core.run.plan import plan_run
+from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
+from codecourier.core.shared.revisions import WorkflowRevision, revision_name
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
-from codecourier.kinds.relation import Edge
-from codecourier.kinds.relations import marked, named_by, names_marked
+from codecourier.kinds.relation import Edge, Relation, View
+from codecourier.kinds.relations import marked, named_by, names_marked, through
 from codecourier.kinds.shared import (
     NAMESPACE_ENDING,
     NOTIFICATION_NAMES,
     ORIGIN,
     READ_REFERENCES,
-    is_attempt_unfinished,
+    REVISION,
+    is_run_unfinished,
     project_of,
 )
 from codecourier.kinds.sources import (
     NOTIFICATION_SOURCE,
     PROJECT_SOURCE,
+    REVISION_SOURCE,
     RUN_SOURCE,
     SANDBOX_SOURCE,
     USAGE_RECORD_SOURCE,
     WORKFLOW_SOURCE,
 )
-from codecourier.kube.api import Json, Resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, Json, Resource
 from codecourier.kube.cache import Key
 from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.workflow import Workflow
 
 __all__ = ["RUN"]
 
-_is_unfinished = partial(
-    is_attempt_unfinished, finished=frozenset(phase.value for phase in RunPhase if phase.is_finished)
-)
+_is_unfinished = is_run_unfinished
 
 
 def _admitted(project: Json | None) -> dict[tuple[str, int, int], str]:
@@ -57,8 +59,14 @@ def _awaited(run: Run) -> tuple[str, ...]:
     return (run.status.tries[-1].sandbox,) if is_running else ()
 
 
+def _present_revision(view: View, workflow: Workflow) -> WorkflowRevision | None:
+    """Return the revision that holds a Workflow as it is now. It is read to save its creation, so it wakes no Run."""
+    return view.store.get(REVISION_SOURCE, workflow.namespace, revision_name(workflow))
+
+
 _PROJECT = project_of(Edge(PROJECT_SOURCE, _newly_admitted))
 _WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
+_PRESENT_REVISION = through(_WORKFLOW, WORKFLOW_SOURCE, Relation(_present_revision, lambda _origins: ()))
 _SANDBOXES = marked("spec.runRef.uid", "spec.runRef.name", SANDBOX_SOURCE, awaited=_awaited)
 _RECORDS = names_marked("spec.runUid", "spec.run", USAGE_RECORD_SOURCE)
 
@@ -72,6 +80,7 @@ def _gather(read: Reader[Run], run: Run) -> RunWorld:
         sandboxes=read(_SANDBOXES),
         records=read(_RECORDS),
         notifications=read(NOTIFICATION_NAMES),
+        revision=read(REVISION if attempt_status(run).workflow_revision is not None else _PRESENT_REVISION),
         is_namespace_ending=read(NAMESPACE_ENDING),
     )
 
@@ -86,7 +95,17 @@ RUN: Kind[Run, RunWorld] = Kind(
     Planning(
         _gather,
         plan_run,
-        reads=(_PROJECT, _WORKFLOW, ORIGIN, _SANDBOXES, _RECORDS, NOTIFICATION_NAMES, NAMESPACE_ENDING),
+        reads=(
+            _PROJECT,
+            _WORKFLOW,
+            REVISION,
+            _PRESENT_REVISION,
+            ORIGIN,
+            _SANDBOXES,
+            _RECORDS,
+            NOTIFICATION_NAMES,
+            NAMESPACE_ENDING,
+        ),
     ),
     is_unfinished=_is_unfinished,
     machines=(
@@ -116,6 +135,7 @@ RUN: Kind[Run, RunWorld] = Kind(
     uses=(
         Use(RUN_SOURCE.resource, ("get", "patch")),
         Use(SANDBOX_SOURCE.resource, ("create", "get")),
+        Use(CONTROLLER_REVISIONS, ("create", "get")),
         Use(USAGE_RECORD_SOURCE.resource, ("create", "get")),
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
         READ_REFERENCES,

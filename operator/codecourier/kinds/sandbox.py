@@ -11,7 +11,7 @@ from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_s
 from codecourier.kinds.kind import Kind, Planning, Reader, Strays, Use, phases
 from codecourier.kinds.relation import View, label_or_owner_of
 from codecourier.kinds.relations import named, named_by, through
-from codecourier.kinds.shared import API_SERVER, ORIGIN, POLICY, PROJECT
+from codecourier.kinds.shared import API_SERVER, ORIGIN, POLICY, PROJECT, REVISION
 from codecourier.kinds.sources import POD_SOURCE, RUN_SOURCE, SANDBOX_SOURCE, TOKEN_SECRET_SOURCE
 from codecourier.kube import api
 from codecourier.kube.api import Json
@@ -35,6 +35,7 @@ def _same(name: str) -> str:
 
 _RUN = named_by("spec.runRef.name", RUN_SOURCE, uid="spec.runRef.uid")
 _RUN_ORIGIN = through(_RUN, RUN_SOURCE, ORIGIN)
+_RUN_REVISION = through(_RUN, RUN_SOURCE, REVISION)
 _POD = named(POD_SOURCE, _same, _same, _made_for)
 _SECRET = named(TOKEN_SECRET_SOURCE, token_secret_name, sandbox_of_token_secret, _made_for)
 
@@ -47,6 +48,7 @@ def _gather(read: Reader[Sandbox], sandbox: Sandbox) -> SandboxWorld:
         project=read(PROJECT),
         pod=read(_POD),
         secret=read(_SECRET),
+        revision=read(_RUN_REVISION),
         policy=read(POLICY),
         api_server=read(API_SERVER),
         settings=read.view.pods,
@@ -75,7 +77,7 @@ SANDBOX: Kind[Sandbox, SandboxWorld] = Kind(
     Planning(
         _gather,
         plan_sandbox,
-        reads=(_RUN, _RUN_ORIGIN, PROJECT, _POD, _SECRET, POLICY, API_SERVER),
+        reads=(_RUN, _RUN_ORIGIN, _RUN_REVISION, PROJECT, _POD, _SECRET, POLICY, API_SERVER),
     ),
     is_unfinished=_is_unfinished,
     machines=(
@@ -96,6 +98,7 @@ SANDBOX: Kind[Sandbox, SandboxWorld] = Kind(
         Use(SANDBOX_SOURCE.resource, ("get", "patch")),
         Use(api.PODS, ("create", "get", "patch", "delete")),
         Use(api.PODS, ("get",), subresource="log"),
+        Use(api.CONTROLLER_REVISIONS, ("get",)),
         Use(api.SECRETS, ("create", "get", "update", "patch", "delete")),
     ),
     strays=Strays(_gather_strays, plan_stray),

@@ -9,17 +9,19 @@ from codecourier.core.project.network_policy import POLICY_NAME
 from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, PROJECT_NAME
 from codecourier.kinds.kind import Use
 from codecourier.kinds.relation import Edge, Relation
-from codecourier.kinds.relations import everywhere, in_project, names_marked, origin_of, own_namespace
+from codecourier.kinds.relations import everywhere, in_project, named_by, names_marked, origin_of, own_namespace
 from codecourier.kinds.sources import (
     API_SERVER_SOURCE,
     NAMESPACE_SOURCE,
     NETWORK_POLICY_SOURCE,
     NOTIFICATION_SOURCE,
     PROJECT_SOURCE,
+    REVISION_SOURCE,
 )
 from codecourier.kube import api
 from codecourier.kube.api import Json
 from codecourier.resources.project import Project
+from codecourier.resources.run import RunPhase
 
 __all__ = [
     "API_SERVER",
@@ -29,7 +31,9 @@ __all__ = [
     "POLICY",
     "PROJECT",
     "READ_REFERENCES",
+    "REVISION",
     "is_attempt_unfinished",
+    "is_run_unfinished",
     "project_of",
 ]
 
@@ -96,3 +100,15 @@ def is_attempt_unfinished(obj: Json, finished: frozenset[str]) -> bool:
     """Return whether an object has an attempt to do: its phase is not final, or its spec asks for another attempt."""
     status = obj.get("status") or {}
     return status.get("phase") not in finished or status.get("attempt", 0) < (obj.get("spec") or {}).get("attempt", 1)
+
+
+_RUN_FINISHED = frozenset(phase.value for phase in RunPhase if phase.is_finished)
+
+
+def is_run_unfinished(run: Json) -> bool:
+    """Return whether a Run has an attempt to do."""
+    return is_attempt_unfinished(run, _RUN_FINISHED)
+
+
+REVISION = named_by("status.workflowRevision", REVISION_SOURCE, is_reader=is_run_unfinished)
+"""The revision that holds the Workflow of a Run's attempt."""

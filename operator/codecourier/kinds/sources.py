@@ -14,6 +14,7 @@ from codecourier.core.shared.naming import (
     FINALIZER_TOKENS,
     LABEL_MANAGED,
 )
+from codecourier.core.shared.revisions import WorkflowRevision, view_revision
 from codecourier.kube import api
 from codecourier.kube.api import Json
 from codecourier.resources.notification import Notification
@@ -31,6 +32,7 @@ __all__ = [
     "NOTIFICATION_SOURCE",
     "POD_SOURCE",
     "PROJECT_SOURCE",
+    "REVISION_SOURCE",
     "RUN_SOURCE",
     "SANDBOX_SOURCE",
     "SPRINT_CHAIN_SOURCE",
@@ -50,7 +52,7 @@ def trim_pod(pod: Json) -> None:
     """Keep of a pod only what its view reads: the task and five containers with their mounts are most of its bytes."""
     (pod["metadata"].get("annotations") or {}).pop(ANNOTATION_TASK, None)
     spec = pod["spec"]
-    kept = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
+    kept = {key: spec[key] for key in ("nodeName", "activeDeadlineSeconds") if key in spec}
     names = {key: [{"name": c["name"]} for c in spec.get(key, ())] for key in ("initContainers", "containers")}
     pod["spec"] = kept | names
 
@@ -93,6 +95,7 @@ USAGE_RECORD_SOURCE = custom(UsageRecord)
 NAMESPACE_SOURCE = raw(api.NAMESPACES)
 POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod)
 TOKEN_SECRET_SOURCE: Source[TokenSecret | None] = Source(api.SECRETS, view_secret, _OURS, trim=trim_secret)
+REVISION_SOURCE: Source[WorkflowRevision] = Source(api.CONTROLLER_REVISIONS, view_revision, _OURS)
 NETWORK_POLICY_SOURCE: Source[PolicyView] = Source(api.NETWORK_POLICIES, view_policy, _OURS)
 API_SERVER_SOURCE = raw(
     api.ENDPOINT_SLICES, label_selector="kubernetes.io/service-name=kubernetes", namespace="default"

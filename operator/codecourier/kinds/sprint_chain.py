@@ -20,7 +20,7 @@ from codecourier.kinds.shared import (
     is_attempt_unfinished,
 )
 from codecourier.kinds.sources import NOTIFICATION_SOURCE, RUN_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
-from codecourier.kube.api import Json
+from codecourier.kube.api import CONTROLLER_REVISIONS, Json
 from codecourier.resources.sprint_chain import SprintChain, SprintChainPhase
 
 __all__ = ["SPRINT_CHAIN"]
@@ -96,6 +96,7 @@ SPRINT_CHAIN: Kind[SprintChain, SprintChainWorld] = Kind(
     uses=(
         Use(SPRINT_CHAIN_SOURCE.resource, ("patch",)),
         Use(RUN_SOURCE.resource, ("create", "get")),
+        Use(CONTROLLER_REVISIONS, ("get",)),
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
         READ_REFERENCES,
     ),

@@ -14,6 +14,7 @@ from codecourier.resources.meta import GROUP, VERSION, KindInfo
 
 __all__ = [
     "CONFIG_MAPS",
+    "CONTROLLER_REVISIONS",
     "CUSTOM_RESOURCE_DEFINITIONS",
     "ENDPOINT_SLICES",
     "EVENTS",
@@ -94,6 +95,7 @@ class Resource:
 PODS: Final = Resource("", "v1", "pods", "Pod")
 SECRETS: Final = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
+CONTROLLER_REVISIONS: Final = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODES: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event")

@@ -100,7 +100,7 @@ class RunSpec(Model):
     )
 
     workflow_ref: Annotated[LocalReference, Immutable()]
-    """Workflow of this namespace to run. The operator records its settings when the Run starts."""
+    """Workflow of this namespace to run. Each attempt keeps its settings as they are when the attempt starts."""
 
     prompt: Annotated[Prompt, Immutable()]
     """The task for the agent."""
@@ -235,8 +235,12 @@ class RunStatus(Status):
     attempt: Annotated[int, Field(ge=0, le=1000)] = 0
     """The attempt that this status describes; 0 before the first one."""
 
+    workflow_revision: ObjectName | None = None
+    """ControllerRevision of this namespace that holds the Workflow as it was when this attempt started; absent before.
+    All tries of the attempt use it; the next attempt takes the Workflow as it is then."""
+
     workflow: WorkflowSpec | None = None
-    """The Workflow as it was when the Run first started; later attempts use the same."""
+    """Deprecated: the Workflow itself, as earlier versions recorded it. An attempt that has it goes on with it."""
 
     repository_url: RepositoryUrl | None = None
     """The repository that the Run works on."""

@@ -19,6 +19,7 @@ from codecourier.resources.meta import (
 )
 
 __all__ = [
+    "START_TIMEOUT_SECONDS",
     "Agent",
     "CiPaths",
     "EnvironmentVariable",
@@ -32,6 +33,9 @@ __all__ = [
     "WorkflowSpec",
     "WorkflowStatus",
 ]
+
+START_TIMEOUT_SECONDS = 600
+"""How long a pod may wait for a node and its images where the Workflow says nothing else."""
 
 # No zeros: Kubernetes treats a limit of zero as no limit.
 Cpu = Annotated[str, Field(min_length=1, max_length=7, pattern=r"^[1-9][0-9]{0,5}m?$")]
@@ -162,7 +166,7 @@ class WorkflowSpec(Model):
     step_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     """Seconds for each of checkout, every setup step, every verify step, collect and publish, 1 to 86,400."""
 
-    start_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+    start_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = START_TIMEOUT_SECONDS
     """Seconds that a pod may wait for a node and its images before the try is abandoned, 1 to 86,400."""
 
     retry: Retry = Field(default_factory=Retry)
@@ -188,7 +192,10 @@ class WorkflowStatus(Status):
 
 
 class Workflow(CustomResource):
-    """Blueprint of Runs: image, agent command, steps around it, limits. A Run records it when it starts."""
+    """Blueprint of Runs: image, agent command, steps around it, limits.
+
+    Each attempt of a Run keeps it as it is when the attempt starts.
+    """
 
     info: ClassVar[KindInfo] = KindInfo(
         kind="Workflow",

@@ -92,8 +92,11 @@ def test_pending_and_queued_runs_are_admitted_in_one_order() -> None:
 def test_a_place_for_another_attempt_is_of_that_attempt_alone() -> None:
     run = queued(make_run(), phase=RunPhase.FAILED, tries=(Try(number=1, sandbox="s"),))
     again = run.updated(spec=run.spec.updated(attempt=2))
-    assert admit(make_project(), [run], {}, NOW) == ()
-    (entry,) = admit(make_project(), [again], {}, NOW)
+    workflow = make_workflow()
+    workflows = {workflow.name: workflow}
+    assert admit(make_project(), [run], workflows, NOW) == ()
+    assert admit(make_project(), [again], {}, NOW) == ()
+    (entry,) = admit(make_project(), [again], workflows, NOW)
     assert (entry.attempt, entry.try_number) == (2, 1)
     project = make_project()
     project = project.updated(status=project.status.updated(admitted=(entry,)))

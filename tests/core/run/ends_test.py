@@ -27,7 +27,7 @@ from codecourier.core.shared.facts import (
     PullRequestsFact,
 )
 from codecourier.core.shared.facts import PullRequestsAsk as FindAsk
-from codecourier.core.shared.intents import Create, CreatePod, Failures, Intent, RestoreLabels, WritePolicy
+from codecourier.core.shared.intents import Create, Creation, Failures, Intent
 from codecourier.core.shared.reasons import Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.notification import Notification
@@ -73,7 +73,7 @@ class World:
         )
         return True
 
-    def create(self, create: Create | CreatePod | RestoreLabels | WritePolicy) -> str | None:
+    def create(self, create: Creation) -> str | None:
         """Make a Notification unless it is there; return its name."""
         if not isinstance(create, Create) or not isinstance(create.resource, Notification):
             return None

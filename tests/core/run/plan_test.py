@@ -23,6 +23,7 @@ from codecourier.core.shared.facts import (
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.repositories import find_access
+from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, Try
@@ -43,16 +44,18 @@ from tests.support.runs import (
     run_status_of,
     running,
 )
-from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_run, make_workflow, queued
+from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_revision, make_run, make_workflow, queued
 
 FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
 
 
 def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -> None:
     run = make_run(base_branch="main")
-    plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=FACTS), NOW)
+    world = RunWorld(run, admitting(run), make_workflow(), None, revision=make_revision(), facts=FACTS)
+    plan = plan_run(world, NOW)
     status = run_status_of(plan)
-    assert (status.phase, status.workflow, status.repository_url) == (RunPhase.RUNNING, make_workflow().spec, URL)
+    assert (status.phase, status.repository_url) == (RunPhase.RUNNING, URL)
+    assert (status.workflow_revision, status.workflow) == (make_revision().name, None)
     assert (status.base_commit, [t.sandbox for t in status.tries]) == (BASE, [build_sandbox(run, 1, 1).name])
     assert [type(c.resource) for c in plan.creates if isinstance(c, Create)] == [Sandbox]
 
@@ -62,7 +65,7 @@ def test_a_new_run_gives_its_project_time_to_decide_then_says_that_it_waits() ->
     early = plan_run(world, NOW)
     assert (early.status, early.look_again) == (None, NOW + DECISION_GRACE)
     status = run_status_of(plan_run(world, NOW + DECISION_GRACE))
-    assert (status.phase, status.workflow, status.repository_url) == (RunPhase.QUEUED, make_workflow().spec, URL)
+    assert (status.phase, status.repository_url, has_recorded_workflow(status)) == (RunPhase.QUEUED, URL, False)
 
 
 def test_a_suspended_project_has_decided_already() -> None:
@@ -78,7 +81,7 @@ def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() ->
     facts = Facts({BranchHeadAsk(ACCESS, "main"): problem})
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=facts), NOW)
     status = run_status_of(plan)
-    assert (status.phase, status.message, status.workflow) == (RunPhase.QUEUED, problem.message, make_workflow().spec)
+    assert (status.phase, status.message, has_recorded_workflow(status)) == (RunPhase.QUEUED, problem.message, False)
     assert plan.events == (Event.of(problem),)
     assert not plan.creates
 
@@ -201,10 +204,12 @@ def test_a_run_says_what_keeps_its_sandbox_from_working_and_when_that_is_over() 
 @pytest.mark.parametrize("reason", [Reason.STARTING, Reason.RUNNING])
 def test_a_run_whose_pod_comes_up_as_usual_costs_no_write(reason: Reason) -> None:
     claim = make_run(base_branch="main")
-    started = run_status_of(plan_run(RunWorld(claim, admitting(claim), make_workflow(), None, facts=FACTS), NOW))
+    world = RunWorld(claim, admitting(claim), make_workflow(), None, revision=make_revision(), facts=FACTS)
+    started = run_status_of(plan_run(world, NOW))
     run = claim.updated(status=started)
     sandbox = going(run, reason, "The pod was made and waits for a node.")
-    assert plan_run(RunWorld(run, admitting(run), make_workflow(), None, (sandbox,)), NOW) == Plan()
+    seen = RunWorld(run, admitting(run), make_workflow(), None, (sandbox,), revision=make_revision())
+    assert plan_run(seen, NOW) == Plan()
 
 
 def test_a_run_that_a_provider_lets_wait_says_so_once_and_until_when() -> None:
@@ -396,14 +401,14 @@ def test_invariant_4_a_finished_run_stays_as_it_is(phase: RunPhase) -> None:
     assert plan.status is None or run_status_of(plan).phase is phase
 
 
-def test_a_greater_attempt_starts_a_finished_run_again_with_its_recorded_workflow() -> None:
+def test_a_greater_attempt_starts_a_finished_run_again_with_the_workflow_as_it_is_now() -> None:
     run = running(phase=RunPhase.FAILED)
     run = run.updated(spec=run.spec.updated(attempt=2))
     other = make_workflow(image="another")
-    plan = plan_run(RunWorld(run, admitting(run, attempt=2), other, None, facts=FACTS), NOW)
-    status = run_status_of(plan)
+    world = RunWorld(run, admitting(run, attempt=2), other, None, revision=make_revision(other), facts=FACTS)
+    status = run_status_of(plan_run(world, NOW))
     assert (status.phase, status.attempt, len(status.tries)) == (RunPhase.RUNNING, 2, 1)
-    assert status.workflow == make_workflow().spec
+    assert (status.workflow_revision, status.workflow) == (make_revision(other).name, None)
 
 
 def test_a_greater_attempt_waits_for_the_decision_while_there_is_room_and_says_so_when_there_is_none() -> None:

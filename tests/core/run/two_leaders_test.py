@@ -15,10 +15,11 @@ from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, 
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from tests.support.plans import plan_project, plan_run
-from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_run, make_workflow
+from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_revision, make_run, make_workflow
 
 FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main"), BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
 WORKFLOW = make_workflow()
+REVISION = make_revision(WORKFLOW)
 
 
 class Cluster:
@@ -60,7 +61,9 @@ class Cluster:
     def work_on(self, leader: int, name: str) -> None:
         """Let this leader plan for this Run; its write is refused where its copy is old."""
         copy = self.copies[leader][name]
-        status = plan_run(RunWorld(copy, self.projects[leader], WORKFLOW, None, facts=FACTS), NOW).status
+        status = plan_run(
+            RunWorld(copy, self.projects[leader], WORKFLOW, None, revision=REVISION, facts=FACTS), NOW
+        ).status
         if isinstance(status, RunStatus) and copy is self.runs[name]:
             self.runs[name] = self.copies[leader][name] = copy.updated(status=status)
 

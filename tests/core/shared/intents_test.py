@@ -15,7 +15,7 @@ from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import RunStatus
-from tests.support.worlds import ACCESS, NOW, make_run
+from tests.support.worlds import ACCESS, NOW, make_run, make_workflow
 
 
 def pod(image: str, name: str = "fix-1") -> dict[str, Any]:
@@ -26,6 +26,7 @@ def pod(image: str, name: str = "fix-1") -> dict[str, Any]:
 PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
     intents.Create: ({"resource": make_run()}, {"resource": make_run(prompt="Another one.")}),
     intents.CreatePod: ({"manifest": pod("one")}, {"manifest": pod("two")}),
+    intents.CreateRevision: ({"manifest": pod("one")}, {"manifest": pod("two")}),
     intents.WritePolicy: ({"manifest": pod("one")}, {"manifest": pod("two")}),
     intents.Plan: (
         {},
@@ -66,6 +67,7 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
     "int | None": (1, None),
+    "WorkflowSpec | None": (make_workflow().spec, None),
     "RepositoryAccess | Problem": (ACCESS, dataclasses.replace(ACCESS, secret="other")),
     "OwnerReference": (make_run().as_owner, make_run("other").as_owner),
     "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", PullRequestState.OPEN, False, NOW),)),

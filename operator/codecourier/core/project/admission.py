@@ -1,10 +1,10 @@
 """Which Runs may run: the decision over all Runs of a project, written by one plan into one object.
 
-A place belongs to one try of one Run. It is given in creation order to Runs that are Queued, and to those that are
-still Pending once everything that they name is there; it is never taken back before that try is over, and is the only
+A place belongs to one try of one Run. It is given in creation order to Runs that wait, to those that have
+not started once everything that they name is there; it is never taken back before that try is over, and is the only
 thing that lets a try start. So however old the copy that a Run's plan reads may be, no more Runs are Running than were
 admitted (invariant 10). Attempts and tries are numbered upwards, so the place of a try that is over never fits again:
-it may stay in the list, uncounted, until the list changes. A Pending Run whose Workflow vanishes just after it was
+it may stay in the list, uncounted, until the list changes. A Run whose Workflow vanishes just after it was
 admitted keeps its place until the Workflow is back or the Run is over.
 """
 
@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from codecourier.core.run.references import resolve
 from codecourier.core.run.status import attempt_status
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
@@ -117,9 +118,11 @@ def _is_waiting(project: Project, run: Run, workflows: Mapping[str, Workflow], n
     if run.is_deleting or run.spec.cancelled:
         return False
     status = attempt_status(run)
-    if status.phase is RunPhase.PENDING:
-        return not isinstance(resolve(run, project, workflows.get(run.spec.workflow_ref.name)), Problem)
-    return status.phase is RunPhase.QUEUED and (status.retry_time is None or status.retry_time <= now)
+    if status.phase not in {RunPhase.PENDING, RunPhase.QUEUED}:
+        return False
+    if has_recorded_workflow(status):
+        return status.retry_time is None or status.retry_time <= now
+    return not isinstance(resolve(run, project, workflows.get(run.spec.workflow_ref.name)), Problem)
 
 
 def _order(run: Run) -> tuple[str, str]:

@@ -23,7 +23,7 @@ class ProjectWorld(World):
     """The Runs that are not finished, or that the Project still lists."""
 
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
-    """By name those that are there, of all that Pending Runs name."""
+    """By name those that are there, of all that Runs name which have not started yet."""
 
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""

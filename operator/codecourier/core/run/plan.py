@@ -3,9 +3,9 @@
 Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `spec.attempt` starts again at Pending.
 
 - Pending → Running: everything that it names is there and the Project's list of admitted Runs has this try. One write
-  records the Workflow and names the Sandbox before it is made.
+  names the revision of the Workflow, which is there already, and the Sandbox before it is made.
 - Pending → Queued: everything is there, but the Project's plan gives no place, or what the try starts from cannot be
-  found out yet. The Workflow is recorded.
+  found out yet.
 - Queued → Running: the Project's list of admitted Runs has this try.
 - Running → Queued: the try failed for reasons outside the agent, or the agent's provider asked to wait.
 - Running, pull request Creating: the work is pushed. The pull request is looked for before one is opened.
@@ -26,6 +26,7 @@ from datetime import datetime
 
 from codecourier.core.origin import is_stop_requested
 from codecourier.core.run.end import build_run_notifications, claim_end
+from codecourier.core.run.recorded import restore_revision
 from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
 from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
 from codecourier.core.run.status import attempt_status, starts_again, working_sentence
@@ -56,7 +57,7 @@ def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line
     if status.phase is RunPhase.RUNNING and status.pull_request is not None:
         return plan_pull_request(world, status.pull_request, now)
     sandbox = _current_sandbox(world, status)
-    if sandbox is not None and is_decided(status, sandbox):
+    if sandbox is not None and is_decided(world, sandbox):
         return plan_result(world, sandbox, now)
     if is_stop_requested(run, world.origin):
         return _plan_stop(world, status, now)
@@ -82,7 +83,7 @@ def _plan_running(world: RunWorld, now: datetime) -> Plan:
         # that was made keeps it until this ledger has its end, so one that is absent was never made.
         return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
     if not sandbox.status.phase.is_finished:
-        return _follow(run, sandbox, now)
+        return replace(_follow(run, sandbox, now), creates=restore_revision(world, status))
     return plan_result(world, sandbox, now)
 
 

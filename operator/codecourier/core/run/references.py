@@ -10,33 +10,34 @@ from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_repository
 from codecourier.resources.project import Project, Repository
 from codecourier.resources.run import Run
-from codecourier.resources.workflow import Workflow, WorkflowSpec
+from codecourier.resources.workflow import Workflow
 
 __all__ = ["References", "resolve"]
 
 
 @dataclass(frozen=True)
 class References:
-    """What a Run works with."""
+    """What an attempt of a Run starts with."""
 
     project: Project
-    workflow: WorkflowSpec
-    """The one that the Run has recorded, else the one that is there now."""
+    workflow: Workflow
 
     repository: Repository
 
 
 def resolve(run: Run, project: Project | None, workflow: Workflow | None) -> References | Problem:
-    """Return what a Run names, or why it cannot start; `workflow` is the one of the name that it gives."""
+    """Return what a Run names, or why an attempt that has not started cannot start.
+
+    `workflow` is the one of the name that the Run gives.
+    """
     if project is None:
         return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
-    spec = run.status.workflow or (workflow.spec if workflow is not None else None)
-    if spec is None:
+    if workflow is None:
         name = run.spec.workflow_ref.name
         return Problem(Reason.WORKFLOW_NOT_FOUND, sentence(Reason.WORKFLOW_NOT_FOUND, workflow=name))
-    if (fault := unknown_placeholders(spec.prompt_template)) is not None:
+    if (fault := unknown_placeholders(workflow.spec.prompt_template)) is not None:
         return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault), is_final=True)
     repository = find_repository(project, run.spec.repository_url)
     if isinstance(repository, Reason):
         return Problem(repository, sentence(repository, repository=run.spec.repository_url))
-    return References(project, spec, repository)
+    return References(project, workflow, repository)

@@ -22,10 +22,11 @@ from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
 from codecourier.core.shared.repositories import find_access
+from codecourier.core.shared.revisions import read_recorded_workflow
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
-from codecourier.resources.workflow import FailurePullRequest, Retry
+from codecourier.resources.workflow import FailurePullRequest, Retry, WorkflowSpec
 
 __all__ = ["close_try", "is_decided", "plan_pull_request", "plan_result", "record_usage"]
 
@@ -75,17 +76,27 @@ def close_try(status: RunStatus, sandbox: Sandbox) -> RunStatus:
     return status.updated(tries=(*status.tries[:-1], closed))
 
 
-def is_decided(status: RunStatus, sandbox: Sandbox) -> bool:
+def is_decided(world: RunWorld, sandbox: Sandbox) -> bool:
     """Tell whether the end of a Sandbox is that of its Run too, whatever people wish after it.
 
     It is where neither another try nor a pull request follows and the Sandbox was not stopped: its final status and
-    the recorded Workflow decide all of that. A cancellation from then on comes too late.
+    the recorded Workflow decide all of that. A cancellation from then on comes too late. Where the Workflow is lost
+    nothing is tried again either, but another leader may still know it: then the end is a decision.
     """
     if sandbox.status.phase is SandboxPhase.COMPLETED:
         return not _has_pushed(sandbox)
     if sandbox.status.phase not in {SandboxPhase.FAILED, SandboxPhase.EXPIRED}:
         return False
-    return not _is_retried(status, sandbox) and not _is_drafted(status, sandbox)
+    workflow = _find_workflow(world)
+    if workflow is None:
+        return False
+    return not _is_retried(world.run.status, sandbox, workflow) and not _is_drafted(sandbox, workflow)
+
+
+def _find_workflow(world: RunWorld) -> WorkflowSpec | None:
+    """Return the Workflow of the attempt, None where it is lost."""
+    known = read_recorded_workflow(world.run, world.revision, world.facts)
+    return None if isinstance(known, Problem) else known
 
 
 def plan_result(world: RunWorld, sandbox: Sandbox, now: datetime) -> Plan:
@@ -121,13 +132,13 @@ def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
 
 def _plan_failure(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
     reason = _failure_reason(sandbox)
-    workflow = status.workflow
-    if workflow is not None and _is_retried(status, sandbox):
+    workflow = _find_workflow(world)
+    if workflow is not None and _is_retried(status, sandbox, workflow):
         return _retry(world, status, reason, sandbox, workflow.retry, now)
-    if _is_drafted(status, sandbox):
+    if workflow is not None and _is_drafted(sandbox, workflow):
         return _claim_pull_request(world, status, now, is_draft=True)
     new = _ended(world, status, RunPhase.FAILED, reason, sandbox.status.message, now)
-    if is_decided(status, sandbox):
+    if is_decided(world, sandbox):
         return record_end(world, new, reason, _end_time(sandbox))
     return claim_end(world, new, reason, now)
 
@@ -141,18 +152,14 @@ def _failure_reason(sandbox: Sandbox) -> str:
     return sandbox.status.reason or Reason.STEP_FAILED.value
 
 
-def _is_retried(status: RunStatus, sandbox: Sandbox) -> bool:
-    workflow = status.workflow
-    if workflow is None or _failure_reason(sandbox) not in RETRYABLE:
+def _is_retried(status: RunStatus, sandbox: Sandbox, workflow: WorkflowSpec) -> bool:
+    if _failure_reason(sandbox) not in RETRYABLE:
         return False
     return len(status.tries) < workflow.retry.max_tries
 
 
-def _is_drafted(status: RunStatus, sandbox: Sandbox) -> bool:
-    workflow = status.workflow
-    return (
-        _has_pushed(sandbox) and workflow is not None and workflow.pull_request.on_failure is FailurePullRequest.DRAFT
-    )
+def _is_drafted(sandbox: Sandbox, workflow: WorkflowSpec) -> bool:
+    return _has_pushed(sandbox) and workflow.pull_request.on_failure is FailurePullRequest.DRAFT
 
 
 def _end_time(sandbox: Sandbox) -> datetime:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
+from codecourier.core.run.recorded import record_workflow
 from codecourier.core.run.references import resolve
 from codecourier.core.run.status import working_sentence
 from codecourier.core.run.world import RunWorld
@@ -22,6 +23,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_access
+from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
@@ -47,7 +49,7 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     known = resolve(run, world.project, world.workflow)
     if isinstance(known, Problem):
         return _refuse(world, status, known, now)
-    new = accepted(run, status, now).updated(workflow=known.workflow, repository_url=known.repository.url)
+    new = accepted(run, status, now).updated(repository_url=known.repository.url)
     if has_place(known.project, run):
         return _plan_admitted(world, new, now)
     due = _decision_time(run, known.project, now)
@@ -104,17 +106,24 @@ def plan_queued(world: RunWorld, now: datetime) -> Plan:
     if project is None:
         text = sentence(Reason.PROJECT_NOT_FOUND)
         return Plan(status=with_outcome(run, status, RunPhase.QUEUED, Reason.PROJECT_NOT_FOUND, text, now))
+    if not has_recorded_workflow(status):
+        known = resolve(run, project, world.workflow)
+        if isinstance(known, Problem):
+            return _refuse(world, status, known, now)
     if not has_place(project, run):
         return _plan_waiting(world, project, now)
     return _plan_admitted(world, status, now)
 
 
 def _plan_admitted(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
-    """Start the try that has a place, once its commit is known."""
+    """Start the try that has a place, once its commit is known and its Workflow is recorded."""
     based = _base(world, status, now)
     if isinstance(based, Plan):
         return based
-    return _start(world, status, based, now)
+    recorded = record_workflow(world, status, now)
+    if isinstance(recorded, Plan):
+        return recorded
+    return _start(world, recorded, based, now)
 
 
 def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:

@@ -17,17 +17,12 @@ def starts_again(run: Run) -> bool:
 def attempt_status(run: Run) -> RunStatus:
     """Return the status of the attempt that a Run is in: of a new one, where one is to begin and has no status yet.
 
-    In a new attempt the recorded Workflow stays, everything else is new.
+    A new attempt takes the Workflow as it is when it starts.
     """
     old = run.status
     if old.attempt > 0 and not starts_again(run):
         return old
-    return RunStatus(
-        observed_generation=old.observed_generation,
-        conditions=old.conditions,
-        attempt=run.spec.attempt,
-        workflow=old.workflow,
-    )
+    return RunStatus(observed_generation=old.observed_generation, conditions=old.conditions, attempt=run.spec.attempt)
 
 
 def working_sentence(sandbox: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codecourier.core.origin import Origin, find_origin_faults
+from codecourier.core.run.status import attempt_status
+from codecourier.core.shared.revisions import WorkflowRevision, revision_name
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
@@ -34,6 +36,9 @@ class RunWorld(World):
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""
 
+    revision: WorkflowRevision | None = None
+    """The revision that the attempt's status names, else that of the Workflow as it is now; None: it is not known."""
+
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
 
@@ -46,6 +51,13 @@ class RunWorld(World):
             yield from find_identity_faults(namespace, (self.workflow,))
             yield from find_name_faults(self.workflow, run.spec.workflow_ref.name)
         yield from find_origin_faults(run, self.origin)
+        if self.revision is not None and self.revision.name != self._revision_name:
+            yield f"ControllerRevision {self.revision.name!r} is not the one that is read, {self._revision_name!r}."
         for sandbox in self.sandboxes:
             if sandbox.spec.run_ref.uid != run.uid:
                 yield f"Sandbox {sandbox.name!r} is not of the Run with UID {run.uid!r}."
+
+    @property
+    def _revision_name(self) -> str | None:
+        present = revision_name(self.workflow) if self.workflow is not None else None
+        return attempt_status(self.run).workflow_revision or present

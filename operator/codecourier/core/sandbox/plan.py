@@ -22,7 +22,7 @@ from codecourier.core.project.network_policy import find_policy_problem
 from codecourier.core.sandbox.hidden import restore_hidden_pod
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
-from codecourier.core.sandbox.pods import build_pod, pod_deadline_seconds
+from codecourier.core.sandbox.pods import build_pod
 from codecourier.core.sandbox.strays import remove_pod
 from codecourier.core.sandbox.tasks import build_task
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
@@ -35,11 +35,16 @@ from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.prompts import TemplateError
 from codecourier.core.shared.reasons import ConditionType, Reason, cut, sentence
 from codecourier.core.shared.repositories import find_access
+from codecourier.core.shared.revisions import (
+    find_recorded_workflow,
+    has_recorded_workflow,
+    read_recorded_workflow,
+)
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import CommitIdentity
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import SandboxPhase, SandboxStatus
-from codecourier.resources.workflow import WorkflowSpec
+from codecourier.resources.workflow import START_TIMEOUT_SECONDS, WorkflowSpec
 from codecourier.task import CONTAINER_PUBLISH, TaskError
 
 __all__ = ["USUAL_START", "plan_sandbox"]
@@ -52,6 +57,9 @@ USUAL_START = timedelta(seconds=5)
 
 SILENCE_LIMIT = timedelta(seconds=60)
 """How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
+
+REVISION_GRACE = timedelta(seconds=60)
+"""How long a Sandbox without a pod waits for a lost revision: its Run makes it again if the Workflow is unchanged."""
 
 LOOK_AGAIN = timedelta(seconds=15)
 """Retry delay for what is not watched and names no time of its own."""
@@ -105,10 +113,12 @@ def _is_recorded(world: SandboxWorld) -> bool:
 
 def _start(world: SandboxWorld, now: datetime) -> Plan:
     run = world.run
-    workflow = run.status.workflow if run is not None else None
-    if run is None or workflow is None or world.project is None:
+    if run is None or world.project is None or not has_recorded_workflow(run.status):
         return _wait(world, Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND), now)
     created = world.sandbox.metadata.creation_timestamp or now
+    workflow = read_recorded_workflow(run, world.revision, world.facts)
+    if isinstance(workflow, Problem):
+        return _wait_for(world, workflow, created + REVISION_GRACE, now)
     deadline = created + timedelta(seconds=workflow.start_timeout_seconds)
     ask = AgentSecretsAsk(
         world.sandbox.namespace,
@@ -117,14 +127,18 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
     readable = world.facts.get(ask) if ask.keys else AgentSecretsFact(())
     problem = find_policy_problem(world.project, world.api_server, world.policy) or _secret_problem(readable)
     if problem is not None:
-        if now >= deadline:
-            return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
-        # Secrets that people create are not watched.
-        return _wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
+        return _wait_for(world, problem, deadline, now)
     create = _pod(world, run, workflow, world.project.spec.commit_identity)
     if isinstance(create, Outcome):
         return _finish(world, create, now)
     return _provide(world, run, create, deadline, now)
+
+
+def _wait_for(world: SandboxWorld, problem: Problem, deadline: datetime, now: datetime) -> Plan:
+    """Wait until what keeps the pod from starting is over; not all of that is watched, such as users' Secrets."""
+    if now >= deadline:
+        return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
+    return _wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
 
 
 def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetime, now: datetime) -> Plan:
@@ -188,8 +202,8 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     if pod.deletion_time is not None:
         return _follow_deleted(world, pod, now)
     run = world.run
-    if run is None or run.status.workflow is None:
-        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
+    if run is None:
+        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run")
     if pod.start_time is None:
         if _start_timeout(world, pod, now) is not None:
             # It may have started meanwhile, where the watch is late or the clock has jumped.
@@ -197,7 +211,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
             return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
         if not pod.waiting_for and now < pod.creation_time + USUAL_START:
             return Plan(look_again=pod.creation_time + USUAL_START)
-        return _await_start(world, run, pod, run.status.workflow, now)
+        return _await_start(world, run, pod, now)
     rotation = _rotate(world, run, now)
     running = _running_status(world, pod, now)
     is_new = world.sandbox.status.phase is SandboxPhase.PENDING
@@ -209,9 +223,9 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     )
 
 
-def _await_start(world: SandboxWorld, run: Run, pod: PodView, workflow: WorkflowSpec, now: datetime) -> Plan:
+def _await_start(world: SandboxWorld, run: Run, pod: PodView, now: datetime) -> Plan:
     """Say what the pod waits for; a wait can be longer than the life of its tokens."""
-    deadline = pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds)
+    deadline = pod.creation_time + timedelta(seconds=_start_timeout_seconds(run, world))
     text = cut(pod.waiting_for) or "The pod was made and waits for a node."
     waiting, rotation = _wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
     look_again = min(deadline, rotation.look_again or deadline)
@@ -242,13 +256,19 @@ def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
 
 def _start_timeout(world: SandboxWorld, pod: PodView, now: datetime) -> Outcome | None:
     """Return the end of a Sandbox whose pod did not start in time, or None when it has started or may yet."""
-    workflow = world.run.status.workflow if world.run is not None else None
-    if workflow is None or pod.start_time is not None:
+    if world.run is None or pod.start_time is not None:
         return None
-    if now < pod.creation_time + timedelta(seconds=workflow.start_timeout_seconds):
+    seconds = _start_timeout_seconds(world.run, world)
+    if now < pod.creation_time + timedelta(seconds=seconds):
         return None
     detail = pod.waiting_for or "the cluster gives no reason."
-    return _failed(Reason.START_TIMEOUT, seconds=workflow.start_timeout_seconds, detail=detail)
+    return _failed(Reason.START_TIMEOUT, seconds=seconds, detail=detail)
+
+
+def _start_timeout_seconds(run: Run, world: SandboxWorld) -> int:
+    """Return how long a pod may take to start: as the Workflow says, the usual time where its revision is lost."""
+    workflow = find_recorded_workflow(run.status, world.revision)
+    return START_TIMEOUT_SECONDS if workflow is None else workflow.start_timeout_seconds
 
 
 def _silence_limit(pod: PodView) -> datetime:
@@ -257,15 +277,12 @@ def _silence_limit(pod: PodView) -> datetime:
 
 
 def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
-    run = world.run
-    if run is None or run.status.workflow is None:
-        raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run with a recorded Workflow")
     publication = read_publication(pod)
     log: str | None = None
     if publication is not None and publication.details_digest is not None:
         answer = world.facts.get(LogAsk(world.sandbox.namespace, pod.name, pod.uid, CONTAINER_PUBLISH))
         log = None if isinstance(answer, Problem) else answer.text
-    deadline = pod_deadline_seconds(run.status.workflow)
+    deadline = pod.deadline_seconds
     outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)
     if outcome.reason is Reason.POD_DELETED:
         outcome = _start_timeout(world, pod, now) or outcome

@@ -61,6 +61,9 @@ class PodView:
     resource_version: str = ""
     """Which of its versions this is."""
 
+    deadline_seconds: int = 0
+    """Seconds after which Kubernetes ends it; 0 where it has no such deadline."""
+
     @property
     def is_ended(self) -> bool:
         """Whether no process of it runs: the kubelet says so, or it can never come to a node."""
@@ -102,6 +105,7 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
         containers=containers,
         waiting_for=_waiting_for(status, containers),
         resource_version=metadata["resourceVersion"],
+        deadline_seconds=pod["spec"].get("activeDeadlineSeconds", 0),
     )
 
 

@@ -32,7 +32,7 @@ def build_task(run: Run, workflow: WorkflowSpec, identity: CommitIdentity, try_n
         base_branch=status.base_branch or "",
         base_commit=status.base_commit or "",
         branch=status.branch or "",
-        prompt=build_prompt(run),
+        prompt=build_prompt(run, workflow.prompt_template),
         agent_command=workflow.agent.command,
         commit_author=task.Author(name=identity.name, email=identity.email),
         default_title=build_default_title(run),

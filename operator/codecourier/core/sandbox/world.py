@@ -11,6 +11,7 @@ from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.tokens import TokenSecret
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.pod_settings import PodSettings
+from codecourier.core.shared.revisions import WorkflowRevision
 from codecourier.core.shared.worlds import World, find_identity_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
@@ -40,6 +41,9 @@ class SandboxWorld(World):
     api_server: tuple[str, ...] = ()
     """The API server's addresses."""
 
+    revision: WorkflowRevision | None = None
+    """The revision that the Run's status names; None where it is not known, or the Run has recorded none."""
+
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""
         sandbox, namespace = self.sandbox, self.sandbox.namespace
@@ -48,13 +52,15 @@ class SandboxWorld(World):
         yield from _find_part_faults(sandbox.name, self.pod, self.secret)
         run = self.run
         if run is None:
-            if self.origin is not None:
-                yield "What made a Run is known, but not the Run."
+            if self.origin is not None or self.revision is not None:
+                yield "What made a Run, or its revision, is known, but not the Run."
             return
         yield from find_identity_faults(namespace, (run,))
         yield from find_origin_faults(run, self.origin)
         if run.uid != sandbox.spec.run_ref.uid:
             yield f"Run {run.name!r} is not the one with UID {sandbox.spec.run_ref.uid!r}."
+        if self.revision is not None and self.revision.name != run.status.workflow_revision:
+            yield f"ControllerRevision {self.revision.name!r} is not the one that the status of Run {run.name!r} names."
 
 
 @dataclass(frozen=True)

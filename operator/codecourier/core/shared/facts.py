@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from codecourier.core.shared.reasons import Reason
 from codecourier.pull_request import PullRequestState
+from codecourier.resources.workflow import WorkflowSpec
 
 __all__ = [
     "AgentSecretsAsk",
@@ -33,6 +34,8 @@ __all__ = [
     "RepositoryAccess",
     "RepositoryAsk",
     "RepositoryFact",
+    "RevisionAsk",
+    "RevisionFact",
 ]
 
 
@@ -154,6 +157,21 @@ class ObjectAsk(Ask[ObjectFact]):
     """Ask the API server itself, not a cache, which version of an object is there now."""
 
     kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFact:
+    """The Workflow that a revision holds; None: there is no such revision, or it holds another content."""
+
+    spec: WorkflowSpec | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionAsk(Ask[RevisionFact]):
+    """Ask the API server itself, not a cache, for the revision of a Workflow."""
+
     namespace: str
     name: str
 

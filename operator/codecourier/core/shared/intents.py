@@ -20,6 +20,8 @@ from codecourier.resources.meta import CustomResource, OwnerReference, Status
 __all__ = [
     "Create",
     "CreatePod",
+    "CreateRevision",
+    "Creation",
     "Delete",
     "Effect",
     "Event",
@@ -60,6 +62,10 @@ class _Manifest:
 
 class CreatePod(_Manifest):
     """Make the pod of a Sandbox."""
+
+
+class CreateRevision(_Manifest):
+    """Make the ControllerRevision that holds a version of a Workflow."""
 
 
 class WritePolicy(_Manifest):
@@ -142,7 +148,8 @@ class OpenPullRequest:
 
 
 Effect = MintTokens | RevokeTokens | OpenPullRequest
-Intent = Create | CreatePod | WritePolicy | Effect
+Creation = Create | CreatePod | CreateRevision | RestoreLabels | WritePolicy
+Intent = Creation | Effect
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,7 @@ class Plan:
     status: Status | None = None
     """The status to write; None or one equal to the present: nothing is written."""
 
-    creates: tuple[Create | CreatePod | RestoreLabels | WritePolicy, ...] = ()
+    creates: tuple[Creation, ...] = ()
     deletes: tuple[Delete | ReleasePod, ...] = ()
     effects: tuple[Effect, ...] = ()
     add_finalizer: bool = False

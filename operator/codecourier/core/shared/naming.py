@@ -22,6 +22,7 @@ __all__ = [
     "LABEL_REPOSITORY_CREDENTIAL",
     "LABEL_RUN_UID",
     "LABEL_SANDBOX_UID",
+    "LABEL_WORKFLOW",
     "PROJECT_NAME",
     "branch_name",
     "notification_name",
@@ -49,7 +50,10 @@ LABEL_SANDBOX_UID = f"{GROUP}/sandbox-uid"
 """UID of the Sandbox that a pod or token Secret belongs to."""
 
 LABEL_MANAGED = f"{GROUP}/managed"
-"""Set to `true` on pods and Secrets that the operator made; its caches hold no others."""
+"""Set to `true` on pods, Secrets and ControllerRevisions that the operator made; its caches hold no others."""
+
+LABEL_WORKFLOW = f"{GROUP}/workflow"
+"""Name of the Workflow that a ControllerRevision holds a version of; such names fit into a label."""
 
 LABEL_AGENT_READABLE = f"{GROUP}/agent-readable"
 """Set to `true` by people on Secrets that agents may read."""

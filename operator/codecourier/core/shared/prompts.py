@@ -48,17 +48,16 @@ def render_template(template: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(value, template)
 
 
-def build_prompt(run: Run) -> str:
+def build_prompt(run: Run, template: str) -> str:
     """Return all that the agent reads: the context, then the Workflow's template with the prompt in it.
 
-    The Run's status must hold its recorded Workflow, repository and base branch.
+    The Run's status must hold its repository and base branch.
 
     Raises
     ------
     TemplateError
         If the template names something that has no value.
     """
-    template = run.status.workflow.prompt_template if run.status.workflow is not None else "{{ prompt }}"
     values = {
         "prompt": run.spec.prompt,
         "run": run.name,

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NO_DEFAULT_REPOSITORY = "NoDefaultRepository"
     TEMPLATE_INVALID = "TemplateInvalid"
     TASK_TOO_LARGE = "TaskTooLarge"
+    REVISION_REFUSED = "RevisionRefused"
     # waiting
     WAITING_FOR_PLACE = "WaitingForPlace"
     PROJECT_SUSPENDED = "ProjectSuspended"
@@ -73,6 +74,7 @@ class Reason(StrEnum):
     DISK_LIMIT = "DiskLimit"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     START_TIMEOUT = "StartTimeout"
+    WORKFLOW_REVISION_LOST = "WorkflowRevisionLost"
     POD_REFUSED = "PodRefused"
     POD_DELETED = "PodDeleted"
     POD_EVICTED = "PodEvicted"
@@ -116,6 +118,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.TEMPLATE_INVALID: "The Workflow's promptTemplate cannot be used: {detail}",
     Reason.TASK_TOO_LARGE: "Prompt, context and steps together are too large for a pod: {detail}",
+    Reason.REVISION_REFUSED: (
+        "The cluster refuses the ControllerRevision that keeps the Workflow of this attempt: {detail} The Run starts "
+        "by itself once it is accepted."
+    ),
     Reason.WAITING_FOR_PLACE: "All {limit} places of the project are taken; the Run starts when one is free.",
     Reason.PROJECT_SUSPENDED: "The Project is suspended; the Run starts once spec.suspend is false again.",
     Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",
@@ -153,6 +159,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.DEADLINE_EXCEEDED: "The pod was ended at its deadline of {seconds} seconds; nothing was pushed.",
     Reason.START_TIMEOUT: "The pod did not start within {seconds} seconds: {detail}",
+    Reason.WORKFLOW_REVISION_LOST: (
+        "ControllerRevision '{revision}', which keeps the Workflow of this attempt, was deleted or replaced. Raise "
+        "spec.attempt to start again with Workflow '{workflow}' as it is now."
+    ),
     Reason.POD_REFUSED: "The cluster refuses the pod: {detail}",
     Reason.POD_DELETED: "Pod {pod} was deleted before it had ended.",
     Reason.POD_EVICTED: "Pod {pod} was evicted by the cluster: {detail}",
@@ -203,6 +213,7 @@ RETRYABLE = frozenset(
         Reason.PROVIDER_LIMIT,
         Reason.REPORT_LOST,
         Reason.SANDBOX_RESTARTED,
+        Reason.WORKFLOW_REVISION_LOST,
         Reason.DELETED,
     }
 )

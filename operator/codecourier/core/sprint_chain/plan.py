@@ -22,6 +22,7 @@ from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.reporting import claim_notifications, record_notifications, settle_claims
+from codecourier.core.shared.revisions import has_recorded_workflow, read_recorded_workflow
 from codecourier.core.sprint_chain.sprints import (
     active_sprint,
     build_sprint_chain_notifications,
@@ -35,12 +36,12 @@ from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import (
-    SprintChain,
     SprintChainPhase,
     SprintChainStatus,
     SprintPhase,
     SprintStatus,
 )
+from codecourier.resources.workflow import WorkflowSpec
 
 __all__ = ["plan_sprint_chain"]
 
@@ -104,7 +105,7 @@ def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: d
         if status.observed_generation == chain.metadata.generation:
             return Plan()
         return Plan(status=accepted(chain, status, now))
-    limit = _finish_limit(chain, run)
+    limit = _finish_limit(world, run)
     is_stopped = chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true" or now >= limit
     text = sentence(Reason.STOPPING) if is_stopped else sentence(Reason.FINISHING, number=active.number)
     reason = Reason.STOPPING if is_stopped else Reason.FINISHING
@@ -116,12 +117,13 @@ def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: d
     )
 
 
-def _finish_limit(chain: SprintChain, run: Run) -> datetime:
+def _finish_limit(world: SprintChainWorld, run: Run) -> datetime:
+    chain = world.chain
     deleted = chain.metadata.deletion_timestamp
     if deleted is None:
         raise ValueError(f"SprintChain {chain.name} is not being deleted")
-    workflow = run.status.workflow
-    limit = FINISH_LIMIT if workflow is None else timedelta(seconds=pod_deadline_seconds(workflow))
+    known = read_recorded_workflow(run, None, world.facts) if has_recorded_workflow(run.status) else None
+    limit = timedelta(seconds=pod_deadline_seconds(known)) if isinstance(known, WorkflowSpec) else FINISH_LIMIT
     return deleted + limit
 
 

@@ -1,0 +1,72 @@
+"""Which Workflow the tries of an attempt use: the revision that its status names, made before the first one starts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from codecourier.core.run.end import claim_end
+from codecourier.core.run.world import RunWorld
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.intents import CreateRevision, Event, Plan
+from codecourier.core.shared.outcome import with_outcome
+from codecourier.core.shared.revisions import (
+    build_revision,
+    find_recorded_workflow,
+    has_recorded_workflow,
+    read_recorded_workflow,
+    revision_name,
+)
+from codecourier.resources.run import RunPhase, RunStatus
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["record_workflow", "restore_revision"]
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""Retry delay for a revision that the cluster refuses, when the problem carries no retry time."""
+
+
+def record_workflow(world: RunWorld, status: RunStatus, now: datetime) -> RunStatus | Plan:
+    """Return the status with the Workflow of the attempt recorded, or the plan that has to come first.
+
+    The first try takes the Workflow as it is now, so one that a user corrects counts until then. Later tries keep it.
+    """
+    if has_recorded_workflow(status):
+        return _keep(world, status, now)
+    workflow = world.workflow
+    if workflow is None:
+        raise ValueError(f"Run {world.run.name} starts without a Workflow")
+    if world.revision is None or world.revision.spec is None:
+        return _make(world, status, workflow, now)
+    return status.updated(workflow_revision=world.revision.name)
+
+
+def restore_revision(world: RunWorld, status: RunStatus) -> tuple[CreateRevision, ...]:
+    """Return the creation of a lost revision; none where it is there, or its Workflow has changed since."""
+    workflow = world.workflow
+    if workflow is None or status.workflow_revision is None:
+        return ()
+    is_known = find_recorded_workflow(status, world.revision) is not None
+    if is_known or revision_name(workflow) != status.workflow_revision:
+        return ()
+    return (CreateRevision(build_revision(workflow)),)
+
+
+def _keep(world: RunWorld, status: RunStatus, now: datetime) -> RunStatus | Plan:
+    if restore_revision(world, status) and world.workflow is not None:
+        return _make(world, status, world.workflow, now)
+    known = read_recorded_workflow(world.run, world.revision, world.facts)
+    if not isinstance(known, Problem):
+        return status
+    lost = with_outcome(world.run, status, RunPhase.FAILED, known.reason, known.message, now)
+    return claim_end(world, lost.updated(retry_time=None), known.reason, now)
+
+
+def _make(world: RunWorld, status: RunStatus, workflow: Workflow, now: datetime) -> Plan:
+    """Make the revision before the status that names it; once it is there, the next plan goes on."""
+    create = CreateRevision(build_revision(workflow))
+    refusal = world.failures.get(create)
+    if refusal is None:
+        return Plan(creates=(create,), look_again=now)
+    waiting = with_outcome(world.run, status, RunPhase.QUEUED, refusal.reason, refusal.message, now)
+    look_again = refusal.retry_time or now + LOOK_AGAIN
+    return Plan(status=waiting, creates=(create,), events=(Event.of(refusal),), look_again=look_again)
