@@ -136,7 +136,7 @@ async def test_a_conflict_asks_for_another_try() -> None:
 
 @virtual
 async def test_a_plan_says_when_to_look_again() -> None:
-    trial = Trial(lambda _, now: Plan(look_again=now + timedelta(seconds=30)))
+    trial = Trial(lambda _, now: Plan(look_again=now + timedelta(seconds=30), is_brief=True))
     await trial.reconcile()
     assert trial.looks == [(KEY, time() + 30.0)]
 

@@ -87,8 +87,6 @@ def _repository(number: int, *, default: bool) -> dict[str, Any]:
     return {"url": url, "credentialRef": {"name": "token"}, "isDefault": default}
 
 
-_BY_PERSON: Changes = {"spec.origin": ABSENT}
-
 OBJECTS: Mapping[tuple[str, str, str], Objects] = {
     ("Project", "", "a namespace has one Project and its name must be 'default'"): Objects(
         accepted=[Update({})], refused=[Update({"metadata.name": "other"})], field_path=".metadata.name"
@@ -111,47 +109,6 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
             Update({"spec.repositories": [{"url": "https://example.com/a/b"}]}),
         ],
     ),
-    ("Run", "spec.attempt", "attempt can only grow"): Objects(
-        accepted=[Update({"spec.attempt": 7}, old=_BY_PERSON), Update({"spec.attempt": 1}, old=_BY_PERSON)],
-        refused=[
-            Update({"spec.attempt": 1}, old={"spec.attempt": 2}),
-            Update({"spec.attempt": ABSENT}, old={"spec.attempt": 2}),
-        ],
-    ),
-    (
-        "Run",
-        "spec",
-        "attempt of a SprintChain's Run cannot grow: raise the attempt of the SprintChain",
-    ): Objects(
-        accepted=[Update({"spec.attempt": 2}, old=_BY_PERSON), Update({"spec.cancelled": True}, old={})],
-        refused=[Update({"spec.attempt": 2}, old={})],
-        field_path=".attempt",
-    ),
-    ("Run", "spec.cancelled", "cancelled cannot be taken back"): Objects(
-        accepted=[
-            Update({"spec.cancelled": True}, old={}),
-            Update({"spec.cancelled": True}, old={"spec.cancelled": True}),
-        ],
-        refused=[
-            Update({"spec.cancelled": False}, old={"spec.cancelled": True}),
-            Update({"spec.cancelled": ABSENT}, old={"spec.cancelled": True}),
-        ],
-    ),
-    ("Run", "spec", "attempt of a cancelled Run cannot grow: create a new Run"): Objects(
-        accepted=[Update({"spec.cancelled": True, "metadata.labels": {"a": "b"}}, old={"spec.cancelled": True})],
-        refused=[
-            Update({"spec.cancelled": True, "spec.attempt": 2}, old={"spec.cancelled": True}),
-            Update({"spec.cancelled": True, "spec.attempt": 2}, old=_BY_PERSON),
-        ],
-        field_path=".attempt",
-    ),
-    ("SprintChain", "spec.attempt", "attempt can only grow"): Objects(
-        accepted=[Update({"spec.attempt": 2}, old={})],
-        refused=[
-            Update({"spec.attempt": 1}, old={"spec.attempt": 2}),
-            Update({"spec.attempt": ABSENT}, old={"spec.attempt": 2}),
-        ],
-    ),
     ("SprintChain", "spec.sprintRange", "first must not be greater than last"): Objects(
         accepted=[Update({"spec.sprintRange": {"first": 3, "last": 3}})],
         refused=[Update({"spec.sprintRange": {"first": 4, "last": 3}, "spec.resumeFromSprint": ABSENT})],
@@ -170,22 +127,6 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
             Update({"spec.resumeFromSprint": ABSENT}),
         ],
         refused=[Update({"spec.sprintRange": {"first": 5, "last": 9}, "spec.resumeFromSprint": 5})],
-        field_path=".resumeFromSprint",
-    ),
-    ("SprintChain", "spec", "resumeFromSprint can only change together with a greater attempt"): Objects(
-        accepted=[
-            Update({"spec.attempt": 2, "spec.resumeFromSprint": ABSENT}, old={}),
-            Update({"spec.attempt": 2, "spec.resumeFromSprint": 0}, old={"spec.resumeFromSprint": ABSENT}),
-            Update({"spec.suspend": True}, old={}),
-        ],
-        refused=[
-            Update({"spec.resumeFromSprint": ABSENT}, old={}),
-            Update({"spec.resumeFromSprint": 0}, old={"spec.resumeFromSprint": ABSENT}),
-            Update(
-                {"spec.sprintRange.last": 1, "spec.resumeFromSprint": 1},
-                old={"spec.sprintRange": {"first": 0, "last": 1}},
-            ),
-        ],
         field_path=".resumeFromSprint",
     ),
 }

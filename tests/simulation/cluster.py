@@ -60,7 +60,7 @@ class OperatorLife:
         self.identity = identity
         self._cluster = cluster
         random = Random(cluster.random.getrandbits(64))
-        self.network = FaultyNetwork(random, plan, self.kill, cluster.note)
+        self.network = FaultyNetwork(random, plan, self.kill, self._note_fault)
         self._stop = asyncio.Event()
         self._metrics = Metrics()
         is_app = not cluster.scenario.is_personal
@@ -100,6 +100,10 @@ class OperatorLife:
             self._cluster.note(f"{self.identity}: killed")
             asyncio.get_running_loop().call_soon(self._task.cancel)
             self._cluster.ended(self)
+
+    def _note_fault(self, text: str) -> None:
+        self._cluster.note(text)
+        self._cluster.monitor.generations.disturb()
 
     def stop(self) -> None:
         """Ask it to end, as SIGTERM does."""
@@ -193,6 +197,7 @@ class SimulatedCluster:
 
     def ended(self, life: OperatorLife) -> None:
         """Start another operator in the place of one that has ended, as its Deployment does."""
+        self.monitor.generations.disturb()
         self.operators.remove(life)
         self._dead.append(life)
         self._loop.call_later(self.random.random() * 3, self._start, life.identity)
@@ -270,6 +275,7 @@ class SimulatedCluster:
 
     def _start(self, identity: str) -> None:
         self.note(f"{identity}: starts")
+        self.monitor.generations.disturb()
         self.operators.append(OperatorLife(self, identity, self._counter))
 
     def _fork(self) -> Random:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Deeds"]
 
+_WISHES = frozenset(
+    {"cancel run", "suspend chain", "suspend project", "raise attempt", "raise attempt of run", "apply again"}
+)
+"""Deeds of people that only change a spec, after which the leader is not excused from observing it."""
+
 _HOLD_SECONDS = 40.0
 _NAMESPACE_RATE = 0.3
 
@@ -73,6 +78,7 @@ class Deeds:
             "suspend project": lambda: self._suspend(PROJECTS),
             "raise attempt": lambda: self._raise_attempt(SPRINT_CHAINS),
             "raise attempt of run": lambda: self._raise_attempt(RUNS),
+            "apply again": self._apply_again,
             "delete sandbox": lambda: self._delete(SANDBOXES),
             "orphan sandbox": lambda: self._delete(SANDBOXES, "Orphan"),
             "orphan run": lambda: self._delete(RUNS, "Orphan"),
@@ -94,6 +100,8 @@ class Deeds:
         if self._cluster.monitor.is_namespace_ending:
             return
         self._cluster.note(f"deed: {what}")
+        if what not in _WISHES:
+            self._cluster.monitor.generations.disturb()
         self._cluster.monitor.is_people = True
         try:
             self._table[what]()
@@ -209,14 +217,31 @@ class Deeds:
         def raise_(obj: Json) -> None:
             spec = obj["spec"]
             spec["attempt"] = spec.get("attempt", 1) + 1
+            spec.pop("cancelled", None)
             if resource == SPRINT_CHAINS and self._random.random() < 0.3:
                 spec["resumeFromSprint"] = self._random.randrange(self._cluster.scenario.sprints)
 
         def fits(obj: Json) -> bool:
             # A sprint is repeated by its chain.
-            return not is_unfinished(obj) and "origin" not in obj["spec"] and not obj["spec"].get("cancelled")
+            return not is_unfinished(obj) and "origin" not in obj["spec"]
 
         self._edit(resource, raise_, fits)
+
+    def _apply_again(self) -> None:
+        """Apply the first manifest of a Run or chain again, which has no wishes but the index to begin with."""
+        first, second = self._random.sample((RUNS, SPRINT_CHAINS), 2)
+
+        def apply(obj: Json) -> None:
+            for wish in ("attempt", "cancelled", "suspend", "resumeFromSprint"):
+                obj["spec"].pop(wish, None)
+            if obj["kind"] == SPRINT_CHAINS.kind and self._cluster.scenario.resume_from is not None:
+                obj["spec"]["resumeFromSprint"] = self._cluster.scenario.resume_from
+
+        def fits(obj: Json) -> bool:
+            return "origin" not in obj["spec"]
+
+        if self._edit(first, apply, fits) is None:
+            self._edit(second, apply, fits)
 
     def _change_limit(self) -> None:
         limit = self._random.choice((1, 2, 3))

@@ -26,6 +26,7 @@ from codecourier.kinds.registry import Registry
 from codecourier.kube.api import PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
 from tests.simulation.forge import CANARY, ForgeServer, Push
+from tests.simulation.generations import GenerationWatch
 from tests.simulation.node import AgentStart, Nodes
 from tests.simulation.store import Change, ObjectStore
 
@@ -53,8 +54,12 @@ class Violation:
 
 def is_unfinished(obj: Json) -> bool:
     """Tell whether a Run or chain has an attempt to do."""
-    status = obj.get("status") or {}
-    return status.get("phase") not in FINISHED or status.get("attempt", 0) < obj["spec"].get("attempt", 1)
+    status, spec = obj.get("status") or {}, obj["spec"]
+    if status.get("phase") not in FINISHED:
+        return True
+    if spec.get("cancelled") or spec.get("origin"):
+        return False
+    return bool(max(status.get("attempt", 0), status.get("cancelledAttempt", 0)) < spec.get("attempt", 1))
 
 
 def reason_of(obj: Json) -> str:
@@ -104,6 +109,7 @@ class Monitor:
         self.keys: dict[str, str] = {}
         """What an object is called in comparisons, by UID: names contain hashes of UIDs."""
 
+        self.generations = GenerationWatch(store, lambda text: self.fail("13", text))
         self._store, self._forge, self._nodes = store, forge, nodes
         self._seen: Counter[tuple[str, int, int]] = Counter()
         self._pushes = 0
@@ -142,6 +148,7 @@ class Monitor:
             self.made[change.identity[0]][change.identity[1:]] += 1
         self._no_leak(change)
         self._no_spec(change)
+        self.generations.changed(change)
         for check in self._checks.get(change.identity[0], ()):
             check(change)
         self.deeds()
@@ -286,7 +293,7 @@ class Monitor:
             return False
         status = run.obj.get("status") or {}
         if status.get("phase") in FINISHED:
-            is_wanted = not run.obj["spec"].get("cancelled") and not run.metadata.get("deletionTimestamp")
+            is_wanted = not run.metadata.get("deletionTimestamp") and is_unfinished(run.obj)
             return is_wanted and attempt > status.get("attempt", 0)
         tries = len(status.get("tries") or ()) if status.get("attempt") == attempt else 0
         return try_number == (tries if status.get("phase") == "Running" else tries + 1)

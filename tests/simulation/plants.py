@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from codecourier.cache import store
-from codecourier.controller import effects, execute
+from codecourier.controller import effects, execute, reconcile
 from codecourier.core.project import admission
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
@@ -118,6 +118,10 @@ def _without_finalizer(right: Any) -> Any:
     return build
 
 
+def _unfinished(_right: Any) -> Any:
+    return lambda _model, plan: plan
+
+
 def _reading_those_of_others(right: Any) -> Any:
     def by_index(self: Any, source: Any, index: str, key: object) -> Any:
         if index.startswith("marked by "):
@@ -148,6 +152,7 @@ PLANTS: Mapping[str, Plant] = {
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),
+    "a plan that writes nothing observes nothing": Plant(reconcile, "finish_plan", _unfinished, frozenset({"13"})),
     "a Run reads the Sandboxes of others": Plant(
         store.Store, "by_index", _reading_those_of_others, frozenset({"world"})
     ),

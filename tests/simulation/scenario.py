@@ -65,6 +65,7 @@ _PEOPLE_DEEDS = (
     "suspend project",
     "raise attempt",
     "raise attempt of run",
+    "apply again",
     "delete sandbox",
     "orphan sandbox",
     "orphan run",
@@ -78,7 +79,7 @@ _PEOPLE_DEEDS = (
     "refuse pull request",
     "delete namespace",
 )
-_LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run")
+_LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
 """What makes sense only for what has ended."""
 
 
@@ -191,6 +192,8 @@ REHEARSED = (
     _rehearsed(1, (6.0, "orphan sandbox")),
     _rehearsed(1, (6.0, "orphan sandbox"), (60.0, "delete namespace")),
     _rehearsed(0, (8.0, "orphan run")),
+    _rehearsed(1, (5.0, "cancel run"), (200.0, "raise attempt of run"), (400.0, "apply again")),
+    _rehearsed(0, (200.0, "suspend chain"), pace=40.0),
 )
 """What happens too seldom for every budget of seeds to come through it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from codecourier.cache.store import UnreadableError
 from codecourier.controller.execute import Executor
 from codecourier.controller.lookups import ANSWER_SECONDS, EndlessAskError, LookUps
 from codecourier.core.shared.facts import Facts
+from codecourier.core.shared.finishing import finish_plan, plan_waiting
 from codecourier.core.shared.intents import CreatePod, CreateRevision, Event, Failures, Plan
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.unreadable import readable_again, unreadable_status
@@ -98,6 +100,8 @@ class Reconciler:
             is_done = await self._clear_strays(key, kind.strays, None if obj is None else obj["metadata"]["uid"])
             obj = self._view.store.raw(key.resource, key.namespace, key.name)
         if self._is_busy(key):
+            if obj is not None:
+                await self._observe(key, kind, obj)
             return False
         if obj is None:
             self._executor.backlog.forget(key)
@@ -122,9 +126,7 @@ class Reconciler:
 
         with log_context(uid=model.uid, attempt=_attempt(model)):
             decided = await self._decide(key, key, gather, kind.plan)
-            if decided is None:
-                return False
-            plan = readable_again(model, decided)
+            plan = plan_waiting(model) if decided is None else finish_plan(model, readable_again(model, decided))
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
@@ -132,8 +134,16 @@ class Reconciler:
                 # the watch is late, the retry with backoff waits for it.
                 _LOGGER.debug("written by another client", extra={"reason": "Conflict", "error": str(error)})
                 raise
+        if decided is None:
+            return False
         self._schedule(key, key, plan)
         return True
+
+    async def _observe(self, key: WorkKey, kind: Kind[Any, Any], obj: Json) -> None:
+        """Observe the generation of an object whose effect is still on its way."""
+        with suppress(UnreadableError):
+            model = self._view.store.read(kind.source, obj)
+            await self._executor.execute(key, obj, model, plan_waiting(model))
 
     async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
         """Report on an object that it, or one that it refers to, cannot be read; its next version is tried again."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from codecourier.core.run.status import attempt_status
+from codecourier.core.shared.wishes import is_cancelled
 from codecourier.resources.run import Run
 
 __all__ = ["AbsentOrigin", "Origin", "find_origin_faults", "is_stop_requested"]
@@ -71,7 +73,7 @@ class AbsentOrigin:
 
 def is_stop_requested(run: Run, origin: Origin | None) -> bool:
     """Tell whether people, or the Run's origin in their name, want the Run to stop."""
-    if run.spec.cancelled or run.is_deleting:
+    if is_cancelled(run.spec, attempt_status(run)) or run.is_deleting:
         return True
     return origin is not None and origin.is_stopping(run)
 

@@ -120,10 +120,9 @@ RUN: Kind[Run, RunWorld] = Kind(
             ("Running", "Completed"),
             ("Running", "Failed"),
             ("Running", "Cancelled"),
-            ("Completed", "Queued"),
-            ("Failed", "Queued"),
-            ("Completed", "Running"),
-            ("Failed", "Running"),
+            ("Completed", "Pending"),
+            ("Failed", "Pending"),
+            ("Cancelled", "Pending"),
         ),
         Machine(
             "PullRequest",

@@ -98,8 +98,12 @@ READ_REFERENCES = Use(api.SECRETS, ("get",))
 
 def is_attempt_unfinished(obj: Json, finished: frozenset[str]) -> bool:
     """Return whether an object has an attempt to do: its phase is not final, or its spec asks for another attempt."""
-    status = obj.get("status") or {}
-    return status.get("phase") not in finished or status.get("attempt", 0) < (obj.get("spec") or {}).get("attempt", 1)
+    status, spec = obj.get("status") or {}, obj.get("spec") or {}
+    if status.get("phase") not in finished:
+        return True
+    if spec.get("cancelled") or spec.get("origin"):
+        return False
+    return bool(max(status.get("attempt", 0), status.get("cancelledAttempt", 0)) < spec.get("attempt", 1))
 
 
 _RUN_FINISHED = frozenset(phase.value for phase in RunPhase if phase.is_finished)

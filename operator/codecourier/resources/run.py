@@ -84,20 +84,11 @@ class Sprint(Model):
 
 
 class RunSpec(Model):
-    """What the Run does; everything but `attempt` and `cancelled` is immutable."""
+    """What the Run does; everything but the wishes `attempt` and `cancelled` is immutable.
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!self.cancelled || self.attempt == oldSelf.attempt",
-            "attempt of a cancelled Run cannot grow: create a new Run",
-            field_path=".attempt",
-        ),
-        Rule(
-            "!has(self.origin) || self.attempt == oldSelf.attempt",
-            "attempt of a SprintChain's Run cannot grow: raise the attempt of the SprintChain",
-            field_path=".attempt",
-        ),
-    )
+    Wishes have no transition rules, so that an earlier manifest always applies: the operator compares them with the
+    status.
+    """
 
     workflow_ref: Annotated[LocalReference, Immutable()]
     """Workflow of this namespace to run. Each attempt keeps its settings as they are when the attempt starts."""
@@ -134,11 +125,13 @@ class RunSpec(Model):
     origin: Annotated[Origin, Immutable()] | None = None
     """The object that made the Run; absent for one that a person made."""
 
-    attempt: Annotated[int, Field(ge=1, le=1000), Rule("self >= oldSelf", "attempt can only grow")] = 1
-    """Raise it by one to rerun a finished Run from the start, 1 to 1,000."""
+    attempt: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Raise it by one to rerun a finished Run from the start, 1 to 1,000. A value that is not greater than
+    `status.attempt` asks for nothing, and so does any value in a Run of a SprintChain: raise the chain's instead."""
 
-    cancelled: Annotated[bool, Rule("self || !oldSelf", "cancelled cannot be taken back")] = False
-    """Set it to true to stop the Run permanently."""
+    cancelled: bool = False
+    """Set it to true to stop the Run. The attempts asked for by then stay cancelled, also if it becomes false again; a
+    greater `attempt` then starts the Run again."""
 
 
 class RunPhase(StrEnum):
@@ -234,6 +227,9 @@ class RunStatus(Status):
 
     attempt: Annotated[int, Field(ge=0, le=1000)] = 0
     """The attempt that this status describes; 0 before the first one."""
+
+    cancelled_attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The greatest attempt asked for while `spec.cancelled` was true: it and those before it start nothing any more."""
 
     workflow_revision: ObjectName | None = None
     """ControllerRevision of this namespace that holds the Workflow as it was when this attempt started; absent before.

@@ -61,18 +61,16 @@ class SprintRange(Model):
 
 
 class SprintChainSpec(Model):
-    """What the chain does; everything but `suspend`, `attempt` and `resumeFromSprint` is immutable."""
+    """What the chain does; everything but the wishes `suspend`, `attempt` and `resumeFromSprint` is immutable.
+
+    Wishes have no transition rules, so that an earlier manifest always applies: the operator compares them with the
+    status.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.resumeFromSprint) || self.resumeFromSprint <= self.sprintRange.last - self.sprintRange.first",
             "resumeFromSprint is a zero-based index and must lie within sprintRange",
-            field_path=".resumeFromSprint",
-        ),
-        Rule(
-            "self.attempt > oldSelf.attempt || (has(self.resumeFromSprint) == has(oldSelf.resumeFromSprint)"
-            " && (!has(self.resumeFromSprint) || self.resumeFromSprint == oldSelf.resumeFromSprint))",
-            "resumeFromSprint can only change together with a greater attempt",
             field_path=".resumeFromSprint",
         ),
     )
@@ -95,13 +93,14 @@ class SprintChainSpec(Model):
     suspend: bool = False
     """Whether the chain is paused: the active sprint goes on, no further one starts."""
 
-    attempt: Annotated[int, Field(ge=1, le=1000), Rule("self >= oldSelf", "attempt can only grow")] = 1
-    """Raise it by one to resume a finished chain, 1 to 1,000."""
+    attempt: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Raise it by one to resume a finished chain, 1 to 1,000. A value that is not greater than `status.attempt` asks
+    for nothing."""
 
     resume_from_sprint: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Zero-based index of the sprint that this attempt starts with. Absent: the first unfinished one, or the last if
-    all are finished. In a new chain the sprints before it are Omitted; in a resumed one their work is used as it is.
-    Users decide about the pull requests of sprints that run again."""
+    """Zero-based index of the sprint that an attempt starts with; read only when one begins. Absent: the first
+    unfinished one; if all are finished, nothing is left to do. In a new chain the sprints before it are Omitted; in a
+    resumed one their work is used as it is. Users decide about the pull requests of sprints that run again."""
 
 
 class SprintChainPhase(StrEnum):

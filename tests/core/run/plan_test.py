@@ -406,18 +406,24 @@ def test_a_greater_attempt_starts_a_finished_run_again_with_the_workflow_as_it_i
     run = run.updated(spec=run.spec.updated(attempt=2))
     other = make_workflow(image="another")
     world = RunWorld(run, admitting(run, attempt=2), other, None, revision=make_revision(other), facts=FACTS)
-    status = run_status_of(plan_run(world, NOW))
+    run = run.updated(status=run_status_of(plan_run(world, NOW)))
+    status = run_status_of(plan_run(replace(world, run=run), NOW))
     assert (status.phase, status.attempt, len(status.tries)) == (RunPhase.RUNNING, 2, 1)
     assert (status.workflow_revision, status.workflow) == (make_revision(other).name, None)
 
 
-def test_a_greater_attempt_waits_for_the_decision_while_there_is_room_and_says_so_when_there_is_none() -> None:
+def test_a_greater_attempt_begins_waits_for_the_decision_and_then_says_that_it_waits() -> None:
     run = running(phase=RunPhase.FAILED)
     run = run.updated(spec=run.spec.updated(attempt=2))
+    begun = run_status_of(plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW))
+    succeeded = begun.condition("Succeeded")
+    assert succeeded is not None
+    assert succeeded.status == ConditionStatus.UNKNOWN, "the outcome of the first attempt is not that of the second"
+    assert (begun.phase, begun.attempt, begun.tries) == (RunPhase.PENDING, 2, ())
+    run = run.updated(status=begun)
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW)
     assert (plan.status, plan.look_again) == (None, NOW + DECISION_GRACE)
-    full = RunWorld(run, admitting(run, limit=1), make_workflow(), None)
-    status = run_status_of(plan_run(full, NOW))
+    status = run_status_of(plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW + DECISION_GRACE))
     assert (status.phase, status.attempt, status.tries) == (RunPhase.QUEUED, 2, ())
 
 

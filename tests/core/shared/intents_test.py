@@ -41,6 +41,7 @@ PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
             "events": (intents.Event("Started", "It runs."),),
             "asks": (facts.RepositoryAsk(ACCESS),),
             "look_again": NOW,
+            "is_brief": True,
         },
     ),
     intents.Failures: ({}, {"problems": {"intent": Problem(Reason.RATE_LIMITED, "It asks to wait.")}}),

@@ -17,6 +17,7 @@ from codecourier.core.run.references import resolve
 from codecourier.core.run.status import attempt_status
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.revisions import has_recorded_workflow
+from codecourier.core.shared.wishes import is_cancelled
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
@@ -102,22 +103,23 @@ def _is_needed(entry: AdmittedRun, run: Run | None, now: datetime) -> bool:
     """Tell whether a place may still be used: the copy of the Run at hand does not show that its try is over.
 
     A copy can be older than the place. So a place for a later try than the copy's is kept, or it would be taken from
-    a try that is about to start; and for a while also that of a Run of which there is no copy, which is deleted or,
-    just after another leader has ended, not heard of yet.
+    a try that is about to start. For a while also that of an attempt that the copy does not ask for, as people may
+    lower it again, and that of a Run of which there is no copy: it is deleted or, just after another leader has ended,
+    not heard of yet.
     """
     if run is None:
         return now < entry.admission_time + UNSEEN_LIMIT
-    if entry.attempt > run.spec.attempt:
-        return True
+    if entry.attempt > max(run.spec.attempt, run.status.attempt):
+        return now < entry.admission_time + UNSEEN_LIMIT
     status = attempt_status(run)
     place = (entry.attempt, entry.try_number)
     return not status.phase.is_finished and place >= (status.attempt, next_try_number(run))
 
 
 def _is_waiting(project: Project, run: Run, workflows: Mapping[str, Workflow], now: datetime) -> bool:
-    if run.is_deleting or run.spec.cancelled:
-        return False
     status = attempt_status(run)
+    if run.is_deleting or is_cancelled(run.spec, status):
+        return False
     if status.phase not in {RunPhase.PENDING, RunPhase.QUEUED}:
         return False
     if has_recorded_workflow(status):

@@ -28,7 +28,7 @@ from codecourier.core.origin import is_stop_requested
 from codecourier.core.run.end import build_run_notifications, claim_end
 from codecourier.core.run.recorded import restore_revision
 from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
-from codecourier.core.run.start import build_sandbox, plan_pending, plan_queued
+from codecourier.core.run.start import build_sandbox, plan_again, plan_pending, plan_queued
 from codecourier.core.run.status import attempt_status, starts_again, working_sentence
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Create, Plan, asking
@@ -36,6 +36,7 @@ from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import settle_claims
+from codecourier.core.shared.wishes import is_cancelled
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox
 
@@ -53,6 +54,8 @@ def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line
         return Plan(add_finalizer=True)
     if status.phase.is_finished and (status.unnotified or not starts_again(run)):
         return _settle(world, now)
+    if starts_again(run):
+        return plan_again(run, now)
     status = attempt_status(run)
     if status.phase is RunPhase.RUNNING and status.pull_request is not None:
         return plan_pull_request(world, status.pull_request, now)
@@ -125,9 +128,10 @@ def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
     last = status.tries[-1] if status.tries else None
     if last is not None and last.reason == Reason.PROCESS_UNCONFIRMED:
         return Reason.PROCESS_UNCONFIRMED, last.message or ""
-    if world.run.is_deleting and not world.run.spec.cancelled:
+    is_by_wish = is_cancelled(world.run.spec, status)
+    if world.run.is_deleting and not is_by_wish:
         return Reason.DELETED, sentence(Reason.DELETED)
-    if world.run.spec.cancelled or world.origin is None:
+    if is_by_wish or world.origin is None:
         return Reason.CANCELLED, sentence(Reason.CANCELLED)
     return Reason.CANCELLED, world.origin.stop_sentence
 
@@ -141,9 +145,8 @@ def _settle(world: RunWorld, now: datetime) -> Plan:
         return settling
     if run.is_deleting:
         return Plan(release_finalizer=_is_recorded(world))
-    if status.observed_generation != run.metadata.generation:
-        return Plan(status=accepted(run, status, now))
-    return Plan()
+    new = accepted(run, status, now)
+    return Plan() if new == status else Plan(status=new)
 
 
 def _is_recorded(world: RunWorld) -> bool:

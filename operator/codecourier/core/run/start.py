@@ -9,7 +9,7 @@ from codecourier.core.project.admission import has_place, has_room, next_try_num
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.recorded import record_workflow
 from codecourier.core.run.references import resolve
-from codecourier.core.run.status import working_sentence
+from codecourier.core.run.status import attempt_status, working_sentence
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import Ask, BranchHeadAsk, Problem, RepositoryAsk
 from codecourier.core.shared.intents import Create, Event, Plan
@@ -21,7 +21,7 @@ from codecourier.core.shared.naming import (
     sandbox_name,
 )
 from codecourier.core.shared.outcome import accepted, refused, with_outcome
-from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.repositories import find_access
 from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.resources.meta import ObjectMeta
@@ -31,7 +31,7 @@ from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 
 F = TypeVar("F")
 
-__all__ = ["DECISION_GRACE", "build_sandbox", "plan_pending", "plan_queued"]
+__all__ = ["DECISION_GRACE", "build_sandbox", "plan_again", "plan_pending", "plan_queued"]
 
 STALL_AFTER = timedelta(minutes=5)
 """How long something that a Run names may be missing before the Run is Stalled: GitOps applies in any order."""
@@ -41,6 +41,12 @@ DECISION_GRACE = timedelta(seconds=3)
 
 LOOK_AGAIN = timedelta(seconds=15)
 """Retry delay when the problem carries no retry time."""
+
+
+def plan_again(run: Run, now: datetime) -> Plan:
+    """Completed | Failed | Cancelled → Pending: the outcome of an earlier attempt is not that of the one asked for."""
+    text = sentence(Reason.STARTING, detail=f"Attempt {run.spec.attempt} begins.")
+    return Plan(status=with_outcome(run, attempt_status(run), RunPhase.PENDING, Reason.STARTING, text, now))
 
 
 def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
@@ -54,7 +60,7 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
         return _plan_admitted(world, new, now)
     due = _decision_time(run, known.project, now)
     if now < due:
-        return Plan(look_again=due)
+        return Plan(look_again=due, is_brief=run.status.attempt == 0)
     waiting = _queued(run, new, known.project, now)
     return Plan(status=waiting, events=(Event("Queued", waiting.message),))
 
@@ -62,11 +68,14 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
 def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
     """Return until when a Run that has no place is not said to wait for one: the Project's plan is about to look.
 
-    For an attempt after the first, and a Run that was refused for a time, the API server keeps no time of beginning:
-    they wait while the list has room, as the Project's plan then gives them a place or fills it.
+    For a Run that was refused for a time, nothing keeps the time at which that ended: it waits while the list has room,
+    as the Project's plan then gives it a place or fills the list.
     """
     if project.spec.suspend:
         return now
+    begun = run.status.condition(ConditionType.SUCCEEDED)
+    if begun is not None and begun.reason == Reason.STARTING:
+        return begun.last_transition_time + DECISION_GRACE
     if run.status.attempt == 0:
         return (run.metadata.creation_timestamp or now) + DECISION_GRACE
     return now + DECISION_GRACE if has_room(project) else now

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.wishes import asks_for_attempt
 from codecourier.resources.run import Run, RunStatus
 
 __all__ = ["attempt_status", "starts_again", "working_sentence"]
 
 
 def starts_again(run: Run) -> bool:
-    """Tell whether a finished Run is asked for another attempt."""
-    asked = run.spec.attempt > run.status.attempt and not run.spec.cancelled and not run.is_deleting
-    return asked and run.status.phase.is_finished
+    """Tell whether a finished Run is asked for another attempt; one that has an origin is repeated by that alone."""
+    if run.is_deleting or run.spec.origin is not None or not run.status.phase.is_finished:
+        return False
+    return asks_for_attempt(run.spec, run.status)
 
 
 def attempt_status(run: Run) -> RunStatus:
@@ -22,7 +24,12 @@ def attempt_status(run: Run) -> RunStatus:
     old = run.status
     if old.attempt > 0 and not starts_again(run):
         return old
-    return RunStatus(observed_generation=old.observed_generation, conditions=old.conditions, attempt=run.spec.attempt)
+    return RunStatus(
+        observed_generation=old.observed_generation,
+        conditions=old.conditions,
+        attempt=run.spec.attempt,
+        cancelled_attempt=old.cancelled_attempt,
+    )
 
 
 def working_sentence(sandbox: str) -> str:

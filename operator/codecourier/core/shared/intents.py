@@ -199,6 +199,9 @@ class Plan:
     look_again: datetime | None = None
     """When to plan again if nothing changes before."""
 
+    is_brief: bool = False
+    """Whether the object only waits a few seconds for another plan, so that a status would be written twice."""
+
 
 W = TypeVar("W")
 

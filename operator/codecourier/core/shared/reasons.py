@@ -57,6 +57,7 @@ class Reason(StrEnum):
     # finished well
     COMPLETED = "Completed"
     NOTHING_TO_CHANGE = "NothingToChange"
+    NOTHING_LEFT = "NothingLeft"
     # stopped by people
     CANCELLED = "Cancelled"
     DELETED = "Deleted"
@@ -137,6 +138,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.OPENING_PULL_REQUEST: "The work is pushed to {branch}; its pull request is being opened.",
     Reason.COMPLETED: "{detail}",
     Reason.NOTHING_TO_CHANGE: "The agent ended well and changed nothing, so there is no pull request.",
+    Reason.NOTHING_LEFT: (
+        "All {count} sprints were finished before this attempt, so nothing was left to do. To do sprints again, set "
+        "spec.resumeFromSprint to the first of them together with a greater spec.attempt."
+    ),
     Reason.CANCELLED: "Stopped because spec.cancelled was set.",
     Reason.DELETED: "Stopped because it was deleted.",
     Reason.FINISHING: "The chain is being deleted; sprint {number} may finish first.",

@@ -23,6 +23,7 @@ from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.reporting import claim_notifications, record_notifications, settle_claims
 from codecourier.core.shared.revisions import has_recorded_workflow, read_recorded_workflow
+from codecourier.core.shared.wishes import asks_for_attempt
 from codecourier.core.sprint_chain.sprints import (
     active_sprint,
     build_sprint_chain_notifications,
@@ -77,11 +78,10 @@ def _plan_finished(world: SprintChainWorld, now: datetime) -> Plan:
     chain, status = world.chain, world.chain.status
     if chain.is_deleting:
         return Plan(release_finalizer=True)
-    if chain.spec.attempt > status.attempt:
+    if asks_for_attempt(chain.spec, status):
         return plan_begin(world, status, now, _advance)
-    if status.observed_generation != chain.metadata.generation:
-        return Plan(status=accepted(chain, status, now))
-    return Plan()
+    new = accepted(chain, status, now)
+    return Plan() if new == status else Plan(status=new)
 
 
 def _plan_running(world: SprintChainWorld, now: datetime) -> Plan:
@@ -102,9 +102,7 @@ def _plan_running(world: SprintChainWorld, now: datetime) -> Plan:
 def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: datetime) -> Plan:
     chain, status = world.chain, world.chain.status
     if not chain.is_deleting:
-        if status.observed_generation == chain.metadata.generation:
-            return Plan()
-        return Plan(status=accepted(chain, status, now))
+        return Plan()
     limit = _finish_limit(world, run)
     is_stopped = chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true" or now >= limit
     text = sentence(Reason.STOPPING) if is_stopped else sentence(Reason.FINISHING, number=active.number)

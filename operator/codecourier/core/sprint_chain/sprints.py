@@ -40,13 +40,17 @@ _RUN_TO_SPRINT = {
 }
 
 
-def first_sprint_of_attempt(chain: SprintChain) -> int:
-    """Return the index that the attempt asked for starts with: what was asked, else the first unfinished sprint."""
+def first_sprint_of_attempt(chain: SprintChain) -> int | None:
+    """Return the index that the attempt asked for starts with: what was asked, else the first unfinished sprint.
+
+    None: all sprints are finished, so that nothing is left to do.
+    """
     if chain.spec.resume_from_sprint is not None:
         return chain.spec.resume_from_sprint
+    if not chain.status.sprints:
+        return 0
     done = {SprintPhase.COMPLETED, SprintPhase.OMITTED}
-    open_sprints = (s.index for s in chain.status.sprints if s.phase not in done)
-    return next(open_sprints, max(0, len(chain.status.sprints) - 1))
+    return next((s.index for s in chain.status.sprints if s.phase not in done), None)
 
 
 def begin_sprints(chain: SprintChain, first: int) -> tuple[SprintStatus, ...]:
@@ -163,7 +167,8 @@ def build_sprint_chain_notifications(chain: SprintChain, status: SprintChainStat
     made = [n for sprint in status.sprints if (n := _sprint_notification(chain, sprint)) is not None]
     which = f"a{status.attempt}"
     time = status.finish_time
-    if time is not None and status.phase is SprintChainPhase.COMPLETED:
+    has_worked = any(s.attempt == status.attempt for s in status.sprints)
+    if time is not None and status.phase is SprintChainPhase.COMPLETED and has_worked:
         title = f"All {len(status.sprints)} sprints of {chain.name} are completed"
         last_time = max((s.finish_time for s in status.sprints if s.finish_time is not None), default=time)
         made.append(

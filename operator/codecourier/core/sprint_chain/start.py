@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from codecourier.core.shared.facts import Ask, BranchHeadAsk, Problem, RepositoryAsk
 from codecourier.core.shared.intents import Event, Plan
-from codecourier.core.shared.outcome import accepted, refused
+from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_access, find_repository
 from codecourier.core.sprint_chain.sprints import begin_sprints, first_sprint_of_attempt, start_commit
@@ -44,6 +44,8 @@ def plan_begin(world: SprintChainWorld, status: SprintChainStatus, now: datetime
     if isinstance(repository, Problem):
         return _refuse(world, status, repository, now)
     first = first_sprint_of_attempt(world.chain)
+    if first is None:
+        return _end_at_once(world, status, now)
     sprints = begin_sprints(world.chain, first)
     based = _base(world, repository.url, start_commit(sprints, first), now)
     if isinstance(based, Plan):
@@ -64,6 +66,16 @@ def plan_begin(world: SprintChainWorld, status: SprintChainStatus, now: datetime
         start_time=now,
     )
     return advance(world, begun, now)
+
+
+def _end_at_once(world: SprintChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
+    """Complete an attempt for which no sprint is left."""
+    text = sentence(Reason.NOTHING_LEFT, count=len(status.sprints))
+    begun = accepted(world.chain, status, now).updated(
+        attempt=world.chain.spec.attempt, attempts=_history(status, status.sprints), start_time=now
+    )
+    ended = with_outcome(world.chain, begun, SprintChainPhase.COMPLETED, Reason.NOTHING_LEFT, text, now)
+    return Plan(status=ended, events=(Event(Reason.NOTHING_LEFT.value, text),))
 
 
 def _history(status: SprintChainStatus, sprints: tuple[SprintStatus, ...]) -> tuple[ChainAttempt, ...]:
