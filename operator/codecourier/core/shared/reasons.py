@@ -156,7 +156,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.VERIFY_FAILED: "A verify step failed: {detail}",
     Reason.STEP_FAILED: "Step {step} failed: {detail}",
     Reason.OUT_OF_MEMORY: (
-        "Step {step} needed more memory than its limit, so the kernel killed a process of it; nothing was pushed. {advice}"
+        "Step {step} needed more memory than its limit, so the kernel killed a process of it; nothing was pushed. "
+        "{advice}"
     ),
     Reason.DISK_LIMIT: (
         "The pod needed more disk than its limit and was evicted; nothing was pushed: {detail} Raise "
