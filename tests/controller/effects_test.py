@@ -12,7 +12,8 @@ from codecourier.core.shared.reasons import Reason
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import SECRETS, Json
-from codecourier.kube.errors import AlreadyExists, ServerError, Unanswered
+from codecourier.kube.errors import ServerError, Unanswered
+from tests.simulation.admission import Admission, Obstacle
 from tests.simulation.clock import virtual
 from tests.simulation.forge import MAIN
 from tests.support.desk import NAMESPACE, Desk
@@ -100,13 +101,33 @@ async def test_a_secret_that_an_unanswered_call_made_is_known_at_once() -> None:
 
 
 @virtual
-async def test_a_secret_of_others_under_the_name_is_an_error_with_its_backoff() -> None:
+async def test_a_secret_of_others_under_the_name_is_said_and_no_token_is_minted_for_it_again() -> None:
     desk = desk_with_sandbox()
     uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
     desk.make_secret(NAME, read="a", write="b")
-    with pytest.raises(AlreadyExists):
-        await desk.effects.do(desk.mint(uid))
+    for _ in range(3):
+        problem = await desk.effects.do(desk.mint(uid))
+        assert problem is not None
+        assert problem.reason is Reason.CREATION_REFUSED
+        assert f"Secret {NAME}: an object that is not the operator's" in problem.message
     assert revoked(desk) == [True, True]
+
+
+@virtual
+async def test_no_token_is_minted_while_its_secret_is_refused() -> None:
+    desk = desk_with_sandbox()
+    uid = desk.server.store.get(SANDBOXES, NAMESPACE, "fix-1").metadata["uid"]
+    admission = Admission(NAMESPACE)
+    desk.server.store.admission.append(admission.check)
+    admission.obstacles[SECRETS] = Obstacle.QUOTA
+    for _ in range(5):
+        problem = await desk.effects.do(desk.mint(uid))
+        assert problem is not None
+        assert problem.reason is Reason.QUOTA_EXCEEDED
+    assert (admission.refused[SECRETS], revoked(desk)) == (5, [True, True])
+    admission.obstacles.clear()
+    await mint(desk)
+    assert revoked(desk) == [True, True, False, False]
 
 
 @virtual
@@ -116,8 +137,9 @@ async def test_tokens_that_a_broken_server_may_have_stored_are_not_revoked() -> 
     desk.wire.lose = lambda call: (
         ServerError(500, "", "timed out") if (call.verb, call.resource) == ("create", SECRETS) else None
     )
-    with pytest.raises(ServerError):
-        await desk.effects.do(desk.mint(uid))
+    problem = await desk.effects.do(desk.mint(uid))
+    assert problem is not None
+    assert not problem.is_final
     assert desk.has(SECRETS, NAME)
     assert revoked(desk) == [False, False]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ from codecourier.resources.meta import ObjectMeta, OwnerReference
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 from tests.simulation.clock import virtual
+from tests.simulation.refusals import exceeded_quota
 from tests.support.desk import NAMESPACE, Desk
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
@@ -194,9 +196,12 @@ async def test_a_name_that_another_object_took_is_not_ours() -> None:
     desk = desk_with_run()
     run, _ = desk.run()
     desk.make_sandbox(desk.make_run("other"))
-    with pytest.raises(ForeignObjectError, match="Sandbox default/fix-1 exists already"):
-        await carry_out(desk, creates=(Create(sandbox_of(run)),))
+    create = Create(sandbox_of(run))
+    await carry_out(desk, creates=(create,))
     assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-1") is None
+    problem: Any = desk.backlog.problems(KEY)[create]
+    assert (problem.reason, problem.is_final, problem.is_refusal) == (Reason.CREATION_REFUSED, False, True)
+    assert "Sandbox fix-1: an object that is not the operator's has this name. Delete that object" in problem.message
 
 
 @virtual
@@ -321,16 +326,20 @@ async def test_a_pod_that_went_before_it_was_released_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "is_final"),
+    ("error", "reason", "is_final"),
     [
-        (Forbidden(403, "Forbidden", "exceeded quota: few"), False),
-        (Forbidden(403, "Forbidden", 'error looking up service account shop/default: "default" not found'), False),
-        (Forbidden(403, "Forbidden", "violates PodSecurity"), True),
-        (Invalid(422, "Invalid", "spec is wrong"), True),
+        (Forbidden(403, "Forbidden", "exceeded quota: few"), Reason.QUOTA_EXCEEDED, False),
+        (
+            Forbidden(403, "Forbidden", 'error looking up service account shop/default: "default" not found'),
+            Reason.POD_REFUSED,
+            False,
+        ),
+        (Forbidden(403, "Forbidden", "violates PodSecurity"), Reason.POD_REFUSED, True),
+        (Invalid(422, "Invalid", "spec is wrong"), Reason.POD_REFUSED, True),
     ],
     ids=["quota", "new namespace", "admission", "validation"],
 )
-def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_final: bool) -> None:
+def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, reason: Reason, *, is_final: bool) -> None:
     @virtual
     async def scenario() -> None:
         desk = desk_with_run()
@@ -338,7 +347,7 @@ def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_fi
         desk.wire.refuse = lambda call: error if call.resource == PODS else None
         await carry_out(desk, creates=(create,))
         problem: Any = desk.backlog.problems(KEY)[create]
-        assert (problem.reason, problem.is_final) == (Reason.POD_REFUSED, is_final)
+        assert (problem.reason, problem.is_final) == (reason, is_final)
         desk.wire.calls.clear()
         await carry_out(desk, creates=(create,))
         assert desk.wire.calls == [], "not before its time"
@@ -347,16 +356,56 @@ def test_a_refused_pod_is_a_problem_for_the_next_plan(error: Exception, *, is_fi
 
 
 @virtual
-async def test_a_pod_that_a_broken_server_did_not_make_is_an_error() -> None:
+async def test_what_a_broken_server_did_not_make_is_tried_again_and_may_still_come() -> None:
     desk = desk_with_run()
     create = CreatePod(pod_manifest())
     desk.wire.refuse = lambda call: ServerError(500, "", "broken") if call.resource == PODS else None
-    with pytest.raises(ServerError):
-        await carry_out(desk, creates=(create,))
-    assert desk.backlog.problems(KEY) == {}
+    await carry_out(desk, creates=(create,))
+    problem: Any = desk.backlog.problems(KEY)[create]
+    assert (problem.reason, problem.is_final, problem.refused_since) == (Reason.POD_REFUSED, False, None)
     desk.wire.refuse = lambda _: None
+    await asyncio.sleep(2)
     await carry_out(desk, creates=(create,))
     assert desk.store.raw(PODS, NAMESPACE, "fix-1") is not None
+    assert desk.backlog.problems(KEY) == {}
+
+
+@virtual
+async def test_a_refused_record_keeps_the_status_from_being_written() -> None:
+    desk = desk_with_run()
+    record = Create(sandbox_of(desk.run()[0]))
+    desk.wire.refuse = lambda call: exceeded_quota(call.resource, call.name) if call.verb == "create" else None
+    for _ in range(2):
+        await carry_out(desk, phase=RunPhase.RUNNING, records=(record,), events=(Event("Running", "It runs."),))
+    assert desk.wire.done() == [("create", "Sandbox", "fix-1")]
+    assert list(desk.backlog.problems(KEY)) == [record]
+
+
+@virtual
+async def test_after_a_refused_creation_the_rest_of_the_plan_goes_on() -> None:
+    desk = desk_with_run()
+    first, second = (Create(sandbox_of(desk.run()[0], name)) for name in ("fix-1", "fix-2"))
+    refused = exceeded_quota(SANDBOXES, "fix-1")
+    desk.wire.refuse = lambda call: refused if (call.verb, call.name) == ("create", "fix-1") else None
+    await carry_out(desk, phase=RunPhase.RUNNING, creates=(first, second), events=(Event("Running", "It runs."),))
+    assert [verb for verb, _, _ in desk.wire.done()] == ["replace_status", "create", "create", "create"]
+    assert desk.store.raw(SANDBOXES, NAMESPACE, "fix-2") is not None
+
+
+@virtual
+async def test_a_creation_without_an_answer_may_come_however_often_it_was_refused_before() -> None:
+    desk = desk_with_run()
+    create = Create(sandbox_of(desk.run()[0]))
+    desk.wire.refuse = lambda call: exceeded_quota(call.resource, call.name)
+    await carry_out(desk, creates=(create,))
+    problem: Any = desk.backlog.problems(KEY)[create]
+    assert problem.refused_since == problem.since
+    await asyncio.sleep(2)
+    desk.wire.refuse = lambda _: Unanswered("away")
+    with pytest.raises(Unanswered):
+        await carry_out(desk, creates=(create,))
+    problem = desk.backlog.problems(KEY)[create]
+    assert (problem.reason, problem.refused_since) == (Reason.QUOTA_EXCEEDED, None)
 
 
 @virtual

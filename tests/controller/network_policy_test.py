@@ -123,8 +123,8 @@ def test_what_does_not_concern_it_writes_nothing() -> None:
 class AlteringKube(SimulatedKube):
     """A client whose policies are changed on their way, as by an admission webhook."""
 
-    async def create(self, resource: Resource, obj: Json) -> Json:
-        return await super().create(resource, _altered(resource, obj))
+    async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
+        return await super().create(resource, _altered(resource, obj), is_dry_run=is_dry_run)
 
     async def replace(self, resource: Resource, obj: Json) -> Json:
         return await super().replace(resource, _altered(resource, obj))

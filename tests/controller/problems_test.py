@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
 
-from codecourier.controller.problems import problem_of_forge
+from codecourier.controller.problems import problem_of_forge, problem_of_refusal
 from codecourier.core.shared.facts import Problem, RepositoryAsk
 from codecourier.core.shared.intents import OpenPullRequest
 from codecourier.core.shared.reasons import Reason
@@ -22,6 +22,9 @@ from codecourier.github.errors import (
     Unavailable,
 )
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
+from codecourier.kinds.api_resources import RUNS, SANDBOXES, USAGE_RECORDS
+from codecourier.kube import errors as kube
+from codecourier.kube.api import PODS, SECRETS, Resource
 from tests.simulation.clock import virtual
 from tests.simulation.forge import MAIN
 from tests.support.desk import Desk
@@ -109,3 +112,78 @@ async def test_a_pull_request_that_the_forge_refuses_says_where_the_work_is() ->
     assert isinstance(problem, Problem)
     assert (problem.reason, problem.is_final) == (Reason.PULL_REQUEST_REFUSED, True)
     assert "The work is on branch codecourier/gone" in problem.message
+
+
+BODY = {"metadata": {"name": "fix-1", "namespace": "shop"}}
+FAILED = 'Internal error occurred: failed calling webhook "v.example.com": failed to call webhook: Post "https://h:443"'
+DENIED = 'admission webhook "policy.example.com" denied the request: [no-agents] not here'
+POLICY = "is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"
+CANNOT = 'is forbidden: User "system:serviceaccount:a:b" cannot create resource "sandboxes" in API group "g"'
+ENDING = {"causes": [{"reason": "NamespaceTerminating"}]}
+
+
+def forbidden(message: str, details: Mapping[str, object] | None = None) -> kube.Forbidden:
+    return kube.Forbidden(403, "Forbidden", message, details)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "is_final", "is_refusal", "words"),
+    [
+        (forbidden("exceeded quota: few, used: pods=1"), Reason.QUOTA_EXCEEDED, False, True, "Raise the quota"),
+        (forbidden("status unknown for quota: few"), Reason.QUOTA_EXCEEDED, False, True, "quota of namespace shop"),
+        (forbidden("failed quota: few: must specify cpu"), Reason.QUOTA_EXCEEDED, False, True, "Raise the quota"),
+        (forbidden(CANNOT), Reason.CREATION_REFUSED, False, True, "Give the operator's account the permissions"),
+        (forbidden("not yet ready to handle request"), Reason.CREATION_REFUSED, False, True, "The operator retries."),
+        (forbidden("it is being terminated", ENDING), Reason.CREATION_REFUSED, False, True, "is being deleted"),
+        (forbidden(DENIED), Reason.CREATION_REFUSED, True, True, "Change the policy of the webhook"),
+        (kube.ApiError(400, "", DENIED), Reason.CREATION_REFUSED, True, True, "Change the policy of the webhook"),
+        (kube.ServerError(500, "", DENIED), Reason.CREATION_REFUSED, False, True, "Repair the webhook"),
+        (kube.ServerError(500, "", FAILED), Reason.CREATION_REFUSED, False, True, "Repair the webhook"),
+        (kube.Invalid(422, "Invalid", POLICY), Reason.CREATION_REFUSED, True, True, "Change the policy"),
+        (kube.Invalid(422, "Invalid", "spec: Required"), Reason.CREATION_REFUSED, True, True, "spec: Required."),
+        (kube.ApiError(413, "", "Request entity too large"), Reason.CREATION_REFUSED, True, True, "too large."),
+        (kube.TooManyRequests(429, "", "slow"), Reason.CREATION_REFUSED, False, True, "The operator retries."),
+        (kube.ServerError(500, "", "etcd: no leader"), Reason.CREATION_REFUSED, False, False, "The operator retries."),
+        (kube.ServerError(504, "Timeout", ""), Reason.CREATION_REFUSED, False, False, "504 Timeout"),
+    ],
+)
+def test_each_refusal_has_a_sentence_that_says_what_to_do(
+    error: kube.ApiError, reason: Reason, words: str, *, is_final: bool, is_refusal: bool
+) -> None:
+    problem = problem_of_refusal(error, SANDBOXES, BODY)
+    assert problem is not None
+    assert (problem.reason, problem.is_final, problem.is_refusal) == (reason, is_final, is_refusal)
+    assert "Sandbox fix-1" in problem.message
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        kube.Conflict(409, "Conflict", "the object has been modified"),
+        kube.AlreadyExists(409, "AlreadyExists", "already exists"),
+        kube.NotFound(404, "NotFound", 'namespaces "shop" not found'),
+        kube.Unauthorized(401, "Unauthorized", "Unauthorized"),
+    ],
+)
+def test_what_is_no_refusal_of_the_object_is_no_problem(error: kube.ApiError) -> None:
+    assert problem_of_refusal(error, SANDBOXES, BODY) is None
+
+
+@pytest.mark.parametrize("resource", [RUNS, SANDBOXES, SECRETS, PODS, USAGE_RECORDS])
+def test_a_refusal_has_the_reason_of_what_it_refuses(resource: Resource) -> None:
+    problem = problem_of_refusal(forbidden(DENIED), resource, BODY)
+    assert problem is not None
+    assert problem.reason is (Reason.POD_REFUSED if resource == PODS else Reason.CREATION_REFUSED)
+
+
+def test_the_advice_stays_however_much_a_webhook_says() -> None:
+    problem = problem_of_refusal(forbidden(DENIED + "x" * 5000), SECRETS, BODY)
+    assert problem is not None
+    assert problem.message.endswith("Change the policy of the webhook, or what it refuses.")
+
+
+def test_a_credential_that_a_webhook_repeats_is_hidden() -> None:
+    problem = problem_of_refusal(forbidden(f"{DENIED} ghs_abcdefgh12345678"), SECRETS, BODY)
+    assert problem is not None
+    assert "ghs_" not in problem.message

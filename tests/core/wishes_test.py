@@ -24,7 +24,16 @@ from codecourier.resources.sprint_chain import (
 )
 from tests.support.plans import plan_run, plan_sprint_chain
 from tests.support.runs import admitting, run_status_of
-from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_revision, make_run, make_sprint_chain, make_workflow
+from tests.support.worlds import (
+    ACCESS,
+    BASE,
+    NOW,
+    make_project,
+    make_revision,
+    make_run,
+    make_sprint_chain,
+    make_workflow,
+)
 
 FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE), RepositoryAsk(ACCESS): RepositoryFact("main")})
 ENDS = (RunPhase.COMPLETED, RunPhase.FAILED)

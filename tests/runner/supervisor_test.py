@@ -196,7 +196,7 @@ def test_a_process_killed_for_memory_ends_the_step_whatever_the_agent_says(
     tmp_path: Path, cgroup: Path, script: str
 ) -> None:
     pod = _pod(tmp_path, _agent(script))
-    enter = f"echo $$ >{cgroup}/cgroup.procs && exec \"$@\""
+    enter = f'echo $$ >{cgroup}/cgroup.procs && exec "$@"'
     command = ["sh", "-c", enter, "sh", *pod.command("agent")]
     done = subprocess.run(
         command, env=pod.environment("agent", {}), capture_output=True, check=False, start_new_session=True

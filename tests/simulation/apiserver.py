@@ -219,11 +219,12 @@ class SimulatedKube:
 
         return str(await self._carry(Call(self._identity, "current_version", resource, namespace, ""), work))
 
-    async def create(self, resource: Resource, obj: Json) -> Json:
+    async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """See `KubeApi.create`."""
         data = orjson.dumps(obj)
         call = self._write("create", resource, obj["metadata"])
-        return (await self._carry(call, lambda: self._store.create(resource, orjson.loads(data)))).copy()
+        work = partial(self._store.create, resource, orjson.loads(data), is_dry_run=is_dry_run)
+        return (await self._carry(call, work)).copy()
 
     async def replace(self, resource: Resource, obj: Json) -> Json:
         """See `KubeApi.replace`."""

@@ -21,6 +21,7 @@ from codecourier.kube.errors import NotFound
 from codecourier.metrics import Metrics
 from codecourier.resources.meta import API_VERSION
 from codecourier.task import Task
+from tests.simulation.admission import Admission
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock
 from tests.simulation.coverage import Coverage
@@ -150,6 +151,8 @@ class SimulatedCluster:
         self.server = ApiServer(
             now=self.clock.now, random=self._fork(), definitions=definitions or definitions_of(registry)
         )
+        self.admission = Admission(NAMESPACE)
+        self.server.store.admission.append(self.admission.check)
         self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
         self.nodes = Nodes(
             self.server,

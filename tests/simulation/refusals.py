@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from codecourier.kube import api
 from codecourier.kube.api import Json, Resource
-from codecourier.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from codecourier.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, ServerError
 from tests.simulation.schema import Definition
 
 __all__ = [
@@ -15,10 +15,14 @@ __all__ = [
     "check_immutable",
     "check_version",
     "conflict",
+    "denied_by_policy",
+    "exceeded_quota",
+    "forbidden_to_operator",
     "invalid",
     "namespace_terminating",
     "not_found",
     "not_served",
+    "webhook_failed",
 ]
 
 _POD_SPEC_MUTABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName")
@@ -96,3 +100,30 @@ def namespace_terminating(resource: Resource, name: str, namespace: str) -> Forb
     message = f"unable to create new content in namespace {namespace} because it is being terminated"
     details = {"causes": [{"reason": "NamespaceTerminating"}]}
     return Forbidden(403, "Forbidden", f'{_plural(resource)} "{name}" is forbidden: {message}', details)
+
+
+def exceeded_quota(resource: Resource, name: str) -> Forbidden:
+    """Return that a ResourceQuota of the namespace is used up."""
+    counted = f"count/{_plural(resource)}"
+    used = f"requested: {counted}=1, used: {counted}=3, limited: {counted}=3"
+    return Forbidden(403, "Forbidden", f'{_plural(resource)} "{name}" is forbidden: exceeded quota: few, {used}')
+
+
+def forbidden_to_operator(resource: Resource, namespace: str) -> Forbidden:
+    """Return that the operator's account lacks a permission."""
+    what = f'cannot create resource "{resource.plural}" in API group "{resource.group}" in the namespace "{namespace}"'
+    user = 'User "system:serviceaccount:codecourier-system:operator"'
+    return Forbidden(403, "Forbidden", f"{_plural(resource)} is forbidden: {user} {what}")
+
+
+def webhook_failed() -> ServerError:
+    """Return that an admission webhook with `failurePolicy: Fail` does not answer."""
+    url = "https://hook.tools.svc:443/validate?timeout=10s"
+    failed = f'failed calling webhook "hook.example.com": failed to call webhook: Post "{url}"'
+    return ServerError(500, "InternalError", f"Internal error occurred: {failed}: context deadline exceeded")
+
+
+def denied_by_policy(resource: Resource, name: str) -> Invalid:
+    """Return that a ValidatingAdmissionPolicy refuses an object."""
+    denied = "ValidatingAdmissionPolicy 'strict' with binding 'strict' denied request: not here"
+    return Invalid(422, "Invalid", f'{_plural(resource)} "{name}" is forbidden: {denied}')

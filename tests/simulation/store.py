@@ -116,6 +116,8 @@ class ObjectStore:
         """The newest resourceVersion."""
         self.listeners: list[Callable[[Change], None]] = []
         """Called at once for every change."""
+        self.admission: list[Callable[[Resource, Json], None]] = []
+        """Called with each object that is to be created; raises where it is refused."""
         self._now = now
         self._random = random
         self._definitions: dict[Resource, Definition] = {}
@@ -182,8 +184,18 @@ class ObjectStore:
             if (namespace is None or key[0] == namespace) and (matches is None or matches(stored.labels))
         ]
 
-    def create(self, resource: Resource, obj: Json) -> Stored:
-        """Create an object out of `obj`, which belongs to the store from now on."""
+    def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Stored:
+        """Create an object out of `obj`, which belongs to the store from now on.
+
+        Parameters
+        ----------
+        resource
+            The kind.
+        obj
+            The object.
+        is_dry_run
+            Whether it is only said what would be stored.
+        """
         definition, objects = self._definition(resource), self._served(resource)
         new = obj
         metadata = new["metadata"]
@@ -202,9 +214,14 @@ class ObjectStore:
         if definition.has_status:
             new.pop("status", None)
         self._complete(definition, new)
+        for admit in self.admission:
+            # As in the real server, before it is known whether the name is taken.
+            admit(resource, new)
         if key in objects:
             raise already_exists(resource, key[1])
         complete_new(resource, new)
+        if is_dry_run:
+            return Stored(new, orjson.dumps(new))
         stored = self._put("ADDED", (resource, *key), None, new)
         if resource == api.CUSTOM_RESOURCE_DEFINITIONS:
             self._install(definition_of(stored.obj))

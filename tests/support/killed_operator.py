@@ -80,9 +80,10 @@ class MortalKube(AiohttpKube):
         self.death.lease_looks += resource == LEASES
         return await super().get(resource, namespace, name)
 
-    async def create(self, resource: Resource, obj: Json) -> Json:
+    async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """See `KubeApi.create`."""
-        return await self._write("create", resource, obj["metadata"], super().create(resource, obj))
+        call = super().create(resource, obj, is_dry_run=is_dry_run)
+        return await self._write("create", resource, obj["metadata"], call)
 
     async def replace(self, resource: Resource, obj: Json) -> Json:
         """See `KubeApi.replace`."""

@@ -14,6 +14,12 @@ from codecourier.core.shared.facts import Problem
 
 __all__ = ["Backlog"]
 
+_SHARE_OF_AGE = 0.1
+"""Share of the time for which something has failed that it waits at least; from ten minutes on it counts."""
+
+_MOST_SECONDS = 600.0
+"""Longest wait that follows from the age of a problem."""
+
 
 @dataclass
 class _Entry:
@@ -53,15 +59,37 @@ class Backlog:
         entry = self._entries.get(key, {}).get(effect)
         return entry is None or asyncio.get_running_loop().time() >= entry.due
 
-    def note(self, key: Hashable, effect: Hashable, problem: Problem | None) -> None:
-        """Note the outcome of an effect; None: it worked."""
+    def note(self, key: Hashable, effect: Hashable, problem: Problem | None, *, wait_seconds: float = 0.0) -> None:
+        """Note the outcome of an effect; None: it worked.
+
+        Parameters
+        ----------
+        key
+            The object that it was for.
+        effect
+            The effect, or another intent.
+        problem
+            Why it did not work.
+        wait_seconds
+            How long the server asks to wait, at most; up to the longest backoff it is believed.
+        """
         entries = self._entries.setdefault(key, {})
         old = entries.pop(effect, None)
         if problem is not None:
             failures, since = (1, self._now()) if old is None else (old.failures + 1, old.problem.since)
-            entries[effect] = self._entry(replace(problem, since=since), failures)
+            refused_since = None
+            if problem.is_refusal:
+                refused_since = (old.problem.refused_since if old is not None else None) or self._now()
+            problem = replace(problem, since=since, refused_since=refused_since)
+            entries[effect] = self._entry(problem, failures, wait_seconds)
         if not entries:
             del self._entries[key]
+
+    def note_unanswered(self, key: Hashable, effect: Hashable) -> None:
+        """Note that an intent had no answer: if it was refused before, this time it may still be carried out."""
+        entry = self._entries.get(key, {}).get(effect)
+        if entry is not None:
+            entry.problem = replace(entry.problem, refused_since=None)
 
     def next_time(self, key: Hashable, wanted: Iterable[Hashable]) -> float | None:
         """Return the loop's time at which the first of the wanted effects that failed may be retried, or None.
@@ -75,8 +103,12 @@ class Backlog:
         """Forget an object that is gone or has nothing left to do."""
         self._entries.pop(key, None)
 
-    def _entry(self, problem: Problem, failures: int) -> _Entry:
-        delay = self._backoff.delay(failures, self._random)
+    def _entry(self, problem: Problem, failures: int, wait_seconds: float) -> _Entry:
+        delay = max(self._backoff.delay(failures, self._random), min(wait_seconds, self._backoff.max_seconds))
+        if problem.since is not None:
+            # What has failed for hours is not asked for every minute, by however many objects.
+            age = (self._now() - problem.since).total_seconds()
+            delay = max(delay, min(age * _SHARE_OF_AGE, _MOST_SECONDS) * (1 - self._random.random() / 2))
         if problem.retry_time is not None:
             # A plan schedules its next run at this time: before the end of the backoff, runs would follow each other
             # without a pause and in vain.

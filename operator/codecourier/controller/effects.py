@@ -6,6 +6,7 @@ Each effect can be done twice without harm, and its result is never assumed: the
 from __future__ import annotations
 
 import base64
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from codecourier.cache.store import Store
 from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.finalizers import release
-from codecourier.controller.problems import problem_of_forge
+from codecourier.controller.problems import problem_of_forge, problem_of_refusal, problem_of_taken_name
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import (
@@ -36,6 +37,9 @@ __all__ = ["Effects"]
 
 _PRESENT = ("read", "write")
 """Keys of the tokens that a pod's steps use."""
+
+_MOST_REMEMBERED = 4096
+"""How many Secrets are remembered that the API server has refused."""
 
 _PREVIOUS = ("previous-read", "previous-write")
 """Keys of the tokens that they replaced, which pods may still use; revoked with the others, or at the next rotation."""
@@ -66,6 +70,7 @@ class Effects:
         self._forge = forge
         self._credentials = credentials
         self._ca_certificate = ca_certificate
+        self._without_secret: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._actions: dict[type, Callable[[Any], Awaitable[Problem | None]]] = {
             MintTokens: self._mint,
             RevokeTokens: self._revoke,
@@ -80,6 +85,8 @@ class Effects:
         repository = await self._credentials.find(effect.repository)
         if isinstance(repository, Problem):
             return repository
+        if (refusal := await self._refusal(effect, repository.url)) is not None:
+            return refusal
         old = await self._read(effect.namespace, effect.secret) if effect.replaces is not None else None
         try:
             tokens = await self._forge.do(repository, MintTokenPair())
@@ -94,11 +101,39 @@ class Effects:
                 await self._end_all(repository.url, (tokens.read, tokens.write))
             if isinstance(error, AlreadyExists) and await self._is_known(effect):
                 return None
-            raise
+            return self._refused(effect, error)
         self._store.cache(SECRETS).note_write(written)
         if old is not None:
             await self._end_all(repository.url, _tokens(old, _PREVIOUS))
         return None
+
+    async def _refusal(self, effect: MintTokens, url: str) -> Problem | None:
+        """Return why the Secret is still refused, where it was; so that no token is minted only to be revoked."""
+        if (effect.namespace, effect.secret) not in self._without_secret:
+            return None
+        nothing = TokenPair(Secret(""), Secret(""), None)
+        try:
+            await self._api.create(SECRETS, self._secret(effect, url, nothing), is_dry_run=True)
+        except ApiError as error:
+            if not isinstance(error, AlreadyExists) or not await self._is_known(effect):
+                return self._refused(effect, error)
+        self._without_secret.pop((effect.namespace, effect.secret), None)
+        return None
+
+    def _refused(self, effect: MintTokens, error: ApiError) -> Problem:
+        """Return the problem of a refused Secret; raise errors that are none."""
+        body = {"metadata": {"name": effect.secret, "namespace": effect.namespace}}
+        if isinstance(error, AlreadyExists):
+            problem: Problem | None = problem_of_taken_name(SECRETS, body)
+        else:
+            problem = problem_of_refusal(error, SECRETS, body)
+        if problem is None:
+            raise error
+        if effect.replaces is None:
+            self._without_secret[effect.namespace, effect.secret] = None
+            if len(self._without_secret) > _MOST_REMEMBERED:
+                self._without_secret.popitem(last=False)
+        return problem
 
     async def _is_known(self, effect: MintTokens) -> bool:
         """Note a Secret that an unanswered call created; return whether it is the owner's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,11 @@ from codecourier.controller.backlog import Backlog
 from codecourier.controller.effects import Effects
 from codecourier.controller.finalizers import hold, release
 from codecourier.controller.in_flight import InFlight
-from codecourier.controller.problems import problem_of_create
+from codecourier.controller.problems import problem_of_refusal, problem_of_taken_name
 from codecourier.controller.recorder import Recorder
+from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import (
+    Create,
     CreatePod,
     CreateRevision,
     Creation,
@@ -28,22 +30,15 @@ from codecourier.core.shared.intents import (
     WritePolicy,
 )
 from codecourier.core.shared.naming import FINALIZER
-from codecourier.core.shared.reasons import Reason
+from codecourier.kinds.kind import Verb
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kube.api import CONTROLLER_REVISIONS, NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
-from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, Unanswered
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
 
 _LOGGER = logging.getLogger(__name__)
-
-
-_REFUSABLE: Mapping[type[CreatePod | CreateRevision], tuple[Resource, Reason]] = {
-    CreatePod: (PODS, Reason.POD_REFUSED),
-    CreateRevision: (CONTROLLER_REVISIONS, Reason.REVISION_REFUSED),
-}
-"""What is made, and the reason that its plan reads where the cluster refuses it."""
 
 
 class AlteredObjectError(Exception):
@@ -72,7 +67,8 @@ class Executor:
             await hold(self.api, self.store, key.resource, obj, FINALIZER)
             return
         for record in plan.records:
-            await self._create(key, record)
+            if not await self._create(key, record):
+                return  # the next plan knows, and owes it
         written = await self._claim(key.resource, obj, model, plan.status)
         for create in plan.creates:
             await self._create(key, create)
@@ -140,37 +136,39 @@ class Executor:
             return None
         return await self.write_status(resource, obj, status.to_json())
 
-    async def _create(self, key: WorkKey, create: Creation) -> None:
+    async def _create(self, key: WorkKey, create: Creation) -> bool:
+        """Make an object, unless it was refused and is not due again; return whether it is there.
+
+        A refusal is no error: it is remembered for the next plan, which decides what follows from it.
+        """
         if isinstance(create, RestoreLabels):
             await self._restore_labels(key.resource, create)
-            return
-        if isinstance(create, WritePolicy):
-            self.registry.check_use(key.resource, "update", NETWORK_POLICIES)
-            await self._write(NETWORK_POLICIES, create.manifest)
-            return
-        if isinstance(create, CreatePod | CreateRevision):
-            await self._create_refusable(key, create)
-            return
-        resource = custom_resource(create.resource.info)
-        self.registry.check_use(key.resource, "create", resource)
-        body = create.resource.to_json()
-        body.pop("status", None)
-        await self._make(resource, body)
-
-    async def _create_refusable(self, key: WorkKey, create: CreatePod | CreateRevision) -> None:
-        resource, reason = _REFUSABLE[type(create)]
-        self.registry.check_use(key.resource, "create", resource)
+            return True
+        resource, verb, body = _request(create)
+        self.registry.check_use(key.resource, verb, resource)
         if not self.backlog.is_due(key, create):
-            return
+            return False
         try:
-            await self._make(resource, create.manifest)
+            await (self._write(resource, body) if isinstance(create, WritePolicy) else self._make(resource, body))
+        except Unanswered:
+            self.backlog.note_unanswered(key, create)
+            raise
+        except ForeignObjectError:
+            self._note_refusal(key, create, problem_of_taken_name(resource, body))
+            return False
         except ApiError as error:
-            problem = problem_of_create(error, reason)
+            problem = problem_of_refusal(error, resource, body)
             if problem is None:
                 raise
-            self.backlog.note(key, create, problem)
-        else:
-            self.backlog.note(key, create, None)
+            self._note_refusal(key, create, problem, error.retry_after or 0.0)
+            return False
+        self.backlog.note(key, create, None)
+        return True
+
+    def _note_refusal(self, key: WorkKey, create: Creation, problem: Problem, wait_seconds: float = 0.0) -> None:
+        if create not in self.backlog.problems(key):
+            _LOGGER.warning(problem.message, extra={"reason": problem.reason.value})
+        self.backlog.note(key, create, problem, wait_seconds=wait_seconds)
 
     async def _restore_labels(self, kind: Resource, intent: RestoreLabels) -> None:
         resource = self.registry.resource(intent.kind)
@@ -245,6 +243,19 @@ class Executor:
             return False
         labels, found_labels = wanted["metadata"].get("labels") or {}, found["metadata"].get("labels") or {}
         return all(found_labels.get(key) == value for key, value in labels.items())
+
+
+def _request(create: Create | CreatePod | CreateRevision | WritePolicy) -> tuple[Resource, Verb, Json]:
+    """Return the kind that a creation is of, the verb that its rarest request needs, and its body."""
+    if isinstance(create, WritePolicy):
+        return NETWORK_POLICIES, "update", create.manifest
+    if isinstance(create, CreatePod):
+        return PODS, "create", create.manifest
+    if isinstance(create, CreateRevision):
+        return CONTROLLER_REVISIONS, "create", create.manifest
+    body = create.resource.to_json()
+    body.pop("status", None)
+    return custom_resource(create.resource.info), "create", body
 
 
 def _holds(found: Any, mark: Any) -> bool:

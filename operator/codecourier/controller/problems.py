@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason, sentence
@@ -16,12 +17,10 @@ from codecourier.github.errors import (
 )
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.kube import errors as kube
+from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, Json, Resource
+from codecourier.redaction import redact
 
-__all__ = ["problem_of_create", "problem_of_forge"]
-
-_PASSING = ("quota", "error looking up service account")
-"""Words in refusals of pods that a retry may settle."""
-
+__all__ = ["problem_of_forge", "problem_of_refusal", "problem_of_taken_name"]
 
 _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     HostNotAllowed: (Reason.HOST_NOT_ALLOWED, False),
@@ -58,14 +57,108 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
     return Problem(reason, text, retry_time, is_final)
 
 
-def problem_of_create(error: kube.ApiError, reason: Reason) -> Problem | None:
-    """Return the problem when the API server refuses an object; None for errors that the queue retries.
+@dataclass(frozen=True)
+class _Refusal:
+    """One way in which the API server refuses a creation."""
 
-    A refusal by quota (403) may end by itself, and so does that in a new namespace whose service account Kubernetes has
-    not created yet; a refusal by admission or validation (other 4xx) is final.
+    fits: Callable[[kube.ApiError], bool]
+    """Whether an error is of this way."""
+
+    advice: str
+    """What people can do, as a sentence."""
+
+    reason: Reason | None = None
+    """Its reason; None: that of what was refused."""
+
+    is_final: bool = False
+    """Whether the same request would be refused again until people change something."""
+
+    is_certain: bool = True
+    """Whether nothing was made; False: it may have been."""
+
+
+def _forbids(*words: str) -> Callable[[kube.ApiError], bool]:
+    return lambda error: isinstance(error, kube.Forbidden) and any(word in error.message for word in words)
+
+
+def _is(*kinds: type[kube.ApiError]) -> Callable[[kube.ApiError], bool]:
+    return lambda error: isinstance(error, kinds)
+
+
+def _is_denied(error: kube.ApiError) -> bool:
+    return "denied the request" in error.message and not isinstance(error, kube.ServerError | kube.TooManyRequests)
+
+
+def _is_broken_webhook(error: kube.ApiError) -> bool:
+    return any(words in error.message for words in ("denied the request", "failed calling webhook"))
+
+
+_REPAIR_WEBHOOK = "Repair the webhook, or exempt the operator's objects from it; the operator retries."
+_RETRIED = "The operator retries."
+
+_REFUSALS = (
+    # No refusal of this object: the plan is made again from what is there then, or the operator cannot write anything.
+    _Refusal(_is(kube.Conflict, kube.AlreadyExists, kube.NotFound, kube.Unauthorized, kube.Gone), "", is_certain=False),
+    _Refusal(lambda error: error.has_cause("NamespaceTerminating"), "The namespace is being deleted."),
+    _Refusal(_is_denied, "Change the policy of the webhook, or what it refuses.", is_final=True),
+    _Refusal(_is_broken_webhook, _REPAIR_WEBHOOK),
+    _Refusal(_is(kube.TooManyRequests), _RETRIED),
+    _Refusal(_is(kube.ServerError), _RETRIED, is_certain=False),
+    _Refusal(_forbids("quota"), "", Reason.QUOTA_EXCEEDED),
+    _Refusal(
+        _forbids("error looking up service account"),
+        "Kubernetes makes it for each new namespace; create it if this lasts.",
+    ),
+    _Refusal(
+        _forbids("cannot create resource", "cannot update resource"),
+        "Give the operator's account the permissions that its documentation lists; the operator retries.",
+    ),
+    _Refusal(_forbids("not yet ready to handle request"), _RETRIED),
+    _Refusal(lambda _: True, "Change the policy that refuses it, or what it refuses.", is_final=True),
+)
+"""How the API server refuses creations; the first that fits counts, and the first of all is none."""
+
+_REASONS = {PODS: Reason.POD_REFUSED, CONTROLLER_REVISIONS: Reason.REVISION_REFUSED}
+"""Reasons of kinds that have one of their own."""
+
+_DETAIL_LENGTH = 1024
+"""Longest part of the API server's own words in a sentence, in characters; what people can do comes after it."""
+
+
+def problem_of_refusal(error: kube.ApiError, resource: Resource, body: Json) -> Problem | None:
+    """Return the problem when the API server refuses to make an object; None for errors that the queue retries.
+
+    Parameters
+    ----------
+    error
+        The error.
+    resource
+        The kind of the object.
+    body
+        The object; its name and namespace are read.
     """
-    if isinstance(error, kube.Forbidden) and any(words in error.message for words in _PASSING):
-        return Problem(reason, sentence(reason, detail=error.message))
-    if isinstance(error, kube.Forbidden | kube.Invalid):
-        return Problem(reason, sentence(reason, detail=error.message), is_final=True)
-    return None
+    found = next(refusal for refusal in _REFUSALS if refusal.fits(error))
+    if found is _REFUSALS[0]:
+        return None
+    detail = redact(error.message or str(error)).strip()[:_DETAIL_LENGTH]
+    return _refusal(found, detail, resource, body)
+
+
+def problem_of_taken_name(resource: Resource, body: Json) -> Problem:
+    """Return the problem when another object has the name that ours needs; its deletion ends it."""
+    refusal = _Refusal(lambda _: True, "Delete that object; the operator retries.")
+    return _refusal(refusal, "an object that is not the operator's has this name.", resource, body)
+
+
+def _refusal(refusal: _Refusal, detail: str, resource: Resource, body: Json) -> Problem:
+    reason = refusal.reason or _REASONS.get(resource, Reason.CREATION_REFUSED)
+    metadata = body["metadata"]
+    if not detail.endswith((".", "!", "?")):
+        detail += "."
+    text = sentence(
+        reason,
+        what=f"{resource.kind} {metadata['name']}",
+        namespace=metadata["namespace"],
+        detail=f"{detail} {refusal.advice}".strip(),
+    )
+    return Problem(reason, text, is_final=refusal.is_final, is_refusal=refusal.is_certain)

@@ -15,7 +15,7 @@ from codecourier.controller.execute import Executor
 from codecourier.controller.lookups import ANSWER_SECONDS, EndlessAskError, LookUps
 from codecourier.core.shared.facts import Facts
 from codecourier.core.shared.finishing import finish_plan, plan_waiting
-from codecourier.core.shared.intents import CreatePod, CreateRevision, Event, Failures, Plan
+from codecourier.core.shared.intents import Event, Failures, Plan
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.unreadable import readable_again, unreadable_status
 from codecourier.core.shared.worlds import World
@@ -220,8 +220,7 @@ class Reconciler:
             self._look_again(key, loop_time + max(seconds, 0.05))
         if plan == Plan():
             self._executor.backlog.forget(memory)
-        refusable = (create for create in plan.creates if isinstance(create, CreatePod | CreateRevision))
-        due = self._executor.backlog.next_time(memory, (*plan.effects, *refusable))
+        due = self._executor.backlog.next_time(memory, (*plan.effects, *plan.records, *plan.creates))
         if due is not None and not self._executor.in_flight.is_busy(memory):
             self._look_again(key, max(due, loop_time + 0.05))
 

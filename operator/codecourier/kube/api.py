@@ -180,8 +180,17 @@ class KubeApi(Protocol):
         """Return the version that a list would have now (a quorum read), without its objects."""
         ...
 
-    async def create(self, resource: Resource, obj: Json) -> Json:
+    async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """Create an object in the namespace that its metadata names, and return it as stored.
+
+        Parameters
+        ----------
+        resource
+            The kind.
+        obj
+            The object.
+        is_dry_run
+            Whether the server only says if it would: admission and quotas answer, and nothing is stored.
 
         Raises
         ------

@@ -144,9 +144,10 @@ class AiohttpKube:
         page = await self._call("GET", resource.path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
         return _page(page, resource, None)[1]
 
-    async def create(self, resource: Resource, obj: Json) -> Json:
+    async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """See `KubeApi.create`."""
-        return await self._call("POST", resource.path(obj["metadata"].get("namespace")), body=obj)
+        query = {"dryRun": "All"} if is_dry_run else None
+        return await self._call("POST", resource.path(obj["metadata"].get("namespace")), query=query, body=obj)
 
     async def replace(self, resource: Resource, obj: Json) -> Json:
         """See `KubeApi.replace`."""

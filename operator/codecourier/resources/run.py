@@ -200,6 +200,9 @@ class Try(Model):
     sandbox: ObjectName
     """Name of its Sandbox."""
 
+    claim_time: Time | None = None
+    """When the try began, before its Sandbox was made."""
+
     phase: SandboxPhase = SandboxPhase.PENDING
     """The phase of its Sandbox."""
 

@@ -282,7 +282,9 @@ def test_the_reason_of_an_end_is_the_first_thing_that_went_wrong(
 
 
 def test_what_lacked_memory_in_a_pod_that_went_on_has_not_failed() -> None:
-    over = pod(DONE[0], replace(DONE[1], reason="OOMKilled"), DONE[2], publish(Publication.NO_CHANGE), phase="Succeeded")
+    over = pod(
+        DONE[0], replace(DONE[1], reason="OOMKilled"), DONE[2], publish(Publication.NO_CHANGE), phase="Succeeded"
+    )
     assert status_of(plan_sandbox(world(pod=over), NOW)).phase is SandboxPhase.COMPLETED
 
 

@@ -54,6 +54,8 @@ PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
             "retry_time": NOW,
             "is_final": True,
             "since": NOW,
+            "is_refusal": True,
+            "refused_since": NOW,
         },
     ),
 }

@@ -46,14 +46,15 @@ _DECLARATION_REASONS = _CREDENTIAL_REASONS | {
 def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     """Return what is to be done for a Project now."""
     project = world.project
-    problem = _first_problem(world)
+    writes = _policy_write(world)
+    problem = _first_problem(world) or next(filter(None, map(world.failures.get, writes)), None)
     status, creates = _settle_notifications(world, _judged(project, problem, now))
     admitted = admit(project, world.runs, world.workflows, now, world.unreadable_runs)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     return Plan(
         status=status,
-        creates=creates + _policy_write(world),
+        creates=creates + writes,
         events=_events(project, status),
         look_again=_look_again(world, problem, now),
     )

@@ -25,20 +25,21 @@ from dataclasses import replace
 from datetime import datetime
 
 from codecourier.core.origin import is_stop_requested
-from codecourier.core.run.end import build_run_notifications, claim_end
+from codecourier.core.run.debts import owe_records, settle_run
+from codecourier.core.run.end import claim_end
 from codecourier.core.run.recorded import restore_revision
 from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
-from codecourier.core.run.start import build_sandbox, plan_again, plan_pending, plan_queued
+from codecourier.core.run.start import plan_again, plan_pending, plan_queued
 from codecourier.core.run.status import attempt_status, starts_again, working_sentence
+from codecourier.core.run.unmade import close_unmade, plan_unmade, plan_unmade_stop
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Create, Plan, asking
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
-from codecourier.core.shared.reporting import settle_claims
 from codecourier.core.shared.wishes import is_cancelled
 from codecourier.resources.run import Run, RunPhase, RunStatus
-from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sandbox import Sandbox, SandboxPhase
 
 __all__ = ["plan_run"]
 
@@ -47,12 +48,16 @@ _USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
 
 
 @asking
-def plan_run(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
+def plan_run(world: RunWorld, now: datetime) -> Plan:
     """Return what is to be done for a Run now."""
+    return owe_records(world, _plan(world, now))
+
+
+def _plan(world: RunWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
     run, status = world.run, world.run.status
     if FINALIZER not in run.metadata.finalizers and not run.is_deleting:
         return Plan(add_finalizer=True)
-    if status.phase.is_finished and (status.unnotified or not starts_again(run)):
+    if status.phase.is_finished and (not starts_again(run) or settle_run(world, now) is not None):
         return _settle(world, now)
     if starts_again(run):
         return plan_again(run, now)
@@ -82,9 +87,7 @@ def _plan_running(world: RunWorld, now: datetime) -> Plan:
     run, status = world.run, world.run.status
     sandbox = _current_sandbox(world, status)
     if sandbox is None:
-        # Claimed, and the creation was not answered or the operator stopped in between. The finalizer of a Sandbox
-        # that was made keeps it until this ledger has its end, so one that is absent was never made.
-        return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
+        return plan_unmade(world, now)
     if not sandbox.status.phase.is_finished:
         return replace(_follow(run, sandbox, now), creates=restore_revision(world, status))
     return plan_result(world, sandbox, now)
@@ -108,16 +111,16 @@ def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     run, records = world.run, tuple[Create, ...]()
     if status.phase is RunPhase.RUNNING:
         sandbox = _current_sandbox(world, status)
-        if sandbox is None and not world.is_namespace_ending:
-            # The claim may have a creation in flight: the Sandbox is made, and at once stopped, so that a creation
-            # that comes late cannot start an agent for a Run that says Cancelled.
-            return Plan(creates=(Create(build_sandbox(run, status.attempt, status.tries[-1].number)),))
+        if sandbox is None and (waiting := plan_unmade_stop(world, now)) is not None:
+            return waiting
         if sandbox is not None and not sandbox.status.phase.is_finished:
             text = sentence(Reason.STOPPING)
             return Plan(status=with_outcome(run, status, RunPhase.RUNNING, Reason.STOPPING, text, now))
         if sandbox is not None:
             records = record_usage(world, sandbox)
             status = close_try(status, sandbox)
+        else:
+            status = close_unmade(status, SandboxPhase.CANCELLED, *_stop_words(world, status), now)
     reason, text = _stop_words(world, status)
     new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
     return replace(claim_end(world, new.updated(retry_time=None), reason, now), records=records)
@@ -139,9 +142,7 @@ def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:
 def _settle(world: RunWorld, now: datetime) -> Plan:
     """Keep the ledger of a finished Run, and let one go that is being deleted."""
     run, status = world.run, world.run.status
-    time = status.finish_time or now
-    settling = settle_claims(world, status, status.unnotified, lambda: build_run_notifications(world, status, time))
-    if settling is not None:
+    if (settling := settle_run(world, now)) is not None:
         return settling
     if run.is_deleting:
         return Plan(release_finalizer=_is_recorded(world))

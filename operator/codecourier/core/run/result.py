@@ -26,9 +26,9 @@ from codecourier.core.shared.revisions import read_recorded_workflow
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
-from codecourier.resources.workflow import FailurePullRequest, Retry, WorkflowSpec
+from codecourier.resources.workflow import FailurePullRequest, WorkflowSpec
 
-__all__ = ["close_try", "is_decided", "plan_pull_request", "plan_result", "record_usage"]
+__all__ = ["close_try", "is_decided", "plan_pull_request", "plan_result", "plan_retry", "record_usage"]
 
 MAX_BACKOFF = timedelta(hours=1)
 """Longest wait before an automatic try."""
@@ -90,7 +90,8 @@ def is_decided(world: RunWorld, sandbox: Sandbox) -> bool:
     workflow = _find_workflow(world)
     if workflow is None:
         return False
-    return not _is_retried(world.run.status, sandbox, workflow) and not _is_drafted(sandbox, workflow)
+    is_retried = _is_retried(world.run.status, _failure_reason(sandbox), workflow)
+    return not is_retried and not _is_drafted(sandbox, workflow)
 
 
 def _find_workflow(world: RunWorld) -> WorkflowSpec | None:
@@ -133,8 +134,9 @@ def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
 def _plan_failure(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
     reason = _failure_reason(sandbox)
     workflow = _find_workflow(world)
-    if workflow is not None and _is_retried(status, sandbox, workflow):
-        return _retry(world, status, reason, sandbox, workflow.retry, now)
+    retried = plan_retry(world, status, reason, sandbox.status.message, sandbox.status.retry_time, now)
+    if retried is not None:
+        return retried
     if workflow is not None and _is_drafted(sandbox, workflow):
         return _claim_pull_request(world, status, now, is_draft=True)
     new = _ended(world, status, RunPhase.FAILED, reason, sandbox.status.message, now)
@@ -152,8 +154,8 @@ def _failure_reason(sandbox: Sandbox) -> str:
     return sandbox.status.reason or Reason.STEP_FAILED.value
 
 
-def _is_retried(status: RunStatus, sandbox: Sandbox, workflow: WorkflowSpec) -> bool:
-    if _failure_reason(sandbox) not in RETRYABLE:
+def _is_retried(status: RunStatus, reason: str, workflow: WorkflowSpec) -> bool:
+    if reason not in RETRYABLE:
         return False
     return len(status.tries) < workflow.retry.max_tries
 
@@ -175,16 +177,37 @@ def _end_time(sandbox: Sandbox) -> datetime:
     return time
 
 
-def _retry(world: RunWorld, status: RunStatus, reason: str, sandbox: Sandbox, retry: Retry, now: datetime) -> Plan:
+def plan_retry(
+    world: RunWorld, status: RunStatus, reason: str, message: str, retry_time: datetime | None, now: datetime
+) -> Plan | None:
+    """Return the plan that waits for the next try after one that failed; None: there is none.
+
+    Parameters
+    ----------
+    world
+        The world of the Run.
+    status
+        The status with the end of the try in its ledger.
+    reason, message
+        Why the try failed.
+    retry_time
+        The next try does not start before this time; None: the Workflow's backoff.
+    now
+        The time.
+    """
+    workflow = _find_workflow(world)
+    if workflow is None or not _is_retried(status, reason, workflow):
+        return None
+    retry = workflow.retry
     doublings = min(len(status.tries) - 1, 12)
     backoff = min(timedelta(seconds=retry.backoff_seconds * 2**doublings), MAX_BACKOFF)
-    due = max(sandbox.status.retry_time or now, now + backoff)
+    due = max(retry_time or now, now + backoff)
     shown = Reason.PROVIDER_LIMIT if reason == Reason.PROVIDER_LIMIT else Reason.RETRYING
     text = sentence(
         shown,
         number=len(status.tries),
         limit=retry.max_tries,
-        detail=sandbox.status.message,
+        detail=message,
         time=due.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     new = with_outcome(world.run, status, RunPhase.QUEUED, shown, text, now).updated(retry_time=due)

@@ -192,7 +192,7 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
         base_branch=base[0],
         base_commit=base[1],
         branch=status.branch or branch_name(run.name, run.uid, status.attempt),
-        tries=(*status.tries, Try(number=number, sandbox=name)),
+        tries=(*status.tries, Try(number=number, sandbox=name, claim_time=now)),
         retry_time=None,
         start_time=status.start_time or now,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.wishes import asks_for_attempt
 from codecourier.resources.run import Run, RunStatus
 
@@ -26,7 +26,7 @@ def attempt_status(run: Run) -> RunStatus:
         return old
     return RunStatus(
         observed_generation=old.observed_generation,
-        conditions=old.conditions,
+        conditions=tuple(c for c in old.conditions if c.type != ConditionType.RECORDS_OWED),
         attempt=run.spec.attempt,
         cancelled_attempt=old.cancelled_attempt,
     )

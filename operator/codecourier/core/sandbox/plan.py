@@ -23,31 +23,31 @@ from codecourier.core.sandbox.hidden import restore_hidden_pod
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import build_pod
+from codecourier.core.sandbox.status import LOOK_AGAIN, final_status, plan_wait, running_status, status_saying
 from codecourier.core.sandbox.strays import remove_pod
 from codecourier.core.sandbox.tasks import build_task
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
 from codecourier.core.sandbox.world import SandboxWorld
-from codecourier.core.shared.conditions import with_condition
+from codecourier.core.shared.creations import START_LIMIT
+from codecourier.core.shared.debts import URGENT_LIMIT, has_given_up
 from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, LogAsk, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan, asking
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, token_secret_name
-from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.prompts import TemplateError
-from codecourier.core.shared.reasons import ConditionType, Reason, cut, sentence
+from codecourier.core.shared.reasons import Reason, cut, sentence
 from codecourier.core.shared.repositories import find_access
 from codecourier.core.shared.revisions import (
     find_recorded_workflow,
     has_recorded_workflow,
     read_recorded_workflow,
 )
-from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.project import CommitIdentity
-from codecourier.resources.run import Run
-from codecourier.resources.sandbox import SandboxPhase, SandboxStatus
+from codecourier.resources.run import Run, Try
+from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.workflow import START_TIMEOUT_SECONDS, WorkflowSpec
 from codecourier.task import CONTAINER_PUBLISH, TaskError
 
-__all__ = ["USUAL_START", "plan_sandbox"]
+__all__ = ["LOOK_AGAIN", "USUAL_START", "plan_sandbox"]
 
 ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
@@ -60,9 +60,6 @@ SILENCE_LIMIT = timedelta(seconds=60)
 
 REVISION_GRACE = timedelta(seconds=60)
 """How long a Sandbox without a pod waits for a lost revision: its Run makes it again if the Workflow is unchanged."""
-
-LOOK_AGAIN = timedelta(seconds=15)
-"""Retry delay for what is not watched and names no time of its own."""
 
 
 @asking
@@ -89,33 +86,54 @@ def _is_stopping(world: SandboxWorld) -> bool:
     if run is None or world.sandbox.is_deleting:
         return True
     is_current = run.status.attempt == spec.attempt and not run.status.phase.is_finished
-    return not is_current or is_stop_requested(run, world.origin)
+    return not is_current or _is_given_up(world) or is_stop_requested(run, world.origin)
+
+
+def _is_given_up(world: SandboxWorld) -> bool:
+    """Tell whether the Run's ledger has an end of this try: the Sandbox was refused then, and came late."""
+    entry = _entry(world)
+    return entry is not None and entry.phase.is_finished
 
 
 def _settle(world: SandboxWorld, now: datetime) -> Plan:
     # Creations without an answer can arrive after the end: a pod, or tokens that work.
     if world.pod is not None and (removal := remove_pod(world.sandbox.namespace, world.pod)):
         return Plan(deletes=removal)
-    may_go = world.sandbox.is_deleting and _is_recorded(world)
+    may_go = world.sandbox.is_deleting and _is_recorded(world, now)
     revocation = _revocation(world, now)
     if revocation is None:
-        return Plan(release_finalizer=may_go)
+        is_waiting = world.sandbox.is_deleting and not may_go and now < _debt_limit(world, now)
+        return Plan(release_finalizer=may_go, look_again=_debt_limit(world, now) if is_waiting else None)
     may_go = may_go and not revocation.is_waited_for
     return Plan(effects=(revocation.effect,), look_again=revocation.look_again, release_finalizer=may_go)
 
 
-def _is_recorded(world: SandboxWorld) -> bool:
+def _is_recorded(world: SandboxWorld, now: datetime) -> bool:
     if world.run is None or world.run.status.attempt != world.sandbox.spec.attempt:
         return True
-    entry = next((t for t in world.run.status.tries if t.sandbox == world.sandbox.name), None)
-    return entry is None or entry.phase.is_finished
+    entry = _entry(world)
+    if entry is None:
+        return True
+    is_owed = entry.start_time is not None and not entry.is_recorded and not has_given_up(world.run.status)
+    return entry.phase.is_finished and (not is_owed or now >= _debt_limit(world, now))
+
+
+def _debt_limit(world: SandboxWorld, now: datetime) -> datetime:
+    """Return how long a Sandbox that is being deleted stays for the UsageRecord that is made from it."""
+    return (world.sandbox.metadata.deletion_timestamp or now) + URGENT_LIMIT
+
+
+def _entry(world: SandboxWorld) -> Try | None:
+    tries = world.run.status.tries if world.run is not None else ()
+    return next((t for t in tries if t.sandbox == world.sandbox.name), None)
 
 
 def _start(world: SandboxWorld, now: datetime) -> Plan:
     run = world.run
-    if run is None or world.project is None or not has_recorded_workflow(run.status):
-        return _wait(world, Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND), now)
     created = world.sandbox.metadata.creation_timestamp or now
+    if run is None or world.project is None or not has_recorded_workflow(run.status):
+        missing = Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
+        return _wait_for(world, missing, created + START_LIMIT, now)
     workflow = read_recorded_workflow(run, world.revision, world.facts)
     if isinstance(workflow, Problem):
         return _wait_for(world, workflow, created + REVISION_GRACE, now)
@@ -138,7 +156,7 @@ def _wait_for(world: SandboxWorld, problem: Problem, deadline: datetime, now: da
     """Wait until what keeps the pod from starting is over; not all of that is watched, such as users' Secrets."""
     if now >= deadline:
         return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
-    return _wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
+    return plan_wait(world, problem.reason, problem.message, now, until=min(deadline, now + LOOK_AGAIN))
 
 
 def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetime, now: datetime) -> Plan:
@@ -148,13 +166,25 @@ def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetim
         # Decided before any token is minted: the end revokes the tokens, after which this is planned once more.
         return _finish(world, Outcome(SandboxPhase.FAILED, refusal.reason, refusal.message), now)
     if world.secret is None:
-        return _mint(world, run, now)
+        return _mint_first(world, run, deadline, now)
     rotation = _rotate(world, run, now)
     look_again = min(deadline, rotation.look_again or deadline)
     if refusal is not None:
-        waiting = _wait(world, refusal.reason, refusal.message, now)
+        waiting = plan_wait(world, refusal.reason, refusal.message, now)
         return replace(waiting, creates=(create,), effects=rotation.effects, look_again=look_again)
     return Plan(creates=(create,), effects=rotation.effects, look_again=look_again)
+
+
+def _mint_first(world: SandboxWorld, run: Run, deadline: datetime, now: datetime) -> Plan:
+    """Mint the tokens of a pod that is to be made; the same deadline holds as for the pod itself."""
+    effect = _minting(world, run)
+    problem = world.failures.get(effect)
+    if problem is None:
+        return Plan(effects=(effect,))
+    if problem.is_final or now >= deadline:
+        return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
+    until = min(deadline, problem.retry_time or deadline)
+    return replace(plan_wait(world, problem.reason, problem.message, now, until=until), effects=(effect,))
 
 
 def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: CommitIdentity) -> CreatePod | Outcome:
@@ -179,9 +209,9 @@ def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:
     return Problem(Reason.SECRET_NOT_READABLE, sentence(Reason.SECRET_NOT_READABLE, secret=secret, key=key))
 
 
-def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = None) -> Plan:
+def _minting(world: SandboxWorld, run: Run, replaces: str | None = None) -> MintTokens:
     sandbox = world.sandbox
-    effect = MintTokens(
+    return MintTokens(
         repository=find_access(world.project, sandbox.namespace, run.status.repository_url or ""),
         namespace=sandbox.namespace,
         owner=sandbox.as_owner,
@@ -189,11 +219,6 @@ def _mint(world: SandboxWorld, run: Run, now: datetime, replaces: str | None = N
         secret=token_secret_name(sandbox.name),
         replaces=replaces,
     )
-    problem = world.failures.get(effect)
-    if problem is not None:
-        waiting = _wait(world, problem.reason, problem.message, now, until=problem.retry_time)
-        return replace(waiting, effects=(effect,))
-    return Plan(effects=(effect,))
 
 
 def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
@@ -213,7 +238,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
             return Plan(look_again=pod.creation_time + USUAL_START)
         return _await_start(world, run, pod, now)
     rotation = _rotate(world, run, now)
-    running = _running_status(world, pod, now)
+    running = running_status(world, pod, now)
     is_new = world.sandbox.status.phase is SandboxPhase.PENDING
     return Plan(
         status=running,
@@ -227,7 +252,7 @@ def _await_start(world: SandboxWorld, run: Run, pod: PodView, now: datetime) -> 
     """Say what the pod waits for; a wait can be longer than the life of its tokens."""
     deadline = pod.creation_time + timedelta(seconds=_start_timeout_seconds(run, world))
     text = cut(pod.waiting_for) or "The pod was made and waits for a node."
-    waiting, rotation = _wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
+    waiting, rotation = plan_wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
     look_again = min(deadline, rotation.look_again or deadline)
     return replace(waiting, effects=rotation.effects, look_again=look_again)
 
@@ -239,15 +264,16 @@ def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
     due = secret.expiry_time - ROTATION_MARGIN
     if now < due:
         return Plan(look_again=due)
-    minted = _mint(world, run, now, replaces=secret.resource_version)
-    return Plan(effects=minted.effects, look_again=minted.look_again)
+    effect = _minting(world, run, replaces=secret.resource_version)
+    problem = world.failures.get(effect)
+    return Plan(effects=(effect,), look_again=problem.retry_time if problem is not None else None)
 
 
 def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     """Wait for the end of a pod that another client deleted, for a bounded time."""
     limit = _silence_limit(pod)
     if now < limit:
-        status = _running_status(world, pod, now) if pod.start_time is not None else None
+        status = running_status(world, pod, now) if pod.start_time is not None else None
         return Plan(status=status, look_again=limit)
     if (late := _start_timeout(world, pod, now)) is not None:
         return _finish(world, late, now)
@@ -300,7 +326,7 @@ def _stop(world: SandboxWorld, now: datetime) -> Plan:
     if pod.deletion_time is None:
         # The tokens go first: what the agent's processes do from here on cannot reach the repository.
         delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid)
-        status = _status(world, Reason.STOPPING, sentence(Reason.STOPPING), now)
+        status = status_saying(world, Reason.STOPPING, sentence(Reason.STOPPING), now)
         return Plan(status=status, deletes=(delete,), effects=effects)
     limit = _silence_limit(pod)
     if now < limit:
@@ -337,61 +363,15 @@ def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
     end = Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED)
     revocation = _revocation(world, now)
     if revocation is None:
-        return Plan(status=_final_status(world, outcome, now), events=(end,))
+        return Plan(status=final_status(world, outcome, now), events=(end,))
     if revocation.is_waited_for:
         return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
     return Plan(
-        status=_final_status(world, outcome, now),
+        status=final_status(world, outcome, now),
         effects=(revocation.effect,),
         events=(end, Event("TokensNotRevoked", _tokens(world), is_warning=True)),
         look_again=revocation.look_again,
     )
-
-
-def _final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> SandboxStatus:
-    sandbox, pod = world.sandbox, world.pod
-    new = accepted(sandbox, sandbox.status, now)
-    status = with_outcome(sandbox, new, outcome.phase, outcome.reason, outcome.message, now)
-    conditions = status.conditions
-    if outcome.has_lost_details:
-        conditions = with_condition(
-            conditions,
-            ConditionType.DETAILS_LOST,
-            ConditionStatus.TRUE,
-            Reason.REPORT_LOST,
-            "The log of publish is gone: summary and usage of this try are not known.",
-            now=now,
-            generation=sandbox.metadata.generation,
-        )
-    return status.updated(
-        conditions=conditions,
-        pod_name=pod.name if pod is not None else status.pod_name,
-        pod_uid=pod.uid if pod is not None else status.pod_uid,
-        start_time=status.start_time or (pod.start_time if pod is not None else None),
-        finish_time=(pod.finish_time if pod is not None and pod.is_ended else None) or now,
-        steps=outcome.steps,
-        result=outcome.result,
-        retry_time=outcome.retry_time,
-        reason=outcome.reason.value,
-    )
-
-
-def _running_status(world: SandboxWorld, pod: PodView, now: datetime) -> SandboxStatus:
-    if world.sandbox.status.phase is SandboxPhase.RUNNING:
-        return world.sandbox.status
-    status = _status(world, Reason.RUNNING, f"Pod {pod.name} runs.", now)
-    return status.updated(phase=SandboxPhase.RUNNING, pod_name=pod.name, pod_uid=pod.uid, start_time=pod.start_time)
-
-
-def _wait(world: SandboxWorld, reason: Reason, message: str, now: datetime, *, until: datetime | None = None) -> Plan:
-    event = Event(reason.value, message, is_warning=reason is not Reason.STARTING)
-    return Plan(status=_status(world, reason, message, now), events=(event,), look_again=until or now + LOOK_AGAIN)
-
-
-def _status(world: SandboxWorld, reason: Reason, message: str, now: datetime) -> SandboxStatus:
-    """Return the present status with a new message."""
-    sandbox = world.sandbox
-    return with_outcome(sandbox, accepted(sandbox, sandbox.status, now), sandbox.status.phase, reason, message, now)
 
 
 def _failed(reason: Reason, **values: object) -> Outcome:

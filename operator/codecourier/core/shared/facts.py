@@ -56,7 +56,13 @@ class Problem:
     """Whether trying again cannot help."""
 
     since: datetime | None = None
-    """When it first prevented an effect; None where this is not tracked."""
+    """When it first prevented an intent; None where this is not tracked."""
+
+    is_refusal: bool = False
+    """Whether it is an answer that says that nothing was done, and not silence or an error after which it may be."""
+
+    refused_since: datetime | None = None
+    """Since when every answer to the intent was a refusal; None: the last request may still be carried out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ The executor works through a plan in this order and stops at the first thing tha
 records, the status (the claim, with the resourceVersion that was planned from), creations, deletions, effects,
 released finalizers, events. So nothing happens in the world that the status does not already answer for, but for
 records: they state facts that cannot change, and are as true if the status is never written.
+
+A creation that the API server refuses is noted in `Failures`, and the rest of the plan goes on; only after a refused
+record nothing else is done. The next plan decides what follows from the refusal.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     SUCCEEDED = "Succeeded"
     STALLED = "Stalled"
     DETAILS_LOST = "DetailsLost"
+    RECORDS_OWED = "RecordsOwed"
     UNREADABLE = "Unreadable"
 
 
@@ -77,6 +78,10 @@ class Reason(StrEnum):
     START_TIMEOUT = "StartTimeout"
     WORKFLOW_REVISION_LOST = "WorkflowRevisionLost"
     POD_REFUSED = "PodRefused"
+    CREATION_REFUSED = "CreationRefused"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    RECORDS_OWED = "RecordsOwed"
+    RECORDS_LOST = "RecordsLost"
     POD_DELETED = "PodDeleted"
     POD_EVICTED = "PodEvicted"
     NODE_LOST = "NodeLost"
@@ -170,6 +175,11 @@ SENTENCES: dict[Reason, str] = {
         "spec.attempt to start again with Workflow '{workflow}' as it is now."
     ),
     Reason.POD_REFUSED: "The cluster refuses the pod: {detail}",
+    Reason.CREATION_REFUSED: "The cluster refuses {what}: {detail}",
+    Reason.QUOTA_EXCEEDED: (
+        "The quota of namespace {namespace} refuses {what}: {detail} Raise the quota, or delete what is no longer "
+        "needed; the operator retries."
+    ),
     Reason.POD_DELETED: "Pod {pod} was deleted before it had ended.",
     Reason.POD_EVICTED: "Pod {pod} was evicted by the cluster: {detail}",
     Reason.NODE_LOST: "The node of pod {pod} stopped answering. {tokens}",
@@ -194,6 +204,8 @@ SENTENCES: dict[Reason, str] = {
         "The work is on branch {branch}, which has a pull request that this Run did not open. Close that one and the "
         "Run opens its own: {detail}"
     ),
+    Reason.RECORDS_OWED: "{owed} could not be made yet; the operator tries until {time}: {detail}",
+    Reason.RECORDS_LOST: "{owed} could not be made in time and will not be tried again: {detail}",
     Reason.SANDBOX_RESTARTED: "The node stopped or recreated the pod's containers, and their data is lost: {detail}",
     Reason.UNREADABLE: (
         "This version of the operator cannot read the object and leaves it as it is: {detail} Run the version that "
@@ -216,6 +228,8 @@ RETRYABLE = frozenset(
         Reason.SECRET_NOT_ALLOWED,
         Reason.APP_NOT_ALLOWED,
         Reason.NETWORK_POLICY_MISSING,
+        Reason.PROJECT_NOT_FOUND,
+        Reason.QUOTA_EXCEEDED,
         Reason.PROVIDER_LIMIT,
         Reason.REPORT_LOST,
         Reason.SANDBOX_RESTARTED,

@@ -21,7 +21,7 @@ namespace that is going away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from codecourier.core.shared.intents import Create, Plan
 from codecourier.resources.meta import Status
@@ -30,9 +30,11 @@ from codecourier.resources.notification import Notification
 __all__ = [
     "ReportingWorld",
     "claim_notifications",
+    "missing_claims",
     "record_notifications",
     "settle_claims",
     "settle_state",
+    "with_claims",
 ]
 
 
@@ -48,7 +50,21 @@ class ReportingWorld(Protocol):
         """Whether the namespace is going away, so that nothing can be made in it any more."""
 
 
-S = TypeVar("S", bound=Status)
+class ClaimingStatus(Protocol):
+    """The status of a kind that claims Notifications."""
+
+    @property
+    def unnotified(self) -> tuple[str, ...]:
+        """Names of the Notifications that it claims."""
+
+    def updated(self, **changes: Any) -> Self:
+        """Return a copy with these fields changed."""
+
+
+S = TypeVar("S", bound=ClaimingStatus)
+
+MOST_CLAIMS = 16
+"""Most Notifications that a status claims, as the CRDs bound them; only a long refusal makes it so many."""
 
 
 def record_notifications(world: ReportingWorld, called_for: Iterable[Notification]) -> tuple[Create, ...]:
@@ -57,12 +73,15 @@ def record_notifications(world: ReportingWorld, called_for: Iterable[Notificatio
 
 
 def claim_notifications(status: S, called_for: Iterable[Notification]) -> tuple[S, tuple[Create, ...]]:
-    """Return the status that claims the Notifications of a decision, and the creations that follow its write.
-
-    The kind's status must have `unnotified`.
-    """
+    """Return the status that claims the Notifications of a decision, and the creations that follow its write."""
     made = tuple(called_for)
-    return status.updated(unnotified=tuple(n.name for n in made)), tuple(Create(n) for n in made)
+    return with_claims(status, (n.name for n in made)), tuple(Create(n) for n in made)
+
+
+def with_claims(status: S, names: Iterable[str]) -> S:
+    """Return the status that claims these Notifications beside those that it owes already, the latest ones first."""
+    claimed = dict.fromkeys((*names, *status.unnotified))
+    return status.updated(unnotified=tuple(claimed)[:MOST_CLAIMS])
 
 
 def settle_claims(
@@ -75,9 +94,16 @@ def settle_claims(
     """
     if not claimed or world.is_namespace_ending:
         return None
-    if creates := _missing(world, (n for n in called_for() if n.name in claimed)):
+    if creates := missing_claims(world, claimed, called_for):
         return Plan(creates=creates)
     return Plan(status=status.updated(unnotified=()))
+
+
+def missing_claims(
+    world: ReportingWorld, claimed: tuple[str, ...], called_for: Callable[[], Iterable[Notification]]
+) -> tuple[Create, ...]:
+    """Return the creations of claimed Notifications that are not there yet, of all that `called_for` builds."""
+    return _missing(world, (n for n in called_for() if n.name in claimed)) if claimed else ()
 
 
 def settle_state(

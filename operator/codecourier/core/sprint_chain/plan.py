@@ -15,21 +15,26 @@ Pending → Running → Completed | Failed | Cancelled; a greater `spec.attempt`
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from codecourier.core.sandbox.pods import pod_deadline_seconds
+from codecourier.core.shared.creations import START_LIMIT, absent_from, given_up_from
+from codecourier.core.shared.debts import find_refusal, without_debt
 from codecourier.core.shared.intents import Create, Event, Plan, asking
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
 from codecourier.core.shared.outcome import accepted, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.core.shared.reporting import claim_notifications, record_notifications, settle_claims
+from codecourier.core.shared.reporting import claim_notifications, missing_claims, record_notifications, settle_claims
 from codecourier.core.shared.revisions import has_recorded_workflow, read_recorded_workflow
 from codecourier.core.shared.wishes import asks_for_attempt
+from codecourier.core.sprint_chain.debts import owe_records, plan_indebted, plan_refused
 from codecourier.core.sprint_chain.sprints import (
     active_sprint,
     build_sprint_chain_notifications,
     build_sprint_run,
     claim_sprint,
     close_sprint,
+    close_unmade,
     next_sprint,
 )
 from codecourier.core.sprint_chain.start import plan_begin
@@ -46,20 +51,32 @@ from codecourier.resources.workflow import WorkflowSpec
 
 __all__ = ["plan_sprint_chain"]
 
+_REFUSED = frozenset({Reason.CREATION_REFUSED, Reason.QUOTA_EXCEEDED})
+"""Reasons for which a Run that cannot be made keeps a chain waiting."""
+
 FINISH_LIMIT = timedelta(days=1)
 """How long a deleted chain waits for its active sprint where the sprint's own deadline is not known."""
 
 
 @asking
-def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:  # noqa: PLR0911  one line for each state
+def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:
     """Return what is to be done for a SprintChain now."""
     chain, status = world.chain, world.chain.status
     if chain.is_deleting and world.is_namespace_ending:
         return Plan(release_finalizer=True)
     if FINALIZER not in chain.metadata.finalizers and not chain.is_deleting:
         return Plan(add_finalizer=True)
-    if (settling := _settle_claims(world)) is not None:
-        return settling
+    claims = missing_claims(world, status.unnotified, lambda: build_sprint_chain_notifications(chain, status))
+    problem = None if world.is_namespace_ending else find_refusal(world, claims)
+    if problem is None:
+        return owe_records(world, _settle(world) or _plan_phase(world, now))
+    if status.phase.is_finished:
+        return plan_refused(world, claims, problem, now)
+    return owe_records(world, plan_indebted(world, claims, problem, _plan_phase, now))
+
+
+def _plan_phase(world: SprintChainWorld, now: datetime) -> Plan:
+    chain, status = world.chain, world.chain.status
     if status.phase.is_finished:
         return _plan_finished(world, now)
     if status.phase is SprintChainPhase.PENDING:
@@ -69,9 +86,10 @@ def plan_sprint_chain(world: SprintChainWorld, now: datetime) -> Plan:  # noqa: 
     return _plan_running(world, now)
 
 
-def _settle_claims(world: SprintChainWorld) -> Plan | None:
+def _settle(world: SprintChainWorld) -> Plan | None:
     chain, status = world.chain, world.chain.status
-    return settle_claims(world, status, status.unnotified, lambda: build_sprint_chain_notifications(chain, status))
+    called_for = partial(build_sprint_chain_notifications, chain, status)
+    return settle_claims(world, without_debt(status), status.unnotified, called_for)
 
 
 def _plan_finished(world: SprintChainWorld, now: datetime) -> Plan:
@@ -91,12 +109,33 @@ def _plan_running(world: SprintChainWorld, now: datetime) -> Plan:
         return _cancel(world, status, now) if world.chain.is_deleting else _advance(world, status, now)
     run = next((r for r in world.runs if r.name == active.run), None)
     if run is None:
-        # Claimed, and the creation was not answered or the operator stopped in between. The finalizer of a Run that
-        # was made keeps it until this ledger has its end, so one that is absent was never made.
-        return Plan(creates=(Create(build_sprint_run(world.chain, status, active)),))
+        return _plan_unmade(world, active, now)
     if not run.status.phase.is_finished:
         return _plan_active(world, active, run, now)
     return _plan_ended(world, close_sprint(status, active, run, now), active.index, now)
+
+
+def _plan_unmade(world: SprintChainWorld, active: SprintStatus, now: datetime) -> Plan:
+    """Make the Run of a sprint that is claimed, say what refuses it, or end the sprint.
+
+    The creation was not answered or the operator stopped in between. The finalizer of a Run that was made keeps it
+    until this ledger has its end, so one that is absent was never made.
+    """
+    chain, status = world.chain, world.chain.status
+    create = Create(build_sprint_run(chain, status, active))
+    problem = world.failures.get(create)
+    if problem is None:
+        return Plan(creates=(create,))
+    absent = absent_from(problem)
+    if chain.is_deleting and absent is not None and now >= absent:
+        return _cancel(world, close_unmade(status, active, SprintPhase.CANCELLED, problem.message, now), now)
+    given_up = given_up_from(problem, (active.start_time or problem.since or now) + START_LIMIT)
+    if given_up is not None and now >= given_up:
+        closed = close_unmade(status, active, SprintPhase.FAILED, problem.message, now)
+        return _plan_ended(world, closed, active.index, now)
+    waiting = with_outcome(chain, status, SprintChainPhase.RUNNING, problem.reason, problem.message, now)
+    look_again = absent if chain.is_deleting else given_up
+    return Plan(status=waiting, creates=(create,), events=_events(world, waiting), look_again=look_again)
 
 
 def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: datetime) -> Plan:
@@ -190,4 +229,5 @@ def _events(world: SprintChainWorld, status: SprintChainStatus) -> tuple[Event, 
         return ()
     succeeded = status.condition("Succeeded")
     reason = succeeded.reason if succeeded is not None else Reason.RUNNING.value
-    return (Event(reason, status.message, is_warning=status.phase is SprintChainPhase.FAILED),)
+    is_warning = status.phase is SprintChainPhase.FAILED or reason in _REFUSED
+    return (Event(reason, status.message, is_warning=is_warning),)

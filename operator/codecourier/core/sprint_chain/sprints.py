@@ -25,6 +25,7 @@ __all__ = [
     "build_sprint_run",
     "claim_sprint",
     "close_sprint",
+    "close_unmade",
     "first_sprint_of_attempt",
     "next_sprint",
     "start_commit",
@@ -125,6 +126,13 @@ def close_sprint(status: SprintChainStatus, sprint: SprintStatus, run: Run, now:
     )
     new = _replaced(status, closed)
     return new.updated(completed_sprints=sum(s.phase is SprintPhase.COMPLETED for s in new.sprints))
+
+
+def close_unmade(
+    status: SprintChainStatus, sprint: SprintStatus, phase: SprintPhase, message: str, now: datetime
+) -> SprintChainStatus:
+    """Return the status with the end of a sprint in the ledger whose Run was never made."""
+    return _replaced(status, sprint.updated(phase=phase, finish_time=now, message=message))
 
 
 def _summary(run: Run) -> str | None:

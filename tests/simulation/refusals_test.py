@@ -1,0 +1,195 @@
+"""Quotas and permissions that stop creations, over the whole operator: all is said, ends, and comes to rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kube.api import EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
+from tests.simulation.admission import Obstacle
+from tests.simulation.clock import run_virtual
+from tests.simulation.cluster import NAMESPACE, SimulatedCluster
+from tests.simulation.faults import NoFaults
+from tests.simulation.invariants import FINISHED
+from tests.simulation.scenario import REFERENCE, Scenario
+
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
+
+RUN = replace(REFERENCE, mood="peopled", chains=0, runs=1)
+TWO_RUNS = replace(RUN, runs=2)
+CHAIN = replace(REFERENCE, mood="peopled")
+HOUR = 3600.0
+
+Story = Callable[[SimulatedCluster], Awaitable[None]]
+
+
+def play(scenario: Scenario, story: Story, **obstacles: Obstacle) -> None:
+    """Play a story in a cluster that refuses kinds, given by the names of their constants, from the beginning."""
+    kinds = {r.plural: r for r in (NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS, SECRETS, PODS, NETWORK_POLICIES)}
+
+    async def main() -> None:
+        cluster = SimulatedCluster(scenario, NoFaults())
+        cluster.admission.obstacles |= {kinds[name]: obstacle for name, obstacle in obstacles.items()}
+        await story(cluster)
+        assert cluster.monitor.violation is None, "\n".join(cluster.trace)
+
+    run_virtual(main)
+
+
+def find(cluster: SimulatedCluster, resource: Resource, name: str) -> Json | None:
+    """Return an object, or None."""
+    stored = cluster.server.store.find((resource, NAMESPACE, name))
+    return stored.obj if stored is not None else None
+
+
+def status_of(cluster: SimulatedCluster, name: str = "run-0", resource: Resource = RUNS) -> Json:
+    """Return the status of an object that is there."""
+    obj = find(cluster, resource, name)
+    assert obj is not None
+    return obj.get("status") or {}
+
+
+def notes(cluster: SimulatedCluster) -> list[str]:
+    """Return what the Warning Events say."""
+    events = (stored.obj for stored in cluster.server.store.list(EVENTS, NAMESPACE))
+    return [event["note"] for event in events if event["type"] == "Warning"]
+
+
+async def until(cluster: SimulatedCluster, seconds: float, holds: Callable[[], bool]) -> float:
+    """Wait until something holds, at most so long; return how long it took."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    while not holds():
+        assert loop.time() < start + seconds, "\n".join(cluster.trace)
+        await asyncio.sleep(1.0)
+    return loop.time() - start
+
+
+def is_over(cluster: SimulatedCluster, name: str = "run-0", resource: Resource = RUNS) -> bool:
+    """Tell whether an object is gone or finished."""
+    obj = find(cluster, resource, name)
+    return obj is None or (obj.get("status") or {}).get("phase") in FINISHED
+
+
+def cancel(cluster: SimulatedCluster, name: str) -> None:
+    """Cancel a Run, as people do."""
+    cluster.monitor.is_people = True
+    cluster.server.edit(RUNS, NAMESPACE, name, lambda run: run["spec"].update(cancelled=True))
+    cluster.monitor.is_people = False
+
+
+def delete(cluster: SimulatedCluster, name: str, resource: Resource = RUNS) -> None:
+    """Delete an object, as people do."""
+    cluster.monitor.is_people = True
+    cluster.server.store.delete(resource, NAMESPACE, name)
+    cluster.monitor.is_people = False
+
+
+def test_a_run_ends_and_gives_its_place_on_although_its_notifications_are_refused() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 300, lambda: is_over(cluster, "run-0") and is_over(cluster, "run-1"))
+        status = status_of(cluster)
+        assert (status["phase"], len(status["unnotified"])) == ("Completed", 2)
+        await asyncio.sleep(60)
+        assert any("PrCreated" in c["message"] or "quota" in c["message"] for c in status_of(cluster)["conditions"])
+        assert any("quota of namespace shop refuses Notification" in note for note in notes(cluster))
+        delete(cluster, "run-0")
+        await until(cluster, 900, lambda: find(cluster, RUNS, "run-0") is None)
+        before = cluster.admission.refused[NOTIFICATIONS]
+        await asyncio.sleep(HOUR)
+        assert cluster.admission.refused[NOTIFICATIONS] - before < 60, "what has failed for long is tried less often"
+        cluster.admission.obstacles.clear()
+        await until(cluster, 660, lambda: not status_of(cluster, "run-1").get("unnotified"))
+        assert all(c["type"] != "RecordsOwed" for c in status_of(cluster, "run-1")["conditions"])
+
+    play(TWO_RUNS, story, notifications=Obstacle.QUOTA)
+
+
+def test_runs_whose_sandboxes_are_refused_say_so_and_can_be_cancelled_and_deleted() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await asyncio.sleep(60)
+        assert "quota of namespace shop refuses Sandbox" in status_of(cluster)["message"]
+        assert any("refuses Sandbox" in note for note in notes(cluster))
+        cancel(cluster, "run-0")
+        delete(cluster, "run-1")
+        await until(cluster, 120, lambda: is_over(cluster, "run-0") and find(cluster, RUNS, "run-1") is None)
+        assert status_of(cluster)["phase"] == "Cancelled"
+
+    play(replace(TWO_RUNS, limit=2), story, sandboxes=Obstacle.QUOTA)
+
+
+@pytest.mark.parametrize("obstacle", [Obstacle.QUOTA, Obstacle.POLICY, Obstacle.PERMISSION])
+@pytest.mark.parametrize("kind", ["sandboxes", "secrets", "pods"])
+def test_a_run_that_cannot_start_ends_after_its_tries(kind: str, obstacle: Obstacle) -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 4 * HOUR, lambda: is_over(cluster))
+        status = status_of(cluster)
+        reason = {"sandboxes": "CreationRefused", "secrets": "CreationRefused", "pods": "PodRefused"}[kind]
+        wanted = "QuotaExceeded" if obstacle is Obstacle.QUOTA else reason
+        assert {entry["reason"] for entry in status["tries"]} == {wanted}
+        assert (len(status["tries"]) > 1) is (obstacle is Obstacle.QUOTA)
+        assert status["phase"] == "Failed"
+        assert len(cluster.forge.tokens) <= 2 * len(status["tries"])
+        assert all(token.is_revoked for token in cluster.forge.tokens.values())
+
+    play(RUN, story, **{kind: obstacle})
+
+
+def test_a_sandbox_that_was_given_up_and_comes_late_starts_no_agent() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 60, lambda: cluster.admission.refused[SANDBOXES] > 0)
+        run = find(cluster, RUNS, "run-0")
+        assert run is not None
+        name = run["status"]["tries"][0]["sandbox"]
+        await until(cluster, HOUR, lambda: status_of(cluster)["phase"] == "Queued")
+        cluster.admission.obstacles.clear()
+        metadata = {"name": name, "namespace": NAMESPACE, "finalizers": ["codecourier.dev/recorded"]}
+        reference = {"name": "run-0", "uid": run["metadata"]["uid"]}
+        spec = {"runRef": reference, "attempt": 1, "tryNumber": 1}
+        cluster.server.store.create(SANDBOXES, {"metadata": metadata, "spec": spec})
+        await until(cluster, 600, lambda: is_over(cluster))
+        assert status_of(cluster, name, SANDBOXES)["phase"] == "Cancelled"
+        assert [start.try_number for start in cluster.nodes.starts] == [2]
+
+    play(RUN, story, sandboxes=Obstacle.QUOTA)
+
+
+def test_a_chain_whose_run_is_refused_says_so_and_fails_or_goes() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await asyncio.sleep(60)
+        assert "refuses Run" in status_of(cluster, "chain-0", SPRINT_CHAINS)["message"]
+        await until(cluster, HOUR, lambda: is_over(cluster, "chain-0", SPRINT_CHAINS))
+        assert status_of(cluster, "chain-0", SPRINT_CHAINS)["phase"] == "Failed"
+
+    async def deletion(cluster: SimulatedCluster) -> None:
+        await asyncio.sleep(30)
+        delete(cluster, "chain-0", SPRINT_CHAINS)
+        await until(cluster, 120, lambda: find(cluster, SPRINT_CHAINS, "chain-0") is None)
+
+    play(CHAIN, story, runs=Obstacle.QUOTA)
+    play(CHAIN, deletion, runs=Obstacle.QUOTA)
+
+
+def test_a_chain_goes_on_while_its_notifications_are_refused() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 600, lambda: is_over(cluster, "chain-0", SPRINT_CHAINS))
+        assert status_of(cluster, "chain-0", SPRINT_CHAINS)["phase"] == "Completed"
+        delete(cluster, "chain-0", SPRINT_CHAINS)
+        await until(cluster, 900, lambda: find(cluster, SPRINT_CHAINS, "chain-0") is None)
+
+    play(CHAIN, story, notifications=Obstacle.QUOTA, usagerecords=Obstacle.QUOTA)
+
+
+def test_a_project_says_that_its_policy_is_refused() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 60, lambda: any("refuses NetworkPolicy" in note for note in notes(cluster)))
+        conditions = status_of(cluster, "default", PROJECTS)["conditions"]
+        assert [c["status"] for c in conditions if c["type"] == "Ready"] == ["Unknown"]
+        cluster.admission.obstacles.clear()
+        await until(cluster, 300, lambda: is_over(cluster))
+
+    play(RUN, story, networkpolicies=Obstacle.QUOTA)
