@@ -85,7 +85,7 @@ def test_each_version_is_parsed_once_however_it_is_read(boxes: Boxes) -> None:
         box = boxes.get("a")
         assert boxes.store.by_index(boxes.source, "size", "small") == (box,)
         assert boxes.store.read(boxes.source, first) is box
-        assert len(boxes.store.split(boxes.source, [first])[0]) == 1
+        assert len(boxes.store.readable(boxes.source, [first])) == 1
     assert boxes.parsed == {("a", "1"): 1}
     boxes.put("a", "large")
     assert [box.size for box in (boxes.get("a"), boxes.get("a")) if box] == ["large", "large"]
@@ -148,7 +148,8 @@ def test_an_unreadable_object_raises_on_get_and_is_left_out_elsewhere(
     assert str(found) == f"this version cannot read Box shop/a: {found.detail}"
     assert CANARY not in str(found)
     assert "4711" not in str(found)
-    assert boxes.store.split(boxes.source, [obj]) == ((), frozenset({obj["metadata"]["uid"]}))
+    assert boxes.store.is_readable(boxes.source, SHOP, "b")
+    assert not boxes.store.is_readable(boxes.source, SHOP, "none")
     models = boxes.store.readable(boxes.source, [obj, *boxes.store.cache(BOXES)])
     assert [box.metadata["name"] for box in models] == ["b"]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from codecourier.core.origin import AbsentOrigin
+from codecourier.core.project.places import RunView
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.run.world import RunWorld
 from codecourier.core.sandbox.pod_view import PodView
@@ -19,17 +22,12 @@ from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_wo
 from codecourier.core.sprint_chain.origin import SprintChainOrigin
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.core.workflow.world import WorkflowWorld
+from codecourier.kinds.admission import view_run
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.run import Origin, Run
-from tests.support.runs import make_sandbox, running
-from tests.support.worlds import (
-    NOW,
-    make_policy,
-    make_project,
-    make_run,
-    make_sprint_chain,
-    make_workflow,
-)
+from tests.support.places import runs_of
+from tests.support.runs import admitting, make_sandbox, running
+from tests.support.worlds import NOW, make_policy, make_project, make_run, make_sprint_chain, make_workflow
 
 CHAIN = make_sprint_chain()
 
@@ -52,9 +50,28 @@ WORLDS: dict[str, World] = {
     ),
     "stray": StrayWorld("shop", SANDBOX.name, "uid-gone", POD, SECRET),
     "SprintChain": SprintChainWorld(CHAIN, PROJECT, WORKFLOW, (sprint_run("s1"), sprint_run("s2"))),
-    "Project": ProjectWorld(PROJECT, (make_run("one"), make_run("two")), {WORKFLOW.name: WORKFLOW}),
+    "Project": ProjectWorld(PROJECT, runs_of(make_run("one"), make_run("two")), {WORKFLOW.name: WORKFLOW}),
     "Workflow": WorkflowWorld(WORKFLOW),
 }
+
+
+class OddRuns:
+    """Runs of a namespace that no cluster can show."""
+
+    def named(self, _name: str) -> RunView:
+        return view_run(RUN.to_json())
+
+    def with_pods(self) -> tuple[RunView, ...]:
+        return (self.named(""),) * 2
+
+    def waiting(self, *_needs: object) -> Iterator[RunView]:
+        return iter(())
+
+    def next_retry(self, _now: datetime) -> None:
+        return None
+
+    def has_older_than(self, _time: datetime) -> bool:
+        return False
 
 
 def changed(obj: CustomResource, **metadata: Any) -> Any:
@@ -96,10 +113,9 @@ PLANTED: list[tuple[str, dict[str, Any], str]] = [
     ("SprintChain", {"runs": (sprint_run(kind="Fixture"),)}, "was not made by the SprintChain"),
     ("SprintChain", {"workflow": changed(WORKFLOW, name="another")}, "is not the one that is read, 'scripted'."),
     ("Project", {"project": changed(PROJECT, name="second")}, "is not the one that is read, 'default'."),
-    ("Project", {"runs": (make_run(), make_run())}, "2 objects are Run 'fix'."),
-    ("Project", {"runs": (changed(RUN, namespace="other"),)}, "is of namespace 'other'"),
+    ("Project", {"runs": OddRuns()}, "2 Runs have UID 'uid-fix'."),
+    ("Project", {"project": admitting(make_run("one")), "runs": OddRuns()}, "Run 'fix' is not the one that is read"),
     ("Project", {"workflows": {"another": WORKFLOW}}, "Workflow 'scripted' is not the one that is read, 'another'."),
-    ("Project", {"unreadable_runs": frozenset({"uid-one"})}, "Run 'one' is read and cannot be read."),
     ("Workflow", {"workflow": changed(WORKFLOW, uid="")}, "Workflow 'scripted' has no UID."),
 ]
 

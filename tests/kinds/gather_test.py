@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from codecourier.cache.store import Store
 from codecourier.core.origin import AbsentOrigin
-from codecourier.core.project.admission import admit
+from codecourier.core.project.places import UsableWorkflows
+from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.naming import (
     ANNOTATION_TOKEN_EXPIRY,
     LABEL_MANAGED,
@@ -32,6 +33,7 @@ from codecourier.resources.meta import CustomResource
 from codecourier.resources.run import Run, RunPhase
 from tests.simulation.clock import EPOCH, virtual
 from tests.support.desk import NAMESPACE, Desk
+from tests.support.places import admit
 from tests.support.views import make_store, world_of
 from tests.support.worlds import NOW, make_project, make_run, make_workflow, queued
 
@@ -73,6 +75,12 @@ def notify(desk: Desk, name: str, kind: str, entity: Json) -> None:
     desk.store.cache(NOTIFICATIONS).apply(body | {"kind": "Notification"})
 
 
+def waiting_names(world: ProjectWorld) -> list[str]:
+    """Return the names of the Runs of the default repository that wait for a place."""
+    workflows = UsableWorkflows({"scripted": make_workflow()})
+    return [run.name for run in world.runs.waiting({None}, workflows, NOW)]
+
+
 @virtual
 async def test_a_project_has_its_runs_that_are_not_finished() -> None:
     desk = Desk()
@@ -83,8 +91,7 @@ async def test_a_project_has_its_runs_that_are_not_finished() -> None:
     desk.refresh()
     project = desk.store.get(PROJECT_SOURCE, NAMESPACE, "default")
     assert project is not None
-    world = world_of(desk.store, PROJECT, project)
-    assert [run.name for run in world.runs] == ["waiting"]
+    assert waiting_names(world_of(desk.store, PROJECT, project)) == ["waiting"]
 
 
 @virtual
@@ -96,7 +103,7 @@ async def test_a_run_asked_for_once_more_is_not_finished() -> None:
     desk.refresh()
     project = desk.store.get(PROJECT_SOURCE, NAMESPACE, "default")
     assert project is not None
-    assert [run.name for run in world_of(desk.store, PROJECT, project).runs] == ["again"]
+    assert waiting_names(world_of(desk.store, PROJECT, project)) == ["again"]
 
 
 @virtual
@@ -233,5 +240,8 @@ def test_a_project_knows_its_unfinished_runs_those_it_lists_and_what_pending_one
     ended = listed.updated(status=finished("listed").status)
     store = caching((RUNS, make_run("pending")), (RUNS, ended), (RUNS, finished("other")), (WORKFLOWS, make_workflow()))
     world = world_of(store, PROJECT, project)
-    assert {run.name for run in world.runs} == {"pending", "listed"}
+    assert waiting_names(world) == ["pending"]
+    listed_view = world.runs.named("listed")
+    assert (listed_view is not None and listed_view.phase) is RunPhase.COMPLETED
+    assert world.runs.named("none") is None
     assert set(world.workflows) == {"scripted"}

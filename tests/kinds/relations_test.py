@@ -197,17 +197,14 @@ def test_marked_reads_by_uid_and_wakes_by_name_and_kind() -> None:
     assert Cached(marked(*marks)).woken(CONFIG_MAPS, other, None) == {"shop/fix"}, "of whichever kind"
 
 
-def test_all_in_namespace_reads_by_state_or_name_and_wakes_its_one_reader() -> None:
-    relation = all_in_namespace(RUN_SOURCE, "default", lambda item: (item or {}).get("spec"))
+def test_all_in_namespace_reads_by_name_and_wakes_its_one_reader() -> None:
     bad = run_json("newer") | {"status": {"phase": "Hibernating"}}
-    cached = Cached(relation).put(RUNS, run_json(), run_json("over") | {"ended": True}, bad)
+    cached = Cached(all_in_namespace(RUN_SOURCE, "default")).put(RUNS, run_json(), bad)
     found = cached.read()
-    readable, unreadable = found.unfinished()
-    assert [run.name for run in readable] == ["fix"]
-    assert unreadable == {"uid-newer"}
-    assert [run.name for run in found.named(["fix", "newer", "none"])] == ["fix"]
+    assert found["fix"].name == "fix"
+    assert found.get("newer") is found.get("none") is None
+    assert (list(found), len(found)) == (["fix"], 2)
     assert cached.woken(RUNS, None, run_json()) == {"shop/default"}
-    assert cached.woken(RUNS, run_json(), run_json() | {"status": {"phase": "Running"}}) == set()
 
 
 def test_through_reads_and_wakes_across_the_object_between() -> None:

@@ -22,6 +22,7 @@ from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
 from tests.support.views import make_store
 
 SHOP = "shop"
+RUNNING: dict[str, Any] = {"attempt": 1, "phase": "Running", "tries": [{}]}
 
 
 def obj(name: str, *, spec: Json | None = None, status: Json | None = None, **metadata: Any) -> Json:
@@ -106,16 +107,20 @@ def test_a_run_wakes_its_chain_and_its_sandboxes(store: Store) -> None:
     [
         (None, run("s0")),
         (run("s0"), None),
-        (run("s0"), run("s0", phase="Queued")),
-        (run("s0", phase="Running"), run("s0", phase="Completed")),
+        (run("s0"), run("s0", attempt=1, phase="Queued")),
+        (run("s0", attempt=1, phase="Running"), run("s0", attempt=1, phase="Completed")),
         (run("s0", attempt=1), run("s0", attempt=2)),
-        (run("s0", tries=[]), run("s0", tries=[{}])),
-        (run("s0"), run("s0", retryTime="2026-01-01T00:00:00Z")),
+        (run("s0", attempt=1, tries=[]), run("s0", attempt=1, tries=[{}])),
+        (run("s0", attempt=1), run("s0", attempt=1, retryTime="2026-01-01T00:00:00Z")),
+        (
+            run("s0", **RUNNING),
+            run("s0", **RUNNING, pullRequest={"phase": "Creating"}),
+        ),
         (run("s0"), run("s0") | {"spec": {"cancelled": True}}),
         (run("s0"), obj("s0", deletionTimestamp="2026-01-01T00:00:00Z")),
         (run("s0"), obj("s0", uid="other")),
     ],
-    ids=["comes", "goes", "phase", "end", "attempt", "tries", "retry", "cancelled", "deleted", "made again"],
+    ids=["comes", "goes", "phase", "end", "attempt", "tries", "retry", "pushed", "cancelled", "deleted", "made again"],
 )
 def test_what_admission_reads_of_a_run_wakes_the_project(store: Store, old: Json | None, new: Json | None) -> None:
     assert "Project/default" in woken(store, RUNS, old, new)

@@ -74,6 +74,7 @@ class Deeds:
             "delete chain in foreground": lambda: self._delete(SPRINT_CHAINS, "Foreground"),
             "stop chain now": self._stop_now,
             "make chain again": self._make_again,
+            "make project again": self._make_project_again,
             "suspend chain": lambda: self._suspend(SPRINT_CHAINS),
             "suspend project": lambda: self._suspend(PROJECTS),
             "raise attempt": lambda: self._raise_attempt(SPRINT_CHAINS),
@@ -199,6 +200,18 @@ class Deeds:
             self._cluster.when_gone(
                 SPRINT_CHAINS, name, lambda: self._later(0, lambda: self._cluster.make_sprint_chain(name))
             )
+
+    def _make_project_again(self) -> None:
+        """Take the Project away at once, in spite of finalizers, and make it again without its status."""
+        stored = self._some(PROJECTS)
+        if stored is None:
+            return
+        body = {key: value for key, value in stored.copy().items() if key != "status"}
+        body["metadata"] = {key: body["metadata"][key] for key in ("name", "namespace")}
+        server, name = self._cluster.server, stored.metadata["name"]
+        server.edit(PROJECTS, self._cluster.namespace, name, lambda obj: obj["metadata"].pop("finalizers", None))
+        server.store.delete(PROJECTS, self._cluster.namespace, name)
+        self._later(self._random.random() * 5, lambda: server.store.create(PROJECTS, body))
 
     def _suspend(self, resource: Resource) -> None:
         stored = self._edit(resource, lambda obj: obj["spec"].update(suspend=True))

@@ -11,7 +11,9 @@ import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from codecourier.core.project.admission import UNSEEN_LIMIT
 from codecourier.core.shared.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
 from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_world
 from codecourier.kinds.api_resources import (
@@ -68,6 +70,11 @@ def reason_of(obj: Json) -> str:
     return next((c["reason"] for c in conditions if c["type"] == "Succeeded"), "")
 
 
+def _place(entry: Json) -> tuple[str, int, int, datetime]:
+    """Return which try a place is for, and since when."""
+    return entry["uid"], entry["attempt"], entry["tryNumber"], datetime.fromisoformat(entry["admissionTime"])
+
+
 class Monitor:
     """Sees every change and every deed, and remembers the first invariant that did not hold.
 
@@ -114,11 +121,13 @@ class Monitor:
         self._seen: Counter[tuple[str, int, int]] = Counter()
         self._pushes = 0
         self._pulls = 0
+        self._limit = 0
+        self._project_time = 0.0
         self._checks: dict[Resource, list[Callable[[Change], None]]] = {
-            RUNS: [self._run_made, self._cancelled_is_over, self._one_of_chain, self._has_place],
+            RUNS: [self._run_made, self._cancelled_is_over, self._one_of_chain, self._has_place, self._few_run],
             SPRINT_CHAINS: [self._chain_cancelled, self._resume_keeps],
             SANDBOXES: [self._sandbox_cancelled],
-            PROJECTS: [self._limit_holds],
+            PROJECTS: [self._limit_seen, self._limit_holds],
             NOTIFICATIONS: [self._made_once],
             USAGE_RECORDS: [self._made_once],
             PODS: [self._pod_seen],
@@ -255,7 +264,8 @@ class Monitor:
             self.fail("7", f"the new attempt of chain {change.identity[2]} changes finished sprints before {kept}")
 
     def _has_place(self, change: Change) -> None:
-        if not self._became(change, "Running"):
+        is_new = asyncio.get_running_loop().time() < self._project_time + UNSEEN_LIMIT.total_seconds()
+        if is_new or not self._became(change, "Running"):
             return
         project = self._store.find((PROJECTS, change.identity[1], "default"))
         admitted = (project.obj.get("status") or {}).get("admitted") or () if project is not None else ()
@@ -266,16 +276,27 @@ class Monitor:
         if change.old is None or change.type != "MODIFIED":
             return
         old, new = (
-            {(e["uid"], e["attempt"], e["tryNumber"]) for e in (s.obj.get("status") or {}).get("admitted") or ()}
-            for s in (change.old, change.new)
+            {_place(entry) for entry in (stored.obj.get("status") or {}).get("admitted") or ()}
+            for stored in (change.old, change.new)
         )
         if not new - old:
             return
         limit = change.new.obj["spec"]["limits"]["maxConcurrentRuns"]
         # A Run that runs counts even where its place was given to another one.
-        needed = {entry for entry in new if self._needs_place(*entry)} | self._running(change.identity[1])
-        if len(needed) > limit:
+        running = self._running(change.identity[1])
+        needed = {place[:3] for place in new if self._needs_place(*place)} | running
+        if len(needed) > max(limit, len(running)):
             self.fail("10", f"{len(needed)} Runs have a place where {limit} may run")
+
+    def _limit_seen(self, change: Change) -> None:
+        if change.type == "ADDED":
+            self._project_time = asyncio.get_running_loop().time()
+        self._limit = max(self._limit, change.new.obj["spec"]["limits"]["maxConcurrentRuns"])
+
+    def _few_run(self, change: Change) -> None:
+        """Check the limit whenever one more Run has a pod; after people lowered it, the highest one counts."""
+        if self._became(change, "Running") and len(running := self._running(change.identity[1])) > self._limit:
+            self.fail("10", f"{len(running)} Runs are Running where {self._limit} may run")
 
     def _running(self, namespace: str) -> set[tuple[str, int, int]]:
         """Return the tries that are Running, as places name them."""
@@ -283,10 +304,10 @@ class Monitor:
         return {
             (run["metadata"]["uid"], run["status"]["attempt"], len(run["status"]["tries"]))
             for run in runs
-            if (run.get("status") or {}).get("phase") == "Running"
+            if (run.get("status") or {}).get("phase") == "Running" and "pullRequest" not in run["status"]
         }
 
-    def _needs_place(self, uid: str, attempt: int, try_number: int) -> bool:
+    def _needs_place(self, uid: str, attempt: int, try_number: int, since: datetime) -> bool:
         identity = self._store.find_uid(uid)
         run = self._store.find(identity) if identity is not None else None
         if run is None:
@@ -296,7 +317,10 @@ class Monitor:
             is_wanted = not run.metadata.get("deletionTimestamp") and is_unfinished(run.obj)
             return is_wanted and attempt > status.get("attempt", 0)
         tries = len(status.get("tries") or ()) if status.get("attempt") == attempt else 0
-        return try_number == (tries if status.get("phase") == "Running" else tries + 1)
+        is_returned = "retryTime" in status and since < datetime.fromisoformat(status["retryTime"])
+        if status.get("phase") == "Running":
+            return try_number == tries and "pullRequest" not in status
+        return try_number == tries + 1 and not is_returned
 
     def _made_once(self, change: Change) -> None:
         resource, namespace, name = change.identity

@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 from codecourier.cache import store
 from codecourier.controller import effects, execute, reconcile
-from codecourier.core.project import admission
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
 from codecourier.core.run import result, start
@@ -25,6 +24,7 @@ from codecourier.core.shared.reasons import Reason
 from codecourier.core.sprint_chain import plan as sprint_chain_plan
 from codecourier.core.sprint_chain import sprints
 from codecourier.core.sprint_chain import start as sprint_chain_start
+from codecourier.kinds import admission
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.resources.run import RunPhase
 
@@ -91,11 +91,8 @@ def _admitting_one_more(right: Any) -> Any:
     return admit
 
 
-def _forgetting_who_runs(right: Any) -> Any:
-    def is_needed(entry: Any, run: Any, now: Any) -> Any:
-        return (run is None or run.status.phase is not RunPhase.RUNNING) and right(entry, run, now)
-
-    return is_needed
+def _forgetting_what_runs(right: Any) -> Any:
+    return lambda run: replace(right(run), has_pod=False)
 
 
 def _annotating_the_token(right: Any) -> Any:
@@ -148,7 +145,10 @@ PLANTS: Mapping[str, Plant] = {
     "a token lies in an annotation": Plant(execute.Executor, "_make", _annotating_the_token, frozenset({"8"})),
     "tokens are not revoked": Plant(sandbox_plan, "_revocation", _returning(None), frozenset({"9"})),
     "a token Secret can vanish": Plant(effects.Effects, "_secret", _without_finalizer, frozenset({"5"})),
-    "a Run that runs loses its place": Plant(admission, "_is_needed", _forgetting_who_runs, frozenset({"10"})),
+    "a Run that runs loses its place": Plant(admission, "view_run", _forgetting_what_runs, frozenset({"10"})),
+    "a Project made again does not count what runs": Plant(
+        admission.RunsInNamespace, "with_pods", _returning(()), frozenset({"10"})
+    ),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),

@@ -52,7 +52,7 @@ def make_project(*, limit: int = 5, suspend: bool = False) -> Project:
     """Return a Project with one repository."""
     repository = Repository(url=URL, credential_ref=LocalReference(name="token"), is_default=True)
     spec = ProjectSpec(repositories=(repository,), limits=Limits(max_concurrent_runs=limit), suspend=suspend)
-    return Project(metadata=_meta("default"), spec=spec)
+    return Project(metadata=_meta("default", creation_timestamp=NOW - timedelta(days=1)), spec=spec)
 
 
 def make_policy(project: Project) -> PolicyView:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from codecourier.cache.ordered import MakeFollower
 from codecourier.kube.api import Json, Resource, custom_resource
 from codecourier.kube.cache import IndexFunction, Trim
 from codecourier.resources.meta import CustomResource
@@ -42,6 +43,9 @@ class CachedKind:
     indexes: Mapping[str, IndexFunction] = field(default_factory=dict)
     refuse: Callable[[Any], str] = lambda _model: ""
     """Returns why a parsed model cannot be read all the same; else empty."""
+
+    followers: Mapping[str, MakeFollower] = field(default_factory=dict)
+    """What else is kept up to date with the objects, by name."""
 
 
 def custom(model: type[R]) -> Source[R]:

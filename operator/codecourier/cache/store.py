@@ -72,11 +72,18 @@ class Store:
         self._refuse = {kind.source.resource: kind.refuse for kind in self.kinds}
         self._parsed: OrderedDict[str, _Parsed] = OrderedDict()
         self._unreadable: dict[str, Resource] = {}
+        self._followers = {
+            kind.source.resource: {name: make() for name, make in kind.followers.items()} for kind in self.kinds
+        }
         self.subscribe(self._changed)
 
     def cache(self, resource: Resource) -> Cache:
         """Return the cache of a kind."""
         return self._caches[resource]
+
+    def follower(self, resource: Resource, name: str) -> Any:
+        """Return the follower of a kind that has this name."""
+        return self._followers[resource][name]
 
     def subscribe(self, callback: ChangeCallback) -> None:
         """Call a function synchronously on every change of any kind."""
@@ -104,18 +111,13 @@ class Store:
 
     def readable(self, source: Source[T], objects: Iterable[Json]) -> tuple[T, ...]:
         """Return objects as models; those that cannot be read are left out."""
-        return self.split(source, objects)[0]
+        parsed = (self._parse(source, obj) for obj in objects)
+        return tuple(cast("T", found.model) for found in parsed if not found.detail)
 
-    def split(self, source: Source[T], objects: Iterable[Json]) -> tuple[tuple[T, ...], frozenset[str]]:
-        """Return the readable objects as models, and the UIDs of the unreadable ones."""
-        found, unreadable = [], set()
-        for obj in objects:
-            parsed = self._parse(source, obj)
-            if parsed.detail:
-                unreadable.add(obj["metadata"]["uid"])
-            else:
-                found.append(cast("T", parsed.model))
-        return tuple(found), frozenset(unreadable)
+    def is_readable(self, source: Source[Any], namespace: str, name: str) -> bool:
+        """Tell whether an object exists and can be read."""
+        obj = self.raw(source.resource, namespace, name)
+        return obj is not None and not self._parse(source, obj).detail
 
     def names(self, resource: Resource, index: str, key: object) -> frozenset[str]:
         """Return the names of the objects that an index has under a key."""
@@ -159,7 +161,9 @@ class Store:
         else:
             self._unreadable.pop(uid, None)
 
-    def _changed(self, _resource: Resource, old: Json | None, new: Json | None) -> None:
+    def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
+        for follower in self._followers[resource].values():
+            follower.changed(old, new)
         uid = old["metadata"]["uid"] if old is not None else None
         # An object made again under the name takes the place of the old one, whose deletion is then never seen.
         # And where history went back, a version that was parsed may come again with another content.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from codecourier.cache.ordered import MakeFollower
 from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
 from codecourier.kinds.kind import Kind
@@ -115,16 +116,18 @@ class Registry:
     def _cached(self) -> Iterator[CachedKind]:
         sources: dict[Resource, Source[Any]] = {}
         indexes: dict[Resource, dict[str, IndexFunction]] = defaultdict(dict)
+        followers: dict[Resource, dict[str, MakeFollower]] = defaultdict(dict)
         for kind in self.kinds:
             sources[kind.resource] = kind.source
             if kind.is_unfinished is not None:
                 indexes[kind.resource][UNFINISHED] = _unfinished(kind)
             for edge in self._edges(kind):
                 sources.setdefault(edge.source.resource, edge.source)
+                followers[edge.source.resource].update(edge.followers)
                 for index in edge.indexes:
                     indexes[index.resource or kind.resource].setdefault(index.name, index.function)
         for resource, source in sources.items():
-            yield CachedKind(source, indexes[resource], partial(self._refuse, resource))
+            yield CachedKind(source, indexes[resource], partial(self._refuse, resource), followers[resource])
 
     def _refuse(self, resource: Resource, model: Any) -> str:
         kind = self.by_resource.get(resource)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, TypeVar
 
+from codecourier.cache.ordered import MakeFollower
 from codecourier.cache.source import Source
 from codecourier.cache.store import Store
 from codecourier.core.origin import Origin
@@ -89,6 +90,9 @@ class Edge:
 
     indexes: tuple[Index, ...] = ()
     """Indexes for reading and waking."""
+
+    followers: Mapping[str, MakeFollower] = field(default_factory=dict)
+    """What is kept up to date with the objects that are read, by name."""
 
     def concerns(self, store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
         """Yield namespace and name of each reader that a change concerns."""

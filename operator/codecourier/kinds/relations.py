@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from codecourier.cache.source import Source
 from codecourier.cache.store import Store
@@ -312,28 +312,30 @@ def names_marked(uid: str, name: str, source: Source[Any], *, kind: str | None =
 
 
 @dataclass(frozen=True)
-class Objects(Generic[T]):
-    """The objects of a kind in a namespace."""
+class Objects(Mapping[str, T]):
+    """The objects of a kind in a namespace, by name; those that cannot be read are left out where they are read."""
 
     store: Store
     source: Source[T]
     namespace: str
 
-    def unfinished(self) -> tuple[tuple[T, ...], frozenset[str]]:
-        """Return those that have something left to do: the readable ones, and the UIDs of the others."""
-        return self.store.split(
-            self.source, self.store.cache(self.source.resource).by_index(UNFINISHED, self.namespace)
-        )
+    def __getitem__(self, name: str) -> T:
+        found = self.store.raw(self.source.resource, self.namespace, name)
+        if found is None or not self.store.is_readable(self.source, self.namespace, name):
+            raise KeyError(name)
+        return self.store.read(self.source, found)
 
-    def named(self, names: Iterable[str]) -> tuple[T, ...]:
-        """Return those of these names that exist and can be read."""
-        found = (self.store.raw(self.source.resource, self.namespace, name) for name in names)
-        return self.store.readable(self.source, (obj for obj in found if obj is not None))
+    def __iter__(self) -> Iterator[str]:
+        for name in self.store.cache(self.source.resource).names(self.namespace):
+            if self.store.is_readable(self.source, self.namespace, name):
+                yield name
+
+    def __len__(self) -> int:
+        """Return how many there are, also those that cannot be read."""
+        return len(self.store.cache(self.source.resource).names(self.namespace))
 
 
-def all_in_namespace(
-    source: Source[T], reader_name: str, view: Callable[[Json | None], Hashable] | None = None
-) -> Relation[Any, Objects[T]]:
+def all_in_namespace(source: Source[T], reader_name: str) -> Relation[Any, Mapping[str, T]]:
     """Read any objects of a kind in the namespace; wakes the one reader of the namespace.
 
     Parameters
@@ -342,18 +344,16 @@ def all_in_namespace(
         The kind that is read.
     reader_name
         Name of the namespace's one reader.
-    view
-        What is read of each object; None: everything.
     """
 
-    def read(view_: View, obj: CustomResource) -> Objects[T]:
+    def read(view_: View, obj: CustomResource) -> Mapping[str, T]:
         return Objects(view_.store, source, obj.namespace)
 
     def readers(_store: Store, _reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
         for found in _present(old, new):
             yield _namespace_of(found), reader_name
 
-    return Relation(read, _constant(Edge(source, readers, view)))
+    return Relation(read, _constant(Edge(source, readers)))
 
 
 def through(first: Relation[R, S | None], middle: Source[S], second: Relation[S, T]) -> Relation[R, T | None]:

@@ -13,7 +13,7 @@ The cache then forgets all that it knew and takes the list as it is.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from math import inf
 from typing import NamedTuple
@@ -162,6 +162,10 @@ class Cache:
     def list(self, namespace: str | None = None) -> Sequence[Json]:
         """Return the objects of a namespace; None: of all namespaces."""
         return list(self) if namespace is None else list(self._namespaces.get(namespace, {}).values())
+
+    def names(self, namespace: str) -> Collection[str]:
+        """Return the names of the objects of a namespace; a change of one ends what this may be used for."""
+        return self._namespaces.get(namespace, {}).keys()
 
     def namespaces(self) -> Sequence[str]:
         """Return the namespaces that have objects of the kind."""

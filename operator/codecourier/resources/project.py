@@ -101,7 +101,7 @@ class Limits(Model):
     """How much may run at the same time."""
 
     max_concurrent_runs: Annotated[int, Field(ge=1, le=1000)] = 5
-    """How many Runs of the project may be Running at the same time, 1 to 1,000; the others wait as Queued."""
+    """How many Runs of the project may have a pod at the same time, 1 to 1,000; the others wait as Queued."""
 
 
 class CommitIdentity(Model):

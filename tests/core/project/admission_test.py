@@ -9,9 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_place
-from codecourier.resources.run import Run, RunPhase, Try
-from tests.support.worlds import NOW, URL, make_project, make_run, make_workflow, queued
+from codecourier.core.project.admission import UNSEEN_LIMIT, has_place
+from codecourier.core.project.world import ProjectWorld
+from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
+from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, Try
+from tests.support.places import admit, runs_of
+from tests.support.plans import plan_project
+from tests.support.worlds import ACCESS, NOW, URL, make_project, make_run, make_workflow, queued
+
+FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
 
 
 def waiting(count: int) -> list[Run]:
@@ -115,3 +121,67 @@ def test_a_place_for_a_later_try_than_the_copy_of_its_run_shows_is_kept() -> Non
     ended = old.updated(status=old.status.updated(phase=RunPhase.FAILED))
     resumed = project.updated(status=project.status.updated(admitted=(second.updated(attempt=2, try_number=1),)))
     assert admit(resumed, [ended, *waiting(1)], {}, NOW) == resumed.status.admitted
+
+
+def going(name: str, **changes: Any) -> Run:
+    """Return a Run that is Running in its first try."""
+    return queued(
+        make_run(name, age_seconds=60), phase=RunPhase.RUNNING, tries=(Try(number=1, sandbox="s"),), **changes
+    )
+
+
+def test_invariant_10_a_project_made_again_counts_what_runs() -> None:
+    """Its list is empty, as after `kubectl replace --force` or a restore without status."""
+    running, waits = [going(f"r{n}") for n in range(2)], waiting(3)
+    admitted = admit(make_project(limit=3), [*waits, *running], {}, NOW)
+    assert [entry.name for entry in admitted] == ["r0", "r1", waits[0].name]
+    more = [going(f"r{n}") for n in range(5)]
+    assert [e.name for e in admit(make_project(limit=3), [*waits, *more], {}, NOW)] == ["r0", "r1", "r2"]
+    assert len(admit(make_project(limit=3, suspend=True), more, {}, NOW)) == 3
+
+
+def test_a_new_project_gives_no_place_while_an_older_run_may_start_with_one_of_the_project_before() -> None:
+    project = make_project()
+    project = project.updated(metadata=project.metadata.updated(creation_timestamp=NOW))
+    older, newer = queued(make_run("older", age_seconds=5)), queued(make_run("newer"))
+    assert admit(project, [older, newer], {}, NOW) == ()
+    assert [e.name for e in admit(project, [newer], {}, NOW)] == ["newer"]
+    assert [e.name for e in admit(project, [older, newer], {}, NOW + UNSEEN_LIMIT)] == ["older", "newer"]
+    world = ProjectWorld(project, runs_of(older), facts=FACTS)
+    assert plan_project(world, NOW).look_again == NOW + UNSEEN_LIMIT
+
+
+def test_a_run_whose_pull_request_is_being_opened_holds_no_place() -> None:
+    run = going("fix")
+    project = make_project(limit=1)
+    (entry,) = admit(project, [run], {}, NOW)
+    project = project.updated(status=project.status.updated(admitted=(entry,)))
+    assert admit(project, [run, *waiting(1)], {}, NOW) == (entry,)
+    pushed = run.updated(status=run.status.updated(pull_request=PullRequest(phase=PullRequestPhase.CREATING)))
+    assert [e.name for e in admit(project, [pushed, *waiting(1)], {}, NOW)] == ["run-000"]
+
+
+def test_a_place_that_was_returned_is_void_and_goes_to_the_next() -> None:
+    first, second = waiting(2)
+    project = make_project(limit=1)
+    (entry,) = admit(project, [first], {}, NOW)
+    project = project.updated(status=project.status.updated(admitted=(entry,)))
+    due = NOW + timedelta(seconds=15)
+    returned = first.updated(status=first.status.updated(retry_time=due))
+    assert (has_place(project, first), has_place(project, returned)) == (True, False)
+    assert [e.name for e in admit(project, [returned, second], {}, NOW)] == [second.name]
+    (again,) = admit(project, [returned], {}, due)
+    assert has_place(project.updated(status=project.status.updated(admitted=(again,))), returned)
+
+
+def test_a_run_that_had_to_wait_comes_after_those_that_became_ready_before() -> None:
+    """Else old Runs that return their places again and again would keep all younger ones from theirs."""
+    old = queued(make_run("old", age_seconds=3600), retry_time=NOW)
+    admitted = admit(make_project(limit=1), [old, queued(make_run("young", age_seconds=5))], {}, NOW)
+    assert [entry.name for entry in admitted] == ["young"]
+
+
+def test_runs_of_a_repository_that_cannot_be_reached_are_passed_over() -> None:
+    runs = waiting(2)
+    assert admit(make_project(), runs, {}, NOW, reached=()) == ()
+    assert len(admit(make_project(), runs, {}, NOW)) == 2

@@ -17,6 +17,7 @@ from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import WritePolicy
 from codecourier.resources.project import NEVER_OPEN, EgressRule, Limits, Project
 from tests.support.golden import check_golden
+from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_policy, make_project
 
@@ -165,7 +166,7 @@ def test_exceptions_lie_strictly_within_their_block_as_kubernetes_demands(networ
 
 def world(project: Project, policy: PolicyView | None) -> ProjectWorld:
     """Return a Project's world whose repository is reached."""
-    return ProjectWorld(project, policy=policy, facts=FACTS)
+    return ProjectWorld(project, runs_of(), policy=policy, facts=FACTS)
 
 
 def writes(known: ProjectWorld) -> list[dict[str, Any]]:

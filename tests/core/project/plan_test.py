@@ -11,6 +11,7 @@ from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, Try
+from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_project, make_run, queued
 
@@ -19,7 +20,7 @@ FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
 
 def planned(project: Project, *runs: Run) -> Project:
     """Plan once; return the Project with its new status."""
-    status = plan_project(ProjectWorld(project, runs, facts=FACTS), NOW).status
+    status = plan_project(ProjectWorld(project, runs_of(*runs), facts=FACTS), NOW).status
     assert isinstance(status, ProjectStatus)
     return project.updated(status=status)
 

@@ -19,6 +19,8 @@ from codecourier.core.shared.facts import (
     Problem,
     PullRequestsAsk,
     PullRequestsFact,
+    RepositoryAsk,
+    RepositoryFact,
 )
 from codecourier.core.shared.intents import Create, Event, OpenPullRequest, Plan
 from codecourier.core.shared.reasons import Reason
@@ -46,7 +48,7 @@ from tests.support.runs import (
 )
 from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_revision, make_run, make_workflow, queued
 
-FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
+FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE), RepositoryAsk(ACCESS): RepositoryFact("main")})
 
 
 def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -> None:
@@ -61,7 +63,7 @@ def test_a_run_that_has_a_place_at_once_is_recorded_and_started_in_one_write() -
 
 
 def test_a_new_run_gives_its_project_time_to_decide_then_says_that_it_waits() -> None:
-    world = RunWorld(make_run(), make_project(), make_workflow(), None)
+    world = RunWorld(make_run(), make_project(), make_workflow(), None, facts=FACTS)
     early = plan_run(world, NOW)
     assert (early.status, early.look_again) == (None, NOW + DECISION_GRACE)
     status = run_status_of(plan_run(world, NOW + DECISION_GRACE))
@@ -423,7 +425,9 @@ def test_a_greater_attempt_begins_waits_for_the_decision_and_then_says_that_it_w
     run = run.updated(status=begun)
     plan = plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW)
     assert (plan.status, plan.look_again) == (None, NOW + DECISION_GRACE)
-    status = run_status_of(plan_run(RunWorld(run, admitting(run), make_workflow(), None), NOW + DECISION_GRACE))
+    status = run_status_of(
+        plan_run(RunWorld(run, admitting(run), make_workflow(), None, facts=FACTS), NOW + DECISION_GRACE)
+    )
     assert (status.phase, status.attempt, status.tries) == (RunPhase.QUEUED, 2, ())
 
 

@@ -1,14 +1,18 @@
-"""How a Run comes to its sandbox, where what it asks for can never be answered."""
+"""How a Run comes to its sandbox, where what it asks for is not answered."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
+from codecourier.core.run.start import DECISION_GRACE, LONGEST_WAIT, LOOK_AGAIN
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem
+from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem, RepositoryAsk
 from codecourier.core.shared.reasons import ConditionType, Reason
-from codecourier.resources.run import RunPhase
+from codecourier.resources.run import Run, RunPhase
 from tests.support.plans import plan_run
 from tests.support.runs import admitting, run_status_of
-from tests.support.worlds import ACCESS, NOW, make_run, make_workflow
+from tests.support.worlds import ACCESS, NOW, make_project, make_run, make_workflow, queued
 
 
 def test_a_base_that_can_never_be_looked_up_fails_the_run_instead_of_asking_again_and_again() -> None:
@@ -21,3 +25,43 @@ def test_a_base_that_can_never_be_looked_up_fails_the_run_instead_of_asking_agai
     assert condition is not None
     assert (status.phase, condition.reason, status.message) == (RunPhase.FAILED, "ForgeRefused", problem.message)
     assert (len(status.unnotified), plan.look_again, plan.asks) == (1, None, ())
+
+
+PASSING = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
+
+
+def test_a_run_that_cannot_start_returns_its_place_and_waits_longer_each_time() -> None:
+    run = queued(make_run(base_branch="main"))
+    world = RunWorld(run, admitting(run), make_workflow(), None, facts=Facts({BranchHeadAsk(ACCESS, "main"): PASSING}))
+    plan = plan_run(world, NOW)
+    status = run_status_of(plan)
+    assert (status.phase, status.retry_time, len(plan.events)) == (RunPhase.QUEUED, NOW + LOOK_AGAIN, 1)
+    returned = run.updated(status=status)
+    waits = plan_run(replace(world, run=returned), NOW + timedelta(seconds=16))
+    assert waits.look_again == NOW + LOOK_AGAIN + DECISION_GRACE, "its place is void"
+    waited = [refusal_after(world, returned, minutes) for minutes in (1, 10, 60)]
+    assert waited == [LOOK_AGAIN, timedelta(minutes=2.5), LONGEST_WAIT]
+
+
+def refusal_after(world: RunWorld, run: Run, minutes: int) -> timedelta:
+    """Return how long a Run waits whose problem goes on for some minutes and that has got a new place now."""
+    now = NOW + timedelta(minutes=minutes)
+    project = admitting(run)
+    entries = tuple(entry.updated(admission_time=now) for entry in project.status.admitted)
+    project = project.updated(status=project.status.updated(admitted=entries))
+    plan = plan_run(replace(world, run=run, project=project), now)
+    assert plan.events == (), "once is enough"
+    return (run_status_of(plan).retry_time or now) - now
+
+
+def test_a_run_without_a_place_says_what_is_wrong_with_its_repository() -> None:
+    run = make_run(base_branch="main", age_seconds=60)
+    facts = Facts({RepositoryAsk(ACCESS): PASSING})
+    plan = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=facts), NOW)
+    status = run_status_of(plan)
+    assert (status.phase, status.message, plan.look_again) == (RunPhase.QUEUED, PASSING.message, None)
+    again = plan_run(RunWorld(run.updated(status=status), make_project(), make_workflow(), None, facts=facts), NOW)
+    assert (again.status, again.events) == (status, ())
+    final = Facts({RepositoryAsk(ACCESS): Problem(Reason.FORGE_REFUSED, "Never.", is_final=True)})
+    ended = plan_run(RunWorld(run.updated(status=status), make_project(), make_workflow(), None, facts=final), NOW)
+    assert run_status_of(ended).phase is RunPhase.FAILED

@@ -14,6 +14,7 @@ from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
 from codecourier.resources.run import Run, RunPhase, RunStatus
+from tests.support.places import runs_of
 from tests.support.plans import plan_project, plan_run
 from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_revision, make_run, make_workflow
 
@@ -49,7 +50,7 @@ class Cluster:
         """Let a leader plan for the Project; its write is refused where its copy is old."""
         leader = self.random.randrange(2)
         copy = self.projects[leader]
-        world = ProjectWorld(copy, tuple(self.copies[leader].values()), {WORKFLOW.name: WORKFLOW}, facts=FACTS)
+        world = ProjectWorld(copy, runs_of(*self.copies[leader].values()), {WORKFLOW.name: WORKFLOW}, facts=FACTS)
         status = plan_project(world, NOW).status
         if isinstance(status, ProjectStatus) and copy is self.project:
             self.project = self.projects[leader] = copy.updated(status=status)

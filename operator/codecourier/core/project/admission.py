@@ -1,29 +1,33 @@
 """Which Runs may run: the decision over all Runs of a project, written by one plan into one object.
 
-A place belongs to one try of one Run. It is given in creation order to Runs that wait, to those that have
-not started once everything that they name is there; it is never taken back before that try is over, and is the only
-thing that lets a try start. So however old the copy that a Run's plan reads may be, no more Runs are Running than were
-admitted (invariant 10). Attempts and tries are numbered upwards, so the place of a try that is over never fits again:
-it may stay in the list, uncounted, until the list changes. A Run whose Workflow vanishes just after it was
-admitted keeps its place until the Workflow is back or the Run is over.
+A place belongs to one try of one Run. It is given to Runs that are Queued, and to those that are still Pending, once
+everything that they name is there and their repository can be reached. The order is that in which they became ready: a
+Run by its creation, one that had to wait by its retry time. A place is the only thing that lets a try start, and the
+Project's plan never takes it back before that try is over. So however old the copy that a Run's plan reads may be, no
+more Runs have a pod than were admitted (invariant 10). Attempts and tries are numbered upwards, so the place of a try
+that is over never fits again: it may stay in the list, uncounted, until the list changes.
+
+A Run that cannot use its place returns it: it writes a retry time into its own status, and a place that it got before
+that time is void. A leader with old copies cannot start the Run with it, because that write conflicts.
+
+Runs that have a pod are counted also where the list lacks them, as after a restore without status. The Project may also
+have been made again: until `UNSEEN_LIMIT` after its creation a Run that is older may be about to start with a place of
+the Project before, and no place is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from itertools import islice
 
-from codecourier.core.run.references import resolve
+from codecourier.core.project.places import Runs, RunView, UsableWorkflows
 from codecourier.core.run.status import attempt_status
-from codecourier.core.shared.facts import Problem
-from codecourier.core.shared.revisions import has_recorded_workflow
-from codecourier.core.shared.wishes import is_cancelled
+from codecourier.core.shared.consent import RepositoryKey
 from codecourier.resources.project import AdmittedRun, Project
 from codecourier.resources.run import Run, RunPhase
-from codecourier.resources.workflow import Workflow
 
-__all__ = ["UNSEEN_LIMIT", "admit", "has_new_place", "has_place", "has_room", "next_try_number"]
-
+__all__ = ["UNSEEN_LIMIT", "admit", "has_new_place", "has_place", "has_room", "next_try_number", "settles_at"]
 
 UNSEEN_LIMIT = timedelta(seconds=15)
 """How long after its admission a Run counts that is not known; then it is taken for deleted."""
@@ -52,81 +56,79 @@ def has_new_place(project: Project, admitted: tuple[AdmittedRun, ...]) -> bool:
 
 
 def admit(
-    project: Project,
-    runs: Iterable[Run],
-    workflows: Mapping[str, Workflow],
-    now: datetime,
-    unreadable: frozenset[str] = frozenset(),
+    project: Project, runs: Runs, reached: Collection[RepositoryKey | None], workflows: UsableWorkflows, now: datetime
 ) -> tuple[AdmittedRun, ...]:
     """Return the list of admitted Runs: those that still need their places, then as many new ones as fit.
 
-    `runs` has those that are not finished, and those that the Project's list names. `workflows` has by name those
-    that are there, of all that Pending Runs name. `unreadable` has the UIDs of Runs that this version cannot read:
-    they get no places and keep those that they have, as their pods may run.
+    Parameters
+    ----------
+    project
+        The Project.
+    runs
+        The Runs of its namespace.
+    reached
+        The repositories that can be reached, None among them where the default one can be.
+    workflows
+        The Workflows that Runs can start with.
+    now
+        The time.
     """
-    by_uid = {run.uid: run for run in runs}
-    kept = tuple(
-        entry
-        for entry in project.status.admitted
-        if entry.uid in unreadable or _is_needed(entry, by_uid.get(entry.uid), now)
-    )
-    free = project.spec.limits.max_concurrent_runs - len(kept)
-    if free <= 0 or not _gives_places(project):
-        return kept
+    limit = project.spec.limits.max_concurrent_runs
+    kept = tuple(entry for entry in project.status.admitted if _is_needed(entry, runs.named(entry.name), now))
     holders = {entry.uid for entry in kept}
-    others = (run for run in by_uid.values() if run.uid not in holders)
-    waiting = sorted((run for run in others if _is_waiting(project, run, workflows, now)), key=_order)
-    return kept + tuple(_place(run, now) for run in waiting[:free])
+    unlisted = [run for run in runs.with_pods() if run.uid not in holders]
+    unlisted.sort(key=lambda run: (run.creation_time, run.name))
+    kept += tuple(_place(run, now) for run in unlisted[: max(0, limit - len(kept))])
+    free = limit - len(holders) - len(unlisted)
+    if free <= 0 or not _gives_places(project) or settles_at(project, runs, now) is not None:
+        return kept
+    waiting = (run for run in runs.waiting(reached, workflows, now) if run.uid not in holders)
+    return kept + tuple(_place(run, now) for run in islice(waiting, free))
+
+
+def settles_at(project: Project, runs: Runs, now: datetime) -> datetime | None:
+    """Return until when a new Project gives no place, because a Run may be about to start with an earlier one's."""
+    created = project.metadata.creation_timestamp
+    if created is None or now >= created + UNSEEN_LIMIT or not runs.has_older_than(created):
+        return None
+    return created + UNSEEN_LIMIT
 
 
 def _gives_places(project: Project) -> bool:
     return not project.spec.suspend and not project.is_deleting
 
 
-def _place(run: Run, now: datetime) -> AdmittedRun:
-    return AdmittedRun(
-        name=run.name,
-        uid=run.uid,
-        attempt=attempt_status(run).attempt,
-        try_number=next_try_number(run),
-        admission_time=now,
-    )
+def _place(run: RunView, now: datetime) -> AdmittedRun:
+    return AdmittedRun(name=run.name, uid=run.uid, attempt=run.attempt, try_number=run.try_number, admission_time=now)
 
 
 def _is_for(entry: AdmittedRun, run: Run) -> bool:
-    if entry.uid != run.uid:
+    status = attempt_status(run)
+    if entry.uid != run.uid or _is_returned(entry, status.retry_time):
         return False
-    return entry.attempt == attempt_status(run).attempt and entry.try_number == next_try_number(run)
+    return entry.attempt == status.attempt and entry.try_number == next_try_number(run)
 
 
-def _is_needed(entry: AdmittedRun, run: Run | None, now: datetime) -> bool:
+def _is_returned(entry: AdmittedRun, retry_time: datetime | None) -> bool:
+    """Tell whether a Run returned this place: no place is given before the retry time that the Run then writes."""
+    return retry_time is not None and entry.admission_time < retry_time
+
+
+def _is_needed(entry: AdmittedRun, run: RunView | None, now: datetime) -> bool:
     """Tell whether a place may still be used: the copy of the Run at hand does not show that its try is over.
 
     A copy can be older than the place. So a place for a later try than the copy's is kept, or it would be taken from
     a try that is about to start. For a while also that of an attempt that the copy does not ask for, as people may
     lower it again, and that of a Run of which there is no copy: it is deleted or, just after another leader has ended,
-    not heard of yet.
+    not heard of yet. A Run in a phase that only a newer version knows may have a pod.
     """
-    if run is None:
+    if run is None or run.uid != entry.uid:
         return now < entry.admission_time + UNSEEN_LIMIT
-    if entry.attempt > max(run.spec.attempt, run.status.attempt):
+    if run.phase is None:
+        return True
+    if entry.attempt > max(run.asked, run.attempt):
         return now < entry.admission_time + UNSEEN_LIMIT
-    status = attempt_status(run)
-    place = (entry.attempt, entry.try_number)
-    return not status.phase.is_finished and place >= (status.attempt, next_try_number(run))
-
-
-def _is_waiting(project: Project, run: Run, workflows: Mapping[str, Workflow], now: datetime) -> bool:
-    status = attempt_status(run)
-    if run.is_deleting or is_cancelled(run.spec, status):
+    if run.phase.is_finished or (entry.attempt, entry.try_number) < (run.attempt, run.try_number):
         return False
-    if status.phase not in {RunPhase.PENDING, RunPhase.QUEUED}:
-        return False
-    if has_recorded_workflow(status):
-        return status.retry_time is None or status.retry_time <= now
-    return not isinstance(resolve(run, project, workflows.get(run.spec.workflow_ref.name)), Problem)
-
-
-def _order(run: Run) -> tuple[str, str]:
-    created = run.metadata.creation_timestamp
-    return (created.isoformat() if created is not None else "", run.name)
+    is_later = (entry.attempt, entry.try_number) > (run.attempt, run.try_number)
+    return is_later or run.has_pod or (run.phase is not RunPhase.RUNNING and not _is_returned(entry, run.retry_time))

@@ -10,13 +10,16 @@ it names a try that is over.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place
+from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place, settles_at
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
+from codecourier.core.project.places import Runs, UsableWorkflows
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.conditions import with_readiness
-from codecourier.core.shared.facts import Problem, RepositoryAsk
+from codecourier.core.shared.consent import RepositoryKey, repository_key
+from codecourier.core.shared.facts import Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy, asking
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
@@ -24,8 +27,7 @@ from codecourier.core.shared.reporting import settle_state
 from codecourier.core.shared.repositories import find_access
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.project import Project, ProjectStatus
-from codecourier.resources.run import RunPhase
+from codecourier.resources.project import AdmittedRun, Project, ProjectStatus, Repository
 
 __all__ = ["plan_project"]
 
@@ -47,9 +49,11 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     """Return what is to be done for a Project now."""
     project = world.project
     writes = _policy_write(world)
-    problem = _first_problem(world) or next(filter(None, map(world.failures.get, writes)), None)
+    answers = _ask_repositories(world)
+    problems = (*answers.values(), *map(world.failures.get, writes))
+    problem = next((problem for problem in problems if isinstance(problem, Problem)), None)
     status, creates = _settle_notifications(world, _judged(project, problem, now))
-    admitted = admit(project, world.runs, world.workflows, now, world.unreadable_runs)
+    admitted = admit(project, world.runs, _reached(answers), UsableWorkflows(world.workflows), now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     return Plan(
@@ -68,12 +72,18 @@ def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
     return (WritePolicy(build_network_policy(project, world.api_server, replaces)),)
 
 
-def _first_problem(world: ProjectWorld) -> Problem | None:
+def _ask_repositories(world: ProjectWorld) -> Mapping[Repository, RepositoryFact | Problem]:
     project = world.project
-    answers = world.facts.get_all(
-        RepositoryAsk(find_access(project, project.namespace, r.url)) for r in project.spec.repositories
-    )
-    return next((answer for answer in answers if isinstance(answer, Problem)), None)
+    repositories = project.spec.repositories
+    asks = (RepositoryAsk(find_access(project, project.namespace, r.url)) for r in repositories)
+    return dict(zip(repositories, world.facts.get_all(asks), strict=True))
+
+
+def _reached(answers: Mapping[Repository, RepositoryFact | Problem]) -> frozenset[RepositoryKey | None]:
+    """Return which repositories can be reached, None among them where the default one can be."""
+    reached = [repository for repository, answer in answers.items() if not isinstance(answer, Problem)]
+    keys = {repository_key(repository.url) for repository in reached}
+    return frozenset(keys | {None} if any(repository.is_default for repository in reached) else keys)
 
 
 def _judged(project: Project, problem: Problem | None, now: datetime) -> ProjectStatus:
@@ -123,14 +133,15 @@ def _events(project: Project, status: ProjectStatus) -> tuple[Event, ...]:
 
 
 def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> datetime | None:
-    times = [
-        run.status.retry_time
-        for run in world.runs
-        if run.status.phase is RunPhase.QUEUED and run.status.retry_time is not None and run.status.retry_time > now
-    ]
-    known = {run.uid for run in world.runs}
-    unseen = (e.admission_time + UNSEEN_LIMIT for e in world.project.status.admitted if e.uid not in known)
-    times.extend(time for time in unseen if time > now)
+    runs = world.runs
+    unseen = (e.admission_time + UNSEEN_LIMIT for e in world.project.status.admitted if not _is_known(runs, e))
+    times = [time for time in unseen if time > now]
+    times += filter(None, (runs.next_retry(now), settles_at(world.project, runs, now)))
     if problem is not None:
         times.append(problem.retry_time or now + LOOK_AGAIN)
     return min(times, default=None)
+
+
+def _is_known(runs: Runs, entry: AdmittedRun) -> bool:
+    run = runs.named(entry.name)
+    return run is not None and run.uid == entry.uid

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from codecourier.core.project.network_policy import PolicyView
+from codecourier.core.project.places import Runs
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
-from codecourier.resources.run import Run
 from codecourier.resources.workflow import Workflow
 
 __all__ = ["ProjectWorld"]
@@ -16,14 +17,14 @@ __all__ = ["ProjectWorld"]
 
 @dataclass(frozen=True)
 class ProjectWorld(World):
-    """A Project, and of its namespace the Runs and what they name."""
+    """A Project, and of its namespace the Runs and the Workflows."""
 
     project: Project
-    runs: tuple[Run, ...] = ()
-    """The Runs that are not finished, or that the Project still lists."""
+    runs: Runs
+    """The Runs of its namespace."""
 
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
-    """By name those that are there, of all that Runs name which have not started yet."""
+    """The Workflows of its namespace, by name."""
 
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""
@@ -36,16 +37,17 @@ class ProjectWorld(World):
 
     is_namespace_ending: bool = False
 
-    unreadable_runs: frozenset[str] = frozenset()
-    """UIDs of unfinished Runs that this version cannot read."""
-
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""
-        namespace, workflows = self.project.namespace, self.workflows
-        yield from find_project_faults(namespace, self.project)
-        yield from find_identity_faults(namespace, (*self.runs, *workflows.values()))
-        for name, workflow in workflows.items():
+        yield from find_project_faults(self.project.namespace, self.project)
+        yield from find_identity_faults(self.project.namespace, self.workflows.values())
+        for name, workflow in self.workflows.items():
             yield from find_name_faults(workflow, name)
-        for run in self.runs:
-            if run.uid in self.unreadable_runs:
-                yield f"Run {run.name!r} is read and cannot be read."
+        running = tuple(self.runs.with_pods())
+        for uid, count in Counter(run.uid for run in running).items():
+            if count > 1:
+                yield f"{count} Runs have UID {uid!r}."
+        for entry in self.project.status.admitted:
+            run = self.runs.named(entry.name)
+            if run is not None and run.name != entry.name:
+                yield f"Run {run.name!r} is not the one that is read, {entry.name!r}."

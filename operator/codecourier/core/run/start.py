@@ -40,7 +40,10 @@ DECISION_GRACE = timedelta(seconds=3)
 """How long a Run stays Pending for the Project's plan to admit it, at least 2 s of it: creation times have seconds."""
 
 LOOK_AGAIN = timedelta(seconds=15)
-"""Retry delay when the problem carries no retry time."""
+"""Shortest wait after a problem, before the Run may have a place again."""
+
+LONGEST_WAIT = timedelta(minutes=10)
+"""Longest wait after a problem that goes on, unless it names a later time."""
 
 
 def plan_again(run: Run, now: datetime) -> Plan:
@@ -61,8 +64,22 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     due = _decision_time(run, known.project, now)
     if now < due:
         return Plan(look_again=due, is_brief=run.status.attempt == 0)
-    waiting = _queued(run, new, known.project, now)
-    return Plan(status=waiting, events=(Event("Queued", waiting.message),))
+    return _wait(world, new, known.project, now)
+
+
+def _wait(world: RunWorld, status: RunStatus, project: Project, now: datetime) -> Plan:
+    """Say what a Run without a place waits for: its repository, without which it gets none, or a place."""
+    access = find_access(project, world.run.namespace, status.repository_url)
+    answer = None if project.spec.suspend else world.facts.get(RepositoryAsk(access))
+    if isinstance(answer, Problem) and answer.is_final:
+        return _refuse(world, status, answer, now)
+    if isinstance(answer, Problem):
+        new = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
+        event = Event.of(answer)
+    else:
+        new = _queued(world.run, status, project, now)
+        event = Event("Queued", new.message)
+    return Plan(status=new, events=(event,) if new.message != world.run.status.message else ())
 
 
 def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
@@ -99,6 +116,8 @@ def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime)
         Reason.NO_DEFAULT_REPOSITORY,
     }
     new = refused(world.run, status, problem.reason, problem.message, now, is_stalled=is_stalled)
+    if world.project is not None and has_place(world.project, world.run):
+        new = new.updated(retry_time=now + LOOK_AGAIN)
     return Plan(status=new, events=(Event.of(problem),), look_again=None if is_stalled else stalls)
 
 
@@ -137,9 +156,9 @@ def _plan_admitted(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
 
 def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:
     status = world.run.status
-    if status.retry_time is not None and now < status.retry_time:
-        return Plan(look_again=status.retry_time)
-    return Plan(status=_queued(world.run, accepted(world.run, status, now), project, now))
+    if status.retry_time is not None and now < (due := status.retry_time + DECISION_GRACE):
+        return Plan(look_again=due)
+    return _wait(world, accepted(world.run, status, now), project, now)
 
 
 def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] | Plan:
@@ -172,9 +191,19 @@ def _known(world: RunWorld, status: RunStatus, ask: Ask[F], now: datetime) -> F 
     if isinstance(answer, Problem):
         if answer.is_final:
             return _refuse(world, status, answer, now)
-        waiting = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
-        return Plan(status=waiting, events=(Event.of(answer),), look_again=answer.retry_time or now + LOOK_AGAIN)
+        return _return_place(world, status, answer, now)
     return answer
+
+
+def _return_place(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:
+    """Let another Run have the place: this one gets one again after its retry time, which makes this place void."""
+    known = world.run.status.condition(ConditionType.SUCCEEDED)
+    is_new = known is None or known.reason != problem.reason
+    wait = LOOK_AGAIN if is_new or known is None else (now - known.last_transition_time) / 4
+    retry_time = max(problem.retry_time or now, now + min(max(wait, LOOK_AGAIN), LONGEST_WAIT))
+    new = with_outcome(world.run, status, RunPhase.QUEUED, problem.reason, problem.message, now)
+    events = (Event.of(problem),) if is_new else ()
+    return Plan(status=new.updated(retry_time=retry_time), events=events, look_again=retry_time)
 
 
 def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datetime) -> Plan:

@@ -30,6 +30,7 @@ __all__ = [
     "find_secret_problem",
     "is_agent_readable",
     "is_same_repository",
+    "repository_key",
 ]
 
 SECRET_TYPE = "codecourier.dev/repository-credential"  # noqa: S105  a type's name
@@ -43,7 +44,7 @@ _CLUSTER_TYPES = frozenset({"kubernetes.io/service-account-token", "bootstrap.ku
 _YES = "true"
 _SEPARATOR = re.compile(r"[,\n]")
 
-Identity = tuple[str, ...]
+RepositoryKey = tuple[str, ...]
 """What equal repositories have in common, or the beginning of it: host, owner, name."""
 
 
@@ -138,16 +139,16 @@ def is_agent_readable(secret: SecretMetadata) -> bool:
 
 def is_same_repository(one: str, other: str) -> bool:
     """Return whether two addresses name the same repository."""
-    return _identity(one) == _identity(other)
+    return repository_key(one) == repository_key(other)
 
 
 @lru_cache(maxsize=1024)
-def _identity(url: str) -> Identity:
+def repository_key(url: str) -> RepositoryKey:
     """Return what equal repositories have in common: hosts take owner and name in any case, with or without `.git`."""
     return _lower(split_address(url) or (url,))
 
 
-def _lower(parts: Identity) -> Identity:
+def _lower(parts: RepositoryKey) -> RepositoryKey:
     return tuple(part.lower() for part in parts)
 
 
@@ -162,7 +163,7 @@ def _find_prefix_fault(annotation: str, prefixes: str, url: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _parse_prefixes(text: str) -> tuple[Identity, ...] | str:
+def _parse_prefixes(text: str) -> tuple[RepositoryKey, ...] | str:
     """Return the prefixes of a list, or a sentence about its first fault; the sentence quotes nothing of it."""
     if len(text) > PREFIXES_MAX_LENGTH:
         return f"it is longer than {PREFIXES_MAX_LENGTH} characters."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from codecourier.resources.run import Run
 
@@ -18,6 +19,7 @@ class TemplateError(ValueError):
     """A template that cannot be rendered; the message names the line at fault."""
 
 
+@lru_cache(maxsize=128)
 def unknown_placeholders(template: str) -> str | None:
     """Return a sentence about the first placeholder that no value exists for, or None when all are known."""
     for match in _PLACEHOLDER.finditer(template):
