@@ -167,7 +167,8 @@ class WorkflowSpec(Model):
     """Seconds for each of checkout, every setup step, every verify step, collect and publish, 1 to 86,400."""
 
     start_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = START_TIMEOUT_SECONDS
-    """Seconds that a pod may wait for a node and its images before the try is abandoned, 1 to 86,400."""
+    """Seconds that each step may wait for its node, image and volumes before the try is abandoned, 1 to 86,400; the
+    first counts from the pod's creation, each other from the end of the one before."""
 
     retry: Retry = Field(default_factory=Retry)
     """How a try that failed for reasons outside the agent is retried."""

@@ -203,13 +203,13 @@ def test_a_run_says_what_keeps_its_sandbox_from_working_and_when_that_is_over() 
     assert run_status_of(plan).message == f"Sandbox {fixed.name} works on it."
 
 
-@pytest.mark.parametrize("reason", [Reason.STARTING, Reason.RUNNING])
-def test_a_run_whose_pod_comes_up_as_usual_costs_no_write(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [Reason.RUNNING, Reason.STOPPING])
+def test_a_run_whose_sandbox_does_as_usual_costs_no_write(reason: Reason) -> None:
     claim = make_run(base_branch="main")
     world = RunWorld(claim, admitting(claim), make_workflow(), None, revision=make_revision(), facts=FACTS)
     started = run_status_of(plan_run(world, NOW))
     run = claim.updated(status=started)
-    sandbox = going(run, reason, "The pod was made and waits for a node.")
+    sandbox = going(run, reason, "As usual.")
     seen = RunWorld(run, admitting(run), make_workflow(), None, (sandbox,), revision=make_revision())
     assert plan_run(seen, NOW) == Plan()
 

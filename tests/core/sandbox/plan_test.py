@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from codecourier.core.run.start import build_sandbox
 from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
-from codecourier.core.sandbox.pod_view import ContainerView, PodView
-from codecourier.core.sandbox.tokens import REVOCATION_LIMIT, TokenSecret
+from codecourier.core.sandbox.pod_view import ContainerView
+from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.facts import AgentSecretsFact, Facts, ObjectAsk, ObjectFact, Problem
 from codecourier.core.shared.intents import (
@@ -20,81 +19,17 @@ from codecourier.core.shared.intents import (
     Delete,
     Failures,
     MintTokens,
-    Plan,
     ReleasePod,
     RestoreLabels,
     RevokeTokens,
 )
-from codecourier.core.shared.naming import token_secret_name
-from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.reasons import RETRYABLE, Reason
-from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxStatus
 from codecourier.resources.workflow import SecretKeyReference, SecretVariable
-from codecourier.task import Publication, PublishResult, StepReport, StepState
+from codecourier.task import Publication, StepState
 from tests.support.plans import plan_sandbox
-from tests.support.runs import make_sandbox
-from tests.support.worlds import BASE, NOW, make_policy, make_project, make_run, make_workflow, queued
-
-NAME = build_sandbox(make_run(), 1, 1).name
-SECRET = TokenSecret(token_secret_name(NAME), "1", NOW + timedelta(hours=1))
-HEAD = "b" * 40
-
-
-def running_run(**changes: Any) -> Run:
-    """Return a Run whose first try is under way."""
-    run = make_run(base_branch="main", **changes)
-    tries = (Try(number=1, sandbox=build_sandbox(run, 1, 1).name),)
-    return queued(
-        run, phase=RunPhase.RUNNING, tries=tries, base_branch="main", base_commit=BASE, branch="codecourier/fix"
-    )
-
-
-def world(**changes: Any) -> SandboxWorld:
-    """Return the world of a new Sandbox."""
-    run = running_run()
-    sandbox = make_sandbox(run)
-    project = make_project()
-    known = SandboxWorld(sandbox, run, None, project, None, None, PodSettings("courier"), policy=make_policy(project))
-    return replace(known, **changes)
-
-
-def step(name: str, state: StepState = StepState.SUCCEEDED, reason: str = "Completed") -> ContainerView:
-    """Return the end of one of the steps before publish."""
-    return ContainerView(name, NOW, NOW, 0, "Completed", StepReport(name, state, reason).to_json())
-
-
-def publish(state: Publication, **changes: Any) -> ContainerView:
-    """Return the end of publish."""
-    message = PublishResult(**{"state": state, "reason": state.value, **changes}).to_json()
-    return ContainerView("publish", NOW, NOW, 0, "Completed", message)
-
-
-DONE = tuple(step(name) for name in ("checkout", "agent", "collect"))
-
-
-def pod(*containers: ContainerView, **changes: Any) -> PodView:
-    """Return a pod on a node."""
-    fields: dict[str, Any] = {
-        "name": NAME,
-        "uid": "uid-pod",
-        "phase": "Running",
-        "reason": "",
-        "message": "",
-        "creation_time": NOW,
-        "deletion_time": None,
-        "node": "node",
-        "has_finalizer": True,
-        "containers": containers,
-        "waiting_for": "",
-    }
-    return PodView(**{**fields, **changes})
-
-
-def status_of(plan: Plan) -> SandboxStatus:
-    """Return the status that a plan writes."""
-    assert isinstance(plan.status, SandboxStatus)
-    return plan.status
+from tests.support.sandboxes import DONE, HEAD, NAME, SECRET, pod, publish, running_run, status_of, step, world
+from tests.support.worlds import NOW, make_workflow
 
 
 def test_tokens_come_before_the_pod() -> None:
@@ -155,13 +90,16 @@ def test_a_task_that_no_pod_can_hold_ends_the_try_before_tokens_are_minted() -> 
     assert status_of(plan).reason == Reason.TEMPLATE_INVALID
 
 
-def test_that_a_pod_waits_is_said_when_it_takes_long_or_kubernetes_gives_a_reason() -> None:
+def test_that_a_pod_waits_is_said_when_it_takes_longer_than_usual() -> None:
     plan = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW)
     assert (plan.status, plan.look_again) == (None, NOW + USUAL_START)
     late = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + USUAL_START)
-    assert status_of(late).message == "The pod was made and waits for a node."
-    explained = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for="Unschedulable: no room")), NOW)
-    assert status_of(explained).message == "Unschedulable: no room"
+    assert status_of(late).message == "Step checkout waits to start; the cluster gives no reason."
+    unbound = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", node="")), NOW + USUAL_START)
+    assert status_of(unbound).message == "The pod was made and waits for a node."
+    scheduled = pod(phase="Pending", node="", waiting_for="Unschedulable: no room")
+    explained = plan_sandbox(world(secret=SECRET, pod=scheduled), NOW + USUAL_START)
+    assert status_of(explained).message == "Step checkout waits to start: Unschedulable: no room"
 
 
 def test_a_pod_that_ended_before_its_first_look_is_written_once() -> None:
@@ -404,10 +342,14 @@ LONG = "Ein sehr langer Grund. " * 500
 
 @pytest.mark.parametrize("waiting_for", [LONG, f"ErrImagePull: {LONG}"])
 def test_what_a_pod_waits_for_is_cut_to_what_a_status_holds(waiting_for: str) -> None:
-    status = status_of(plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", waiting_for=waiting_for)), NOW))
-    assert waiting_for.startswith(status.message[:-1])
+    known = world(secret=SECRET, pod=pod(phase="Pending", waiting_for=waiting_for))
+    status = status_of(plan_sandbox(known, NOW + USUAL_START))
+    assert f"Step checkout waits to start: {waiting_for}".startswith(status.message[:-1])
     assert status.message.endswith("…")
-    late = plan_sandbox(world(pod=pod(waiting_for=LONG, deletion_time=NOW)), NOW + timedelta(hours=1))
+    given_up = status_of(plan_sandbox(known, NOW + timedelta(hours=1)))
+    sandbox = known.sandbox.updated(status=given_up)
+    gone = world(sandbox=sandbox, pod=pod(waiting_for=LONG, deletion_time=NOW))
+    late = plan_sandbox(gone, NOW + timedelta(hours=1))
     assert (status_of(late).reason, status_of(late).message[-1]) == (Reason.START_TIMEOUT, "…")
 
 

@@ -43,7 +43,7 @@ from codecourier.resources.sandbox import Sandbox, SandboxPhase
 
 __all__ = ["plan_run"]
 
-_USUAL = frozenset({Reason.STARTING, Reason.RUNNING, Reason.STOPPING})
+_USUAL = frozenset({Reason.RUNNING, Reason.STOPPING})
 """What a Sandbox says when there is nothing to fix."""
 
 
@@ -94,9 +94,9 @@ def _plan_running(world: RunWorld, now: datetime) -> Plan:
 
 
 def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
-    """Show what keeps the Sandbox from its pod, for as long as that lasts: people look at the Run to fix it.
+    """Show what keeps the Sandbox waiting, for as long as that lasts: people look at the Run to fix it.
 
-    How a pod comes up is not repeated: that is the usual way, and would cost every Run two writes more.
+    A Sandbox says nothing of a pod that comes up as fast as usual.
     """
     succeeded = sandbox.status.condition(ConditionType.SUCCEEDED)
     reason, text = Reason.RUNNING.value, working_sentence(sandbox.name)

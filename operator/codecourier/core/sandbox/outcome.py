@@ -196,6 +196,9 @@ def _with_log(failure: _Failure, namespace: str, pod: str, container: str) -> _F
 
 
 def _container_failure(container: ContainerView) -> _Failure | None:
+    if container.could_not_start and container.name in _AGENT_STEPS:
+        said = sentence(Reason.STEP_NOT_STARTED, step=container.name, detail=_end(container))
+        return _Failure(Reason.STEP_NOT_STARTED, said)
     try:
         report = StepReport.from_json(container.message)
     except TaskError as error:
@@ -205,7 +208,7 @@ def _container_failure(container: ContainerView) -> _Failure | None:
             sentence(
                 Reason.REPORT_LOST,
                 step=container.name,
-                detail=f"exit code {container.exit_code}, {container.reason or 'no reason'}; {error}",
+                detail=_end(container) if container.could_not_start else f"{_end(container)}; {error}",
             ),
             is_cut_short=True,
         )
@@ -215,6 +218,13 @@ def _container_failure(container: ContainerView) -> _Failure | None:
         return _Failure(Reason.OUT_OF_MEMORY, describe_lack_of_memory(container.name))
     reason, message = _step_failure(container.name, report)
     return _Failure(reason, message, report.retry_after_seconds, is_cut_short=report.reason == _TERMINATED)
+
+
+def _end(container: ContainerView) -> str:
+    """Return how a container ended; for one that could not be started in the words of the container runtime."""
+    if container.could_not_start:
+        return f"{container.reason}: {container.message}"
+    return f"exit code {container.exit_code}, {container.reason or 'no reason'}"
 
 
 def describe_lack_of_memory(step: str) -> str:
@@ -246,7 +256,7 @@ def _own_step_failure(step: str, reported: str, detail: str) -> tuple[Reason, st
 def _publish_failure(pod: PodView, publication: PublishResult | None) -> _Failure | None:
     container = pod.container(CONTAINER_PUBLISH)
     if publication is None:
-        said = "it never ran" if container is None else f"exit code {container.exit_code}, {container.reason}"
+        said = "it never ran" if container is None or container.exit_code is None else _end(container)
         if container is not None and container.is_short_of_memory:
             return _Failure(Reason.OUT_OF_MEMORY, describe_lack_of_memory(CONTAINER_PUBLISH))
         text = sentence(Reason.REPORT_LOST, step=CONTAINER_PUBLISH, detail=said)

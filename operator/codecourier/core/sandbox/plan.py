@@ -4,8 +4,9 @@ Pending → Running → Completed | Failed | Cancelled | Expired. A final phase 
 
 1. The tokens are minted into a Secret, then the pod is made. Both carry the Sandbox's UID; the pod holds a finalizer,
    so that even one that is deleted at once cannot vanish before its end is recorded, and is never made twice.
-2. Once a container runs the Sandbox is Running. A waiting pod is reported only when Kubernetes gives a reason, or when
-   it waits for longer than a pod usually does; a pod that has ended before its first look goes straight to its end.
+2. Once a container runs the Sandbox is Running. That its pod waits, for its first step or between two, is reported
+   when it takes longer than usual; a pod that has ended before its first look goes straight to its end. A pod that
+   waits too long, lacks memory or runs past its deadline is given up: the status says why, then the pod is deleted.
 3. When the pod has ended its tokens are revoked and their Secret is deleted; only then a final phase is written, so
    that no earlier try can push while a later one works (invariant 5 for Cancelled, and before every retry).
 4. Then the pod's finalizer is released. The pod itself stays for `kubectl logs` until the Sandbox goes.
@@ -23,10 +24,18 @@ from codecourier.core.sandbox.hidden import restore_hidden_pod
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import build_pod
-from codecourier.core.sandbox.status import LOOK_AGAIN, final_status, plan_wait, running_status, status_saying
+from codecourier.core.sandbox.status import (
+    LOOK_AGAIN,
+    final_status,
+    plan_wait,
+    pod_status,
+    running_status,
+    status_saying,
+)
 from codecourier.core.sandbox.strays import remove_pod
 from codecourier.core.sandbox.tasks import build_task
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
+from codecourier.core.sandbox.waiting import as_given_up, find_lack_of_memory, find_overrun, find_wait, last_moment
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.debts import URGENT_LIMIT, has_given_up
@@ -34,7 +43,7 @@ from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Log
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan, asking
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, token_secret_name
 from codecourier.core.shared.prompts import TemplateError
-from codecourier.core.shared.reasons import Reason, cut, sentence
+from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.repositories import find_access
 from codecourier.core.shared.revisions import (
     find_recorded_workflow,
@@ -53,7 +62,7 @@ ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
 
 USUAL_START = timedelta(seconds=5)
-"""How long a pod may wait for its node and images without a word of it in the status."""
+"""How long a step may wait for its node, image and volumes without a word of it in the status."""
 
 SILENCE_LIMIT = timedelta(seconds=60)
 """How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
@@ -229,32 +238,31 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     run = world.run
     if run is None:
         raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run")
-    if pod.start_time is None:
-        if _start_timeout(world, pod, now) is not None:
-            # It may have started meanwhile, where the watch is late or the clock has jumped.
-            delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid, pod.resource_version)
-            return Plan(deletes=(delete,), look_again=now + SILENCE_LIMIT)
-        if not pod.waiting_for and now < pod.creation_time + USUAL_START:
-            return Plan(look_again=pod.creation_time + USUAL_START)
-        return _await_start(world, run, pod, now)
+    seconds = _start_timeout_seconds(run, world)
+    overrun = find_overrun(pod, seconds, now)
+    if overrun is not None:
+        # It may have gone on meanwhile, where the watch is late or the clock has jumped.
+        delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid, pod.resource_version)
+        status = pod_status(world, pod, overrun.reason, overrun.message, now)
+        return Plan(status=status, deletes=(delete,), look_again=now + SILENCE_LIMIT)
     rotation = _rotate(world, run, now)
-    running = running_status(world, pod, now)
+    going = _follow_living(world, pod, now)
+    times = (last_moment(pod, seconds), rotation.look_again, going.look_again)
+    return replace(going, effects=rotation.effects, look_again=min(time for time in times if time is not None))
+
+
+def _follow_living(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    """Say that a pod runs, or what it has been waiting for longer than usual."""
+    wait = find_wait(pod)
+    if wait is not None and now >= wait.since + USUAL_START:
+        event = Event(Reason.STARTING.value, wait.sentence)
+        return Plan(status=pod_status(world, pod, Reason.STARTING, wait.sentence, now), events=(event,))
+    look_again = None if wait is None else wait.since + USUAL_START
+    if pod.start_time is None:
+        return Plan(look_again=look_again)
     is_new = world.sandbox.status.phase is SandboxPhase.PENDING
-    return Plan(
-        status=running,
-        effects=rotation.effects,
-        events=(Event("Started", f"Pod {pod.name} runs."),) if is_new else (),
-        look_again=rotation.look_again,
-    )
-
-
-def _await_start(world: SandboxWorld, run: Run, pod: PodView, now: datetime) -> Plan:
-    """Say what the pod waits for; a wait can be longer than the life of its tokens."""
-    deadline = pod.creation_time + timedelta(seconds=_start_timeout_seconds(run, world))
-    text = cut(pod.waiting_for) or "The pod was made and waits for a node."
-    waiting, rotation = plan_wait(world, Reason.STARTING, text, now), _rotate(world, run, now)
-    look_again = min(deadline, rotation.look_again or deadline)
-    return replace(waiting, effects=rotation.effects, look_again=look_again)
+    events = (Event("Started", f"Pod {pod.name} runs."),) if is_new else ()
+    return Plan(status=running_status(world, pod, now), events=events, look_again=look_again)
 
 
 def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
@@ -270,25 +278,14 @@ def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
 
 
 def _follow_deleted(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
-    """Wait for the end of a pod that another client deleted, for a bounded time."""
+    """Wait for the end of a pod that is being deleted, for a bounded time."""
     limit = _silence_limit(pod)
     if now < limit:
-        status = running_status(world, pod, now) if pod.start_time is not None else None
-        return Plan(status=status, look_again=limit)
-    if (late := _start_timeout(world, pod, now)) is not None:
-        return _finish(world, late, now)
-    return _finish(world, _failed(Reason.NODE_LOST, pod=pod.name, tokens=_tokens(world)), now)
-
-
-def _start_timeout(world: SandboxWorld, pod: PodView, now: datetime) -> Outcome | None:
-    """Return the end of a Sandbox whose pod did not start in time, or None when it has started or may yet."""
-    if world.run is None or pod.start_time is not None:
-        return None
-    seconds = _start_timeout_seconds(world.run, world)
-    if now < pod.creation_time + timedelta(seconds=seconds):
-        return None
-    detail = pod.waiting_for or "the cluster gives no reason."
-    return _failed(Reason.START_TIMEOUT, seconds=seconds, detail=detail)
+        is_new = world.sandbox.status.phase is SandboxPhase.PENDING and pod.start_time is not None
+        return Plan(status=running_status(world, pod, now) if is_new else None, look_again=limit)
+    lost = _failed(Reason.NODE_LOST, pod=pod.name, tokens=_tokens(world))
+    is_known = pod.start_time is None or find_lack_of_memory(pod) is not None
+    return _finish(world, as_given_up(world.sandbox, lost) if is_known else lost, now)
 
 
 def _start_timeout_seconds(run: Run, world: SandboxWorld) -> int:
@@ -310,9 +307,7 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         log = None if isinstance(answer, Problem) else answer.text
     deadline = pod.deadline_seconds
     outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)
-    if outcome.reason is Reason.POD_DELETED:
-        outcome = _start_timeout(world, pod, now) or outcome
-    return _finish(world, outcome, now)
+    return _finish(world, as_given_up(world.sandbox, outcome) if outcome.reason is Reason.POD_DELETED else outcome, now)
 
 
 def _stop(world: SandboxWorld, now: datetime) -> Plan:

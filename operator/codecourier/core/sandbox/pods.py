@@ -35,6 +35,13 @@ POD_DEADLINE_MARGIN_SECONDS = 120
 NODE_TOLERATION_SECONDS = 60
 """Seconds that a pod stays bound to a node that does not answer before Kubernetes deletes it."""
 
+_OUR_RESOURCES = {
+    "requests": {"cpu": "50m", "memory": "64Mi"},
+    "limits": {"cpu": "500m", "memory": "512Mi"},
+}
+"""Of our own steps. A pod is given the greatest request of its steps for all its life, so these ask for little: they
+work for seconds, and the Workflow's request is what a pod of it costs."""
+
 _HOME = f"{LAYOUT.root}/home"
 _READ_ONLY, _WRITE = True, False
 
@@ -98,11 +105,12 @@ _MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
 
 
 def pod_deadline_seconds(workflow: WorkflowSpec) -> int:
-    """Return the pod's deadline in seconds: all timeouts together and a margin."""
+    """Return the pod's deadline in seconds: all timeouts together, with the starts of all steps, and a margin."""
     steps = 3 + len(workflow.setup) + len(workflow.verify)
+    starts = 5 if workflow.verify else 4
     grace = (2 + len(workflow.setup) + len(workflow.verify)) * workflow.agent.grace_period_seconds
     return (
-        workflow.start_timeout_seconds
+        starts * workflow.start_timeout_seconds
         + steps * workflow.step_timeout_seconds
         + workflow.agent.timeout_seconds
         + grace
@@ -201,7 +209,7 @@ def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: b
 def _courier(name: str, settings: PodSettings) -> dict[str, Any]:
     command = ["python3", "-I", "-m", f"codecourier.runner.{name}"]
     container = _container(name, settings.courier_image, command, COURIER_UID, has_ca=settings.has_ca)
-    container["resources"] = _resources("500m", "512Mi")
+    container["resources"] = _OUR_RESOURCES
     return container
 
 
@@ -209,7 +217,7 @@ def _collect(workflow: WorkflowSpec, settings: PodSettings) -> dict[str, Any]:
     command = ["python3", "-I", "-m", f"codecourier.runner.{CONTAINER_COLLECT}"]
     container = _container(CONTAINER_COLLECT, settings.courier_image, command, AGENT_UID, has_ca=settings.has_ca)
     container["env"] += _secret_environment(workflow, prefix=CANARY_ENV_PREFIX)
-    container["resources"] = _resources("500m", "512Mi")
+    container["resources"] = _OUR_RESOURCES
     return container
 
 
@@ -219,7 +227,7 @@ def _agent(name: str, workflow: WorkflowSpec) -> dict[str, Any]:
     container["env"] += [{"name": "HOME", "value": _HOME}]
     container["env"] += [{"name": variable.name, "value": variable.value} for variable in workflow.env]
     container["env"] += _secret_environment(workflow, prefix="")
-    container["resources"] = _resources(workflow.resources.cpu, workflow.resources.memory)
+    container["resources"] = _resources(workflow)
     return container
 
 
@@ -233,8 +241,8 @@ def _secret_environment(workflow: WorkflowSpec, *, prefix: str) -> list[dict[str
     ]
 
 
-def _resources(cpu: str, memory: str) -> dict[str, Any]:
-    amounts = {"cpu": cpu, "memory": memory}
+def _resources(workflow: WorkflowSpec) -> dict[str, Any]:
+    amounts = {"cpu": workflow.resources.cpu, "memory": workflow.resources.memory}
     return {"requests": dict(amounts), "limits": dict(amounts)}
 
 

@@ -14,7 +14,7 @@ from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.sandbox import SandboxPhase, SandboxStatus
 
-__all__ = ["LOOK_AGAIN", "final_status", "plan_wait", "running_status", "status_saying"]
+__all__ = ["LOOK_AGAIN", "final_status", "plan_wait", "pod_status", "running_status", "status_saying"]
 
 LOOK_AGAIN = timedelta(seconds=15)
 """Retry delay for what is not watched and names no time of its own."""
@@ -51,9 +51,17 @@ def final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> Sandbo
 
 def running_status(world: SandboxWorld, pod: PodView, now: datetime) -> SandboxStatus:
     """Return the status of a Sandbox whose pod runs."""
-    if world.sandbox.status.phase is SandboxPhase.RUNNING:
+    said = world.sandbox.status.condition(ConditionType.SUCCEEDED)
+    if world.sandbox.status.phase is SandboxPhase.RUNNING and said is not None and said.reason == Reason.RUNNING:
         return world.sandbox.status
-    status = status_saying(world, Reason.RUNNING, f"Pod {pod.name} runs.", now)
+    return pod_status(world, pod, Reason.RUNNING, f"Pod {pod.name} runs.", now)
+
+
+def pod_status(world: SandboxWorld, pod: PodView, reason: Reason, message: str, now: datetime) -> SandboxStatus:
+    """Return the status with a new message about the pod; Running once a container of it has run."""
+    status = status_saying(world, reason, message, now)
+    if pod.start_time is None or status.phase is SandboxPhase.RUNNING:
+        return status
     return status.updated(phase=SandboxPhase.RUNNING, pod_name=pod.name, pod_uid=pod.uid, start_time=pod.start_time)
 
 
@@ -61,7 +69,7 @@ def plan_wait(
     world: SandboxWorld, reason: Reason, message: str, now: datetime, *, until: datetime | None = None
 ) -> Plan:
     """Return the plan that says what a Sandbox waits for; `until` is when to plan again, None: after `LOOK_AGAIN`."""
-    event = Event(reason.value, message, is_warning=reason is not Reason.STARTING)
+    event = Event(reason.value, message, is_warning=True)
     status = status_saying(world, reason, message, now)
     return Plan(status=status, events=(event,), look_again=until or now + LOOK_AGAIN)
 

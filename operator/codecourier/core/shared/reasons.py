@@ -77,6 +77,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     START_TIMEOUT = "StartTimeout"
     WORKFLOW_REVISION_LOST = "WorkflowRevisionLost"
+    STEP_NOT_STARTED = "StepNotStarted"
     POD_REFUSED = "PodRefused"
     CREATION_REFUSED = "CreationRefused"
     QUOTA_EXCEEDED = "QuotaExceeded"
@@ -169,7 +170,10 @@ SENTENCES: dict[Reason, str] = {
         "resources.workspace of the Workflow."
     ),
     Reason.DEADLINE_EXCEEDED: "The pod was ended at its deadline of {seconds} seconds; nothing was pushed.",
-    Reason.START_TIMEOUT: "The pod did not start within {seconds} seconds: {detail}",
+    Reason.START_TIMEOUT: "Step {step} did not start within {seconds} seconds: {detail}",
+    Reason.STEP_NOT_STARTED: (
+        "Step {step} could not be started: {detail} Check that the Workflow's image has `sh` and fits the nodes."
+    ),
     Reason.WORKFLOW_REVISION_LOST: (
         "ControllerRevision '{revision}', which keeps the Workflow of this attempt, was deleted or replaced. Raise "
         "spec.attempt to start again with Workflow '{workflow}' as it is now."
