@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, TypeVar
 
 from codecourier.github.api import Operation
@@ -27,7 +28,7 @@ from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
 from codecourier.pull_request import PullRequestState
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 
-__all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "Pull", "Push"]
+__all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "ForgeTrouble", "Pull", "Push"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -41,6 +42,9 @@ URL = "https://forge.test/example/shop"
 MAIN = "main"
 CANARY = "cc-canary-"
 """Every credential contains it, and nothing else does."""
+
+_HANG_SECONDS = 30.0
+"""After this long the real client gives an operation up."""
 
 _TOKEN_LIFE = timedelta(hours=1)
 
@@ -87,6 +91,30 @@ class _Token:
     is_revoked: bool = False
 
 
+class ForgeTrouble(Enum):
+    """What the forge answers to every request, for as long as it lasts."""
+
+    HANGS = "it accepts requests and never answers"
+    BROKEN = "it answers 503"
+    UNAUTHORIZED = "it answers 401"
+    FORBIDDEN = "it answers 403"
+    MISSING = "it answers 404"
+
+    def error(self) -> ForgeError:
+        """Return the error of a request."""
+        match self:
+            case ForgeTrouble.HANGS:
+                return Unavailable("it did not answer within 30 s", may_have_happened=True)
+            case ForgeTrouble.BROKEN:
+                return Unavailable("503 Service Unavailable", may_have_happened=False, status=503)
+            case ForgeTrouble.UNAUTHORIZED:
+                return CredentialsRefused("Bad credentials (401)", status=401)
+            case ForgeTrouble.FORBIDDEN:
+                return CredentialsRefused("Resource not accessible by integration (403)", status=403)
+            case ForgeTrouble.MISSING:
+                return ForgeNotFound("Not Found (404)", status=404)
+
+
 @dataclass
 class ForgeServer:
     """The forge.
@@ -110,6 +138,12 @@ class ForgeServer:
 
     forbids_pulls: bool = False
     """Whether the credential lacks the permission to open pull requests."""
+
+    trouble: ForgeTrouble | None = None
+    """What is wrong with all of its REST interface."""
+
+    requests: int = 0
+    """How many requests have reached its REST interface."""
 
     tokens: dict[str, _Token] = field(default_factory=dict)
     unheard: set[str] = field(default_factory=set)
@@ -305,7 +339,13 @@ class ForgeClient:
             asyncio.get_running_loop().call_later(late.seconds, _quietly, work)
             await asyncio.sleep(min(late.seconds, CALL_SECONDS))
             raise Unanswered("no answer in time") from None
+        self._server.requests += 1
+        trouble = self._server.trouble
+        if trouble is ForgeTrouble.HANGS:
+            await asyncio.sleep(_HANG_SECONDS)
         try:
+            if trouble is not None:
+                raise trouble.error()
             result = work()
         except ForgeError:
             await self._network.after(call, None)

@@ -1,4 +1,4 @@
-"""Quotas and permissions that stop creations, over the whole operator: all is said, ends, and comes to rest."""
+"""Clusters and forges that refuse, over the whole operator: all is said, ends, and comes to rest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kube.api import EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
 from tests.simulation.admission import Obstacle
 from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.faults import NoFaults
+from tests.simulation.forge import ForgeTrouble
 from tests.simulation.invariants import FINISHED
 from tests.simulation.scenario import REFERENCE, Scenario
 
@@ -193,3 +195,47 @@ def test_a_project_says_that_its_policy_is_refused() -> None:
         await until(cluster, 300, lambda: is_over(cluster))
 
     play(RUN, story, networkpolicies=Obstacle.QUOTA)
+
+
+@pytest.mark.parametrize("trouble", ForgeTrouble)
+def test_a_run_whose_forge_is_away_for_good_can_be_deleted(trouble: ForgeTrouble) -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 60, lambda: bool(cluster.forge.pushes))
+        cluster.forge.trouble = trouble
+        await asyncio.sleep(120)
+        delete(cluster, "run-0")
+        await until(cluster, 15 * 60, lambda: find(cluster, RUNS, "run-0") is None)
+
+    play(RUN, story)
+
+
+def test_a_chain_is_stopped_at_once_though_its_forge_is_away_for_good() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 60, lambda: bool(cluster.forge.pushes))
+        cluster.forge.trouble = ForgeTrouble.BROKEN
+        await asyncio.sleep(60)
+        cluster.monitor.is_people = True
+        annotations = {ANNOTATION_STOP_NOW: "true"}
+        cluster.server.edit(
+            SPRINT_CHAINS, NAMESPACE, "chain-0", lambda c: c["metadata"].update(annotations=annotations)
+        )
+        cluster.monitor.is_people = False
+        delete(cluster, "chain-0", SPRINT_CHAINS)
+        await until(cluster, 15 * 60, lambda: find(cluster, SPRINT_CHAINS, "chain-0") is None)
+
+    play(CHAIN, story)
+
+
+def test_a_token_that_may_not_open_pull_requests_is_reported_once_and_costs_few_requests() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        cluster.forge.forbids_pulls = True
+        await until(cluster, 60, lambda: bool(cluster.forge.pushes))
+        await asyncio.sleep(HOUR)
+        said = [note for note in notes(cluster) if "lacks a permission" in note]
+        told = [stored.obj["spec"]["type"] for stored in cluster.server.store.list(NOTIFICATIONS, NAMESPACE)]
+        assert (len(said), told) == (1, ["CredentialsFailed"])
+        before = cluster.forge.requests
+        await asyncio.sleep(HOUR)
+        assert cluster.forge.requests - before < 60, "less than one a minute"
+
+    play(RUN, story)

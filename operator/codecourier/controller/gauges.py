@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from codecourier.cache.store import Store
@@ -13,20 +14,33 @@ from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Json, Resource
 from codecourier.metrics import Metrics
 
-__all__ = ["PhaseCounter", "register_forge_gauges", "register_gauges"]
+__all__ = ["StateCounter", "register_forge_gauges", "register_gauges"]
 
 
-class PhaseCounter:
-    """Counts the objects of a kind in each phase as they change, so that a scrape does not depend on their number.
+def _phase(obj: Json) -> str:
+    return (obj.get("status") or {}).get("phase") or "Pending"
+
+
+def _waiting_reason(obj: Json) -> str | None:
+    """Return the reason that an unfinished object gives; None where it gives none or is finished."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return next((c["reason"] for c in conditions if c["type"] == "Succeeded" and c["status"] == "Unknown"), None)
+
+
+class StateCounter:
+    """Counts the objects of a kind in each state as they change, so that a scrape does not depend on their number.
 
     Parameters
     ----------
     resource
         The kind.
+    state_of
+        Returns the state of an object; None: it is not counted.
     """
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, state_of: Callable[[Json], str | None] = _phase) -> None:
         self._resource = resource
+        self._state_of = state_of
         self._counts: Counter[str] = Counter()
 
     def changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
@@ -34,11 +48,12 @@ class PhaseCounter:
         if resource != self._resource:
             return
         for obj, step in ((old, -1), (new, 1)):
-            if obj is not None:
-                self._counts[(obj.get("status") or {}).get("phase") or "Pending"] += step
+            state = None if obj is None else self._state_of(obj)
+            if state is not None:
+                self._counts[state] += step
 
     def read(self) -> dict[str, float]:
-        """Return the number of objects in each phase seen so far."""
+        """Return the number of objects in each state seen so far."""
         return dict(self._counts)
 
 
@@ -54,7 +69,7 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
     )
     metrics.read(
         "codecourier_failing_effects",
-        "Tokens, pods and pull requests that failed and are retried",
+        "Creations, tokens and pull requests that failed and are retried",
         lambda: {"": len(backlog)},
     )
     metrics.read(
@@ -71,10 +86,12 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
     )
     for kind in registry.kinds:
         if kind.has_phases:
-            counter = PhaseCounter(kind.resource)
-            store.subscribe(counter.changed)
-            name = f"codecourier_{kind.resource.plural}"
-            metrics.read(name, f"Objects of kind {kind.resource.kind} in each phase", counter.read, label="phase")
+            phases, reasons = StateCounter(kind.resource), StateCounter(kind.resource, _waiting_reason)
+            store.subscribe(phases.changed)
+            store.subscribe(reasons.changed)
+            name, what = f"codecourier_{kind.resource.plural}", kind.resource.kind
+            metrics.read(name, f"Objects of kind {what} in each phase", phases.read, label="phase")
+            metrics.read(f"{name}_waiting", f"Unfinished {what} objects by reason", reasons.read, label="reason")
 
 
 def register_forge_gauges(metrics: Metrics, forge: GitHubForge) -> None:

@@ -177,6 +177,9 @@ class PullRequest(Model):
     message: Message | None = None
     """Why the host refused it or why it still waits; absent otherwise."""
 
+    waiting_since: Time | None = None
+    """Since when the host neither opens nor refuses it; absent where it never waited."""
+
 
 class Change(Model):
     """What a Run changed."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from codecourier.core.run.result import TAKEN_LIMIT
+from codecourier.core.run.pull_request import TAKEN_LIMIT
 from codecourier.core.run.start import DECISION_GRACE, build_sandbox
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (

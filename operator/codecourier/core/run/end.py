@@ -12,11 +12,16 @@ from codecourier.core.run.pull_request_text import build_title
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.notifications import build_notification
+from codecourier.core.shared.outcome import with_outcome
+from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.core.shared.reporting import claim_notifications, record_notifications
 from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.run import PullRequestPhase, RunPhase, RunStatus
+from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
 
-__all__ = ["build_run_notifications", "claim_end", "record_end"]
+__all__ = ["build_run_notifications", "build_wait_notification", "claim_end", "ended_status", "record_end"]
+
+
+_CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
 
 
 def record_end(world: RunWorld, status: RunStatus, reason: str, time: datetime) -> Plan:
@@ -34,8 +39,33 @@ def claim_end(world: RunWorld, status: RunStatus, reason: str, now: datetime) ->
     return Plan(status=new, creates=creates, events=(_event(status, reason),))
 
 
+def ended_status(
+    world: RunWorld, status: RunStatus, phase: RunPhase, reason: str, message: str, now: datetime
+) -> RunStatus:
+    """Return the status of a Run that has ended."""
+    return with_outcome(world.run, status, phase, reason, message, now).updated(retry_time=None)
+
+
 def _event(status: RunStatus, reason: str) -> Event:
     return Event(str(reason), status.message, is_warning=status.phase is RunPhase.FAILED)
+
+
+def build_wait_notification(run: Run, status: RunStatus) -> Notification | None:
+    """Return the Notification of a credential that keeps a pull request waiting; None: something else does."""
+    pull_request, said = status.pull_request, status.condition(ConditionType.SUCCEEDED)
+    if pull_request is None or pull_request.waiting_since is None or said is None:
+        return None
+    if said.reason not in _CREDENTIAL_REASONS:
+        return None
+    return build_notification(
+        run,
+        NotificationType.CREDENTIALS_FAILED,
+        f"a{status.attempt}-pr",
+        title=f"The credential of {run.name} opens no pull request",
+        message=status.message,
+        event_time=pull_request.waiting_since,
+        run=run.name,
+    )
 
 
 def build_run_notifications(world: RunWorld, status: RunStatus, time: datetime) -> tuple[Notification, ...]:

@@ -27,8 +27,9 @@ from datetime import datetime
 from codecourier.core.origin import is_stop_requested
 from codecourier.core.run.debts import owe_records, settle_run
 from codecourier.core.run.end import claim_end
+from codecourier.core.run.pull_request import plan_pull_request
 from codecourier.core.run.recorded import restore_revision
-from codecourier.core.run.result import close_try, is_decided, plan_pull_request, plan_result, record_usage
+from codecourier.core.run.result import close_try, is_decided, plan_result, record_usage
 from codecourier.core.run.start import plan_again, plan_pending, plan_queued
 from codecourier.core.run.status import attempt_status, starts_again, working_sentence
 from codecourier.core.run.unmade import close_unmade, plan_unmade, plan_unmade_stop

@@ -97,6 +97,7 @@ class Reason(StrEnum):
     RATE_LIMITED = "RateLimited"
     PULL_REQUEST_REFUSED = "PullRequestRefused"
     PULL_REQUEST_TAKEN = "PullRequestTaken"
+    PULL_REQUEST_UNKNOWN = "PullRequestUnknown"
     REPORT_LOST = "ReportLost"
     SANDBOX_RESTARTED = "SandboxRestarted"
     UNREADABLE = "Unreadable"
@@ -207,6 +208,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.PULL_REQUEST_TAKEN: (
         "The work is on branch {branch}, which has a pull request that this Run did not open. Close that one and the "
         "Run opens its own: {detail}"
+    ),
+    Reason.PULL_REQUEST_UNKNOWN: (
+        "The work is on branch {branch}. Its host was asked for a pull request and did not answer as it should; its "
+        "pull request may still appear: {detail}"
     ),
     Reason.RECORDS_OWED: "{owed} could not be made yet; the operator tries until {time}: {detail}",
     Reason.RECORDS_LOST: "{owed} could not be made in time and will not be tried again: {detail}",
