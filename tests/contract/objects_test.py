@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, Json, Resource
+from codecourier.kube.api import CONFIG_MAPS, CONTROLLER_REVISIONS, NAMESPACES, Json, Resource
 from codecourier.kube.errors import AlreadyExists, Conflict, Invalid, NotFound, ServerError
 from tests.contract.server import WORKFLOWS, Server, config_map, contract, fields_of, refusal, workflow
 
@@ -200,3 +200,33 @@ async def test_a_status_is_replaced_whole(server: Server) -> None:
 
 def changed(obj: Json, **metadata: object) -> Json:
     return obj | {"metadata": obj["metadata"] | metadata}
+
+
+def revision(**changes: object) -> Json:
+    """Return a ControllerRevision whose data has what JSON can hold, and is large."""
+    data = {"text": "ä\u0000\U0001f680" * 50_000, "numbers": [0, -1, 2**53], "nothing": {"deep": [[], {}, None]}}
+    return {"metadata": {"name": "a-1"}, "data": data, "revision": 3, **changes}
+
+
+@contract
+async def test_a_revision_keeps_its_data_as_it_was_given(server: Server) -> None:
+    made = await server.create(CONTROLLER_REVISIONS, revision())
+    assert (made["data"], made["revision"]) == (revision()["data"], 3)
+    assert await server.get(CONTROLLER_REVISIONS, "a-1") == made
+    assert "generation" not in made["metadata"]
+
+
+@contract
+async def test_the_data_of_a_revision_cannot_be_changed(server: Server) -> None:
+    made = await server.create(CONTROLLER_REVISIONS, revision())
+    for data in ({"text": "other"}, None):
+        await refusal(Invalid, server.api.replace(CONTROLLER_REVISIONS, made | {"data": data}))
+    made["metadata"]["labels"] = {"app": "a"}
+    written = await server.api.replace(CONTROLLER_REVISIONS, made | {"revision": 4})
+    assert (written["data"], written["revision"]) == (revision()["data"], 4)
+
+
+@pytest.mark.parametrize("changes", [{"data": None}, {"revision": -1}], ids=["no data", "negative"])
+@contract
+async def test_a_revision_that_cannot_be_is_refused(server: Server, changes: Json) -> None:
+    await refusal(Invalid, server.create(CONTROLLER_REVISIONS, revision(**changes)))

@@ -7,9 +7,9 @@ from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.kinds.admission import runs_in_namespace
 from codecourier.kinds.kind import Kind, Planning, Reader, Use
-from codecourier.kinds.relations import all_in_namespace
-from codecourier.kinds.shared import API_SERVER, NAMESPACE_ENDING, NOTIFICATION_NAMES, POLICY, READ_REFERENCES
-from codecourier.kinds.sources import NOTIFICATION_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.relations import all_in_namespace, unnamed
+from codecourier.kinds.shared import API_SERVER, NAMESPACE_ENDING, NOTIFICATION_NAMES, POLICY, READ_REFERENCES, REVISION
+from codecourier.kinds.sources import NOTIFICATION_SOURCE, REVISION_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
 from codecourier.kube import api
 from codecourier.resources.project import Project
 
@@ -18,6 +18,7 @@ __all__ = ["PROJECT"]
 
 _RUNS = runs_in_namespace(PROJECT_NAME)
 _WORKFLOWS = all_in_namespace(WORKFLOW_SOURCE, PROJECT_NAME)
+_UNUSED_REVISIONS = unnamed(REVISION_SOURCE, REVISION, RUN_SOURCE, PROJECT_NAME)
 
 
 def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
@@ -25,6 +26,7 @@ def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
         project=project,
         runs=read(_RUNS),
         workflows=read(_WORKFLOWS),
+        unused_revisions=read(_UNUSED_REVISIONS),
         notifications=read(NOTIFICATION_NAMES),
         policy=read(POLICY),
         api_server=read(API_SERVER),
@@ -37,11 +39,12 @@ PROJECT: Kind[Project, ProjectWorld] = Kind(
     Planning(
         _gather,
         plan_project,
-        reads=(_RUNS, _WORKFLOWS, NOTIFICATION_NAMES, POLICY, API_SERVER, NAMESPACE_ENDING),
+        reads=(_RUNS, _WORKFLOWS, _UNUSED_REVISIONS, NOTIFICATION_NAMES, POLICY, API_SERVER, NAMESPACE_ENDING),
     ),
     uses=(
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
         Use(api.NETWORK_POLICIES, ("create", "get", "update")),
+        Use(api.CONTROLLER_REVISIONS, ("delete",)),
         READ_REFERENCES,
     ),
     has_kopf_events=True,

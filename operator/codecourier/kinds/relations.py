@@ -16,7 +16,7 @@ from codecourier.cache.store import Store
 from codecourier.core.origin import AbsentOrigin, Origin
 from codecourier.kinds.relation import UNFINISHED, Edge, Edges, Index, Mark, OriginKind, Path, Relation, View
 from codecourier.kube.api import Json, Resource
-from codecourier.kube.cache import Key
+from codecourier.kube.cache import Key, key_of
 from codecourier.resources.meta import CustomResource
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "origin_of",
     "own_namespace",
     "through",
+    "unnamed",
 ]
 
 R = TypeVar("R", bound=CustomResource)
@@ -354,6 +355,39 @@ def all_in_namespace(source: Source[T], reader_name: str) -> Relation[Any, Mappi
             yield _namespace_of(found), reader_name
 
     return Relation(read, _constant(Edge(source, readers)))
+
+
+def unnamed(
+    source: Source[T], naming: Relation[Any, Any], namers: Source[Any], reader_name: str
+) -> Relation[Any, tuple[T, ...]]:
+    """Read the objects of a kind in the namespace that no object of another kind names.
+
+    It wakes the one reader of the namespace. The reader has to be woken by itself when one of the others stops to name
+    an object. Unreadable objects are left out.
+
+    Parameters
+    ----------
+    source
+        The kind that is read.
+    naming
+        The relation of `named_by` by which the others read it.
+    namers
+        The kind of these others.
+    reader_name
+        Name of the namespace's one reader.
+    """
+    ((index,),) = (edge.indexes for edge in naming.edges({}))
+
+    def read(view: View, obj: CustomResource) -> tuple[T, ...]:
+        known = view.store.cache(namers.resource)
+        found = view.store.cache(source.resource).list(obj.namespace)
+        return view.store.readable(source, (item for item in found if not known.has_key(index.name, key_of(item))))
+
+    def readers(_store: Store, _reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+        for found in _present(old, new):
+            yield _namespace_of(found), reader_name
+
+    return Relation(read, _constant(Edge(source, readers, indexes=(replace(index, resource=namers.resource),))))
 
 
 def through(first: Relation[R, S | None], middle: Source[S], second: Relation[S, T]) -> Relation[R, T | None]:

@@ -179,6 +179,10 @@ class Cache:
         """Return the objects that an index has under a key, in the order in which they arrived."""
         return list(self._indexes[index].get(key, {}).values())
 
+    def has_key(self, index: str, key: Hashable) -> bool:
+        """Return whether an index has any object under a key."""
+        return key in self._indexes[index]
+
     def apply(self, obj: Json) -> bool:
         """Store an object as it was seen; the cache owns it from now on.
 

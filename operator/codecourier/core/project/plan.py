@@ -1,5 +1,7 @@
 """How a Project is looked after: its repositories are reached, its sandboxes' network is closed, its Runs are admitted.
 
+Revisions of Workflows that none of its Runs uses any more are collected here, too.
+
 Admission is the one decision over many Runs, so it has one writer (this plan) and one object that is claimed (the
 Project's status, with its resourceVersion): a second leader or an old copy conflicts instead of admitting too many.
 
@@ -16,6 +18,7 @@ from datetime import datetime, timedelta
 from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place, settles_at
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
 from codecourier.core.project.places import Runs, UsableWorkflows
+from codecourier.core.project.unused_revisions import collect_revisions
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.conditions import with_readiness
 from codecourier.core.shared.consent import RepositoryKey, repository_key
@@ -56,11 +59,13 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     admitted = admit(project, world.runs, _reached(answers), UsableWorkflows(world.workflows), now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
+    deletes, next_collection = collect_revisions(world, now)
     return Plan(
         status=status,
         creates=creates + writes,
+        deletes=deletes,
         events=_events(project, status),
-        look_again=_look_again(world, problem, now),
+        look_again=min(filter(None, (_look_again(world, problem, now), next_collection)), default=None),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.project.places import Runs
+from codecourier.core.shared.revisions import WorkflowRevision
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.workflow import Workflow
@@ -25,6 +26,9 @@ class ProjectWorld(World):
 
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
     """The Workflows of its namespace, by name."""
+
+    unused_revisions: tuple[WorkflowRevision, ...] = ()
+    """The revisions of Workflows that no unfinished Run names."""
 
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""

@@ -47,7 +47,13 @@ class WorkflowRevision:
     workflow: str
     """Name of the Workflow."""
 
+    number: int
+    """Generation of the Workflow that it was made from."""
+
     creation_time: datetime
+    is_owned: bool
+    """Whether another controller has taken it for its own: then it is that one's to delete."""
+
     spec: WorkflowSpec | None
     """The Workflow's spec; None where the content is not the one that the name stands for."""
 
@@ -68,6 +74,8 @@ def view_revision(obj: Mapping[str, Any]) -> WorkflowRevision:
         uid=metadata.uid,
         resource_version=metadata.resource_version,
         workflow=workflow,
+        number=obj.get("revision", 0),
+        is_owned=bool(metadata.owner_references),
         creation_time=metadata.creation_timestamp or _LONG_AGO,
         spec=WorkflowSpec.model_validate(data) if is_authentic else None,
     )
