@@ -85,7 +85,7 @@ def queued(run: Run, **changes: Any) -> Run:
     fields: dict[str, Any] = {
         "phase": RunPhase.QUEUED,
         "attempt": run.spec.attempt,
-        "workflow": make_workflow().spec,
+        "workflow_revision": make_revision().name,
         "repository_url": URL,
     }
     return run.updated(status=RunStatus(**{**fields, **changes}))

@@ -54,7 +54,7 @@ class World:
 
     def __init__(self, random: Random, end: tuple[SandboxPhase, Reason, PublishState | None]) -> None:
         self.random = random
-        run = running(workflow=DRAFTING)
+        run = running(workflow=DRAFTING, workflow_revision=None)
         self.run = run.updated(metadata=run.metadata.updated(resource_version="1"))
         self.sandbox = ended(self.run, *end)
         self.notifications: dict[str, Notification] = {}

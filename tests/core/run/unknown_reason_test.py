@@ -56,7 +56,7 @@ def test_a_try_that_ended_for_it_ends_the_run(reason: str, phase: SandboxPhase) 
 
 def drafted() -> Run:
     """Return a Run whose try ended for a reason of a newer operator and whose draft is claimed."""
-    run = running(workflow=DRAFTING)
+    run = running(workflow=DRAFTING, workflow_revision=None)
     sandbox = ended(run, SandboxPhase.FAILED, NEWER, PublishState.PUSHED)
     claimed = run_status_of(plan_run(RunWorld(run, make_project(), None, None, (sandbox,)), NOW))
     assert claimed.pull_request == PullRequest(phase=PullRequestPhase.CREATING, is_draft=True)

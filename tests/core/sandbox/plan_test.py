@@ -59,7 +59,7 @@ def test_a_missing_credential_is_waited_for_and_said() -> None:
 def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -> None:
     variable = SecretVariable(name="API_KEY", secret_key_ref=SecretKeyReference(name="model", key="key"))
     run = running_run().updated(
-        status=running_run().status.updated(workflow=make_workflow(secret_env=(variable,)).spec)
+        status=running_run().status.updated(workflow=make_workflow(secret_env=(variable,)).spec, workflow_revision=None)
     )
     waiting = world(run=run)
     (ask,) = plan_sandbox(waiting, NOW).asks
@@ -84,7 +84,7 @@ def test_a_pod_that_the_cluster_refuses_ends_the_try() -> None:
 def test_a_task_that_no_pod_can_hold_ends_the_try_before_tokens_are_minted() -> None:
     run = running_run(prompt="x")
     template = make_workflow(prompt_template="{{ sprint.number }}").spec
-    known = world(run=run.updated(status=run.status.updated(workflow=template)))
+    known = world(run=run.updated(status=run.status.updated(workflow=template, workflow_revision=None)))
     plan = plan_sandbox(known, NOW)
     assert plan.effects == ()
     assert status_of(plan).reason == Reason.TEMPLATE_INVALID
@@ -123,7 +123,9 @@ def test_tokens_that_are_about_to_end_are_replaced() -> None:
 def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
     later = NOW + timedelta(minutes=50)
     run = running_run()
-    patient = run.updated(status=run.status.updated(workflow=make_workflow(start_timeout_seconds=86_400).spec))
+    patient = run.updated(
+        status=run.status.updated(workflow=make_workflow(start_timeout_seconds=86_400).spec, workflow_revision=None)
+    )
     waiting = pod(waiting_for="Unschedulable: no node yet.", node="")
     create = plan_sandbox(world(run=patient, secret=SECRET), NOW).creates[0]
     refused = Failures({create: Problem(Reason.POD_REFUSED, "The quota is used up.")})

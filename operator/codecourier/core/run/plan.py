@@ -100,7 +100,7 @@ def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
     A Sandbox says nothing of a pod that comes up as fast as usual.
     """
     succeeded = sandbox.status.condition(ConditionType.SUCCEEDED)
-    reason, text = Reason.RUNNING.value, working_sentence(sandbox.name)
+    reason, text = Reason.RUNNING.value, working_sentence(run, run.status.attempt, sandbox.name)
     if succeeded is not None and succeeded.reason not in _USUAL:
         reason, text = succeeded.reason, succeeded.message
     if text == run.status.message:

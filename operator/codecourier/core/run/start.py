@@ -215,7 +215,7 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
         accepted(run, status, now),
         RunPhase.RUNNING,
         Reason.RUNNING,
-        working_sentence(name),
+        working_sentence(run, status.attempt, name),
         now,
     ).updated(
         base_branch=base[0],

@@ -32,6 +32,8 @@ def attempt_status(run: Run) -> RunStatus:
     )
 
 
-def working_sentence(sandbox: str) -> str:
-    """Return what a Run says while a Sandbox works on it."""
-    return sentence(Reason.RUNNING, detail=f"Sandbox {sandbox} works on it.")
+def working_sentence(run: Run, attempt: int, sandbox: str) -> str:
+    """Return what a Run says while a Sandbox works on it: from the second attempt on also with which Workflow."""
+    workflow = run.spec.workflow_ref.name
+    since = f", with Workflow {workflow} as it was when attempt {attempt} started" if attempt > 1 else ""
+    return sentence(Reason.RUNNING, detail=f"Sandbox {sandbox} works on it{since}.")

@@ -24,6 +24,7 @@ from codecourier.resources.workflow import Workflow, WorkflowSpec
 __all__ = [
     "WorkflowRevision",
     "build_revision",
+    "content_hash",
     "find_recorded_workflow",
     "has_recorded_workflow",
     "read_recorded_workflow",
@@ -45,7 +46,7 @@ class WorkflowRevision:
     uid: str
     resource_version: str
     workflow: str
-    """Name of the Workflow."""
+    """Name of the Workflow; empty where an object that is not ours carries our label."""
 
     number: int
     """Generation of the Workflow that it was made from."""
@@ -67,13 +68,14 @@ def view_revision(obj: Mapping[str, Any]) -> WorkflowRevision:
         If its content is authentic, and this version cannot read it.
     """
     metadata, data = ObjectMeta.model_validate(obj["metadata"]), obj.get("data")
-    workflow = metadata.labels.get(LABEL_WORKFLOW, "")
-    is_authentic = isinstance(data, dict) and metadata.name == _name(workflow, data)
+    # Of its labels users may take any away; its name it keeps for life.
+    workflow, _, digits = metadata.name.rpartition("-")
+    is_authentic = isinstance(data, dict) and digits == content_hash(data)
     return WorkflowRevision(
         name=metadata.name,
         uid=metadata.uid,
         resource_version=metadata.resource_version,
-        workflow=workflow,
+        workflow=workflow if len(digits) == HASH_DIGITS else "",
         number=obj.get("revision", 0),
         is_owned=bool(metadata.owner_references),
         creation_time=metadata.creation_timestamp or _LONG_AGO,
@@ -83,7 +85,13 @@ def view_revision(obj: Mapping[str, Any]) -> WorkflowRevision:
 
 def revision_name(workflow: Workflow) -> str:
     """Return the name of the revision that holds a Workflow as it is now."""
-    return _name(workflow.name, workflow.spec.to_json())
+    return f"{workflow.name}-{content_hash(workflow.spec.to_json())}"
+
+
+def content_hash(data: Mapping[str, Any]) -> str:
+    """Return the hash of what a revision holds, in hex digits: the end of its name."""
+    content = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    return sha256(content).hexdigest()[:HASH_DIGITS]
 
 
 def build_revision(workflow: Workflow) -> dict[str, Any]:
@@ -96,7 +104,7 @@ def build_revision(workflow: Workflow) -> dict[str, Any]:
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
-            "name": _name(workflow.name, data),
+            "name": f"{workflow.name}-{content_hash(data)}",
             "namespace": workflow.namespace,
             "labels": {LABEL_MANAGED: "true", LABEL_WORKFLOW: workflow.name},
         },
@@ -148,8 +156,3 @@ def read_recorded_workflow(run: Run, revision: WorkflowRevision | None, facts: F
         return spec
     text = sentence(Reason.WORKFLOW_REVISION_LOST, revision=name, workflow=run.spec.workflow_ref.name)
     return Problem(Reason.WORKFLOW_REVISION_LOST, text, is_final=True)
-
-
-def _name(workflow: str, data: Mapping[str, Any]) -> str:
-    content = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
-    return f"{workflow}-{sha256(content).hexdigest()[:HASH_DIGITS]}"
