@@ -11,6 +11,7 @@ from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import Delete
 from codecourier.core.shared.revisions import WorkflowRevision
 from codecourier.resources.workflow import Workflow
+from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_project, make_revision, make_workflow
 
@@ -22,7 +23,7 @@ LATER = NOW + REVISION_GRACE
 def world(*unused: WorkflowRevision, workflow: Workflow | None = None) -> ProjectWorld:
     """Return the world of a Project with unused revisions, and the Workflow that is there."""
     workflows = {} if workflow is None else {workflow.name: workflow}
-    return ProjectWorld(make_project(), (), workflows, unused_revisions=unused, facts=FACTS)
+    return ProjectWorld(make_project(), runs_of(), workflows, unused_revisions=unused, facts=FACTS)
 
 
 def edited() -> Workflow:

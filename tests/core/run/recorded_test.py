@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from codecourier.core.run.world import RunWorld
+from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, Problem, RevisionAsk, RevisionFact
 from codecourier.core.shared.intents import Create, CreateRevision, Failures
 from codecourier.core.shared.reasons import Reason
@@ -36,6 +36,12 @@ def waiting() -> Run:
     )
 
 
+def begun(run: Run) -> Run:
+    """Return a finished Run whose second attempt has begun."""
+    run = run.updated(spec=run.spec.updated(attempt=2))
+    return run.updated(status=run_status_of(plan_run(RunWorld(run, make_project(), make_workflow(), None), NOW)))
+
+
 def test_the_first_run_of_a_version_makes_its_revision_before_the_status_names_it() -> None:
     run = make_run(base_branch="main")
     world = RunWorld(run, admitting(run), make_workflow(), None, facts=Facts(FACTS))
@@ -48,9 +54,7 @@ def test_the_first_run_of_a_version_makes_its_revision_before_the_status_names_i
 
 def test_a_run_that_waits_takes_a_workflow_that_is_corrected_meanwhile() -> None:
     run, fixed = make_run(base_branch="main"), make_workflow(image="fixed")
-    status = run_status_of(
-        plan_run(RunWorld(run, make_project(limit=1), make_workflow(), None), NOW + timedelta(minutes=1))
-    )
+    status = run_status_of(plan_run(RunWorld(run, make_project(suspend=True), make_workflow(), None), NOW))
     assert (status.phase, status.workflow_revision) == (RunPhase.QUEUED, None)
     run = run.updated(status=status)
     world = RunWorld(run, admitting(run), fixed, None, revision=make_revision(fixed), facts=Facts(FACTS))
@@ -66,16 +70,20 @@ def test_a_run_that_waits_says_that_its_workflow_is_gone() -> None:
 
 
 @pytest.mark.parametrize("phase", [RunPhase.PENDING, RunPhase.QUEUED])
-def test_a_refused_revision_is_said_and_tried_again(phase: RunPhase) -> None:
+def test_a_refused_revision_is_said_tried_again_and_given_up(phase: RunPhase) -> None:
     run = make_run(base_branch="main")
     run = run if phase is RunPhase.PENDING else queued(run, workflow_revision=None)
-    problem = Problem(Reason.REVISION_REFUSED, "The quota is used up.", retry_time=NOW + timedelta(minutes=1))
+    problem = Problem(Reason.REVISION_REFUSED, "The quota is used up.", since=NOW, refused_since=NOW)
     world = RunWorld(run, admitting(run), make_workflow(), None, facts=Facts(FACTS))
-    plan = plan_run(replace(world, failures=Failures({CREATE: problem})), NOW)
+    world = replace(world, failures=Failures({CREATE: problem}))
+    plan = plan_run(world, NOW)
     status = run_status_of(plan)
     assert (status.phase, status.message, status.tries) == (RunPhase.QUEUED, problem.message, ())
-    assert (plan.creates, plan.look_again) == ((CREATE,), problem.retry_time)
+    assert (plan.creates, plan.look_again) == ((CREATE,), NOW + START_LIMIT)
     assert [event.reason for event in plan.events] == ["RevisionRefused"]
+    # Its place is another Run's then.
+    over = run_status_of(plan_run(world, NOW + START_LIMIT))
+    assert (over.phase, over.message) == (RunPhase.FAILED, problem.message)
 
 
 def test_a_revision_with_another_content_is_not_used_for_a_start() -> None:
@@ -133,8 +141,7 @@ def test_a_try_that_failed_without_a_known_workflow_ends_the_run_by_a_decision(s
 
 
 def test_a_new_attempt_says_which_workflow_it_uses() -> None:
-    run = running(phase=RunPhase.FAILED)
-    run = run.updated(spec=run.spec.updated(attempt=2))
+    run = begun(running(phase=RunPhase.FAILED))
     edited = make_workflow(image="edited")
     world = RunWorld(run, admitting(run, attempt=2), edited, None, revision=make_revision(edited), facts=Facts(FACTS))
     plan = plan_run(world, NOW)
@@ -149,8 +156,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_workflow_in_its_status() -
     run = run.updated(status=run.status.updated(workflow=old, workflow_revision=None))
     status = run_status_of(plan_run(RunWorld(run, admitting(run, 2), make_workflow(), None), NOW))
     assert (status.phase, status.workflow, status.workflow_revision) == (RunPhase.RUNNING, old, None)
-    over = running(phase=RunPhase.FAILED, workflow=old, workflow_revision=None)
-    again = over.updated(spec=over.spec.updated(attempt=2))
+    again = begun(running(phase=RunPhase.FAILED, workflow=old, workflow_revision=None))
     world = RunWorld(again, admitting(again, attempt=2), make_workflow(), None, revision=make_revision())
     status = run_status_of(plan_run(replace(world, facts=Facts(FACTS)), NOW))
     assert (status.workflow, status.workflow_revision) == (None, make_revision().name)

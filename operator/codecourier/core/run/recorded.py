@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.world import RunWorld
+from codecourier.core.shared.creations import START_LIMIT, given_up_from
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import CreateRevision, Event, Plan
 from codecourier.core.shared.outcome import with_outcome
@@ -20,9 +21,6 @@ from codecourier.resources.run import RunPhase, RunStatus
 from codecourier.resources.workflow import Workflow
 
 __all__ = ["record_workflow", "restore_revision"]
-
-LOOK_AGAIN = timedelta(seconds=15)
-"""Retry delay for a revision that the cluster refuses, when the problem carries no retry time."""
 
 
 def record_workflow(world: RunWorld, status: RunStatus, now: datetime) -> RunStatus | Plan:
@@ -55,10 +53,7 @@ def _keep(world: RunWorld, status: RunStatus, now: datetime) -> RunStatus | Plan
     if restore_revision(world, status) and world.workflow is not None:
         return _make(world, status, world.workflow, now)
     known = read_recorded_workflow(world.run, world.revision, world.facts)
-    if not isinstance(known, Problem):
-        return status
-    lost = with_outcome(world.run, status, RunPhase.FAILED, known.reason, known.message, now)
-    return claim_end(world, lost.updated(retry_time=None), known.reason, now)
+    return _fail(world, status, known, now) if isinstance(known, Problem) else status
 
 
 def _make(world: RunWorld, status: RunStatus, workflow: Workflow, now: datetime) -> Plan:
@@ -67,6 +62,13 @@ def _make(world: RunWorld, status: RunStatus, workflow: Workflow, now: datetime)
     refusal = world.failures.get(create)
     if refusal is None:
         return Plan(creates=(create,), look_again=now)
+    given_up = given_up_from(refusal, (refusal.since or now) + START_LIMIT)
+    if given_up is not None and now >= given_up:
+        return _fail(world, status, refusal, now)
     waiting = with_outcome(world.run, status, RunPhase.QUEUED, refusal.reason, refusal.message, now)
-    look_again = refusal.retry_time or now + LOOK_AGAIN
-    return Plan(status=waiting, creates=(create,), events=(Event.of(refusal),), look_again=look_again)
+    return Plan(status=waiting, creates=(create,), events=(Event.of(refusal),), look_again=given_up)
+
+
+def _fail(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:
+    failed = with_outcome(world.run, status, RunPhase.FAILED, problem.reason, problem.message, now)
+    return claim_end(world, failed.updated(retry_time=None), problem.reason, now)
