@@ -20,10 +20,11 @@ __all__ = [
 ]
 
 COURIER_UID = 64000
-"""User of checkout and publish, the steps that hold a token."""
+"""User of publish, the step that holds a token which can write."""
 
 AGENT_UID = 65000
-"""User of the agent, of verify and of collect."""
+"""User of checkout, of the agent, of verify and of collect, so that the tree is the agent's own, as in its own clone.
+Token and clone of checkout lie in volumes that no other container of this user mounts."""
 
 SHARED_GID = 64001
 """Group of all volumes of the pod (fsGroup): both users work in them with umask 002."""
@@ -96,9 +97,14 @@ class Layout:
         return f"{self.root}/courier"
 
     @property
-    def workspace(self) -> str:
-        """The working tree of the agent."""
+    def workspace_volume(self) -> str:
+        """Folder of the volume around the working tree; it belongs to root."""
         return f"{self.root}/workspace"
+
+    @property
+    def workspace(self) -> str:
+        """The working tree of the agent, which checkout makes, so that the folder itself is the agent's, too."""
+        return f"{self.root}/workspace/tree"
 
     @property
     def reports(self) -> str:

@@ -82,6 +82,24 @@ def test_nothing_changed_is_nothing(pod: Pod, bare: Path) -> None:
     assert git(bare, "for-each-ref", "refs/heads/codecourier") == ""
 
 
+@pytest.mark.parametrize("target", ["/", None])
+def test_a_workspace_that_was_replaced_is_not_walked(pod: Pod, target: str | None) -> None:
+    pod.workspace.rename(pod.workspace.with_name("away"))
+    if target is not None:
+        pod.workspace.symlink_to(target)
+    assert _refused(pod).reason == "UnsafeEntry"
+
+
+def test_a_mode_that_the_agent_staged_is_published(pod: Pod, bare: Path) -> None:
+    git(pod.workspace, "update-index", "--chmod=+x", "README.md")
+    (pod.workspace / "run.sh").write_text("true\n")
+    git(pod.workspace, "add", "--chmod=+x", "run.sh")
+    assert _changes(pod) == (["README.md", "run.sh"], [])
+    _published(pod, bare)
+    modes = git(bare, "ls-tree", "--format=%(objectmode)", pod.task.branch, "README.md", "run.sh")
+    assert modes.split() == ["100755"] * 2
+
+
 def test_changes_are_told_from_builds(pod: Pod) -> None:
     workspace = pod.workspace
     (workspace / "build").mkdir()

@@ -25,6 +25,7 @@ _TOOLS = ("cat", "mkdir", "rm", "sleep")
 
 def _pod(tmp_path: Path, task: Task) -> Pod:
     pod = Pod(tmp_path / "pod", task)
+    pod.workspace.mkdir()
     write_control(task, str(pod.volumes / "control"))
     return pod
 

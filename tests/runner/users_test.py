@@ -18,14 +18,24 @@ from tests.runner.conftest import READ_TOKEN, WRITE_TOKEN
 from tests.support.git_https import GitServer, git
 from tests.support.sandbox import Ended, Pod
 
-_USERS = {"checkout": COURIER_UID, "agent": AGENT_UID, "collect": AGENT_UID, "publish": COURIER_UID}
+_USERS = {"checkout": AGENT_UID, "agent": AGENT_UID, "collect": AGENT_UID, "publish": COURIER_UID}
 _AGENT = """
 set -e
 git log --oneline > /dev/null
 echo new > new
 echo changed >> README.md
+chmod +x README.md
+chmod 0755 .
+touch -d 2001-02-03 README.md .
+cp -p README.md copy
+cp -a src/. .
+mkdir ../box && tar -C src -cf ../box/x.tar . && tar -xf ../box/x.tar
+python3 -c 'import shutil; shutil.copy2("README.md", "second"); shutil.copytree(".", "../box/all")'
+git checkout -q HEAD -- src
+rm -rf src && git checkout -q HEAD -- src
 rm tracked.log
 git add --all
+git update-index --chmod=+x src/app.py
 git commit --quiet -m mine
 cat "$COURIER/config" && exit 9
 cat "$TOKEN" && exit 9
@@ -63,16 +73,15 @@ def pod(task: Task, server: GitServer) -> Iterator[Pod]:
     for volume in pod.volumes.iterdir():
         os.chown(volume, 0, SHARED_GID)
         volume.chmod(0o2775)
-    for private, user in (("courier", COURIER_UID), ("token", COURIER_UID)):
-        # Stands for a mount that the agent's container does not have.
-        os.chown(pod.volumes / private, user, user)
-        (pod.volumes / private).chmod(0o700)
     yield pod
     shutil.rmtree(folder)
 
 
 def _run(pod: Pod, container: str) -> Ended:
     user = _USERS[container]
+    for private in ("courier", "token"):
+        # Stands for mounts that only checkout's and publish's containers have.
+        (pod.volumes / private).chmod(0o2775 if container in {"checkout", "publish"} else 0o700)
     environment = pod.environment(
         container, {"COURIER": str(pod.volumes / "courier"), "TOKEN": str(pod.volumes / "token" / "token")}
     )
@@ -94,11 +103,16 @@ def test_every_user_can_do_its_part_and_no_more(pod: Pod, bare: Path) -> None:
     ended: dict[str, Ended] = {}
     for container, token in (("checkout", READ_TOKEN), ("agent", ""), ("collect", ""), ("publish", WRITE_TOKEN)):
         pod.set_token(token)
-        os.chown(pod.volumes / "token" / "token", COURIER_UID, COURIER_UID)
+        os.chown(pod.volumes / "token" / "token", 0, SHARED_GID)
+        (pod.volumes / "token" / "token").chmod(0o440)
         ended[container] = _run(pod, container)
         assert ended[container].exit_code == 0, ended[container]
     assert ended["agent"].report.state is StepState.SUCCEEDED, ended["agent"]
     assert "Permission denied" in ended["agent"].log
     assert ended["publish"].result.state is Publication.PUSHED
     names = git(bare, "diff", "--name-status", pod.task.base_commit, pod.task.branch).split("\n")
-    assert names == ["M\tREADME.md", "A\tnew", "D\ttracked.log"]
+    added = [f"A\t{name}" for name in ("app.py", "copy", "new", "second")]
+    assert names == ["M\tREADME.md", *added, "M\tsrc/app.py", "D\ttracked.log"]
+    modes = git(bare, "ls-tree", "-r", "--format=%(objectmode) %(path)", pod.task.branch).split("\n")
+    executable = [line.partition(" ")[2] for line in modes if line.startswith("100755")]
+    assert executable == ["README.md", "copy", "second", "src/app.py"]

@@ -94,7 +94,7 @@ class Pod:
 
     @property
     def workspace(self) -> Path:
-        return self.volumes / "workspace"
+        return self.volumes / "workspace" / "tree"
 
     @property
     def reports(self) -> Path:

@@ -33,7 +33,7 @@ def checkout(context: Context) -> StepReport:
         With a distinct reason for everything that a user can fix.
     """
     layout, task = context.layout, context.task
-    for folder in (layout.courier, layout.workspace):
+    for folder in (layout.courier, layout.workspace_volume):
         _refuse_leftovers(folder)
     courier = Git(layout.courier)
     courier.run("init", "--quiet", "--bare", "--template=", f"--object-format={task.object_format}")
@@ -128,7 +128,7 @@ def _refuse_lfs(courier: Git, entries: dict[bytes, BaseEntry]) -> None:
 def _make_workspace(courier: Git, workspace: str, task: Task, commit: str) -> None:
     git_dir = Path(workspace, ".git")
     git = Git(str(git_dir), workspace)
-    git_dir.mkdir()
+    git_dir.mkdir(parents=True)
     Git(str(git_dir)).run("init", "--quiet", "--bare", "--template=", f"--object-format={task.object_format}")
     _configure(git, task)
     (git_dir / "info").mkdir(exist_ok=True)
@@ -143,8 +143,6 @@ def _make_workspace(courier: Git, workspace: str, task: Task, commit: str) -> No
 def _configure(git: Git, task: Task) -> None:
     for key, value in {
         "core.bare": "false",
-        # The agent runs as another user of the same group.
-        "core.sharedRepository": "group",
         "core.autocrlf": "false",
         "remote.origin.url": task.repository_url,
         "remote.origin.fetch": "+refs/heads/*:refs/remotes/origin/*",

@@ -16,6 +16,7 @@ from codecourier.runner.ignore import Ignorer
 from codecourier.runner.manifest import (
     BASE_LISTING,
     DETAILS_FILE,
+    FILE_MODES,
     GITLINK_MODE,
     LINK_MODE,
     MANIFEST_FILE,
@@ -28,6 +29,7 @@ from codecourier.runner.manifest import (
 from codecourier.runner.pack import PackWriter
 from codecourier.runner.paths import PathError, check_path, find_collision, is_ci_path, resolves_inside
 from codecourier.runner.reports import read_details
+from codecourier.runner.staged import read_staged_modes
 from codecourier.runner.step import Context, StepError, run_step
 from codecourier.runner.walk import Entry, Tree, hash_blob, show
 from codecourier.task import CONTAINER_COLLECT, StepReport, StepState, Task
@@ -48,6 +50,9 @@ class _Collection:
     task: Task
     tree: Tree
     base: dict[bytes, BaseEntry]
+    staged: dict[bytes, str]
+    """Modes that the agent has staged and the start commit lacks."""
+
     seen: dict[bytes, BaseEntry] = field(default_factory=dict)
     """The new tree, without gitlinks."""
 
@@ -79,7 +84,11 @@ def collect(context: Context) -> StepReport:
     layout, task = context.layout, context.task
     canaries = Canaries.from_environment(task.canary_env)
     listing = Path(layout.control, BASE_LISTING).read_bytes()
-    work = _Collection(task, Tree(layout.workspace), parse_listing(listing))
+    # The agent may write the folder around it. Nothing of the agent runs any more, so a look before is enough.
+    if not Path(layout.workspace).is_dir() or Path(layout.workspace).is_symlink():
+        raise StepError("UnsafeEntry", "The folder of the workspace was removed or replaced; keep it as it is.")
+    tree, base = Tree(layout.workspace), parse_listing(listing)
+    work = _Collection(task, tree, base, read_staged_modes(tree, task.object_format, base))
     scratch = Path(tempfile.mkdtemp(dir=layout.outbox))
     try:
         _walk(work, Ignorer(work.tree, scratch))
@@ -139,12 +148,20 @@ def _take(work: _Collection, entry: Entry) -> None:
             raise StepError(
                 "OutputTooLarge", f"{show(entry.path)} has {entry.size} bytes, more than one file may have."
             )
-        mode = "100755" if entry.mode & _EXECUTABLE else "100644"
+        mode = _mode(work, entry)
         oid = work.tree.hash(work.task.object_format, entry.path, entry.size)
         work.seen[entry.path] = BaseEntry(mode, oid, entry.size)
         work.files[entry.path] = entry
     else:
         work.notes.append(f"{show(entry.path)} is neither file, folder nor link and was left out.")
+
+
+def _mode(work: _Collection, entry: Entry) -> str:
+    """Return the mode of a file: as it is on disk, and as it is staged where the file was left as it had been."""
+    mode = "100755" if entry.mode & _EXECUTABLE else "100644"
+    base = work.base.get(entry.path)
+    before = base.mode if base is not None and base.mode in FILE_MODES else "100644"
+    return work.staged.get(entry.path, mode) if mode == before else mode
 
 
 def _check(work: _Collection, canaries: Canaries) -> None:

@@ -12,6 +12,7 @@ from codecourier.runner.step import StepError
 __all__ = [
     "BASE_LISTING",
     "DETAILS_FILE",
+    "FILE_MODES",
     "GITLINK_MODE",
     "LINK_MODE",
     "MANIFEST_FILE",

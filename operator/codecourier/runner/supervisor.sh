@@ -21,14 +21,14 @@ child=
 
 . "$control/settings.sh"
 
-export CODECOURIER_WORKSPACE="$root/workspace"
+export CODECOURIER_WORKSPACE="$root/workspace/tree"
 export CODECOURIER_PROMPT_FILE="$control/prompt.txt"
 export CODECOURIER_USAGE_FILE="$root/reports/usage.jsonl"
 export CODECOURIER_LEARNINGS_FILE="$root/reports/learnings.jsonl"
 export CODECOURIER_SUMMARY_FILE="$root/reports/summary.md"
 export CODECOURIER_RETRY_AFTER_FILE="$root/reports/retry-after"
 
-# The checkout belongs to another user of our group, and git refuses to work in such a folder unless it is declared safe.
+# Some file systems show another owner of a volume's files, and git refuses a folder of another user unless it is safe.
 git_settings=${GIT_CONFIG_COUNT:-0}
 export "GIT_CONFIG_KEY_$git_settings=safe.directory" "GIT_CONFIG_VALUE_$git_settings=*"
 export GIT_CONFIG_COUNT=$((git_settings + 1))

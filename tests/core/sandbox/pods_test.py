@@ -56,6 +56,15 @@ def test_steps_with_a_token_share_nothing_that_the_agent_writes(pod: dict[str, A
     assert agent_writes & set(mounted(steps["checkout"])) == {"workspace"}  # checkout is over before the agent starts
 
 
+def test_what_checkout_keeps_of_its_token_and_clone_is_in_no_container_of_its_user(pod: dict[str, Any]) -> None:
+    steps = containers(pod)
+    kept = set(mounted(steps["checkout"])) - {"workspace", "control", "task"}
+    assert {"token-read", "courier", "tmp-courier"} <= kept
+    for name in ("agent", "verify", "collect"):
+        assert steps[name]["securityContext"]["runAsUser"] == steps["checkout"]["securityContext"]["runAsUser"]
+        assert not kept & set(mounted(steps[name])), name
+
+
 def test_collect_only_reads_what_the_agent_wrote(pod: dict[str, Any]) -> None:
     rights = mounted(containers(pod)["collect"])
     assert [volume for volume, can_write in rights.items() if can_write] == ["outbox", "tmp-collect"]
@@ -64,7 +73,7 @@ def test_collect_only_reads_what_the_agent_wrote(pod: dict[str, Any]) -> None:
 def test_users_differ_and_none_is_root(pod: dict[str, Any]) -> None:
     users = {name: c["securityContext"]["runAsUser"] for name, c in containers(pod).items()}
     agent, ours = layout.AGENT_UID, layout.COURIER_UID
-    assert users == {"checkout": ours, "agent": agent, "verify": agent, "collect": agent, "publish": ours}
+    assert users == {"checkout": agent, "agent": agent, "verify": agent, "collect": agent, "publish": ours}
     assert agent != ours
 
 

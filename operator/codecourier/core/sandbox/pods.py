@@ -2,7 +2,8 @@
 
 The division of credentials is in the table `_MOUNTS`: the read token is in checkout alone, the write token in publish
 alone, neither shares a volume that the agent can write with a container that parses it, and nothing but collect ever
-reads the agent's files.
+reads the agent's files. checkout runs as the agent's user, so that the tree is the agent's own; it has ended before the
+agent starts, and nothing that it keeps of its token or its clone is mounted in the agent's containers.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _VOLUME_PATHS = {
     "task": LAYOUT.task,
     "control": LAYOUT.control,
     "courier": LAYOUT.courier,
-    "workspace": LAYOUT.workspace,
+    "workspace": LAYOUT.workspace_volume,
     "reports": LAYOUT.reports,
     "outbox": LAYOUT.outbox,
     "token-read": LAYOUT.token,
@@ -147,7 +148,7 @@ def build_pod(
 
 
 def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -> dict[str, Any]:
-    init = [_courier(CONTAINER_CHECKOUT, settings), _agent(CONTAINER_AGENT, workflow)]
+    init = [_courier(CONTAINER_CHECKOUT, AGENT_UID, settings), _agent(CONTAINER_AGENT, workflow)]
     if workflow.verify:
         init.append(_agent(CONTAINER_VERIFY, workflow))
     init.append(_collect(workflow, settings))
@@ -174,7 +175,7 @@ def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -
             for taint in ("not-ready", "unreachable")
         ],
         "initContainers": init,
-        "containers": [_courier(CONTAINER_PUBLISH, settings)],
+        "containers": [_courier(CONTAINER_PUBLISH, COURIER_UID, settings)],
         "volumes": _volumes(workflow, secret_name, settings),
     }
     if workflow.runtime_class_name is not None:
@@ -206,18 +207,16 @@ def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: b
     }
 
 
-def _courier(name: str, settings: PodSettings) -> dict[str, Any]:
+def _courier(name: str, uid: int, settings: PodSettings) -> dict[str, Any]:
     command = ["python3", "-I", "-m", f"codecourier.runner.{name}"]
-    container = _container(name, settings.courier_image, command, COURIER_UID, has_ca=settings.has_ca)
+    container = _container(name, settings.courier_image, command, uid, has_ca=settings.has_ca)
     container["resources"] = _OUR_RESOURCES
     return container
 
 
 def _collect(workflow: WorkflowSpec, settings: PodSettings) -> dict[str, Any]:
-    command = ["python3", "-I", "-m", f"codecourier.runner.{CONTAINER_COLLECT}"]
-    container = _container(CONTAINER_COLLECT, settings.courier_image, command, AGENT_UID, has_ca=settings.has_ca)
+    container = _courier(CONTAINER_COLLECT, AGENT_UID, settings)
     container["env"] += _secret_environment(workflow, prefix=CANARY_ENV_PREFIX)
-    container["resources"] = _OUR_RESOURCES
     return container
 
 
