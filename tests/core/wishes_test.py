@@ -65,7 +65,7 @@ def planned_run(run: Run) -> tuple[Run, Plan]:
     workflow = make_workflow()
     revision = make_revision(workflow)
     world = RunWorld(run, admitting(run, attempt=attempt), workflow, None, revision=revision, facts=FACTS)
-    plan = finish_plan(run, plan_run(world, NOW))
+    plan = finish_plan(run, plan_run(world, NOW), NOW)
     status = run_status_of(plan) if plan.status is not None else run.status
     return run.updated(status=status.updated(unnotified=())), plan
 
@@ -84,7 +84,7 @@ def settled_run(run: Run, end: RunPhase) -> Run:
 def planned_chain(chain: SprintChain) -> tuple[SprintChain, Plan]:
     """Plan for a chain; return it with its new status, the Notifications taken as made."""
     world = SprintChainWorld(chain, make_project(), make_workflow(), facts=FACTS)
-    plan = finish_plan(chain, plan_sprint_chain(world, NOW))
+    plan = finish_plan(chain, plan_sprint_chain(world, NOW), NOW)
     status = plan.status if isinstance(plan.status, SprintChainStatus) else chain.status
     return chain.updated(status=status.updated(unnotified=())), plan
 

@@ -116,7 +116,7 @@ def _without_finalizer(right: Any) -> Any:
 
 
 def _unfinished(_right: Any) -> Any:
-    return lambda _model, plan: plan
+    return lambda _model, plan, _now: plan
 
 
 def _reading_those_of_others(right: Any) -> Any:

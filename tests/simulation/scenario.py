@@ -195,6 +195,7 @@ REHEARSED = (
     _rehearsed(0, (8.0, "orphan run")),
     _rehearsed(1, (5.0, "cancel run"), (200.0, "raise attempt of run"), (400.0, "apply again")),
     _rehearsed(0, (200.0, "suspend chain"), pace=40.0),
+    _rehearsed(2, (8.0, "delete workflow")),
     _rehearsed(3, (6.0, "make project again")),
 )
 """What happens too seldom for every budget of seeds to come through it."""

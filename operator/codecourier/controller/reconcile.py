@@ -126,7 +126,7 @@ class Reconciler:
 
         with log_context(uid=model.uid, attempt=_attempt(model)):
             decided = await self._decide(key, key, gather, kind.plan)
-            plan = plan_waiting(model) if decided is None else finish_plan(model, readable_again(model, decided))
+            plan = self._finish(model, decided)
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
@@ -139,11 +139,16 @@ class Reconciler:
         self._schedule(key, key, plan)
         return True
 
+    def _finish(self, model: CustomResource, decided: Plan | None) -> Plan:
+        if decided is None:
+            return plan_waiting(model, self._now())
+        return finish_plan(model, readable_again(model, decided), self._now())
+
     async def _observe(self, key: WorkKey, kind: Kind[Any, Any], obj: Json) -> None:
         """Observe the generation of an object whose effect is still on its way."""
         with suppress(UnreadableError):
             model = self._view.store.read(kind.source, obj)
-            await self._executor.execute(key, obj, model, plan_waiting(model))
+            await self._executor.execute(key, obj, model, plan_waiting(model, self._now()))
 
     async def _report(self, key: WorkKey, obj: Json, error: UnreadableError) -> None:
         """Report on an object that it, or one that it refers to, cannot be read; its next version is tried again."""

@@ -116,6 +116,7 @@ RUN: Kind[Run, RunWorld] = Kind(
             ("Pending", "Cancelled"),
             ("Queued", "Running"),
             ("Queued", "Cancelled"),
+            ("Queued", "Pending"),
             ("Running", "Queued"),
             ("Running", "Completed"),
             ("Running", "Failed"),

@@ -391,6 +391,9 @@ class Status(Model):
     observed_generation: Annotated[int, Field(ge=-1, le=2**53)] = -1
     """The newest generation of the spec that the operator has acted on; -1 before it has seen the object."""
 
+    generation_time: Time | None = None
+    """When the operator observed `observedGeneration`; absent for the first generation, as old as the object."""
+
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap(("type",))] = ()
     """Ready: the object is accepted. Succeeded: the outcome of its work. Stalled: nothing more happens until a
     user changes the spec (present only while that is so)."""

@@ -93,7 +93,7 @@ def test_a_run_that_has_a_place_but_no_known_base_is_queued_with_the_reason() ->
     [
         (make_run(), False, Reason.WORKFLOW_NOT_FOUND, False),
         (make_run(age_seconds=301), False, Reason.WORKFLOW_NOT_FOUND, True),
-        (make_run(repository_url=f"{URL}-other"), True, Reason.REPOSITORY_NOT_ALLOWED, True),
+        (make_run(repository_url=f"{URL}-other"), True, Reason.REPOSITORY_NOT_ALLOWED, False),
     ],
 )
 def test_a_run_that_names_what_is_not_there_waits_and_says_so(
@@ -135,18 +135,21 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
     [
         (make_workflow(), Reason.BRANCH_NOT_FOUND),
         (make_workflow(prompt_template="{{ nonsense }}"), Reason.TEMPLATE_INVALID),
+        (make_workflow(prompt_template="{{ sprint.number }}"), Reason.TEMPLATE_INVALID),
     ],
 )
-def test_a_run_that_fails_before_it_starts_is_reported(workflow: Workflow, reason: Reason) -> None:
+def test_a_run_that_cannot_start_has_not_failed(workflow: Workflow, reason: Reason) -> None:
     run = make_run(base_branch="main")
-    facts = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(None)})
+    facts = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(None), RepositoryAsk(ACCESS): RepositoryFact("trunk")})
     plan = plan_run(RunWorld(run, admitting(run), workflow, None, facts=facts), NOW)
     status = run_status_of(plan)
     condition = status.condition("Succeeded")
     assert condition is not None
-    assert (status.phase, condition.reason) == (RunPhase.FAILED, reason)
-    assert [c.resource.metadata.name for c in plan.creates if isinstance(c, Create)] == list(status.unnotified)
-    assert len(status.unnotified) == 1
+    ready = status.condition("Ready")
+    assert ready is not None
+    assert (status.phase, condition.reason, ready.status) == (RunPhase.PENDING, reason, ConditionStatus.FALSE)
+    assert (plan.creates, status.unnotified, status.condition("Stalled")) == ((), (), None)
+    assert status.retry_time is not None, "another Run may have its place"
 
 
 def test_the_usage_record_is_made_before_the_end_is_reported() -> None:

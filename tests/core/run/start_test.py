@@ -8,6 +8,7 @@ from datetime import timedelta
 from codecourier.core.run.start import DECISION_GRACE, LONGEST_WAIT, LOOK_AGAIN
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem, RepositoryAsk
+from codecourier.core.shared.grace import LOOK_SOON
 from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.resources.run import Run, RunPhase
 from tests.support.plans import plan_run
@@ -15,7 +16,7 @@ from tests.support.runs import admitting, run_status_of
 from tests.support.worlds import ACCESS, NOW, make_project, make_run, make_workflow, queued
 
 
-def test_a_base_that_can_never_be_looked_up_fails_the_run_instead_of_asking_again_and_again() -> None:
+def test_a_base_that_can_never_be_looked_up_stalls_the_run_and_returns_its_place() -> None:
     run = make_run(base_branch="main")
     problem = Problem(Reason.FORGE_REFUSED, "A request was refused.", is_final=True)
     facts = Facts({BranchHeadAsk(ACCESS, "main"): problem})
@@ -23,8 +24,9 @@ def test_a_base_that_can_never_be_looked_up_fails_the_run_instead_of_asking_agai
     status = run_status_of(plan)
     condition = status.condition(ConditionType.SUCCEEDED)
     assert condition is not None
-    assert (status.phase, condition.reason, status.message) == (RunPhase.FAILED, "ForgeRefused", problem.message)
-    assert (len(status.unnotified), plan.look_again, plan.asks) == (1, None, ())
+    assert (status.phase, condition.reason, status.message) == (RunPhase.PENDING, "ForgeRefused", problem.message)
+    assert (status.condition("Stalled") is not None, status.retry_time) == (True, NOW + LONGEST_WAIT)
+    assert (status.unnotified, plan.look_again, plan.asks) == ((), NOW + LOOK_SOON, ())
 
 
 PASSING = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
@@ -63,5 +65,6 @@ def test_a_run_without_a_place_says_what_is_wrong_with_its_repository() -> None:
     again = plan_run(RunWorld(run.updated(status=status), make_project(), make_workflow(), None, facts=facts), NOW)
     assert (again.status, again.events) == (status, ())
     final = Facts({RepositoryAsk(ACCESS): Problem(Reason.FORGE_REFUSED, "Never.", is_final=True)})
-    ended = plan_run(RunWorld(run.updated(status=status), make_project(), make_workflow(), None, facts=final), NOW)
-    assert run_status_of(ended).phase is RunPhase.FAILED
+    stalled = plan_run(RunWorld(run.updated(status=status), make_project(), make_workflow(), None, facts=final), NOW)
+    assert run_status_of(stalled).phase is RunPhase.PENDING
+    assert run_status_of(stalled).condition("Stalled") is not None

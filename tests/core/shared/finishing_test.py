@@ -32,21 +32,21 @@ def observed(status: Status | None) -> list[int | None]:
 
 def test_a_plan_that_writes_nothing_observes_the_generation() -> None:
     run = at(running(), 4)
-    plan = finish_plan(run, Plan(look_again=NOW))
+    plan = finish_plan(run, Plan(look_again=NOW), NOW)
     assert observed(plan.status) == [4, 4, 4]
     assert plan.look_again == NOW
 
 
 def test_a_plan_that_writes_observes_in_the_same_write() -> None:
     run = at(running(), 4)
-    plan = finish_plan(run, Plan(status=run.status.updated(message="It goes on.")))
+    plan = finish_plan(run, Plan(status=run.status.updated(message="It goes on.")), NOW)
     assert observed(plan.status) == [4, 4, 4]
 
 
 def test_what_is_observed_costs_nothing() -> None:
     run = at(running(), 1)
-    assert finish_plan(run, Plan()) == Plan()
-    assert finish_plan(make_project(), Plan(is_brief=True)) == Plan(is_brief=True)
+    assert finish_plan(run, Plan(), NOW) == Plan()
+    assert finish_plan(make_project(), Plan(is_brief=True), NOW) == Plan(is_brief=True)
 
 
 @pytest.mark.parametrize(
@@ -59,17 +59,17 @@ def test_what_is_observed_costs_nothing() -> None:
     ],
 )
 def test_a_plan_that_another_follows_at_once_observes_nothing(plan: Plan) -> None:
-    assert finish_plan(at(running(), 4), plan) == plan
+    assert finish_plan(at(running(), 4), plan, NOW) == plan
 
 
 def test_an_object_that_waits_for_an_answer_observes_its_generation_once_it_was_seen() -> None:
-    assert observed(plan_waiting(at(running(), 4)).status) == [4, 4, 4]
-    assert plan_waiting(make_project()) == Plan()
+    assert observed(plan_waiting(at(running(), 4), NOW).status) == [4, 4, 4]
+    assert plan_waiting(make_project(), NOW) == Plan()
 
 
 def test_the_outcome_of_an_earlier_attempt_is_not_renewed() -> None:
     run = at(running(phase=RunPhase.COMPLETED), 4)
     raised = run.updated(spec=run.spec.updated(attempt=2))
-    assert observed(finish_plan(raised, Plan()).status) == [4, 4, 1]
+    assert observed(finish_plan(raised, Plan(), NOW).status) == [4, 4, 1]
     cancelled = raised.updated(spec=raised.spec.updated(cancelled=True))
-    assert observed(finish_plan(cancelled, Plan()).status) == [4, 4, 4]
+    assert observed(finish_plan(cancelled, Plan(), NOW).status) == [4, 4, 4]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from codecourier.core.run.start import build_sandbox
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.grace import GRACE
 from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import Reason
 from codecourier.resources.run import RunPhase
@@ -16,7 +18,11 @@ from codecourier.resources.sprint_chain import SprintChainPhase
 from tests.support.worlds import NOW, make_run, make_sprint_chain
 
 LATER = NOW + timedelta(hours=1)
-RUN, CHAIN, SANDBOX = make_run(), make_sprint_chain(), build_sandbox(make_run(), 1, 1)
+RUN, CHAIN, SANDBOX = (
+    make_run(),
+    make_sprint_chain(),
+    build_sandbox(make_run(), 1, 1).updated(metadata=make_run().metadata),
+)
 KINDS: list[tuple[Any, Any]] = [(RUN, RunPhase), (CHAIN, SprintChainPhase), (SANDBOX, SandboxPhase)]
 PHASES = [(resource, phase) for resource, phases in KINDS for phase in phases]
 
@@ -37,7 +43,10 @@ def test_a_phase_is_said_with_what_succeeded_says_of_it(resource: Any, phase: An
 
 @pytest.mark.parametrize("resource", [RUN, CHAIN, SANDBOX], ids=lambda resource: resource.kind)
 def test_a_refusal_is_said_by_ready_and_by_the_outcome_of_what_is_not_finished(resource: Any) -> None:
-    first = refused(resource, resource.status, Reason.WORKFLOW_NOT_FOUND, "It is not there.", NOW, is_stalled=True)
+    problem = Problem(Reason.WORKFLOW_NOT_FOUND, "It is not there.")
+    early = refused(resource, resource.status, problem, NOW + GRACE / 2)
+    assert shown(early) == {"Ready": ("False", "WorkflowNotFound"), "Succeeded": ("Unknown", "WorkflowNotFound")}
+    first = refused(resource, resource.status, problem, NOW + GRACE)
     assert shown(first) == {
         "Ready": ("False", "WorkflowNotFound"),
         "Stalled": ("True", "WorkflowNotFound"),
@@ -53,6 +62,7 @@ def test_a_refusal_is_said_by_ready_and_by_the_outcome_of_what_is_not_finished(r
 @pytest.mark.parametrize(("resource", "phases"), KINDS, ids=["Run", "SprintChain", "Sandbox"])
 def test_a_refused_attempt_leaves_the_outcome_of_the_finished_one(resource: Any, phases: Any) -> None:
     over = with_outcome(resource, resource.status, phases.FAILED, Reason.AGENT_FAILED, "It failed.", NOW)
-    status = refused(resource, over, Reason.PROJECT_NOT_FOUND, "There is none.", LATER, is_stalled=False)
+    problem = Problem(Reason.FORGE_UNAVAILABLE, "It answers 500.")
+    status = refused(resource, over, problem, LATER)
     assert (status.phase, status.message, status.finish_time) == (phases.FAILED, "It failed.", NOW)
-    assert shown(status) == {"Ready": ("False", "ProjectNotFound"), "Succeeded": ("False", "AgentFailed")}
+    assert shown(status) == {"Ready": ("Unknown", "ForgeUnavailable"), "Succeeded": ("False", "AgentFailed")}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codecourier.core.shared.facts import Problem
-from codecourier.core.shared.prompts import unknown_placeholders
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.references import find_workflow
 from codecourier.core.shared.repositories import find_repository
 from codecourier.resources.project import Project, Repository
 from codecourier.resources.run import Run
@@ -32,12 +32,10 @@ def resolve(run: Run, project: Project | None, workflow: Workflow | None) -> Ref
     """
     if project is None:
         return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
-    if workflow is None:
-        name = run.spec.workflow_ref.name
-        return Problem(Reason.WORKFLOW_NOT_FOUND, sentence(Reason.WORKFLOW_NOT_FOUND, workflow=name))
-    if (fault := unknown_placeholders(workflow.spec.prompt_template)) is not None:
-        return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault), is_final=True)
+    found = find_workflow(workflow, run.spec.workflow_ref.name, has_sprint=run.spec.sprint is not None)
+    if isinstance(found, Problem):
+        return found
     repository = find_repository(project, run.spec.repository_url)
     if isinstance(repository, Reason):
         return Problem(repository, sentence(repository, repository=run.spec.repository_url))
-    return References(project, workflow, repository)
+    return References(project, found, repository)

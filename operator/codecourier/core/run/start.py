@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
@@ -11,7 +10,8 @@ from codecourier.core.run.recorded import record_workflow
 from codecourier.core.run.references import resolve
 from codecourier.core.run.status import attempt_status, working_sentence
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.facts import Ask, BranchHeadAsk, Problem, RepositoryAsk
+from codecourier.core.shared.facts import Problem, RepositoryAsk
+from codecourier.core.shared.grace import is_passing, next_look
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import (
     FINALIZER,
@@ -22,19 +22,15 @@ from codecourier.core.shared.naming import (
 )
 from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.core.shared.references import find_head, find_secret_problem
 from codecourier.core.shared.repositories import find_access
 from codecourier.core.shared.revisions import has_recorded_workflow
-from codecourier.resources.meta import ObjectMeta
+from codecourier.resources.meta import ConditionStatus, ObjectMeta
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
 
-F = TypeVar("F")
-
 __all__ = ["DECISION_GRACE", "build_sandbox", "plan_again", "plan_pending", "plan_queued"]
-
-STALL_AFTER = timedelta(minutes=5)
-"""How long something that a Run names may be missing before the Run is Stalled: GitOps applies in any order."""
 
 DECISION_GRACE = timedelta(seconds=3)
 """How long a Run stays Pending for the Project's plan to admit it, at least 2 s of it: creation times have seconds."""
@@ -61,6 +57,8 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     new = accepted(run, status, now).updated(repository_url=known.repository.url)
     if has_place(known.project, run):
         return _plan_admitted(world, new, now)
+    if _is_refused(run):
+        return _look_at_base(world, new, now)
     due = _decision_time(run, known.project, now)
     if now < due:
         return Plan(look_again=due, is_brief=run.status.attempt == 0)
@@ -71,7 +69,7 @@ def _wait(world: RunWorld, status: RunStatus, project: Project, now: datetime) -
     """Say what a Run without a place waits for: its repository, without which it gets none, or a place."""
     access = find_access(project, world.run.namespace, status.repository_url)
     answer = None if project.spec.suspend else world.facts.get(RepositoryAsk(access))
-    if isinstance(answer, Problem) and answer.is_final:
+    if isinstance(answer, Problem) and not is_passing(answer.reason):
         return _refuse(world, status, answer, now)
     if isinstance(answer, Problem):
         new = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
@@ -99,26 +97,48 @@ def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
 
 
 def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:
-    if problem.is_final:
-        new = with_outcome(
-            world.run,
-            accepted(world.run, status, now),
-            RunPhase.FAILED,
-            problem.reason,
-            problem.message,
-            now,
-        )
-        return claim_end(world, new, problem.reason, now)
-    created = world.run.metadata.creation_timestamp or now
-    stalls = created + STALL_AFTER
-    is_stalled = now >= stalls or problem.reason in {
-        Reason.REPOSITORY_NOT_ALLOWED,
-        Reason.NO_DEFAULT_REPOSITORY,
-    }
-    new = refused(world.run, status, problem.reason, problem.message, now, is_stalled=is_stalled)
-    if world.project is not None and has_place(world.project, world.run):
-        new = new.updated(retry_time=now + LOOK_AGAIN)
-    return Plan(status=new, events=(Event.of(problem),), look_again=None if is_stalled else stalls)
+    """Wait until what the Run names is there; before its first try nothing was started, so nothing has failed."""
+    run = world.run
+    if status.tries:
+        return _refuse_retry(world, status, problem, now)
+    waiting = status.updated(phase=RunPhase.PENDING, conditions=run.status.conditions)
+    new = refused(run, waiting, problem, now)
+    look_again = next_look(run, problem, now)
+    if world.project is not None and (has_place(world.project, run) or _may_have_place(status, look_again)):
+        new = new.updated(retry_time=now + LONGEST_WAIT)
+    events = (Event.of(problem),) if new.message != run.status.message else ()
+    return Plan(status=new, events=events, look_again=look_again)
+
+
+def _may_have_place(status: RunStatus, time: datetime) -> bool:
+    """Tell whether a Run that had returned its place would be given one again by this time."""
+    return status.retry_time is not None and status.retry_time <= time
+
+
+def _refuse_retry(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:
+    if not problem.is_final:
+        return _return_place(world, status, problem, now)
+    failed = with_outcome(world.run, status, RunPhase.FAILED, problem.reason, problem.message, now)
+    return claim_end(world, failed, problem.reason, now)
+
+
+def _is_refused(run: Run) -> bool:
+    """Tell whether the Run has returned its place, as what its first try starts from was not there."""
+    ready = run.status.condition(ConditionType.READY)
+    is_refused = ready is not None and ready.status == ConditionStatus.FALSE
+    return is_refused and run.status.retry_time is not None and not run.status.tries
+
+
+def _look_at_base(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
+    """Look without a place whether a refused Run can start, so that it need not take one for that from another."""
+    based = _base(world, status)
+    if not isinstance(based, Problem):
+        text = sentence(Reason.ACCEPTED)
+        ready = with_outcome(world.run, status, RunPhase.PENDING, Reason.ACCEPTED, text, now)
+        return Plan(status=ready.updated(retry_time=now), look_again=now + DECISION_GRACE)
+    if is_passing(based.reason):
+        return Plan(look_again=next_look(world.run, based, now))
+    return _refuse(world, status, based, now)
 
 
 def _queued(run: Run, status: RunStatus, project: Project, now: datetime) -> RunStatus:
@@ -132,8 +152,8 @@ def plan_queued(world: RunWorld, now: datetime) -> Plan:
     run, project = world.run, world.project
     status = run.status
     if project is None:
-        text = sentence(Reason.PROJECT_NOT_FOUND)
-        return Plan(status=with_outcome(run, status, RunPhase.QUEUED, Reason.PROJECT_NOT_FOUND, text, now))
+        problem = Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
+        return _refuse(world, status, problem, now)
     if not has_recorded_workflow(status):
         known = resolve(run, project, world.workflow)
         if isinstance(known, Problem):
@@ -145,9 +165,11 @@ def plan_queued(world: RunWorld, now: datetime) -> Plan:
 
 def _plan_admitted(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     """Start the try that has a place, once its commit is known and its Workflow is recorded."""
-    based = _base(world, status, now)
-    if isinstance(based, Plan):
-        return based
+    based = _base(world, status)
+    if isinstance(based, Problem) and is_passing(based.reason):
+        return _return_place(world, status, based, now)
+    if isinstance(based, Problem):
+        return _refuse(world, status, based, now)
     recorded = record_workflow(world, status, now)
     if isinstance(recorded, Plan):
         return recorded
@@ -161,38 +183,25 @@ def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:
     return _wait(world, accepted(world.run, status, now), project, now)
 
 
-def _base(world: RunWorld, status: RunStatus, now: datetime) -> tuple[str, str] | Plan:
-    """Return base branch and base commit of the attempt, or the plan that finds them out."""
+def _base(world: RunWorld, status: RunStatus) -> tuple[str, str] | Problem:
+    """Return base branch and base commit of the attempt, or why its next try cannot start."""
     run = world.run
     branch = status.base_branch or run.spec.base_branch
     url = status.repository_url or ""
     repository = find_access(world.project, run.namespace, url)
     if branch is None:
-        answer = _known(world, status, RepositoryAsk(repository), now)
-        if isinstance(answer, Plan):
+        answer = world.facts.get(RepositoryAsk(repository))
+        if isinstance(answer, Problem):
             return answer
         branch = answer.default_branch
-    commit = status.base_commit or run.spec.base_commit
-    if commit is not None:
-        return branch, commit
-    head = _known(world, status, BranchHeadAsk(repository, branch), now)
-    if isinstance(head, Plan):
-        return head
-    if head.commit is None:
-        text = sentence(Reason.BRANCH_NOT_FOUND, repository=url, branch=branch)
-        failed = with_outcome(run, status, RunPhase.FAILED, Reason.BRANCH_NOT_FOUND, text, now)
-        return claim_end(world, failed, Reason.BRANCH_NOT_FOUND, now)
-    return branch, head.commit
-
-
-def _known(world: RunWorld, status: RunStatus, ask: Ask[F], now: datetime) -> F | Plan:
-    """Return the answer, or the plan that waits for it."""
-    answer = world.facts.get(ask)
-    if isinstance(answer, Problem):
-        if answer.is_final:
-            return _refuse(world, status, answer, now)
-        return _return_place(world, status, answer, now)
-    return answer
+    commit = status.base_commit or run.spec.base_commit or find_head(world.facts, repository, url, branch)
+    if isinstance(commit, Problem):
+        return commit
+    if world.workflow is not None and not has_recorded_workflow(status):
+        problem = find_secret_problem(world.facts, run.namespace, world.workflow.spec)
+        if problem is not None:
+            return problem
+    return branch, commit
 
 
 def _return_place(world: RunWorld, status: RunStatus, problem: Problem, now: datetime) -> Plan:

@@ -7,6 +7,7 @@ That is said here, once for all plans and all their branches.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from codecourier.core.shared.intents import Plan
@@ -17,7 +18,7 @@ from codecourier.resources.meta import Condition, CustomResource, Status
 __all__ = ["finish_plan", "plan_waiting"]
 
 
-def finish_plan(model: CustomResource, plan: Plan) -> Plan:
+def finish_plan(model: CustomResource, plan: Plan, now: datetime) -> Plan:
     """Return a plan whose status has observed the object's generation and keeps its wishes.
 
     This causes a write only where the plan writes no status and none follows at once.
@@ -28,16 +29,18 @@ def finish_plan(model: CustomResource, plan: Plan) -> Plan:
         The object that was planned from.
     plan
         Its plan.
+    now
+        The time.
     """
     present = getattr(model, "status", None)
     if not isinstance(present, Status) or _is_followed(plan):
         return plan
     status = plan.status or present
-    new = _observing(model, _keeping_wishes(model, status))
+    new = _timed(model, present, _observing(model, _keeping_wishes(model, status)), now)
     return plan if new == status else replace(plan, status=new)
 
 
-def plan_waiting(model: CustomResource) -> Plan:
+def plan_waiting(model: CustomResource, now: datetime) -> Plan:
     """Return the plan of an object that waits for an answer or an effect: its generation is observed meanwhile.
 
     An object that no plan has seen yet is not, as nothing in its status would say that it is not ready.
@@ -45,7 +48,7 @@ def plan_waiting(model: CustomResource) -> Plan:
     present = getattr(model, "status", None)
     if not isinstance(present, Status) or present.observed_generation < 0:
         return Plan()
-    return finish_plan(model, Plan())
+    return finish_plan(model, Plan(), now)
 
 
 def _is_followed(plan: Plan) -> bool:
@@ -68,6 +71,13 @@ def _observing(model: CustomResource, status: Status) -> Status:
     if (status.observed_generation, status.conditions) == (generation, conditions):
         return status
     return status.updated(observed_generation=generation, conditions=conditions)
+
+
+def _timed(model: CustomResource, present: Status, status: Status, now: datetime) -> Status:
+    """Keep when the generation was observed first; it decides how long what the object names may still come."""
+    is_new = present.observed_generation not in {-1, model.metadata.generation}
+    time = now if is_new else present.generation_time
+    return status if status.generation_time == time else status.updated(generation_time=time)
 
 
 def _is_outdated(model: Any, status: Any) -> bool:

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
 
 from codecourier.core.shared.conditions import with_condition, with_readiness
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.grace import is_passing, is_stalling
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.resources.meta import Condition, ConditionStatus, CustomResource
 
@@ -67,23 +69,26 @@ def accepted(resource: CustomResource, status: S, now: datetime) -> S:
     return status.updated(observed_generation=generation, conditions=conditions)
 
 
-def refused(resource: CustomResource, status: S, reason: str, message: str, now: datetime, *, is_stalled: bool) -> S:
-    """Return the status of an object that cannot start before its declaration, or what it names, is changed.
+def refused(resource: CustomResource, status: S, problem: Problem, now: datetime) -> S:
+    """Return the status of an object that cannot start because of its declaration, or of what it names.
 
-    An attempt that has ended keeps its outcome: why the next one does not begin is in the Ready condition.
+    Nothing was started, so nothing has failed: the phase stays. An attempt that has ended keeps its outcome: why the
+    next one does not begin is in the Ready condition.
     """
     generation = resource.metadata.generation
     conditions = with_readiness(
         status.conditions,
-        ConditionStatus.FALSE,
-        reason,
-        message,
-        is_stalled=is_stalled,
+        ConditionStatus.UNKNOWN if is_passing(problem.reason) else ConditionStatus.FALSE,
+        problem.reason,
+        problem.message,
+        is_stalled=is_stalling(resource, problem, now),
         now=now,
         generation=generation,
     )
     new = status.updated(observed_generation=generation, conditions=conditions)
-    return new if status.phase.is_finished else with_outcome(resource, new, status.phase, reason, message, now)
+    if status.phase.is_finished:
+        return new
+    return with_outcome(resource, new, status.phase, problem.reason, problem.message, now)
 
 
 def with_outcome(resource: CustomResource, status: S, phase: Phase, reason: str, message: str, now: datetime) -> S:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from codecourier.resources.run import Run
 
-__all__ = ["TemplateError", "build_default_title", "build_prompt", "unknown_placeholders"]
+__all__ = ["TemplateError", "build_default_title", "build_prompt", "find_placeholder_fault", "unknown_placeholders"]
 
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _KNOWN = frozenset({"prompt", "run", "repository", "base_branch", "sprint.number", "sprint.index", "sprint.count"})
@@ -28,6 +28,19 @@ def unknown_placeholders(template: str) -> str | None:
             line = template.count("\n", 0, match.start()) + 1
             known = ", ".join(sorted(_KNOWN))
             return f"line {line}: unknown placeholder '{name[:64]}'; known are {known}."
+    return None
+
+
+def find_placeholder_fault(template: str, *, has_sprint: bool) -> str | None:
+    """Return a sentence about the first placeholder that has no value in a sprint, or outside of one; None: none."""
+    fault = unknown_placeholders(template)
+    if fault is not None or has_sprint:
+        return fault
+    for match in _PLACEHOLDER.finditer(template):
+        name = match.group(1).strip()
+        if name.startswith("sprint."):
+            line = template.count("\n", 0, match.start()) + 1
+            return f"line {line}: '{name}' has a value only in the Runs of a SprintChain."
     return None
 
 

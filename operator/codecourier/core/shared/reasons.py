@@ -89,6 +89,7 @@ class Reason(StrEnum):
     SECRET_IN_OUTPUT = "SecretInOutput"  # noqa: S105  a reason, no credential
     SECRET_NOT_READABLE = "SecretNotReadable"  # noqa: S105  a reason, no credential
     BRANCH_NOT_FOUND = "BranchNotFound"
+    REPOSITORY_EMPTY = "RepositoryEmpty"
     REPOSITORY_NOT_FOUND = "RepositoryNotFound"
     CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_REFUSED = "CredentialsRefused"
@@ -193,7 +194,14 @@ SENTENCES: dict[Reason, str] = {
         'codecourier.dev/agent-readable: "true" before an agent may read it; one that is meant for repositories is '
         "never read by agents."
     ),
-    Reason.BRANCH_NOT_FOUND: "Repository {repository} has no branch '{branch}'.",
+    Reason.BRANCH_NOT_FOUND: (
+        "Repository {repository} has no branch '{branch}'; its default branch is '{default}'. Push the branch, and the "
+        "work starts by itself, or create the object again with another spec.baseBranch."
+    ),
+    Reason.REPOSITORY_EMPTY: (
+        "Repository {repository} is empty: its default branch '{branch}' has no commit. Push a first commit, and the "
+        "work starts by itself."
+    ),
     Reason.REPOSITORY_NOT_FOUND: "The Project's credential sees no repository {repository}: {detail}",
     Reason.CREDENTIALS_MISSING: "No usable credential for {repository}: {detail}",
     Reason.CREDENTIALS_REFUSED: "The credential for {repository} was refused: {detail}",

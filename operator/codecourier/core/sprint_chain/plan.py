@@ -14,15 +14,17 @@ Pending → Running → Completed | Failed | Cancelled; a greater `spec.attempt`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from codecourier.core.sandbox.pods import pod_deadline_seconds
 from codecourier.core.shared.creations import START_LIMIT, absent_from, given_up_from
 from codecourier.core.shared.debts import find_refusal, without_debt
+from codecourier.core.shared.grace import next_look
 from codecourier.core.shared.intents import Create, Event, Plan, asking
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
-from codecourier.core.shared.outcome import accepted, with_outcome
+from codecourier.core.shared.outcome import accepted, refused, with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.reporting import claim_notifications, missing_claims, record_notifications, settle_claims
 from codecourier.core.shared.revisions import has_recorded_workflow, read_recorded_workflow
@@ -37,7 +39,7 @@ from codecourier.core.sprint_chain.sprints import (
     close_unmade,
     next_sprint,
 )
-from codecourier.core.sprint_chain.start import plan_begin
+from codecourier.core.sprint_chain.start import find_start_problem, plan_begin
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.run import Run
@@ -191,6 +193,9 @@ def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) 
         text = sentence(Reason.SUSPENDED, number=following.number)
         held = accepted(chain, status, now)
         return _claim(world, with_outcome(chain, held, SprintChainPhase.RUNNING, Reason.SUSPENDED, text, now))
+    if (problem := find_start_problem(world)) is not None:
+        held = refused(chain, status, problem, now)
+        return replace(_claim(world, held), look_again=next_look(chain, problem, now))
     claimed = claim_sprint(chain, accepted(chain, status, now), following.index, now)
     text = f"Sprint {following.number} ({following.index + 1} of {len(status.sprints)}) is under way."
     running = with_outcome(
