@@ -164,7 +164,7 @@ async def test_an_effect_that_failed_is_told_to_the_next_plan_and_tried_at_its_t
         return Plan(effects=(trial.desk.mint("u"),))
 
     trial = Trial(plan)
-    trial.desk.wire.refuse = lambda call: Unanswered("away") if call.client.endswith("@forge") else None
+    trial.desk.wire.refuse = lambda call: ServerError(503, "", "away") if call.client.endswith("@forge") else None
     await trial.reconcile()
     assert told == [{}]
     assert trial.desk.woken == [KEY]

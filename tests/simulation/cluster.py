@@ -74,7 +74,7 @@ class OperatorLife:
                 pods=PodSettings("courier:1", has_ca=False),
                 namespace=_SYSTEM,
                 identity=identity,
-                forge_hosts=frozenset({"forge.test"}),
+                forge_hosts=frozenset({"forge.test", "hung.test"}),
                 app=AppIdentity(1, Secret(f"{CANARY}key"), "forge.test") if is_app else None,
                 registry=cluster.registry,
                 inspect=cluster.monitor.check_world,

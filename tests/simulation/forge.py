@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from codecourier.github.api import Operation
 from codecourier.github.credentials import AppInstallation, RepositoryRef
-from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, RateLimited, Unavailable
+from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, RateLimited, Silent, Unavailable
 from codecourier.github.operations.create_pull_request import CreatePullRequest, PullRequestExists, PullRequestRefused
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
@@ -325,7 +325,7 @@ class ForgeClient:
         try:
             return await self._done(call, work)
         except Unanswered as error:
-            raise Unavailable(str(error), may_have_happened=True) from None
+            raise Silent(str(error), may_have_happened=True) from None
         except TooManyRequests as error:
             retry_at = self._server.now() + timedelta(seconds=error.retry_after or 1.0)
             raise RateLimited("slow down", retry_at=retry_at, status=429) from None

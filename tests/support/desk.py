@@ -14,6 +14,7 @@ from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
+from codecourier.controller.gate import Gate
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
@@ -104,9 +105,9 @@ class Desk:
         self.view = View(self.store, REGISTRY.origins, PodSettings("courier:1", has_ca=False))
         app = AppIdentity(1, Secret("cc-canary-key"), "forge.test") if is_app else None
         self.credentials = Credentials(self.api, self.store, frozenset({"forge.test"}), app)
-        self.forge_client = ForgeClient(self.forge, _CLIENT, self.wire)
-        self.observer = Observer(self.api, self.forge_client, self.credentials, registry)
-        self.effects = Effects(self.api, self.store, self.forge_client, self.credentials, None)
+        gate = Gate(ForgeClient(self.forge, _CLIENT, self.wire), now)
+        self.observer = Observer(self.api, gate, self.credentials, registry)
+        self.effects = Effects(self.api, self.store, gate, self.credentials, None)
         self.backlog = Backlog(now, Random(1))
         recorder = Recorder(self.api, "operator", now)
         self.background = Background()

@@ -14,6 +14,7 @@ from typing import Any
 from codecourier.cache.store import Store
 from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.finalizers import release
+from codecourier.controller.gate import Gate
 from codecourier.controller.problems import problem_of_forge, problem_of_refusal, problem_of_taken_name
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
@@ -23,7 +24,6 @@ from codecourier.core.shared.naming import (
     FINALIZER_TOKENS,
     LABEL_MANAGED,
 )
-from codecourier.github.api import Forge
 from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError
 from codecourier.github.operations.create_pull_request import CreatePullRequest
@@ -54,8 +54,8 @@ class Effects:
         The API server, for the Secrets that hold tokens.
     store
         Where our own writes are noted.
-    forge
-        The repositories' host.
+    gate
+        The way to the repositories' hosts.
     credentials
         Finds the credential of a repository.
     ca_certificate
@@ -63,11 +63,11 @@ class Effects:
     """
 
     def __init__(
-        self, api: KubeApi, store: Store, forge: Forge, credentials: Credentials, ca_certificate: str | None
+        self, api: KubeApi, store: Store, gate: Gate, credentials: Credentials, ca_certificate: str | None
     ) -> None:
         self._api = api
         self._store = store
-        self._forge = forge
+        self._gate = gate
         self._credentials = credentials
         self._ca_certificate = ca_certificate
         self._without_secret: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -89,7 +89,7 @@ class Effects:
             return refusal
         old = await self._read(effect.namespace, effect.secret) if effect.replaces is not None else None
         try:
-            tokens = await self._forge.do(repository, MintTokenPair())
+            tokens = await self._gate.do(effect.namespace, repository, MintTokenPair())
         except ForgeError as error:
             return problem_of_forge(error, repository.url)
         try:
@@ -98,13 +98,13 @@ class Effects:
             # The server refused them for certain, so no pod will use them. After a server error, or without an answer,
             # they may be in use.
             if tokens.expires_at is not None and not isinstance(error, ServerError):
-                await self._end_all(repository.url, (tokens.read, tokens.write))
+                await self._end_all(effect.namespace, repository.url, (tokens.read, tokens.write))
             if isinstance(error, AlreadyExists) and await self._is_known(effect):
                 return None
             return self._refused(effect, error)
         self._store.cache(SECRETS).note_write(written)
         if old is not None:
-            await self._end_all(repository.url, _tokens(old, _PREVIOUS))
+            await self._end_all(effect.namespace, repository.url, _tokens(old, _PREVIOUS))
         return None
 
     async def _refusal(self, effect: MintTokens, url: str) -> Problem | None:
@@ -178,12 +178,12 @@ class Effects:
             "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
         }
 
-    async def _end_all(self, url: str, tokens: tuple[Secret, ...]) -> Problem | None:
+    async def _end_all(self, namespace: str, url: str, tokens: tuple[Secret, ...]) -> Problem | None:
         """Revoke tokens of an App; return the first problem."""
         problem: Problem | None = None
         for token in tokens:
             try:
-                await self._forge.do(RepositoryRef(url, InstallationToken(token)), RevokeToken())
+                await self._gate.do(namespace, RepositoryRef(url, InstallationToken(token)), RevokeToken())
             except ForgeError as error:
                 problem = problem or problem_of_forge(error, url)
         return problem
@@ -211,7 +211,8 @@ class Effects:
         annotations = secret["metadata"].get("annotations") or {}
         if ANNOTATION_TOKEN_EXPIRY not in annotations:
             return None  # a personal token, which only its owner can revoke
-        return await self._end_all(annotations[ANNOTATION_REPOSITORY], _tokens(secret))
+        namespace, url = secret["metadata"]["namespace"], annotations[ANNOTATION_REPOSITORY]
+        return await self._end_all(namespace, url, _tokens(secret))
 
     async def _let_go(self, secret: Json) -> None:
         await release(self._api, self._store, SECRETS, secret, FINALIZER_TOKENS)
@@ -230,12 +231,15 @@ class Effects:
             return None
 
     async def _open(self, effect: OpenPullRequest) -> Problem | None:
-        repository = await self._credentials.find(effect.repository)
+        access = effect.repository
+        if isinstance(access, Problem):
+            return access
+        repository = await self._credentials.find(access)
         if isinstance(repository, Problem):
             return repository
         operation = CreatePullRequest(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
         try:
-            await self._forge.do(repository, operation)
+            await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
             return problem_of_forge(error, repository.url, effect.head)
         return None

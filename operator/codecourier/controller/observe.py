@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from codecourier.controller.credentials import Credentials, decode_key, metadata_of
+from codecourier.controller.gate import Gate
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.shared.consent import is_agent_readable
 from codecourier.core.shared.facts import (
@@ -30,7 +31,7 @@ from codecourier.core.shared.facts import (
     RevisionFact,
 )
 from codecourier.core.shared.revisions import view_revision
-from codecourier.github.api import Forge, Operation
+from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
@@ -67,18 +68,18 @@ class Observer:
     ----------
     api
         The API server, for logs and Secrets.
-    forge
-        The repositories' host.
+    gate
+        The way to the repositories' hosts.
     credentials
         Finds the credential of a repository.
     registry
         The kinds, by the names that plans use.
     """
 
-    def __init__(self, api: KubeApi, forge: Forge, credentials: Credentials, registry: Registry) -> None:
+    def __init__(self, api: KubeApi, gate: Gate, credentials: Credentials, registry: Registry) -> None:
         self._api = api
         self._registry = registry
-        self._forge = forge
+        self._gate = gate
         self._credentials = credentials
         self._repositories: OrderedDict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
@@ -136,11 +137,14 @@ class Observer:
         return PullRequestsFact(tuple(items))
 
     async def _ask(self, ask: RepositoryAsk | BranchHeadAsk | PullRequestsAsk, operation: Operation[R]) -> R | Problem:
-        repository = await self._credentials.find(ask.repository)
+        access = ask.repository
+        if isinstance(access, Problem):
+            return access
+        repository = await self._credentials.find(access)
         if isinstance(repository, Problem):
             return repository
         try:
-            return await self._forge.do(repository, operation)
+            return await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
             return problem_of_forge(error, repository.url)
 

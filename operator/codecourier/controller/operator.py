@@ -21,6 +21,7 @@ from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
+from codecourier.controller.gate import Gate
 from codecourier.controller.gauges import register_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
@@ -101,14 +102,15 @@ class Operator:
         )
         credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
         self._background = Background()
-        observer = Observer(parts.api, parts.forge, credentials, self._registry)
+        gate = Gate(parts.forge, parts.now)
+        observer = Observer(parts.api, gate, credentials, self._registry)
         backlog = Backlog(parts.now, parts.random)
         register_gauges(metrics, self._registry, self.store, self._queue, backlog)
         executor = Executor(
             registry=self._registry,
             api=parts.api,
             store=self.store,
-            effects=Effects(parts.api, self.store, parts.forge, credentials, parts.ca_certificate),
+            effects=Effects(parts.api, self.store, gate, credentials, parts.ca_certificate),
             recorder=Recorder(parts.api, parts.identity, parts.now),
             backlog=backlog,
             in_flight=InFlight(self._background, self._queue.add),

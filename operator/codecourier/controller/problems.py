@@ -14,6 +14,7 @@ from codecourier.github.errors import (
     ForgeRefused,
     HostNotAllowed,
     RateLimited,
+    Silent,
 )
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.kube import errors as kube
@@ -53,7 +54,7 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
     reason, is_final = next(_FORGE_REASONS[kind] for kind in type(error).__mro__ if kind in _FORGE_REASONS)
     host = url.removeprefix("https://").partition("/")[0]
     text = sentence(reason, repository=url, host=host, branch=branch, detail=error.message)
-    retry_time = error.retry_at if isinstance(error, RateLimited) else None
+    retry_time = error.retry_at if isinstance(error, RateLimited | Silent) else None
     return Problem(reason, text, retry_time, is_final)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from codecourier.github.credentials import RepositoryRef
+from codecourier.github.credentials import Credential, RepositoryRef
 from codecourier.github.session import Session
 
 __all__ = ["Forge", "Operation"]
@@ -26,6 +26,10 @@ class Operation(ABC, Generic[R_co]):
 
     is_write: ClassVar[bool] = False
     """Whether it changes something at the forge, so that a lost answer leaves open whether it did."""
+
+    def needs_host(self, _credential: Credential) -> bool:
+        """Return whether anything is asked of the host."""
+        return True
 
     @abstractmethod
     def run(self, session: Session) -> R_co:

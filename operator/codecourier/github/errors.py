@@ -14,6 +14,7 @@ __all__ = [
     "ForgeRefused",
     "HostNotAllowed",
     "RateLimited",
+    "Silent",
     "Unavailable",
     "scrub",
 ]
@@ -99,3 +100,21 @@ class Unavailable(ForgeError):
     def __init__(self, message: str, *, may_have_happened: bool, status: int | None = None) -> None:
         super().__init__(message, status=status)
         self.may_have_happened = may_have_happened
+
+
+class Silent(Unavailable):
+    """The forge did not answer in time; it may hang, and the next request may hang as long.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    may_have_happened
+        Whether the forge may have done the work: look before trying again.
+    retry_at
+        When the next request may be sent, in UTC; None: at any time.
+    """
+
+    def __init__(self, message: str, *, may_have_happened: bool, retry_at: datetime | None = None) -> None:
+        super().__init__(message, may_have_happened=may_have_happened)
+        self.retry_at = retry_at

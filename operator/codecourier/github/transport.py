@@ -17,7 +17,7 @@ from github.Requester import HTTPSRequestsConnectionClass, RequestsResponse
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
-from codecourier.github.errors import ForgeNotFound, Unavailable
+from codecourier.github.errors import ForgeNotFound, Silent, Unavailable
 
 __all__ = ["Connection", "Transport", "Wait"]
 
@@ -66,7 +66,7 @@ class Transport:
         self.session.auth = _no_auth
         self.session.cookies = _NoCookies()
         self.session.headers.clear()
-        self.session.mount("https://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=4))
+        self.session.mount("https://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=8))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -173,7 +173,7 @@ class Connection(HTTPSRequestsConnectionClass):
     def _remaining(self, *, is_sent: bool) -> float:
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
-            raise self._unavailable(f"there was no time left for {self._what}", is_sent=is_sent)
+            raise self._silent(f"there was no time left for {self._what}", is_sent=is_sent)
         return remaining
 
     @property
@@ -182,6 +182,9 @@ class Connection(HTTPSRequestsConnectionClass):
 
     def _unavailable(self, message: str, *, is_sent: bool) -> Unavailable:
         return Unavailable(message, may_have_happened=is_sent and self.verb != "GET")
+
+    def _silent(self, message: str, *, is_sent: bool) -> Silent:
+        return Silent(message, may_have_happened=is_sent and self.verb != "GET")
 
     def _problem(self, error: Exception) -> Unavailable:
         """Return what a library's error means, and whether the request was sent."""
@@ -192,9 +195,10 @@ class Connection(HTTPSRequestsConnectionClass):
             return self._unavailable(f"no trusted connection to {self._base_url}: {advice}", is_sent=False)
         if isinstance(error, requests.exceptions.ConnectTimeout) or _is_unconnected(error):
             advice = "check the address, the network policy and that the forge runs"
-            return self._unavailable(f"no connection to {self._base_url}: {advice}", is_sent=False)
+            report = self._unavailable if _is_unconnected(error) else self._silent
+            return report(f"no connection to {self._base_url}: {advice}", is_sent=False)
         if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
-            return self._unavailable(f"the forge did not answer {self._what} in time", is_sent=True)
+            return self._silent(f"the forge did not answer {self._what} in time", is_sent=True)
         return self._unavailable(f"the connection was cut during {self._what}", is_sent=True)
 
 

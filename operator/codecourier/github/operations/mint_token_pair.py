@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from codecourier.github.api import Operation
-from codecourier.github.credentials import AppInstallation
+from codecourier.github.credentials import AppInstallation, Credential
 from codecourier.github.errors import ForgeError
 from codecourier.github.secret import Secret
 from codecourier.github.session import Session
@@ -39,6 +39,10 @@ class MintTokenPair(Operation[TokenPair]):
     """
 
     is_write: ClassVar[bool] = True
+
+    def needs_host(self, credential: Credential) -> bool:
+        """See `Operation.needs_host`: other credentials cannot be narrowed."""
+        return isinstance(credential, AppInstallation)
 
     def run(self, session: Session) -> TokenPair:
         """See `Operation.run`."""
