@@ -32,6 +32,11 @@ LONGEST_PAUSE = TIMING.retry * 1.2
         (Observation(OTHER, 100.0), 100.0, Action.WAIT),
         (Observation(OTHER, 100.0), 111.9, Action.WAIT),
         (Observation(OTHER, 100.0), 112.0, Action.TAKE),
+        (Observation(ME, 100.0, restored=100.0), 111.9, Action.WAIT),
+        (Observation("", 100.0, restored=100.0), 111.9, Action.WAIT),
+        (Observation(None, -inf, restored=100.0), 111.9, Action.WAIT),
+        (Observation(ME, 100.0, restored=100.0), 112.0, Action.TAKE),
+        (Observation(ME, 100.0, 100.0, restored=100.0), 105.9, Action.RENEW),
         (Observation(ME, 100.0, 100.0), 100.0, Action.RENEW),
         (Observation(ME, 100.0, 100.0), 105.9, Action.RENEW),
         (Observation(ME, 100.0, 100.0), 106.0, Action.LOST),
@@ -274,6 +279,38 @@ async def test_an_empty_lease_is_free() -> None:
     await pass_time(0.1)
     assert first.leads
     assert election.lease["spec"]["leaseTransitions"] == 1
+
+
+@virtual
+async def test_a_standby_that_a_restored_lease_names_waits_until_the_leader_has_noticed() -> None:
+    election = Election()
+    first = election.candidate("a")
+    await pass_time(20.0)
+    backup = election.server.store.back_up()
+    first.crash()
+    second = election.candidate("b")
+    await pass_time(40.0)
+    assert second.leads
+    again = election.candidate("a")
+    await pass_time(20.0)
+    election.server.restore(backup, 0.0)
+    await pass_time(TIMING.duration - LONGEST_PAUSE)
+    assert (second.is_lost, again.leads) == (True, False)
+    await pass_time(3 * LONGEST_PAUSE)
+    assert again.leads
+    assert election.violations == []
+
+
+@virtual
+async def test_a_leader_that_a_restored_lease_names_keeps_it() -> None:
+    election = Election()
+    first, second = election.candidate("a"), election.candidate("b")
+    await pass_time(20.0)
+    backup = election.server.store.back_up()
+    await pass_time(20.0)
+    election.server.restore(backup, 3.0)
+    await pass_time(60.0)
+    assert (first.leads, second.leads, election.violations) == (True, False, [])
 
 
 @virtual

@@ -333,7 +333,7 @@ class SimulatedKube:
         try:
             await self._network.before(call)
         except Late as late:
-            asyncio.get_running_loop().call_later(late.seconds, _quietly, work)
+            asyncio.get_running_loop().call_later(late.seconds, self._arrive, work, self._server.lives)
             await asyncio.sleep(min(late.seconds, CALL_SECONDS))
             raise Unanswered(f"{call.verb} {call.resource.plural} {call.name}: no answer in time") from None
         self._check_up()
@@ -347,6 +347,12 @@ class SimulatedKube:
         await self._network.after(call, None)
         self._check_up(life)
         return result
+
+    def _arrive(self, work: Callable[[], Any], life: int) -> None:
+        """Do the work of a caller that is gone; a request does not outlive the server that it was sent to."""
+        if life == self._server.lives:
+            with suppress(ApiError):
+                work()
 
     def _check_up(self, life: int | None = None) -> None:
         if self._server.is_down or life not in (None, self._server.lives):
@@ -373,9 +379,3 @@ def _last(change: Change) -> Json:
 def _bookmark(resource: Resource, version: int) -> WatchEvent:
     metadata = {"resourceVersion": str(version)}
     return WatchEvent("BOOKMARK", {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata})
-
-
-def _quietly(work: Callable[[], Any]) -> None:
-    # The caller that a refusal would be for is gone.
-    with suppress(ApiError):
-        work()

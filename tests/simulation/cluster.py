@@ -28,12 +28,12 @@ from tests.simulation.coverage import Coverage
 from tests.simulation.deeds import Deeds
 from tests.simulation.faults import CountingPlan, FaultPlan, FaultyNetwork, RandomFaults
 from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
-from tests.simulation.invariants import Monitor
+from tests.simulation.invariants import Monitor, Seen
 from tests.simulation.node import Nodes
 from tests.simulation.scenario import Scenario
 from tests.simulation.schema import Definition, definitions_of
 from tests.simulation.steps import Behaviour, PodTrouble
-from tests.simulation.store import Change
+from tests.simulation.store import Backup, Change
 
 __all__ = ["NAMESPACE", "OperatorLife", "SimulatedCluster"]
 
@@ -143,6 +143,7 @@ class SimulatedCluster:
         self.namespace = NAMESPACE
         self.random = Random(f"cluster {scenario.seed}")
         self.trace: deque[str] = deque(maxlen=_TRACE_LENGTH)
+        self.backup: tuple[Backup, Seen] | None = None
         self.quiet_since = 0.0
         """When something last changed, the Lease and Kubernetes Events not counted; virtual seconds."""
 
@@ -209,6 +210,21 @@ class SimulatedCluster:
         """Ask an operator to end."""
         if self.operators:
             self.random.choice(self.operators).stop()
+
+    def back_up(self) -> None:
+        """Make the backup of the API server that a restore brings back."""
+        self.backup = self.server.store.back_up(), self.monitor.back_up()
+
+    def restore(self) -> None:
+        """Bring the API server back to its last backup: what was written since is lost."""
+        if self.backup is None or self.monitor.is_namespace_ending:
+            return
+        stored, seen = self.backup
+        self.note(f"restored to version {stored.version}")
+        self.monitor.restore(seen)
+        self.server.restore(stored, 1 + self.random.random() * 20)
+        self.nodes.restored()
+        self.quiet_since = self._loop.time()
 
     def when_gone(self, resource: Resource, name: str, work: Callable[[], None]) -> None:
         """Do something once an object is gone."""

@@ -58,6 +58,8 @@ class Deeds:
             "slow events": self._slow_events,
             "late pods": lambda: self._late(PODS),
             "late runs": lambda: self._late(RUNS),
+            "back up": cluster.back_up,
+            "restore": cluster.restore,
             "hand over": self._hand_over,
             "partition leader": self._partition,
             "restart operator": cluster.restart_some,

@@ -10,6 +10,7 @@ import asyncio
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +33,7 @@ from tests.simulation.generations import GenerationWatch
 from tests.simulation.node import AgentStart, Nodes
 from tests.simulation.store import Change, ObjectStore
 
-__all__ = ["FINISHED", "Monitor", "Violation", "is_unfinished"]
+__all__ = ["FINISHED", "Monitor", "Seen", "Violation", "is_unfinished"]
 
 FINISHED = frozenset({"Completed", "Failed", "Cancelled", "Expired"})
 _UNCONFIRMED = "ProcessUnconfirmed"
@@ -52,6 +53,17 @@ class Violation:
 
     def __str__(self) -> str:
         return f"invariant {self.invariant} at {self.time:.3f} s: {self.text}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the monitor counted of the API server's objects up to a backup."""
+
+    made: dict[Resource, Counter[tuple[str, str]]]
+    taken_back: Counter[tuple[str, str]]
+    told: dict[str, list[tuple[str, str]]]
+    started: dict[str, tuple[str, str]]
+    stored_tokens: set[str]
 
 
 def is_unfinished(obj: Json) -> bool:
@@ -138,6 +150,22 @@ class Monitor:
                 self._checks.setdefault(kind.resource, []).append(self._finished_stays)
         store.listeners.append(self.changed)
         nodes.starting.append(self._agent_started)
+
+    def back_up(self) -> Seen:
+        """Return what was counted of the API server's objects."""
+        return deepcopy(Seen(self.made, self._taken_back, self.told, self.started, self.stored_tokens))
+
+    def restore(self, seen: Seen) -> None:
+        """Count on from a backup.
+
+        What was written since is lost, and so is that it was done: objects are made again, a try may run again, and
+        tokens that no Secret holds any more can only expire. What lies outside of the API server stays: pushes and
+        pull requests are still counted once.
+        """
+        kept = deepcopy(seen)
+        self.made, self._taken_back, self.told = kept.made, kept.taken_back, kept.told
+        self.started, self.stored_tokens = kept.started, kept.stored_tokens
+        self._seen.clear()
 
     def fail(self, invariant: str, text: str) -> None:
         """Remember that an invariant did not hold; only the first counts, others follow from it."""

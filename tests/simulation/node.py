@@ -172,6 +172,20 @@ class Nodes:
         loop.call_later(seconds, self._heal, node)
         loop.call_later(_LOST_AFTER_SECONDS + _TOLERATED_SECONDS, self._evict_from, node)
 
+    def restored(self) -> None:
+        """Compare what runs with what the API server knows again after it was restored from a backup."""
+        known = {stored.metadata["uid"]: stored for stored in self._server.store.list(PODS)}
+        for pod in list(self._pods.values()):
+            if pod.uid not in known and pod.node not in self._cut:
+                self._stop(pod, "", "")
+            elif pod.uid in known:
+                self._sync(pod)
+                self._hear(pod)
+        for stored in known.values():
+            if stored.metadata["uid"] not in self._pods:
+                identity = (PODS, stored.metadata["namespace"], stored.metadata["name"])
+                self._changed(Change("ADDED", self._server.store.version, identity, None, stored))
+
     def _heal(self, node: str) -> None:
         self._note(f"{node}: back")
         self._cut.discard(node)

@@ -26,6 +26,7 @@ from codecourier.core.sprint_chain import sprints
 from codecourier.core.sprint_chain import start as sprint_chain_start
 from codecourier.kinds import admission
 from codecourier.kube.api import PODS, SECRETS
+from codecourier.kube.cache import Cache
 from codecourier.resources.run import RunPhase
 
 __all__ = ["PLANTS", "Plant", "planted"]
@@ -128,6 +129,10 @@ def _reading_those_of_others(right: Any) -> Any:
     return by_index
 
 
+def _merging_every_list(right: Any) -> Any:
+    return lambda self, items, version, _begin=None, _on_restored=None: right(self, items, version)
+
+
 PLANTS: Mapping[str, Plant] = {
     "a sprint starts beside the active one": Plant(
         sprint_chain_plan, "active_sprint", _returning(None), frozenset({"1"})
@@ -156,5 +161,6 @@ PLANTS: Mapping[str, Plant] = {
     "a Run reads the Sandboxes of others": Plant(
         store.Store, "by_index", _reading_those_of_others, frozenset({"world"})
     ),
+    "a history that went back is not noticed": Plant(Cache, "replace_all", _merging_every_list, frozenset({"9"})),
 }
 """The faults, by what they do."""

@@ -81,6 +81,10 @@ _PEOPLE_DEEDS = (
     "delete namespace",
 )
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
+_RESTORE_RATE = 0.2
+"""How often the API server is restored from a backup while people work."""
+
+_LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run")
 """What makes sense only for what has ended."""
 
 
@@ -197,6 +201,9 @@ REHEARSED = (
     _rehearsed(0, (200.0, "suspend chain"), pace=40.0),
     _rehearsed(2, (8.0, "delete workflow")),
     _rehearsed(3, (6.0, "make project again")),
+    _rehearsed(0, (8.0, "back up"), (25.0, "restore")),
+    _rehearsed(0, (8.0, "back up"), (80.0, "restore")),
+    replace(_rehearsed(0, (5.0, "back up"), (40.0, "restore"), (60.0, "hand over")), operators=2),
 )
 """What happens too seldom for every budget of seeds to come through it."""
 
@@ -247,5 +254,14 @@ def _deeds(random: Random, mood: Mood, seconds: float) -> tuple[Deed, ...]:
         Deed(seconds * (0.4 + 0.6 * random.random()), random.choice(_LATE_DEEDS)) for _ in range(random.randrange(4))
     )
     # The first seconds, in which everything is accepted, see as much as all the rest.
-    deeds = (Deed(random.random() * (2.0 if random.random() < 0.3 else seconds), what) for what in chosen)
-    return tuple(sorted([*deeds, *(late if mood == "peopled" else ())], key=lambda deed: deed.seconds))
+    deeds = [Deed(random.random() * (2.0 if random.random() < 0.3 else seconds), what) for what in chosen]
+    if mood == "peopled":
+        deeds += [*late, *_restore(random)]
+    return tuple(sorted(deeds, key=lambda deed: deed.seconds))
+
+
+def _restore(random: Random) -> tuple[Deed, ...]:
+    if random.random() > _RESTORE_RATE:
+        return ()
+    backup = random.random() * 60
+    return Deed(backup, "back up"), Deed(backup + random.random() * random.choice((2, 20, 60)), "restore")

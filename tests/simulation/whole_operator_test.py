@@ -93,6 +93,18 @@ def test_a_standby_that_has_not_heard_of_everything_changes_nothing(late: str, s
     assert result.violation is None, complain(result)
 
 
+@pytest.mark.parametrize("operators", [1, 2])
+@pytest.mark.parametrize("lost_seconds", [1.5, 30.0])
+def test_a_restore_from_a_backup_at_any_time_comes_to_rest(operators: int, lost_seconds: float) -> None:
+    for backup in (1.0, 8.0, 16.0, 24.0, 32.0, 48.0):
+        deeds = (Deed(backup, "back up"), Deed(backup + lost_seconds, "restore"))
+        result = play(replace(REFERENCE, mood="peopled", operators=operators, deeds=deeds))
+        assert result.violation is None, complain(result)
+        assert result.outcome is not None
+        assert [known[0] for known in result.outcome.chains.values()] == ["Completed"], complain(result)
+        assert [len(run[3]) for run in result.outcome.runs.values()] == [1, 1], complain(result)
+
+
 def test_a_chain_goes_on_above_a_pull_request_that_is_merged_meanwhile() -> None:
     result = play(replace(REFERENCE, mood="peopled", deeds=(Deed(40.0, "merge pull request"),)))
     assert result.violation is None, complain(result)

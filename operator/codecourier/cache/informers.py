@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from typing import Any
 
 from codecourier.cache.store import Store
-from codecourier.kube.api import KubeApi
+from codecourier.kube.api import KubeApi, Resource, WatchEvent
 from codecourier.kube.informer import Informer, InformerObserver
 
 __all__ = ["Informers"]
@@ -27,9 +27,22 @@ class Informers:
         Source of the jitter.
     observer
         Receives lists, events and failures.
+    on_restored
+        Called when the API server has lost history of a kind, before its cache changes. It has lost that of other
+        kinds, too: until the next `freshen` ends, the caches do not fit together.
     """
 
-    def __init__(self, api: KubeApi, store: Store, *, random: Random, observer: InformerObserver) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        store: Store,
+        *,
+        random: Random,
+        observer: InformerObserver,
+        on_restored: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_restored = on_restored
+        self._observer = observer
         self._informers = [
             Informer(
                 api,
@@ -37,7 +50,7 @@ class Informers:
                 random=random,
                 namespace=kind.source.namespace,
                 label_selector=kind.source.label_selector,
-                observer=observer,
+                observer=self,
             )
             for kind in store.kinds
         ]
@@ -60,3 +73,20 @@ class Informers:
     async def freshen(self) -> None:
         """Bring every cache up to date with the API server."""
         await asyncio.gather(*(informer.freshen() for informer in self._informers))
+
+    def listed(self, resource: Resource, count: int) -> None:
+        """See `InformerObserver.listed`."""
+        self._observer.listed(resource, count)
+
+    def received(self, resource: Resource, event: WatchEvent) -> None:
+        """See `InformerObserver.received`."""
+        self._observer.received(resource, event)
+
+    def failed(self, resource: Resource, error: Exception) -> None:
+        """See `InformerObserver.failed`."""
+        self._observer.failed(resource, error)
+
+    def restored(self, resource: Resource) -> None:
+        """See `InformerObserver.restored`."""
+        self._on_restored()
+        self._observer.restored(resource)

@@ -78,6 +78,10 @@ class OperatorParts:
     """Called with each world before its plan."""
 
 
+class TornWorldError(Exception):
+    """Some caches have the objects of a restored API server, others still those that it had before."""
+
+
 class Operator:
     """One operator.
 
@@ -92,6 +96,7 @@ class Operator:
     def __init__(self, parts: OperatorParts, metrics: Metrics) -> None:
         self.store = Store(parts.registry.cached)
         self._registry = parts.registry
+        self._inspect_world = parts.inspect
         self._metrics = metrics
         self._queue: KeyQueue[WorkKey] = KeyQueue(
             self._work,
@@ -122,9 +127,15 @@ class Operator:
             executor,
             now=parts.now,
             look_again=self._queue.add_at,
-            inspect=parts.inspect,
+            inspect=self._inspect,
         )
-        self._informers = Informers(parts.api, self.store, random=parts.random, observer=InformerReporter(metrics))
+        self._informers = Informers(
+            parts.api,
+            self.store,
+            random=parts.random,
+            observer=InformerReporter(metrics),
+            on_restored=self._hold,
+        )
         self._elector = LeaderElector(
             parts.api,
             LeaseIdentity(parts.namespace, LEASE_NAME, parts.identity),
@@ -133,6 +144,9 @@ class Operator:
         )
         self._vitals = Vitals()
         self._lost = asyncio.Event()
+        self._has_begun = asyncio.Event()
+        self._restored = asyncio.Event()
+        self._is_torn = False
         self.store.subscribe(self._changed)
 
     @property
@@ -215,6 +229,7 @@ class Operator:
             self._vitals.start(name, loop)
         self._vitals.start("the leader election", self._elector.run(self._lost.set))
         self._vitals.start("the queue", self._work_when_ready())
+        self._vitals.start("the recovery from restores", self._recover_from_restores())
         for name, work in also.items():
             self._vitals.start(name, work)
 
@@ -226,11 +241,39 @@ class Operator:
         """
         await self._informers.wait_synced()
         await self._elector.leading.wait()
-        await self._informers.freshen()
+        await self._freshen()
         self._metrics.leading.set(1)
         _LOGGER.info("leading, with all caches complete")
         self._queue.release()
+        self._has_begun.set()
         await self._queue.watch()
+
+    async def _recover_from_restores(self) -> None:
+        """Refresh all caches whenever one has lost history, then go on."""
+        await self._has_begun.wait()
+        while True:
+            await self._restored.wait()
+            await self._freshen()
+            self._queue.release()
+
+    async def _freshen(self) -> None:
+        while True:
+            self._restored.clear()
+            await self._informers.freshen()
+            if not self._restored.is_set():
+                break
+        self._is_torn = False
+
+    def _hold(self) -> None:
+        """Let no plan see caches of which some have lost history and others have not yet."""
+        self._is_torn = True
+        self._queue.hold()
+        self._restored.set()
+
+    def _inspect(self, world: World) -> None:
+        if self._is_torn:
+            raise TornWorldError("the API server was restored from a backup, and not all caches are complete again")
+        self._inspect_world(world)
 
     async def _work(self, key: WorkKey) -> bool:
         return await self._reconciler.reconcile(key)

@@ -234,7 +234,13 @@ class Cache:
         """Forget an object that our own deletion removed at once."""
         return self._forget({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}}, inf)
 
-    def replace_all(self, items: Iterable[Json], resource_version: str, begin: ListBegin | None = None) -> Taken:
+    def replace_all(
+        self,
+        items: Iterable[Json],
+        resource_version: str,
+        begin: ListBegin | None = None,
+        on_restored: Callable[[], None] = lambda: None,
+    ) -> Taken:
         """Store a whole list: objects that it lacks and that are not newer are gone.
 
         Parameters
@@ -245,12 +251,16 @@ class Cache:
             The version of the list.
         begin
             What `begin_list` returned when the list began; None: the list is merged whatever it contains.
+        on_restored
+            Called once history is known to have gone back, before any change is reported.
         """
         moment, found = int(resource_version), list(items)
         if begin is not None:
             if begin.epoch != self._epoch:
                 return Taken.OUTDATED
             if moment < begin.version or self._is_contradicted(found, moment, begin):
+                self._epoch += 1
+                on_restored()
                 self._start_again(found, moment)
                 return Taken.REPLACED
         listed: dict[Key, str] = {}
@@ -292,7 +302,6 @@ class Cache:
 
     def _start_again(self, items: Sequence[Json], moment: int) -> None:
         """Forget everything, then take a list as it is."""
-        self._epoch += 1
         self._listed = self._reached = self._newest = moment
         listed = {key_of(obj) for obj in items}
         for lost in self:

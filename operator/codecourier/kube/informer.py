@@ -24,6 +24,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -75,7 +76,7 @@ class InformerObserver(Protocol):
         ...
 
     def restored(self, resource: Resource) -> None:
-        """Note that history went back, and that the cache now equals what the API server has."""
+        """Note that history went back, before the cache takes what the API server has now."""
         ...
 
 
@@ -171,14 +172,13 @@ class Informer:
         while True:
             begin = self.cache.begin_list()
             result = await self._api.list(self._resource, self._namespace, label_selector=self._label_selector)
-            taken = self.cache.replace_all(result.items, result.resource_version, begin)
-            if taken is Taken.REPLACED:
-                self._start_again(begin.version, result.resource_version)
-            if taken is not Taken.OUTDATED:
+            version = result.resource_version
+            restart = partial(self._start_again, begin.version, version)
+            if self.cache.replace_all(result.items, version, begin, restart) is not Taken.OUTDATED:
                 break
         if self._observer is not None:
             self._observer.listed(self._resource, len(result.items))
-        return result.resource_version
+        return version
 
     def _start_again(self, before: int, version: str) -> None:
         """Follow the history that the server has now, whichever list found it."""

@@ -8,6 +8,7 @@ on its own monotonic clock, so wall clocks may disagree or jump.
 | standby | no Lease, and no holder seen for the duration | creates it → leader |
 | standby | own name, an empty one, or no change for the duration | takes it → leader |
 | standby | a holder that renewed, or whose Lease was deleted since | waits |
+| standby | the Lease as it was before, etcd was restored from a backup | waits for the duration, whatever it names |
 | leader | a renewal, or a failed one before the deadline | renews |
 | leader | the deadline passed, or another holder | lost: the process must end |
 """
@@ -26,6 +27,7 @@ from random import Random
 from typing import Any
 
 from codecourier.kube.api import LEASES, Json, KubeApi
+from codecourier.kube.cache import version_of
 from codecourier.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 
 __all__ = ["Action", "LeaderElector", "LeaseIdentity", "LeaseTiming", "Observation", "decide"]
@@ -105,11 +107,14 @@ class Observation:
         When the Lease was last seen to change, by the event loop's clock; minus infinity where no holder was seen.
     renewed
         When this process last wrote it; None while it does not lead.
+    restored
+        When the Lease was last seen to have lost history. A leader that it no longer names may act until it notices.
     """
 
     holder: str | None
     seen: float
     renewed: float | None = None
+    restored: float = -inf
 
 
 def decide(observation: Observation, identity: str, now: float, timing: LeaseTiming) -> Action:
@@ -131,6 +136,8 @@ def decide(observation: Observation, identity: str, now: float, timing: LeaseTim
         if observation.holder != identity or now >= observation.renewed + timing.renew_deadline:
             return Action.LOST
         return Action.RENEW
+    if now - observation.restored < timing.duration:
+        return Action.WAIT
     is_expired = now - observation.seen >= timing.duration
     if observation.holder is None:
         return Action.CREATE if is_expired else Action.WAIT
@@ -172,6 +179,7 @@ class LeaderElector:
         self._timing = timing or LeaseTiming()
         self._lease: Json | None = None
         self._seen_version: str | None = None
+        self._newest = 0
         self._observation = Observation(holder=None, seen=-inf)
         self._has_failed = False
         self._ending = False
@@ -256,16 +264,21 @@ class LeaderElector:
             self._lease = self._seen_version = None
             # The last holder acts until it notices that its Lease was deleted.
             seen = known.seen if known.holder not in ("", self._identity.holder) else -inf
-            self._observation = Observation(None, seen, known.renewed)
+            self._observation = Observation(None, seen, known.renewed, self._restored_by(0))
             return
         version: str = lease["metadata"]["resourceVersion"]
         holder = (lease.get("spec") or {}).get("holderIdentity") or ""
         # Counted from after the answer: too late is safe, too early would allow two leaders.
         seen = known.seen if version == self._seen_version else self._time()
         self._lease, self._seen_version = lease, version
-        self._observation = Observation(holder, seen, known.renewed)
+        self._observation = Observation(holder, seen, known.renewed, self._restored_by(int(version)))
         if known.renewed is None and holder not in ("", self._identity.holder):
             self._log_once(logging.INFO, f"standing by: '{holder}' holds the Lease {self._name()}")
+
+    def _restored_by(self, version: int) -> float:
+        """Return when the Lease was last seen to have lost history, now that it is at a version; 0: there is none."""
+        is_lost, self._newest = version < self._newest, version
+        return self._time() if is_lost else self._observation.restored
 
     async def _write(self, old: Json | None) -> None:
         # The clock is read before the call: others may see the write long before its answer arrives.
@@ -282,7 +295,7 @@ class LeaderElector:
             if self._observation.renewed is not None:
                 await self._look()
             return
-        self._lease = lease
+        self._lease, self._newest = lease, version_of(lease)
         self._observation = Observation(self._identity.holder, asked, asked)
         if not self._ending and not self.leading.is_set():
             _LOGGER.info("leading by the Lease %s", self._name())
