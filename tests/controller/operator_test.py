@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from math import inf
 from random import Random
 
 import pytest
 from kubernetes.client import Configuration
 
-from codecourier.controller.operator import Operator, OperatorParts
+from codecourier.controller.operator import Operator, OperatorParts, _least_delay
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.client import GitHubForge
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.access import Access
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.client import AiohttpKube
+from codecourier.kube.errors import ServerError
 from codecourier.metrics import Metrics
 
 
@@ -69,6 +71,11 @@ async def test_only_what_the_caches_do_not_know_is_news(
 ) -> None:
     operator.heard(RUNS, "shop", name, uid, version)
     assert operator.woken == ((f"runs shop/{name}",) if is_news else ())
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(7.0, 7.0), (86_400.0, 60.0), (inf, 60.0), (None, 0.0)])
+def test_the_api_server_delays_a_key_by_a_minute_at_most(asked: float | None, seconds: float) -> None:
+    assert _least_delay(ServerError(503, "", "down for maintenance", retry_after=asked)) == seconds
 
 
 async def test_a_change_in_a_cache_wakes_its_key(operator: Listening) -> None:

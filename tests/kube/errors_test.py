@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from codecourier.kube.errors import (
     TooManyRequests,
     Unauthorized,
     error_from_status,
+    parse_retry_after,
 )
 
 JSON = st.recursive(
@@ -59,6 +61,43 @@ def test_the_header_counts_before_the_details() -> None:
     assert error_from_status(429, body).retry_after == 3.0
     assert error_from_status(429, body, 0.0).retry_after == 0.0
     assert error_from_status(429, {}).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (7, 7.0),
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("86400", 86_400.0),
+        ("9" * 5_000, inf),
+        (10**400, inf),
+        (1e308, 1e308),
+        ("-1", None),
+        (-1, None),
+        (nan, None),
+        ("nan", None),
+        ("inf", None),
+        ("1e3", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("\u0663", None),
+        ("\u00b2", None),
+        ("", None),
+        (".", None),
+        (True, None),
+        ([7], None),
+        (None, None),
+    ],
+)
+def test_only_a_number_from_zero_says_when_to_retry(value: object, seconds: float | None) -> None:
+    assert parse_retry_after(value) == seconds
+
+
+@given(st.text() | JSON)
+def test_whatever_is_asked_for_is_no_error(value: object) -> None:
+    seconds = parse_retry_after(value)
+    assert seconds is None or seconds >= 0
 
 
 def test_a_cause_is_found_by_its_reason() -> None:

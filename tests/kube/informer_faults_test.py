@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import inf
+
+import pytest
 
 from codecourier.kube.errors import Gone, KubeError, NotFound, ServerError, TooManyRequests, Unanswered, Unauthorized
 from codecourier.kube.informer import InformerTiming
 from tests.kube.followed import SETTLED, World
-from tests.simulation.clock import pass_time, virtual
+from tests.simulation.clock import pass_time, run_virtual, virtual
 
 
 @virtual
@@ -123,6 +126,26 @@ async def test_a_busy_server_is_asked_again_after_the_time_that_it_names_and_not
     assert len(world.observer.counts) == 1
     *_, refused, last = world.network.times("current_version")
     assert 30.0 <= last - refused < 31.0
+
+
+@pytest.mark.parametrize("verb", ["list", "current_version", "watch"])
+@pytest.mark.parametrize("seconds", [86_400.0, inf])
+def test_a_server_may_ask_for_half_a_minute_and_no_more(verb: str, seconds: float) -> None:
+    async def main() -> None:
+        world = World()
+        refusal = ServerError(503, "", "down for maintenance", retry_after=seconds)
+        left: list[KubeError] = [refusal]
+        if verb == "current_version":
+            await pass_time(10.0)
+            world.server.cut_watches("informer")
+        world.network.refuse = lambda call: left.pop() if left and call.verb == verb else None
+        await pass_time(29.0)
+        await world.create("a")
+        await pass_time(5.0)
+        assert world.observer.errors[-1] is refusal
+        world.assert_equal()
+
+    run_virtual(main)
 
 
 @virtual

@@ -49,6 +49,9 @@ _LOGGER = logging.getLogger(__name__)
 LEASE_NAME = "codecourier-operator"
 """Name of the Lease that the leader holds."""
 
+_MOST_DELAY_SECONDS = 60.0
+"""The longest delay of a key that the API server may ask for: as long as the longest backoff."""
+
 
 @dataclass(frozen=True)
 class OperatorParts:
@@ -285,5 +288,5 @@ class Operator:
 
 def _least_delay(error: Exception) -> float:
     if isinstance(error, ApiError) and error.retry_after is not None:
-        return error.retry_after
+        return min(error.retry_after, _MOST_DELAY_SECONDS)
     return 0.0

@@ -15,7 +15,7 @@ import orjson
 from codecourier.kube.access import Access
 from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
 from codecourier.kube.cache import Trim
-from codecourier.kube.errors import ServerError, Unanswered, error_from_status
+from codecourier.kube.errors import ServerError, Unanswered, error_from_status, parse_retry_after
 
 __all__ = ["AiohttpKube", "ClientTiming"]
 
@@ -296,9 +296,8 @@ class AiohttpKube:
                 code = str(response.status)
                 self._note(noted, code, asyncio.get_running_loop().time() - start)
                 if response.status >= 300:  # noqa: PLR2004
-                    raise error_from_status(
-                        response.status, _status_of(await response.read()), _retry_after(response.headers)
-                    )
+                    retry_after = parse_retry_after(response.headers.get("Retry-After"))
+                    raise error_from_status(response.status, _status_of(await response.read()), retry_after)
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if code == "none":
@@ -372,11 +371,6 @@ def _status_of(body: bytes) -> Json:
         return value
     # A proxy answers in prose or HTML.
     return {"message": body[:200].decode(errors="replace")}
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdecimal() else None
 
 
 def _is_gone(answer: Json) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Unanswered",
     "Unauthorized",
     "error_from_status",
+    "parse_retry_after",
 ]
 
 
@@ -47,7 +49,7 @@ class ApiError(KubeError):
     details
         Kubernetes' details: the object concerned and the causes.
     retry_after
-        Seconds to wait before retrying, where the server said so.
+        Seconds to wait before retrying, where the server said so. A proxy may have written anything: callers bound it.
     """
 
     def __init__(
@@ -139,6 +141,22 @@ def error_from_status(code: int, body: Mapping[str, Any], retry_after: float | N
     kind = ServerError if code >= 500 else _BY_STATUS.get(code, ApiError)  # noqa: PLR2004
     if reason == "AlreadyExists":
         kind = AlreadyExists
-    if retry_after is None and isinstance(seconds := details.get("retryAfterSeconds"), int):
-        retry_after = max(0.0, float(seconds))
+    if retry_after is None:
+        retry_after = parse_retry_after(details.get("retryAfterSeconds"))
     return kind(code, reason, str(body.get("message") or "no message"), details, retry_after)
+
+
+def parse_retry_after(value: object) -> float | None:
+    """Return the seconds of a `Retry-After` header or of `retryAfterSeconds`; None for anything but a number from 0.
+
+    A date is ignored: it would be compared with a clock that may be wrong, and no API server sends one.
+    """
+    if isinstance(value, str) and not (value.isascii() and value.replace(".", "", 1).isdecimal()):
+        return None
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return inf
+    return seconds if seconds >= 0 else None

@@ -30,7 +30,7 @@ from typing import Protocol
 
 from codecourier.kube.api import KubeApi, Resource, WatchEvent
 from codecourier.kube.cache import Cache, Taken
-from codecourier.kube.errors import Gone, KubeError, TooManyRequests, Unanswered
+from codecourier.kube.errors import ApiError, Gone, KubeError, TooManyRequests, Unanswered
 
 __all__ = ["Informer", "InformerObserver", "InformerTiming"]
 
@@ -52,12 +52,16 @@ class InformerTiming:
     first_retry_seconds
         The wait after a first failure; it doubles with each further one, less up to half at random.
     max_retry_seconds
-        The longest wait.
+        The longest wait by its own reckoning.
+    max_told_seconds
+        The longest wait that a server may ask for. The maintenance page of a proxy may ask for a day; meanwhile the
+        cache would be stale without a sign.
     """
 
     watch_seconds: int = 240
     first_retry_seconds: float = 0.2
     max_retry_seconds: float = 10.0
+    max_told_seconds: float = 30.0
 
 
 class InformerObserver(Protocol):
@@ -276,5 +280,6 @@ class Informer:
         timing = self._timing
         # 2.0**32 is above any bound; an unbounded exponent would overflow.
         full = min(timing.max_retry_seconds, timing.first_retry_seconds * 2.0 ** min(failures - 1, 32))
-        least = getattr(error, "retry_after", None) or 0.0
+        told = error.retry_after if isinstance(error, ApiError) else None
+        least = 0.0 if told is None else min(told, timing.max_told_seconds)
         return max(least, full * (1 - self._random.random() / 2))
