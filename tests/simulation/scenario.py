@@ -81,11 +81,10 @@ _PEOPLE_DEEDS = (
     "delete namespace",
 )
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
+"""What makes sense only for what has ended."""
+
 _RESTORE_RATE = 0.2
 """How often the API server is restored from a backup while people work."""
-
-_LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run")
-"""What makes sense only for what has ended."""
 
 
 @dataclass(frozen=True)
