@@ -20,6 +20,8 @@ import typer
 from rich.console import Console
 
 from bench.arena import Arena, open_arena
+from bench.cases.churn import ROUND, measure_churn
+from bench.cases.look import measure_look
 from bench.cases.run_writes import measure_run_writes
 from bench.cases.scale import ScalePlan, measure_scale
 from bench.cases.throughput import ThroughputPlan, measure_throughput
@@ -48,12 +50,13 @@ def main(
     objects: Annotated[int, typer.Option(min=10, max=50_000, help="Finished objects.")] = 10_000,
     active: Annotated[int, typer.Option(min=4, max=4000, help="Active objects among the finished ones.")] = 1000,
     idle_seconds: Annotated[float, typer.Option(min=1, max=300, help="How long idleness is watched.")] = 30.0,
+    churn: Annotated[int, typer.Option(min=2 * ROUND, max=30_000, help="Runs that are made and deleted.")] = 3000,
     only: Annotated[
-        str, typer.Option(help="Cases, with commas between them: writes, runs, pull-requests, scale.")
+        str, typer.Option(help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look.")
     ] = "",
 ) -> None:
     """Measure the operator on a separate control plane, and compare it with its targets."""
-    cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds))
+    cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds), churn)
     names = only.split(",") if only else list(cases)
     if unknown := sorted(set(names) - set(cases)):
         raise typer.BadParameter(f"there is no case {unknown[0]!r}; there are {', '.join(cases)}", param_hint="--only")
@@ -77,7 +80,14 @@ def main(
         "machine": platform.machine(),
         "python": platform.python_version(),
         "kubernetes": KUBERNETES_VERSION,
-        "options": {"runs": runs, "raw": raw, "objects": objects, "active": active, "idle_seconds": idle_seconds},
+        "options": {
+            "runs": runs,
+            "raw": raw,
+            "objects": objects,
+            "active": active,
+            "idle_seconds": idle_seconds,
+            "churn": churn,
+        },
     }
     write_results(results, _RESULTS, about)
     console.print(render(results))
@@ -88,7 +98,7 @@ def main(
         raise typer.Exit(1)
 
 
-def _cases(runs: int, raw: int, scale: ScalePlan) -> dict[str, Case]:
+def _cases(runs: int, raw: int, scale: ScalePlan, churn: int) -> dict[str, Case]:
     plain = ThroughputPlan(
         "runs", "bench-runs", has_pull_requests=False, runs=runs, raw=raw, target_ratio=0.6, target_runs=1200
     )
@@ -100,7 +110,13 @@ def _cases(runs: int, raw: int, scale: ScalePlan) -> dict[str, Case]:
         "runs": lambda arena: measure_throughput(arena, plain),
         "pull-requests": lambda arena: measure_throughput(arena, pulls),
         "scale": lambda arena: measure_scale(arena, scale),
+        "churn": lambda arena: measure_churn(arena, churn),
+        "look": _look,
     }
+
+
+async def _look(_arena: Arena) -> CaseResult:
+    return measure_look()
 
 
 async def _measure(

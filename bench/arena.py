@@ -40,6 +40,7 @@ BEHAVIOURS = {
     "bench-finished": Behaviour.ENDED,
     "bench-active": Behaviour.HOLD,
     "bench-first": Behaviour.NO_CHANGE,
+    "bench-churn": Behaviour.NO_CHANGE,
 }
 """How the pods of each namespace behave."""
 

@@ -17,7 +17,7 @@ BOXES = Resource("test.dev", "v1", "boxes", "Box")
 CANARY = "canary-9f2c71"
 """A value of an object, which no error may show."""
 
-HUGE, FORBIDDEN = "huge", "forbidden"
+HUGE, FORBIDDEN, SETTLED = "huge", "forbidden", "large"
 SHOP = "shop"
 
 
@@ -37,7 +37,12 @@ class Boxes:
         self.source = Source(BOXES, self._parse)
         self.store = Store(
             [
-                CachedKind(self.source, {"size": lambda obj: [obj["size"]], "all": lambda _obj: [""]}, self._refuse),
+                CachedKind(
+                    self.source,
+                    {"size": lambda obj: [obj["size"]], "all": lambda _obj: [""]},
+                    self._refuse,
+                    lambda obj: obj["size"] == SETTLED,
+                ),
                 CachedKind(raw(CONFIG_MAPS), {}),
             ]
         )
@@ -107,13 +112,25 @@ def test_an_object_made_again_is_parsed_again(boxes: Boxes) -> None:
         assert box.metadata["uid"] == uid
 
 
-def test_only_the_models_read_last_are_kept(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_PARSED", 2)
+def test_of_settled_objects_only_the_models_read_last_are_kept(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_SETTLED", 2)
     for name in ("a", "b", "c"):
-        boxes.put(name)
+        boxes.put(name, SETTLED)
     for name in ("a", "b", "a", "c", "a", "b"):  # c takes the place of b, which was read before a
         boxes.get(name)
     assert boxes.parsed == {("a", "1"): 1, ("b", "2"): 2, ("c", "3"): 1}
+
+
+def test_the_model_of_an_object_goes_when_it_is_settled_or_gone(boxes: Boxes) -> None:
+    for number in range(1000):
+        boxes.put(f"box-{number}")
+        boxes.get(f"box-{number}")
+    assert len(boxes.store._parsed) == 1000, "none is parsed twice, however many there are"
+    for number in range(1000):
+        settled = boxes.put(f"box-{number}", SETTLED)
+        if number % 2:
+            boxes.remove(settled)
+    assert len(boxes.store._parsed) + len(boxes.store._settled) == 0
 
 
 def test_what_is_absent_is_none_and_no_error(boxes: Boxes) -> None:

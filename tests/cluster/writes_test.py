@@ -16,8 +16,9 @@ import pytest_asyncio
 
 from codecourier.core.run.start import DECISION_GRACE
 from codecourier.core.sandbox.plan import USUAL_START
+from codecourier.core.shared.reasons import Reason
 from codecourier.kinds.api_resources import RUNS, SANDBOXES, WORKFLOWS
-from codecourier.kube.api import PODS, Json
+from codecourier.kube.api import EVENTS, PODS, Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import example_workflow
 from codecourier.resources.meta import API_VERSION
@@ -67,6 +68,10 @@ async def test_a_chain_and_single_runs_are_written_as_seldom_as_they_can_be(job:
     others = count(writes, lambda name: "idle" not in name and "busy" not in name)
     places = Counter({"projects/status": 2})
     assert not others - (SPRINT + SPRINT + SPRINT + CHAIN + ONCE + places) - slow[job.stage.chain]
+    for run in ("idle", "busy"):
+        reasons = await events_about(job, run)
+        assert len(reasons) == 2, reasons  # its start and its end
+        assert "Started" in reasons
     assert_told_before_the_end(writes, "idle")
     assert_told_before_the_end(writes, "busy")
 
@@ -90,6 +95,14 @@ async def complete_run(job: MainJob, name: str, prompt: str) -> None:
 
     status = (await wait_for(job.api, RUNS, job.stage.namespace, is_over))[name]["status"]
     assert status["phase"] == "Completed", status["message"]
+
+
+async def events_about(job: MainJob, name: str) -> list[str]:
+    """Return the reasons of the operator's Events about a Run and all that was made for it, but slow starts."""
+    events = (await job.api.list(EVENTS, job.stage.namespace)).items
+    about = [event for event in events if event["regarding"]["name"].startswith(name)]
+    ours = [event["reason"] for event in about if event["reportingController"] == "codecourier.dev/operator"]
+    return [reason for reason in ours if reason not in {"Queued", Reason.STARTING}]
 
 
 async def slow_starts(job: MainJob) -> dict[str, Counter[str]]:

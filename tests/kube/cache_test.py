@@ -19,9 +19,9 @@ def colors(item: Json) -> list[str]:
     return str((item.get("data") or {}).get("colors", "")).split()
 
 
-@pytest.fixture
-def cache() -> Cache:
-    return Cache(CONFIG_MAPS, {SIDE: by_label(SIDE), "colors": colors})
+@pytest.fixture(params=[False, True], ids=["whole", "packed"])
+def cache(request: pytest.FixtureRequest) -> Cache:
+    return Cache(CONFIG_MAPS, {SIDE: by_label(SIDE), "colors": colors}, packs=lambda _obj: request.param)
 
 
 def test_it_has_what_it_took(cache: Cache) -> None:
@@ -254,7 +254,9 @@ def test_any_interleaving_ends_with_the_newest_and_resurrects_nothing(
     choices: list[tuple[str, str]], data: st.DataObject
 ) -> None:
     steps = history(choices)
-    cache = Cache(CONFIG_MAPS, {SIDE: by_label(SIDE)})
+    cache = Cache(
+        CONFIG_MAPS, {SIDE: by_label(SIDE)}, packs=lambda obj: int(obj["metadata"]["resourceVersion"]) % 2 == 0
+    )
     gone: set[str] = set()
     seen: dict[str, int] = {}
 

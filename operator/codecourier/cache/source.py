@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from codecourier.cache.ordered import MakeFollower
 from codecourier.kube.api import Json, Resource, custom_resource
-from codecourier.kube.cache import IndexFunction, Trim
+from codecourier.kube.cache import IndexFunction, Packs, Trim
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["CachedKind", "Source", "custom", "raw"]
@@ -34,6 +34,9 @@ class Source(Generic[T_co]):
     trim: Trim | None = None
     """Removes from each object what the operator does not read; None: whole objects are kept."""
 
+    is_settled: Packs | None = None
+    """Whether an object has nothing left to do, so that it is seldom read; None: the row of its kind says it."""
+
 
 @dataclass(frozen=True)
 class CachedKind:
@@ -44,13 +47,16 @@ class CachedKind:
     refuse: Callable[[Any], str] = lambda _model: ""
     """Returns why a parsed model cannot be read all the same; else empty."""
 
+    is_settled: Packs = lambda _obj: False
+    """Whether an object, as the API server returned it, has nothing left to do, so that it is seldom read."""
+
     followers: Mapping[str, MakeFollower] = field(default_factory=dict)
     """What else is kept up to date with the objects, by name."""
 
 
-def custom(model: type[R]) -> Source[R]:
+def custom(model: type[R], trim: Trim | None = None) -> Source[R]:
     """Return the source of one of our own kinds."""
-    return Source(custom_resource(model.info), model.model_validate)
+    return Source(custom_resource(model.info), model.model_validate, trim=trim)
 
 
 def raw(

@@ -17,8 +17,8 @@ __all__ = ["Store", "UnreadableError"]
 
 T = TypeVar("T")
 
-_PARSED = 4096
-"""How many parsed models are kept, so that each version of an object is parsed once."""
+_SETTLED = 256
+"""How many parsed models of settled objects are kept. The models of the others stay as long as the objects do."""
 
 _DETAIL_LENGTH = 300
 
@@ -67,10 +67,13 @@ class Store:
     def __init__(self, kinds: Iterable[CachedKind]) -> None:
         self.kinds: Sequence[CachedKind] = tuple(kinds)
         self._caches: Mapping[Resource, Cache] = {
-            kind.source.resource: Cache(kind.source.resource, kind.indexes, kind.source.trim) for kind in self.kinds
+            kind.source.resource: Cache(kind.source.resource, kind.indexes, kind.source.trim, kind.is_settled)
+            for kind in self.kinds
         }
+        self._is_settled = {kind.source.resource: kind.is_settled for kind in self.kinds}
         self._refuse = {kind.source.resource: kind.refuse for kind in self.kinds}
-        self._parsed: OrderedDict[str, _Parsed] = OrderedDict()
+        self._parsed: dict[str, _Parsed] = {}
+        self._settled: OrderedDict[str, _Parsed] = OrderedDict()
         self._unreadable: dict[str, Resource] = {}
         self._followers = {
             kind.source.resource: {name: make() for name, make in kind.followers.items()} for kind in self.kinds
@@ -121,7 +124,7 @@ class Store:
 
     def names(self, resource: Resource, index: str, key: object) -> frozenset[str]:
         """Return the names of the objects that an index has under a key."""
-        return frozenset(obj["metadata"]["name"] for obj in self._caches[resource].by_index(index, key))
+        return frozenset(name for _, name in self._caches[resource].keys_by_index(index, key))
 
     def read(self, source: Source[T], obj: Json) -> T:
         """Return an object as its model, parsed once for each version.
@@ -144,18 +147,25 @@ class Store:
 
     def _parse(self, source: Source[Any], obj: Json) -> _Parsed:
         uid, version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
-        known = self._parsed.get(uid)
-        if known is not None and known.version == version:
-            self._parsed.move_to_end(uid)
-            return known
-        parsed = _parse(source, obj, self._refuse[source.resource])
-        self._note(source.resource, uid, parsed)
-        return parsed
+        known = self._parsed.get(uid) or self._settled.get(uid)
+        if known is None or known.version != version:
+            known = _parse(source, obj, self._refuse[source.resource])
+            self._note_readable(source.resource, uid, known)
+        self._keep(source.resource, obj, known)
+        return known
 
-    def _note(self, resource: Resource, uid: str, parsed: _Parsed) -> None:
-        self._parsed[uid] = parsed
-        if len(self._parsed) > _PARSED:
-            self._parsed.popitem(last=False)
+    def _keep(self, resource: Resource, obj: Json, parsed: _Parsed) -> None:
+        uid = obj["metadata"]["uid"]
+        if not self._is_settled[resource](obj):
+            self._parsed[uid] = parsed
+            return
+        self._parsed.pop(uid, None)
+        self._settled[uid] = parsed
+        self._settled.move_to_end(uid)
+        if len(self._settled) > _SETTLED:
+            self._settled.popitem(last=False)
+
+    def _note_readable(self, resource: Resource, uid: str, parsed: _Parsed) -> None:
         if parsed.detail:
             self._unreadable[uid] = resource
         else:
@@ -168,8 +178,14 @@ class Store:
         # An object made again under the name takes the place of the old one, whose deletion is then never seen.
         # And where history went back, a version that was parsed may come again with another content.
         if uid is not None and (new is None or new["metadata"]["uid"] != uid or not _is_newer(new, old)):
-            self._parsed.pop(uid, None)
+            self._forget_model(uid)
             self._unreadable.pop(uid, None)
+        elif uid is not None and new is not None and self._is_settled[resource](new):
+            self._forget_model(uid)
+
+    def _forget_model(self, uid: str) -> None:
+        self._parsed.pop(uid, None)
+        self._settled.pop(uid, None)
 
 
 def _is_newer(new: Json, old: Json | None) -> bool:

@@ -13,6 +13,7 @@ from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.relation import OriginKind, Relation, View
 from codecourier.kube.api import Json, Resource
+from codecourier.kube.cache import Trim
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["Kind", "Machine", "Planning", "Reader", "Strays", "UndeclaredReadError", "Use", "phases"]
@@ -131,13 +132,16 @@ class Kind(Generic[R, W]):
     uses: tuple[Use, ...] = ()
     origin: OriginKind[R] | None = None
     strays: Strays[Any] | None = None
+    trim: Trim | None = None
+    """Removes from each object what nothing reads; None: objects are cached whole, as planned ones have to be."""
+
     has_kopf_events: bool = False
     """Whether Kopf's events wake its objects: for the few that people create."""
 
     @cached_property
     def source(self) -> Source[R]:
         """Where its objects are read from."""
-        return custom(self.model)
+        return custom(self.model, self.trim)
 
     @property
     def resource(self) -> Resource:

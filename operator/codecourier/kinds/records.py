@@ -5,10 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from codecourier.kinds.kind import Kind
+from codecourier.kube.api import Json
+from codecourier.kube.cache import Trim
 from codecourier.resources.notification import Notification
 from codecourier.resources.usage_record import UsageRecord
 
 __all__ = ["NOTIFICATION", "USAGE_RECORD"]
 
-NOTIFICATION: Kind[Notification, Any] = Kind(Notification, mark="entity")
-USAGE_RECORD: Kind[UsageRecord, Any] = Kind(UsageRecord, mark="runUid")
+
+def _keeping(*fields: str) -> Trim:
+    """Return what removes all but the identity of a record and these fields of its spec, which say what it is about."""
+
+    def trim(record: Json) -> None:
+        spec, metadata = record.get("spec") or {}, record["metadata"]
+        record["spec"] = {field: spec[field] for field in fields if field in spec}
+        record["metadata"] = {key: metadata[key] for key in _IDENTITY if key in metadata}
+
+    return trim
+
+
+_IDENTITY = ("name", "namespace", "uid", "resourceVersion")
+
+NOTIFICATION: Kind[Notification, Any] = Kind(Notification, mark="entity", trim=_keeping("entity"))
+USAGE_RECORD: Kind[UsageRecord, Any] = Kind(UsageRecord, mark="runUid", trim=_keeping("runUid", "run"))

@@ -127,12 +127,22 @@ class Registry:
                 for index in edge.indexes:
                     indexes[index.resource or kind.resource].setdefault(index.name, index.function)
         for resource, source in sources.items():
-            yield CachedKind(source, indexes[resource], partial(self._refuse, resource), followers[resource])
+            is_settled = source.is_settled or partial(_is_settled, self.by_resource.get(resource))
+            yield CachedKind(
+                source, indexes[resource], partial(self._refuse, resource), is_settled, followers[resource]
+            )
 
     def _refuse(self, resource: Resource, model: Any) -> str:
         kind = self.by_resource.get(resource)
         relations = kind.planning.reads if kind is not None and kind.planning is not None else ()
         return next(filter(None, (relation.refuse(self.origins, model) for relation in relations)), "")
+
+
+def _is_settled(kind: Kind[Any, Any] | None, obj: Json) -> bool:
+    """Return whether nothing is left to do for an object: it is finished, or its kind is only recorded."""
+    if kind is None:
+        return False
+    return kind.planning is None or (kind.is_unfinished is not None and not kind.is_unfinished(obj))
 
 
 def _unfinished(kind: Kind[Any, Any]) -> IndexFunction:

@@ -57,11 +57,11 @@ def _present(old: Json | None, new: Json | None) -> Iterator[Json]:
 def _in_namespace(store: Store, reader: Resource, namespace: str, *, with_finished: bool) -> Iterator[Key]:
     """Yield the objects of a kind in a namespace; without `with_finished` only unfinished ones, where indexed."""
     cache_ = store.cache(reader)
-    objects = cache_.list(namespace)
     if not with_finished and cache_.has_index(UNFINISHED):
-        objects = cache_.by_index(UNFINISHED, namespace)
-    for obj in objects:
-        yield namespace, obj["metadata"]["name"]
+        yield from cache_.keys_by_index(UNFINISHED, namespace)
+        return
+    for name in tuple(cache_.names(namespace)):
+        yield namespace, name
 
 
 def own_namespace(
@@ -190,8 +190,7 @@ def origin_of() -> Relation[Any, Origin | None]:
 
     def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
         for found in _present(old, new):
-            for obj in store.cache(reader).by_index(index, found["metadata"]["uid"]):
-                yield _namespace_of(obj), obj["metadata"]["name"]
+            yield from store.cache(reader).keys_by_index(index, found["metadata"]["uid"])
 
     def index_of(obj: Json) -> list[Hashable]:
         uid = origin_uid(obj)
@@ -239,8 +238,7 @@ def named_by(
     def readers(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
         for found in _present(old, new):
             key = _namespace_of(found), found["metadata"]["name"]
-            for obj in store.cache(reader).by_index(index, key):
-                yield _namespace_of(obj), obj["metadata"]["name"]
+            yield from store.cache(reader).keys_by_index(index, key)
 
     def index_of(obj: Json) -> list[Hashable]:
         value = name.of_json(obj)
@@ -293,9 +291,9 @@ def marked(
 
     def read(view: View, obj: CustomResource) -> tuple[T, ...]:
         names = awaited(obj)
-        for found in view.store.cache(source.resource).by_index(index, obj.uid):
-            if found["metadata"]["name"] in names:
-                view.store.read(source, found)
+        for namespace, found in view.store.cache(source.resource).keys_by_index(index, obj.uid):
+            if found in names:
+                view.store.get(source, namespace, found)
         return view.store.by_index(source, index, obj.uid)
 
     return Relation(read, _constant(_mark_edge(source, Path(uid).of_json, Path(name).of_json, kind_mark, index)))

@@ -57,6 +57,10 @@ def trim_pod(pod: Json) -> None:
     pod["spec"] = kept | names
 
 
+def _has_ended(pod: Json) -> bool:
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def trim_secret(secret: Json) -> None:
     """Drop the data of a Secret: tokens are read when needed and never cached."""
     secret.pop("data", None)
@@ -93,7 +97,7 @@ NOTIFICATION_SOURCE = custom(Notification)
 USAGE_RECORD_SOURCE = custom(UsageRecord)
 
 NAMESPACE_SOURCE = raw(api.NAMESPACES)
-POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod)
+POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod, is_settled=_has_ended)
 TOKEN_SECRET_SOURCE: Source[TokenSecret | None] = Source(api.SECRETS, view_secret, _OURS, trim=trim_secret)
 REVISION_SOURCE: Source[WorkflowRevision] = Source(api.CONTROLLER_REVISIONS, view_revision, _OURS)
 NETWORK_POLICY_SOURCE: Source[PolicyView] = Source(api.NETWORK_POLICIES, view_policy, _OURS)

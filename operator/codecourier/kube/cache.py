@@ -19,6 +19,7 @@ from math import inf
 from typing import NamedTuple
 
 from codecourier.kube.api import Json, Resource
+from codecourier.kube.held import Held, Key, Packs, key_of, version_of
 
 __all__ = [
     "Cache",
@@ -26,15 +27,13 @@ __all__ = [
     "IndexFunction",
     "Key",
     "ListBegin",
+    "Packs",
     "Taken",
     "Trim",
     "by_label",
     "key_of",
     "version_of",
 ]
-
-Key = tuple[str, str]
-"""Namespace (empty for cluster-scoped kinds) and name."""
 
 IndexFunction = Callable[[Json], Iterable[Hashable]]
 """Returns the keys under which an index holds an object."""
@@ -84,17 +83,6 @@ class _Grave(NamedTuple):
     """The number of the deletion, from 1."""
 
 
-def key_of(obj: Json) -> Key:
-    """Return namespace and name of an object."""
-    metadata = obj["metadata"]
-    return metadata.get("namespace") or "", metadata["name"]
-
-
-def version_of(obj: Json) -> int:
-    """Return the resourceVersion of an object as an integer."""
-    return int(obj["metadata"]["resourceVersion"])
-
-
 def by_label(label: str) -> IndexFunction:
     """Return a function that indexes objects by the value of a label."""
 
@@ -123,16 +111,23 @@ class Cache:
         The function that returns an object's keys, by the name of the index.
     trim
         Applied to each object before it is kept; None: objects are kept whole.
+    packs
+        Which objects are kept as text; None: none.
     """
 
     def __init__(
-        self, resource: Resource, indexes: Mapping[str, IndexFunction] | None = None, trim: Trim | None = None
+        self,
+        resource: Resource,
+        indexes: Mapping[str, IndexFunction] | None = None,
+        trim: Trim | None = None,
+        packs: Packs | None = None,
     ) -> None:
         self.resource = resource
         self._trim = trim
+        self._packs = packs
         self._functions = dict(indexes or {})
-        self._namespaces: dict[str, dict[str, Json]] = {}
-        self._indexes: dict[str, dict[Hashable, dict[Key, Json]]] = {name: {} for name in self._functions}
+        self._namespaces: dict[str, dict[str, Held]] = {}
+        self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {name: {} for name in self._functions}
         self._tombstones: OrderedDict[str, _Grave] = OrderedDict()
         self._burials = 0
         self._epoch = 0
@@ -148,7 +143,8 @@ class Cache:
 
     def __iter__(self) -> Iterator[Json]:
         for objects in list(self._namespaces.values()):
-            yield from list(objects.values())
+            for held in list(objects.values()):
+                yield held.obj
 
     def subscribe(self, callback: ChangeCallback) -> None:
         """Call a function synchronously on every change from now on."""
@@ -156,12 +152,12 @@ class Cache:
 
     def get(self, namespace: str | None, name: str) -> Json | None:
         """Return an object, or None where none is known."""
-        objects = self._namespaces.get(namespace or "")
-        return objects.get(name) if objects else None
+        held = self._held((namespace or "", name))
+        return held.obj if held is not None else None
 
     def list(self, namespace: str | None = None) -> Sequence[Json]:
         """Return the objects of a namespace; None: of all namespaces."""
-        return list(self) if namespace is None else list(self._namespaces.get(namespace, {}).values())
+        return list(self) if namespace is None else [held.obj for held in self._namespaces.get(namespace, {}).values()]
 
     def names(self, namespace: str) -> Collection[str]:
         """Return the names of the objects of a namespace; a change of one ends what this may be used for."""
@@ -177,7 +173,11 @@ class Cache:
 
     def by_index(self, index: str, key: Hashable) -> Sequence[Json]:
         """Return the objects that an index has under a key, in the order in which they arrived."""
-        return list(self._indexes[index].get(key, {}).values())
+        return [self._namespaces[namespace][name].obj for namespace, name in self.keys_by_index(index, key)]
+
+    def keys_by_index(self, index: str, key: Hashable) -> Sequence[Key]:
+        """Return namespace and name of what `by_index` returns."""
+        return list(self._indexes[index].get(key, ()))
 
     def has_key(self, index: str, key: Hashable) -> bool:
         """Return whether an index has any object under a key."""
@@ -191,7 +191,7 @@ class Cache:
         bool
             False where a newer version is known, or the object is known to be gone.
         """
-        if self.get(*key_of(obj)) is None and version_of(obj) <= self._listed:
+        if self._held(key_of(obj)) is None and version_of(obj) <= self._listed:
             # The last list is newer and lacks it; no event will ever report its deletion.
             return False
         return self._take(obj)
@@ -228,11 +228,11 @@ class Cache:
         """
         version = version_of(obj)
         self._newest = max(self._newest, version)
-        return self._forget(obj, version)
+        return self._forget(key_of(obj), obj["metadata"]["uid"], version)
 
     def note_delete(self, namespace: str | None, name: str, uid: str) -> bool:
         """Forget an object that our own deletion removed at once."""
-        return self._forget({"metadata": {"namespace": namespace or "", "name": name, "uid": uid}}, inf)
+        return self._forget((namespace or "", name), uid, inf)
 
     def replace_all(
         self,
@@ -268,29 +268,29 @@ class Cache:
             listed[key_of(obj)] = obj["metadata"]["uid"]
             if not self._take(obj):
                 self._correct(obj)
-        for obj in self:
+        for key, held in self._all_held():
             # An earlier object of a listed name is gone too, even where the listed one is known to be gone since.
-            if listed.get(key_of(obj)) != obj["metadata"]["uid"]:
-                self._forget(obj, moment)
+            if listed.get(key) != held.uid:
+                self._forget(key, held.uid, moment)
         self._listed = moment
         self._newest = max(self._newest, moment)
         return Taken.MERGED
 
     def _correct(self, obj: Json) -> None:
         """Take another content of a known version, such as after a change of the kind's schema."""
-        old = self.get(*key_of(obj))
-        if old is not None and version_of(old) == version_of(obj):
+        held = self._held(key_of(obj))
+        if held is not None and held.version == version_of(obj):
             self._prepare(obj)
-            if obj != old:
+            if obj != (old := held.obj):
                 self._set(key_of(obj), old, obj)
 
     def _is_contradicted(self, items: Sequence[Json], moment: int, begin: ListBegin) -> bool:
         # A watch that is ahead of the list knows of changes that the list cannot have.
         reached = self._reached if moment >= self._reached else 0
         for obj in items:
-            version, known = version_of(obj), self.get(*key_of(obj))
+            version, known = version_of(obj), self._held(key_of(obj))
             if known is not None:
-                last = version_of(known)
+                last = known.version
                 # A version above the list's is an own write that happened after the list was read.
                 if last <= moment and (version < last or last < version <= reached):
                     return True
@@ -325,27 +325,33 @@ class Cache:
         metadata = obj["metadata"]
         key, version = key_of(obj), version_of(obj)
         self._newest = max(self._newest, version)
-        old = self.get(*key)
-        if version <= (version_of(old) if old is not None else self._last.get(key, 0)):
+        held = self._held(key)
+        if version <= (held.version if held is not None else self._last.get(key, 0)):
             return False
         grave = self._tombstones.get(metadata["uid"])
         if grave is not None and version <= grave.moment:
             return False
-        if old is not None and old["metadata"]["uid"] != metadata["uid"]:
-            self._bury(old["metadata"]["uid"], inf)
+        if held is not None and held.uid != metadata["uid"]:
+            self._bury(held.uid, inf)
         self._prepare(obj)
-        self._set(key, old, obj)
+        self._set(key, held.obj if held is not None else None, obj)
         return True
 
-    def _forget(self, obj: Json, moment: float) -> bool:
-        uid = obj["metadata"]["uid"]
+    def _forget(self, key: Key, uid: str, moment: float) -> bool:
         self._bury(uid, moment)
-        key = key_of(obj)
-        old = self.get(*key)
-        if old is None or old["metadata"]["uid"] != uid or version_of(old) > moment:
+        held = self._held(key)
+        if held is None or held.uid != uid or held.version > moment:
             return False
-        self._set(key, old, None)
+        self._set(key, held.obj, None)
         return True
+
+    def _held(self, key: Key) -> Held | None:
+        return self._namespaces.get(key[0], {}).get(key[1])
+
+    def _all_held(self) -> Sequence[tuple[Key, Held]]:
+        return [
+            ((namespace, name), held) for namespace, found in self._namespaces.items() for name, held in found.items()
+        ]
 
     def _bury(self, uid: str, moment: float) -> None:
         known = self._tombstones.get(uid)
@@ -359,7 +365,8 @@ class Cache:
     def _set(self, key: Key, old: Json | None, new: Json | None) -> None:
         namespace, name = key
         if new is not None:
-            self._namespaces.setdefault(namespace, {})[name] = new
+            held = Held(new, is_packed=self._packs is not None and self._packs(new))
+            self._namespaces.setdefault(namespace, {})[name] = held
             self._count += old is None
         else:
             self._leave(key, old)
@@ -391,4 +398,4 @@ class Cache:
                     del index[value]
             if new is not None:
                 for value in after:
-                    index.setdefault(value, {})[key] = new
+                    index.setdefault(value, {})[key] = None

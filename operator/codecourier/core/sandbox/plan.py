@@ -260,9 +260,7 @@ def _follow_living(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     look_again = None if wait is None else wait.since + USUAL_START
     if pod.start_time is None:
         return Plan(look_again=look_again)
-    is_new = world.sandbox.status.phase is SandboxPhase.PENDING
-    events = (Event("Started", f"Pod {pod.name} runs."),) if is_new else ()
-    return Plan(status=running_status(world, pod, now), events=events, look_again=look_again)
+    return Plan(status=running_status(world, pod, now), look_again=look_again)
 
 
 def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
@@ -355,16 +353,18 @@ def _revocation(world: SandboxWorld, now: datetime) -> Revocation | None:
 
 def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
     """Write the end of a Sandbox, once its tokens are gone."""
-    end = Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED)
     revocation = _revocation(world, now)
+    # A Run posts its start and its end; that a Sandbox did what was asked of it would be the same news again.
+    end = Event(outcome.reason.value, outcome.message, is_warning=outcome.phase is SandboxPhase.FAILED)
+    events = () if outcome.phase is SandboxPhase.COMPLETED else (end,)
     if revocation is None:
-        return Plan(status=final_status(world, outcome, now), events=(end,))
+        return Plan(status=final_status(world, outcome, now), events=events)
     if revocation.is_waited_for:
         return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
     return Plan(
         status=final_status(world, outcome, now),
         effects=(revocation.effect,),
-        events=(end, Event("TokensNotRevoked", _tokens(world), is_warning=True)),
+        events=(*events, Event("TokensNotRevoked", _tokens(world), is_warning=True)),
         look_again=revocation.look_again,
     )
 
