@@ -198,6 +198,26 @@ def test_a_long_text_is_cut_closed_and_says_so(text: str, length: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{'~' * (3 + n % 300)}\nx\n" for n in range(2000)),
+        "".join(f"{'~' * (300 - n % 297)}\nx\n" for n in range(2000)),
+        "~" * BODY_MAX_BYTES,
+        "text\n" + "~" * (BODY_MAX_BYTES - 20) + "\ncode",
+        "```\n" + "code\n" * 20_000,
+    ],
+    ids=["growing", "shrinking", "one fence", "a fence that cannot be closed", "code"],
+)
+def test_a_text_of_fences_is_cut_where_they_can_be_closed(text: str) -> None:
+    body = defuse_body(text)
+    assert len(body.encode()) <= BODY_MAX_BYTES
+    assert body.endswith("(shortened)\n")
+    assert defuse_body(body) == body
+    if text.startswith("```"):
+        assert len(body) > BODY_MAX_BYTES - 100
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Fixes #1", "Fixes issue #1"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["BODY_MAX_BYTES", "TITLE_MAX_CHARS", "defuse_body", "defuse_title", "has_marker", "marker"]
 
@@ -23,6 +24,9 @@ TITLE_MAX_CHARS = 256
 """Longest title in characters, which is also GitHub's limit."""
 
 _SHORTENED = "\n\n(shortened)\n"
+_MOST_CUTS = 3
+"""How often a cut is made shorter because the fence that it leaves open needs room; then a place is searched for."""
+
 _LINE_CUT_CHARS = 2000
 """How many characters may be dropped to cut at the end of a line rather than within one."""
 
@@ -53,7 +57,7 @@ _CLOSING_WORD = "|".join(_spelled(word) for word in sorted(_CLOSING_WORDS, key=l
 _ISSUE_URL = r"https?://[^\s/]{1,255}/[^\s]{1,255}?/(?:issues|pull|pulls|merge_requests|work_items)/\d"
 _NUMBER = rf"\#{_HIDDEN}\d"
 _NAME = rf"[\w.{_MARKDOWN}-]"
-_NAMED_ISSUE = rf"(?:{_spelled('GH-')}{_HIDDEN}\d|[A-Za-z0-9]{_NAME}{{0,99}}(?:/{_NAME}{{1,100}})?{_NUMBER})"
+_NAMED_ISSUE = rf"(?:{_spelled('GH-')}{_HIDDEN}\d|[A-Za-z0-9]{_NAME}{{0,99}}+(?:/{_NAME}{{1,100}}+)?{_NUMBER})"
 _CLOSING = re.compile(
     rf"""
     (?<![A-Za-z0-9]) (?P<word>{_CLOSING_WORD})
@@ -74,8 +78,8 @@ _TRAILER = re.compile(
     r"^([ \t]*(?:[a-z][a-z-]{0,40}-by|skip-checks|change-id|codecourier[\w-]{0,40}))[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
-_FENCE = re.compile(r"^(?P<indent> {0,3})(?P<ticks>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
-_LANGUAGE = re.compile(r"[ \t]*([A-Za-z0-9+\#._-]{1,30})(?![^\s])")
+_FENCE = re.compile(r"^(?P<indent> {0,3})(?P<ticks>`{3,}+(?=[^`\n]*$)|~{3,}+)(?P<info>.*)$", re.MULTILINE)
+_LANGUAGE = re.compile(r"[ \t]*+([A-Za-z0-9+\#._-]{1,30})(?![^\s])")
 _MARKER_UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -147,14 +151,22 @@ def has_marker(body: str, run_uid: str, attempt: int) -> bool:
     return marker(run_uid, attempt) in body
 
 
+class _Shown(dict[int, str | None]):
+    """Says of each character what is shown of it; it is asked of Unicode once for each."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        is_shown = character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
+        self[code] = shown = character if is_shown else None
+        return shown
+
+
+_SHOWN = _Shown()
+
+
 def _visible(text: str) -> str:
     """Drop every invisible character (controls, bidirectional marks, zero widths, lone surrogates)."""
-    lines = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
-    return "".join(
-        character
-        for character in lines
-        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
-    )
+    return _INVISIBLE.sub("", _LINE_END.sub("\n", text)).translate(_SHOWN)
 
 
 def _inert(text: str) -> str:
@@ -198,10 +210,8 @@ class _Fence:
         return self.indent + self.ticks
 
 
-def _fence_after(fence: _Fence | None, match: re.Match[str] | None) -> _Fence | None:
-    """Return the code fence that is open after a line, None if none is."""
-    if match is None:
-        return fence
+def _fence_after(fence: _Fence | None, match: re.Match[str]) -> _Fence | None:
+    """Return the code fence that is open after a line that looks like one, None if none is."""
     if fence is None:
         return _Fence(match["indent"], match["ticks"])
     return None if fence.is_closed_by(match) else fence
@@ -210,50 +220,67 @@ def _fence_after(fence: _Fence | None, match: re.Match[str] | None) -> _Fence | 
 def _without_hidden_info(text: str) -> str:
     """Keep only the language of each code fence: the rest of that line is not shown."""
     fence: _Fence | None = None
-    lines: list[str] = []
-    for line in text.split("\n"):
-        match = _FENCE.match(line)
-        if match and fence is None:
-            language = _LANGUAGE.match(match["info"])
-            word = language[1] if language and _is_harmless(language[1]) else ""
-            lines.append(match["indent"] + match["ticks"] + word)
-        else:
-            lines.append(line)
-        fence = _fence_after(fence, match)
-    return "\n".join(lines)
+
+    def shown(match: re.Match[str]) -> str:
+        nonlocal fence
+        before, fence = fence, _fence_after(fence, match)
+        if before is not None:
+            return match[0]
+        language = _LANGUAGE.match(match["info"])
+        word = language[1] if language and _is_harmless(language[1]) else ""
+        return f"{match['indent']}{match['ticks']}{word}"
+
+    return _FENCE.sub(shown, text)
 
 
+@lru_cache(maxsize=256)
 def _is_harmless(language: str) -> bool:
     return language.lower() not in _CLOSING_WORDS and _inert(language) == language
 
 
-def _open_fence(text: str) -> _Fence | None:
-    """Return the code fence that is still open at the end of a text, None if none is."""
+def _closing(text: str) -> str:
+    """Return what closes the code fence that is open at the end, so that it does not swallow what the operator adds."""
     fence: _Fence | None = None
-    for line in text.split("\n"):
-        fence = _fence_after(fence, _FENCE.match(line))
-    return fence
-
-
-def _closed(text: str) -> str:
-    """Close the code fence that is open at the end, so that it does not swallow what the operator adds."""
-    fence = _open_fence(text)
+    for match in _FENCE.finditer(text):
+        fence = _fence_after(fence, match)
     if fence is None:
-        return text
-    return text + ("" if text.endswith("\n") else "\n") + fence.closing + "\n"
+        return ""
+    return ("" if text.endswith("\n") else "\n") + fence.closing + "\n"
 
 
 def _bounded(text: str) -> str:
     """Cut a text to the bound, at a line's end if possible, close its fence and add that it was cut."""
-    closed = _closed(text)
-    if len(closed.encode()) <= BODY_MAX_BYTES:
-        return closed
-    room = BODY_MAX_BYTES - len(_SHORTENED)
-    excess = 1
-    while excess > 0:
+    whole = text + _closing(text)
+    if len(whole.encode()) <= BODY_MAX_BYTES:
+        return whole
+    most = room = BODY_MAX_BYTES - len(_SHORTENED)
+    for _ in range(_MOST_CUTS):
         cut = text.encode()[:room].decode(errors="ignore")
         line_end = cut.rfind("\n", -_LINE_CUT_CHARS) + 1
-        shortened = _closed(cut[:line_end] if line_end else cut) + _SHORTENED
-        excess = len(shortened.encode()) - BODY_MAX_BYTES
+        cut = cut[:line_end] if line_end else cut
+        cut += _closing(cut)
+        excess = len(cut.encode()) - most
+        if excess <= 0:
+            return cut + _SHORTENED
         room -= excess
-    return shortened
+    return _cut_before_fence(text, most) + _SHORTENED
+
+
+def _cut_before_fence(text: str, room: int) -> str:
+    """Return the longest beginning that ends before a line that looks like a fence and fits with what closes it.
+
+    In one pass: a text can be made so that each shorter beginning leaves a longer fence open.
+    """
+    fence: _Fence | None = None
+    best = 0, ""
+    size = position = 0
+    for match in _FENCE.finditer(text):
+        size += len(text[position : match.start()].encode())
+        position = match.start()
+        closing = "" if fence is None else fence.closing + "\n"
+        if size > room:
+            break
+        if size + len(closing) <= room:
+            best = position, closing
+        fence = _fence_after(fence, match)
+    return text[: best[0]] + best[1]

@@ -15,6 +15,9 @@ __all__ = ["Answer", "Field", "unreadable"]
 
 
 _TEXT_MAX_LENGTH = 4096
+_REFUSAL_MAX_CHARS = 64 * 1024
+"""Longest body of a refusal that is read; one of a megabyte comes from no forge and would only cost time."""
+
 _NUMBER_MAX = 2**53
 _BRANCH = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]{1,244}")
 """As statuses hold branches: `codecourier.resources.meta.BranchName`."""
@@ -50,7 +53,9 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The forge's own message about an error, with its remarks on each field."""
+        """The forge's own message about an error, with its remarks on each field; empty for a body without one."""
+        if len(self.body) > _REFUSAL_MAX_CHARS:
+            return ""
         try:
             data = json.loads(self.body)
         except (ValueError, RecursionError):

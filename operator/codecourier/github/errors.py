@@ -21,10 +21,15 @@ __all__ = [
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]+")
 _MESSAGE_MAX_CHARS = 1000
+_READ_MAX_CHARS = 16 * _MESSAGE_MAX_CHARS
+"""How much of a text is looked at: an answer can have megabytes, of which nothing more would be shown."""
 
 
 def scrub(text: str) -> str:
     """Return what a forge or a library said as people may be shown it: one line, bounded, without credentials."""
+    if len(text) > _READ_MAX_CHARS:
+        # Between words, so that no beginning of a credential is left that looks like none.
+        text = text[: text.rfind(" ", 0, _READ_MAX_CHARS) + 1] or text[:_MESSAGE_MAX_CHARS]
     text = _CONTROLS.sub(" ", redact(text)).strip()
     return text if len(text) <= _MESSAGE_MAX_CHARS else text[: _MESSAGE_MAX_CHARS - 1] + "…"
 

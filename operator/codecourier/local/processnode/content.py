@@ -21,7 +21,6 @@ __all__ = [
     "secrets_of_volume",
 ]
 
-_REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[^)]*)\))")
 _FIELD = re.compile(r"metadata\.(?P<map>annotations|labels)\['(?P<key>[^']+)'\]")
 _DEFAULT_MODE = 0o644
 
@@ -76,13 +75,23 @@ def build_command(container: Json, environment: Mapping[str, str]) -> list[str]:
 
 def expand(text: str, environment: Mapping[str, str]) -> str:
     """Replace `$(NAME)` by the variable's value and `$$` by `$`; an unknown name stays as it is."""
-
-    def replacement(found: re.Match[str]) -> str:
-        if found["name"] is None:
-            return "$"
-        return environment.get(found["name"], found[0])
-
-    return _REFERENCE.sub(replacement, text)
+    parts: list[str] = []
+    position = 0
+    while (start := text.find("$", position)) >= 0:
+        parts.append(text[position:start])
+        position = start + 1
+        if text.startswith("$", position):
+            position += 1
+        elif text.startswith("(", position):
+            end = text.find(")", position)
+            if end < 0:
+                # Nor does a later reference end: the rest is searched once, not once for each beginning.
+                return "".join((*parts, text[start:].replace("$$", "$")))
+            position = end + 1
+            parts.append(environment.get(text[start + 2 : end], text[start:position]))
+            continue
+        parts.append("$")
+    return "".join((*parts, text[position:]))
 
 
 def build_files(pod: Json, volume: Json, secrets: Secrets) -> dict[str, File]:
