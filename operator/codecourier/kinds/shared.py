@@ -70,8 +70,9 @@ def _declared(project: Json | None) -> Hashable:
     if project is None:
         return ()
     conditions = (project.get("status") or {}).get("conditions") or ()
-    ready = next((c["status"] for c in conditions if c["type"] == "Ready"), None)
-    return (project["metadata"]["uid"], project["metadata"].get("generation"), ready)
+    said = {c["type"]: c["status"] for c in conditions}
+    metadata = project["metadata"]
+    return (metadata["uid"], metadata.get("generation"), said.get("Ready"), said.get("RepositoriesReachable"))
 
 
 PROJECT = project_of()

@@ -184,6 +184,9 @@ class ProjectStatus(Status):
     """Runs that hold a place. The operator adds a Run to this list before it starts it, and starts no other. An
     entry whose try is over no longer takes a place; it may remain until the list changes for another reason."""
 
+    credential_failure_time: Time | None = None
+    """When a repository's credential last began to fail; a failure within an hour after it worked is the same one."""
+
     notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""
 

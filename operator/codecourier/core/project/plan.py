@@ -12,39 +12,26 @@ it names a try that is over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place, settles_at
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
 from codecourier.core.project.places import Runs, UsableWorkflows
+from codecourier.core.project.reachability import events_of, judge, settle_notifications
 from codecourier.core.project.unused_revisions import collect_revisions
 from codecourier.core.project.world import ProjectWorld
-from codecourier.core.shared.conditions import with_readiness
 from codecourier.core.shared.consent import RepositoryKey, repository_key
 from codecourier.core.shared.facts import Problem, RepositoryAsk, RepositoryFact
-from codecourier.core.shared.intents import Create, Event, Plan, WritePolicy, asking
-from codecourier.core.shared.notifications import build_notification
-from codecourier.core.shared.reasons import ConditionType, Reason, sentence
-from codecourier.core.shared.reporting import settle_state
+from codecourier.core.shared.grace import is_passing, next_look
+from codecourier.core.shared.intents import Plan, WritePolicy, asking
 from codecourier.core.shared.repositories import find_access
-from codecourier.resources.meta import ConditionStatus
-from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.project import AdmittedRun, Project, ProjectStatus, Repository
+from codecourier.resources.project import AdmittedRun, Repository
 
 __all__ = ["plan_project"]
 
 LOOK_AGAIN = timedelta(seconds=30)
 """Retry delay for a repository that could not be reached, when the problem carries no retry time."""
-
-_CREDENTIAL_REASONS = frozenset(
-    {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED, Reason.SECRET_NOT_ALLOWED, Reason.APP_NOT_ALLOWED}
-)
-_DECLARATION_REASONS = _CREDENTIAL_REASONS | {
-    Reason.HOST_NOT_ALLOWED,
-    Reason.REPOSITORY_NOT_FOUND,
-    Reason.FORGE_REFUSED,
-}
 
 
 @asking
@@ -53,9 +40,9 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     project = world.project
     writes = _policy_write(world)
     answers = _ask_repositories(world)
-    problems = (*answers.values(), *map(world.failures.get, writes))
-    problem = next((problem for problem in problems if isinstance(problem, Problem)), None)
-    status, creates = _settle_notifications(world, _judged(project, problem, now))
+    unreached = _worst_problem(answers.values())
+    refused = next(filter(None, map(world.failures.get, writes)), None)
+    status, creates = settle_notifications(world, judge(project, unreached, refused, now))
     admitted = admit(project, world.runs, _reached(answers), UsableWorkflows(world.workflows), now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
@@ -64,8 +51,8 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
         status=status,
         creates=creates + writes,
         deletes=deletes,
-        events=_events(project, status),
-        look_again=min(filter(None, (_look_again(world, problem, now), next_collection)), default=None),
+        events=events_of(project.status, status),
+        look_again=min(filter(None, (_look_again(world, unreached or refused, now), next_collection)), default=None),
     )
 
 
@@ -84,57 +71,17 @@ def _ask_repositories(world: ProjectWorld) -> Mapping[Repository, RepositoryFact
     return dict(zip(repositories, world.facts.get_all(asks), strict=True))
 
 
+def _worst_problem(answers: Iterable[RepositoryFact | Problem]) -> Problem | None:
+    """Return what is said of repositories that are not reached: what people have to fix before what passes."""
+    problems = [answer for answer in answers if isinstance(answer, Problem)]
+    return min(problems, key=lambda problem: is_passing(problem.reason), default=None)
+
+
 def _reached(answers: Mapping[Repository, RepositoryFact | Problem]) -> frozenset[RepositoryKey | None]:
     """Return which repositories can be reached, None among them where the default one can be."""
     reached = [repository for repository, answer in answers.items() if not isinstance(answer, Problem)]
     keys = {repository_key(repository.url) for repository in reached}
     return frozenset(keys | {None} if any(repository.is_default for repository in reached) else keys)
-
-
-def _judged(project: Project, problem: Problem | None, now: datetime) -> ProjectStatus:
-    """Return the status with conditions that say whether the repositories can be reached."""
-    status, generation = project.status, project.metadata.generation
-    is_stalled = problem is not None and problem.reason in _DECLARATION_REASONS
-    reason = Reason.ACCEPTED if problem is None else problem.reason
-    text = sentence(Reason.ACCEPTED) if problem is None else problem.message
-    ready = ConditionStatus.TRUE
-    if problem is not None:
-        ready = ConditionStatus.FALSE if is_stalled else ConditionStatus.UNKNOWN
-    conditions = with_readiness(
-        status.conditions, ready, reason, text, is_stalled=is_stalled, now=now, generation=generation
-    )
-    return status.updated(observed_generation=generation, conditions=conditions)
-
-
-def _settle_notifications(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:
-    """Notify people of a refused credential, once for each time that it turns bad."""
-    notified, creates = settle_state(world, status.notified, _build_notifications(world.project))
-    return status.updated(notified=notified), creates
-
-
-def _build_notifications(project: Project) -> tuple[Notification, ...]:
-    """Return the Notifications that the written status calls for: of a credential that does not work."""
-    stalled = project.status.condition(ConditionType.STALLED)
-    if stalled is None or stalled.reason not in _CREDENTIAL_REASONS:
-        return ()
-    since = stalled.last_transition_time
-    return (
-        build_notification(
-            project,
-            NotificationType.CREDENTIALS_FAILED,
-            since.strftime("%Y%m%d%H%M%S"),
-            title="A repository's credential does not work",
-            message=stalled.message,
-            event_time=since,
-        ),
-    )
-
-
-def _events(project: Project, status: ProjectStatus) -> tuple[Event, ...]:
-    old, new = project.status.condition(ConditionType.READY), status.condition(ConditionType.READY)
-    if new is None or (old is not None and old.reason == new.reason):
-        return ()
-    return (Event(new.reason, new.message, is_warning=new.status != ConditionStatus.TRUE),)
 
 
 def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> datetime | None:
@@ -143,7 +90,7 @@ def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> 
     times = [time for time in unseen if time > now]
     times += filter(None, (runs.next_retry(now), settles_at(world.project, runs, now)))
     if problem is not None:
-        times.append(problem.retry_time or now + LOOK_AGAIN)
+        times.append(problem.retry_time or min(next_look(world.project, problem, now), now + LOOK_AGAIN))
     return min(times, default=None)
 
 

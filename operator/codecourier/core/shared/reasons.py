@@ -26,6 +26,7 @@ class ConditionType(StrEnum):
     DETAILS_LOST = "DetailsLost"
     RECORDS_OWED = "RecordsOwed"
     UNREADABLE = "Unreadable"
+    REPOSITORIES_REACHABLE = "RepositoriesReachable"
 
 
 class Reason(StrEnum):
@@ -33,6 +34,7 @@ class Reason(StrEnum):
 
     # accepted or not
     ACCEPTED = "Accepted"
+    REACHABLE = "Reachable"
     PROJECT_NOT_FOUND = "ProjectNotFound"
     WORKFLOW_NOT_FOUND = "WorkflowNotFound"
     REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
@@ -106,6 +108,7 @@ class Reason(StrEnum):
 
 SENTENCES: dict[Reason, str] = {
     Reason.ACCEPTED: "The declaration is valid and everything that it names exists.",
+    Reason.REACHABLE: "The hosts of all repositories answer and let the Project's credentials in.",
     Reason.PROJECT_NOT_FOUND: "The namespace has no Project. Create one named 'default' that lists the repository.",
     Reason.WORKFLOW_NOT_FOUND: "The namespace has no Workflow '{workflow}'. Create it, or name another one.",
     Reason.REPOSITORY_NOT_ALLOWED: (
