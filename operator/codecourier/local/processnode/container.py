@@ -74,11 +74,18 @@ class Container:
         """What the container wrote to its terminationMessagePath."""
         return self.folder / files.TERMINATION_FILE
 
+    @property
+    def cgroup_folder(self) -> Path:
+        """What the container sees of its own cgroup."""
+        return self.folder / "cgroup"
+
     def prepare(self) -> None:
         """Make the folder, and the file of the termination message, which every user in the container may write."""
         self.folder.mkdir(mode=0o700, parents=True)
         self.termination_path.touch()
         self.termination_path.chmod(0o666)
+        self.cgroup_folder.mkdir()
+        self._write_memory_events(0)
 
     async def start(self, spec: LaunchSpec) -> None:
         """Start the launcher and wait until the container's command runs.
@@ -185,10 +192,18 @@ class Container:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def kill(self, *, out_of_memory: bool = False) -> None:
+    def note_out_of_memory(self, *, is_counted: bool) -> None:
+        """Write down that the kernel kills for memory, and where the container can read it unless it is not counted."""
+        (self.folder / _OUT_OF_MEMORY_FILE).touch()
+        if is_counted:
+            self._write_memory_events(1)
+
+    def _write_memory_events(self, kills: int) -> None:
+        text = f"low 0\nhigh 0\nmax 0\noom {kills}\noom_kill {kills}\noom_group_kill 0\n"
+        (self.cgroup_folder / "memory.events").write_text(text, encoding="ascii")
+
+    def kill(self) -> None:
         """Kill every process of the container; the launcher then writes down the end."""
-        if out_of_memory:
-            (self.folder / _OUT_OF_MEMORY_FILE).touch()
         if pid := self.first_process():
             # With a PID namespace the kernel kills all that is in it; without one the process group must do.
             is_isolated = self._read(files.STATE_FILE)["isolated"]

@@ -13,13 +13,29 @@ from pathlib import Path
 
 from codecourier.local.processnode.settings import DEFAULT_PATH, SOURCE_ROOT, NodeSettings
 
-__all__ = ["IMAGE_DIR", "OUR_IMAGE", "UNPULLABLE_IMAGE", "image_path", "is_ours", "needed_folders", "prepare_image"]
+__all__ = [
+    "IMAGE_DIR",
+    "OUR_IMAGE",
+    "UNPULLABLE_IMAGE",
+    "image_path",
+    "is_ours",
+    "needed_folders",
+    "prepare_image",
+    "why_not_started",
+    "why_waiting",
+]
 
 OUR_IMAGE = "codecourier.dev/courier"
 """Runs in this Python environment; every other image runs with the host's programs."""
 
 UNPULLABLE_IMAGE = "codecourier.dev/unpullable"
 """Is never pulled: for tests of a pod with a wrong image."""
+
+UNCREATABLE_IMAGE = "codecourier.dev/uncreatable"
+"""The container runtime never creates a container of it."""
+
+SHELL_LESS_IMAGE = "codecourier.dev/without-shell"
+"""Has no `sh`."""
 
 IMAGE_DIR = "/opt/codecourier"
 """Where a container of our image finds its environment."""
@@ -28,6 +44,26 @@ IMAGE_DIR = "/opt/codecourier"
 def is_ours(image: str) -> bool:
     """Tell whether a container's image is our own, whatever its tag or digest."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0] == "courier" and image.startswith(OUR_IMAGE)
+
+
+def why_waiting(image: str) -> tuple[str, str] | None:
+    """Return why a container of an image waits for good, as reason and message; None for one that can be started."""
+    if image.startswith(UNPULLABLE_IMAGE):
+        return "ImagePullBackOff", f'Back-off pulling image "{image}": not found'
+    if image.startswith(UNCREATABLE_IMAGE):
+        return "CreateContainerError", "failed to create containerd container: get apparmor_parser version: not found"
+    return None
+
+
+def why_not_started(image: str, command: list[str]) -> str:
+    """Return in containerd's words why the command cannot be started; empty where it can."""
+    if not image.startswith(SHELL_LESS_IMAGE) or command[0] != "sh":
+        return ""
+    return (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+        "unable to start container process: error during container init: "
+        'exec: "sh": executable file not found in $PATH'
+    )
 
 
 def prepare_image(settings: NodeSettings) -> None:

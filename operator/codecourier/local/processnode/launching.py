@@ -47,6 +47,8 @@ def build_launch_spec(
     if settings.isolates:
         image = VolumeMount(IMAGE_DIR, str(settings.image_dir), read_only=True)
         mounts = build_mounts([*mounted, image], settings.shown, settings.hidden, host_mounts)
+        cgroup = str(container.cgroup_folder)
+        mounts.append(Mount("bind", "/sys/fs/cgroup", cgroup, read_only=True, optional=True))
     else:
         rewrite = _Rewriting(mounted)
         environment = {name: rewrite(value) for name, value in environment.items()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,9 +15,11 @@ from pathlib import Path
 from kubernetes.utils import quantity
 
 from codecourier.kube.api import Json
+from codecourier.local.processnode.container import Container
 from codecourier.local.processnode.objects import format_time
 from codecourier.local.processnode.run import ContainerRun
 from codecourier.local.processnode.status import Ending
+from codecourier.local.processnode.troubles import OutOfMemory
 
 __all__ = ["folder_bytes", "full_volume", "memory_bytes", "watch_disk", "watch_memory"]
 
@@ -41,8 +45,8 @@ async def watch_disk(pod: Json, folders: Mapping[str, Path], evict: Callable[[En
         await asyncio.sleep(max(_DISK_SECONDS, _DISK_SHARE * (time.monotonic() - begin)))
 
 
-async def watch_memory(runs: Mapping[str, ContainerRun]) -> None:
-    """Kill a container that is over its memory limit, as the kernel does for the kubelet."""
+async def watch_memory(runs: Mapping[str, ContainerRun], way: Callable[[], OutOfMemory]) -> None:
+    """Kill a container that is over its memory limit, or its largest process, as the kernel does for the kubelet."""
     limits = {name: limit for name, run in runs.items() if (limit := _memory_limit(run.item))}
     if not limits or sys.platform != "linux":
         return
@@ -51,8 +55,18 @@ async def watch_memory(runs: Mapping[str, ContainerRun]) -> None:
             run = runs[name]
             pid = run.container.first_process() if run.is_running else 0
             if pid and memory_bytes(pid) > limit:
-                run.container.kill(out_of_memory=True)
+                _kill(run.container, pid, way())
         await asyncio.sleep(_MEMORY_SECONDS)
+
+
+def _kill(container: Container, pid: int, way: OutOfMemory) -> None:
+    container.note_out_of_memory(is_counted=way is not OutOfMemory.UNCOUNTED)
+    if way is OutOfMemory.CONTAINER:
+        container.kill()
+        return
+    largest = max(_memory_of_each(pid).items(), key=lambda item: item[1], default=(pid, 0))[0]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(largest, signal.SIGKILL)
 
 
 def full_volume(pod: Json, folders: Mapping[str, Path], now: datetime) -> Ending | None:
@@ -97,21 +111,26 @@ def folder_bytes(folder: Path) -> int:
 
 def memory_bytes(pid: int) -> int:
     """Return the memory of a process and all below it that cannot be dropped, in bytes; Linux only."""
+    return sum(_memory_of_each(pid).values())
+
+
+def _memory_of_each(pid: int) -> dict[int, int]:
     page = os.sysconf("SC_PAGE_SIZE")
-    total, waiting, seen = 0, [pid], set()
+    found: dict[int, int] = {}
+    waiting = [pid]
     while waiting:
         current = waiting.pop()
-        if current in seen:
+        if current in found:
             continue
-        seen.add(current)
+        found[current] = 0
         try:
             fields = Path(f"/proc/{current}/statm").read_text(encoding="ascii").split()
-            total += (int(fields[1]) - int(fields[2])) * page
+            found[current] = (int(fields[1]) - int(fields[2])) * page
             for thread in Path(f"/proc/{current}/task").iterdir():
                 waiting.extend(int(child) for child in (thread / "children").read_text(encoding="ascii").split())
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return total
+    return found
 
 
 def _size_limit(volume: Json) -> str:

@@ -13,7 +13,7 @@ from codecourier.kube.api import Json
 from codecourier.kube.errors import KubeError
 from codecourier.local.processnode.container import Container, Exit, StartError
 from codecourier.local.processnode.content import ContentError
-from codecourier.local.processnode.image import UNPULLABLE_IMAGE
+from codecourier.local.processnode.image import why_not_started, why_waiting
 from codecourier.local.processnode.launch.spec import LaunchSpec
 from codecourier.local.processnode.status import (
     LOST,
@@ -30,6 +30,9 @@ _MESSAGE_BYTES = 4096
 _RETRY_SECONDS = 10.0
 _NETWORK_RETRY_SECONDS = 0.5
 _START_FAILED = 128
+_OUT_OF_MEMORY = "OOMKilled"
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+"""What containerd gives as the start of a container that never started."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,21 @@ class ContainerRun:
             self.view = KnownContainer(LOST, self._container_id)
 
     async def run(self) -> bool:
-        """Run until the container has ended; return whether that was well."""
+        """Run until the container has ended; return whether the pod goes on to its next step.
+
+        To the kubelet a container has failed that lacked memory, whatever its exit code.
+        """
         if isinstance(self.view.state, Waiting):
             await self._start()
         if self.is_running:
             self._take_end(await self.container.wait())
-        return isinstance(self.view.state, Terminated) and self.view.state.exit_code == 0
+        state = self.view.state
+        return isinstance(state, Terminated) and state.exit_code == 0 and state.reason != _OUT_OF_MEMORY
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended with another exit code than 0."""
+        return isinstance(self.view.state, Terminated) and self.view.state.exit_code != 0
 
     def settle(self) -> None:
         """Take in the end of a container that was stopped from outside."""
@@ -96,9 +108,12 @@ class ContainerRun:
             self._take_end(self.container.end())
 
     async def _start(self) -> None:
-        if self.item["image"].startswith(UNPULLABLE_IMAGE):
-            self._wait("ImagePullBackOff", f'Back-off pulling image "{self.item["image"]}": not found')
+        if waiting := why_waiting(self.item["image"]):
+            self._wait(*waiting)
             await asyncio.Event().wait()
+        if error := why_not_started(self.item["image"], self.item["command"]):
+            self._take_end(Exit(_START_FAILED, datetime.now(tz=UTC), error))
+            return
         spec = await self._build()
         # Known before anything is awaited, so that the pod's end finds it.
         self.container.prepare()
@@ -129,11 +144,11 @@ class ContainerRun:
 
     def _take_end(self, ended: Exit) -> None:
         if ended.error:
-            state = Terminated(_START_FAILED, "StartError", ended.error, None, ended.finished)
+            state = Terminated(_START_FAILED, "StartError", ended.error, _EPOCH, ended.finished)
         elif ended.code is None:
             state = LOST
         else:
-            reason = "OOMKilled" if ended.out_of_memory else "Error" if ended.code else "Completed"
+            reason = _OUT_OF_MEMORY if ended.out_of_memory else "Error" if ended.code else "Completed"
             started = self.container.started
             state = Terminated(ended.code, reason, self._termination_message(), started, ended.finished)
         self.view = KnownContainer(replace(state, container_id=self._container_id), self._container_id)

@@ -32,6 +32,7 @@ from codecourier.local.processnode.settings import NodeSettings
 from codecourier.local.processnode.status import Ending, build_status, refused_status, waiting_reason
 from codecourier.local.processnode.stopping import Signal
 from codecourier.local.processnode.supported import REFUSED, why_refused
+from codecourier.local.processnode.troubles import has_dead_sandbox, out_of_memory_of
 from codecourier.local.processnode.volumes import PodVolumes
 
 __all__ = ["PodWorker", "Services"]
@@ -130,7 +131,8 @@ class PodWorker:
         stop = asyncio.create_task(self._wait_for_stop())
         watches = [
             asyncio.create_task(watch_disk(self.pod, self._volumes.paths(self.pod), self.evict)),
-            asyncio.create_task(watch_memory(self.runs)),
+            asyncio.create_task(watch_memory(self.runs, lambda: out_of_memory_of(self.pod))),
+            asyncio.create_task(self._watch_sandbox()),
         ]
         try:
             await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,14 +148,26 @@ class PodWorker:
         self._publisher.mark()
         await self._set_up_volumes()
         for item in self.pod["spec"].get("initContainers", []):
-            if not await self.runs[item["name"]].run():
+            run = self.runs[item["name"]]
+            is_well = await run.run()
+            if run.has_failed:
                 return
+            if not is_well or has_dead_sandbox(self.pod):
+                # The kubelet computes the phase from exit codes: no step failed, and yet it starts none.
+                self._publisher.mark()
+                await asyncio.Event().wait()
         await asyncio.gather(*(self._run_main(self.runs[item["name"]]) for item in self.pod["spec"]["containers"]))
 
     async def _run_main(self, run: ContainerRun) -> None:
         await run.run()
         if any(self.runs[item["name"]].is_running for item in self.pod["spec"]["containers"]):
             self._publisher.mark()
+
+    async def _watch_sandbox(self) -> None:
+        """Stop what runs once the pod's sandbox is dead."""
+        while not has_dead_sandbox(self.pod):
+            await self._changed.wait(None)
+        await self._stop_containers()
 
     async def _set_up_volumes(self) -> None:
         while True:
