@@ -132,7 +132,7 @@ async def test_a_list_is_put_together_from_its_pages() -> None:
 
 async def test_a_list_without_objects_may_say_null() -> None:
     async with serving(answering({"metadata": {"resourceVersion": "9"}, "items": None})) as api:
-        assert (await api.list(CONFIG_MAPS)).items == []
+        assert list((await api.list(CONFIG_MAPS)).items) == []
 
 
 async def test_a_list_whose_moment_passes_between_pages_is_gone() -> None:

@@ -254,7 +254,7 @@ class Cache:
         on_restored
             Called once history is known to have gone back, before any change is reported.
         """
-        moment, found = int(resource_version), list(items)
+        moment, found = int(resource_version), items if isinstance(items, Sequence) else list(items)
         if begin is not None:
             if begin.epoch != self._epoch:
                 return Taken.OUTDATED

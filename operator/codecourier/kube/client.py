@@ -16,6 +16,7 @@ from codecourier.kube.access import Access
 from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
 from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status, parse_retry_after
+from codecourier.kube.held import PackedList
 
 __all__ = ["AiohttpKube", "ClientTiming"]
 
@@ -124,7 +125,7 @@ class AiohttpKube:
         resource_version: str | None = None,
     ) -> ListResult:
         """See `KubeApi.list`; it reads the list in pages, all of the same version."""
-        items: list[Json] = []
+        items = PackedList()
         query = {"limit": str(self._page_size)}
         if label_selector:
             query["labelSelector"] = label_selector
@@ -134,7 +135,7 @@ class AiohttpKube:
         while True:
             page = await self._call("GET", resource.path(namespace), query=query, seconds=self._timing.page)
             found, version, token = _page(page, resource, trim)
-            items += found
+            items.extend(found)
             if not token:
                 return ListResult(items, version)
             query = {key: value for key, value in query.items() if key != "resourceVersion"} | {"continue": token}
