@@ -48,8 +48,8 @@ class Settings(BaseModel):
     namespace: Annotated[str, Field(min_length=1)] = "codecourier-system"
     """Namespace of the operator's Lease."""
 
-    identity: Annotated[str, Field(min_length=1)] = "operator"
-    """Name of this operator, in a cluster its pod's: a restarted container takes its own Lease back at once."""
+    identity: Annotated[str, Field(min_length=1)] | None = None
+    """Name of this operator, different for each: in a cluster its pod's; absent: the host's name and a random part."""
 
     listen_host: str = "127.0.0.1"
     """Address of the probes and metrics; in a pod 0.0.0.0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from math import inf
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codecourier.controller.serve import unique_identity
 from codecourier.kube.api import LEASES
 from codecourier.kube.errors import ServerError, Unanswered
 from codecourier.kube.lease import Action, LeaseTiming, Observation, decide
@@ -107,6 +109,17 @@ async def test_a_restarted_container_takes_its_own_lease_back_at_once() -> None:
     await pass_time(0.1)
     assert again.leads
     assert election.lease["spec"]["leaseTransitions"] == 0
+
+
+@virtual
+async def test_operators_that_were_given_no_name_do_not_take_each_others_lease() -> None:
+    election = Election()
+    names = unique_identity(), unique_identity()
+    first, second = (election.candidate(name) for name in names)
+    await pass_time(60.0)
+    assert (first.leads, second.leads) == (True, False)
+    assert (first.is_lost, election.violations) == (False, [])
+    assert all(name.startswith(f"{socket.gethostname()}-") for name in names)
 
 
 @virtual

@@ -140,7 +140,7 @@ def main() -> None:
     """Live until a life ends in good order."""
     (namespace,) = sys.argv[1:]
     kubeconfig = Path(os.environ["KUBECONFIG"])
-    settings = load_settings(os.environ, listen_port=0)
+    settings = load_settings(os.environ, listen_port=0, identity="operator")
     lives = _Lives()
     signal.signal(signal.SIGTERM, lives.stop)
     died: set[tuple[str, bool]] = set()

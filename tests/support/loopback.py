@@ -14,7 +14,7 @@ from codecourier.kube.access import Access
 from codecourier.kube.api import Json
 from codecourier.kube.client import AiohttpKube, ClientTiming
 
-__all__ = ["TOKEN", "Handler", "Recorder", "answering", "serving", "status"]
+__all__ = ["TOKEN", "Handler", "Recorder", "answering", "client_of", "serving", "serving_app", "status"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -22,21 +22,32 @@ TOKEN = "sha256~canary-token"
 
 
 @asynccontextmanager
-async def serving(handler: Handler, timing: ClientTiming | None = None, **options: Any) -> AsyncIterator[AiohttpKube]:
-    """Serve with a handler and yield a client of it."""
+async def serving_app(handler: Handler) -> AsyncIterator[int]:
+    """Serve with a handler and yield the port."""
     app = web.Application(client_max_size=2**24)
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    configuration = Configuration()
-    configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    configuration.api_key = {"BearerToken": f"Bearer {TOKEN}"}
     try:
-        async with AiohttpKube(Access(configuration), timing=timing, **options) as api:
-            yield api
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def client_of(port: int, timing: ClientTiming | None = None, **options: Any) -> AiohttpKube:
+    """Return a client of the server on a port."""
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{port}"
+    configuration.api_key = {"BearerToken": f"Bearer {TOKEN}"}
+    return AiohttpKube(Access(configuration), timing=timing, **options)
+
+
+@asynccontextmanager
+async def serving(handler: Handler, timing: ClientTiming | None = None, **options: Any) -> AsyncIterator[AiohttpKube]:
+    """Serve with a handler and yield a client of it."""
+    async with serving_app(handler) as port, client_of(port, timing, **options) as api:
+        yield api
 
 
 def answering(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Handler:

@@ -311,7 +311,7 @@ def operator_environment(forge: ForgeControl) -> dict[str, str]:
 
 
 def operator_process(
-    cluster: LocalCluster, log: Path, identity: str = "operator", account: OperatorAccount = OPERATOR
+    cluster: LocalCluster, log: Path, identity: str | None = "operator", account: OperatorAccount = OPERATOR
 ) -> OperatorProcess:
     """Return an operator of an account that knows the forge's App and was not started yet."""
     forge = ForgeControl.open(cluster.layout.root / "forge")

@@ -20,6 +20,7 @@ from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
+from codecourier.controller.election import Elect, Election
 from codecourier.controller.execute import Executor
 from codecourier.controller.gate import Gate
 from codecourier.controller.gauges import register_gauges
@@ -39,6 +40,7 @@ from codecourier.kinds.relation import View
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.cache import version_of
 from codecourier.kube.errors import ApiError
+from codecourier.kube.guard import GuardedKube
 from codecourier.kube.lease import LeaderElector, LeaseIdentity
 from codecourier.metrics import Metrics
 
@@ -75,6 +77,9 @@ class OperatorParts:
     ca_certificate: str | None = None
     """Certificate authority of the repositories' host, PEM; None for the public ones."""
 
+    elect: Elect | None = None
+    """Makes the leader election; None: one in the operator's loop, over `api`."""
+
     workers: int = 16
     registry: Registry = REGISTRY
     inspect: Callable[[World], None] = lambda _world: None
@@ -101,6 +106,8 @@ class Operator:
         self._registry = parts.registry
         self._inspect_world = parts.inspect
         self._metrics = metrics
+        self._elector = _election(parts)
+        api = GuardedKube(parts.api, self._elector.may_act)
         self._queue: KeyQueue[WorkKey] = KeyQueue(
             self._work,
             workers=parts.workers,
@@ -116,10 +123,10 @@ class Operator:
         register_gauges(metrics, self._registry, self.store, self._queue, backlog)
         executor = Executor(
             registry=self._registry,
-            api=parts.api,
+            api=api,
             store=self.store,
-            effects=Effects(parts.api, self.store, gate, credentials, parts.ca_certificate),
-            recorder=Recorder(parts.api, parts.identity, parts.now),
+            effects=Effects(api, self.store, gate, credentials, parts.ca_certificate),
+            recorder=Recorder(api, parts.identity, parts.now),
             backlog=backlog,
             in_flight=InFlight(self._background, self._queue.add),
         )
@@ -138,12 +145,6 @@ class Operator:
             random=parts.random,
             observer=InformerReporter(metrics),
             on_restored=self._hold,
-        )
-        self._elector = LeaderElector(
-            parts.api,
-            LeaseIdentity(parts.namespace, LEASE_NAME, parts.identity),
-            now=parts.now,
-            random=parts.random,
         )
         self._vitals = Vitals()
         self._lost = asyncio.Event()
@@ -284,6 +285,13 @@ class Operator:
     def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
         for key in self._registry.wakes(self.store, resource, old, new):
             self.wake(*key)
+
+
+def _election(parts: OperatorParts) -> Election:
+    identity = LeaseIdentity(parts.namespace, LEASE_NAME, parts.identity)
+    if parts.elect is not None:
+        return parts.elect(identity)
+    return LeaderElector(parts.api, identity, now=parts.now, random=parts.random)
 
 
 def _least_delay(error: Exception) -> float:

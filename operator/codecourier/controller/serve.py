@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import signal
+import socket
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import ProcessCollector
 
 from codecourier.controller.credentials import AppIdentity
+from codecourier.controller.election import Elect, ElectionThread
 from codecourier.controller.events import KopfThread
 from codecourier.controller.gauges import register_forge_gauges
 from codecourier.controller.health import HealthServer
@@ -24,10 +28,11 @@ from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.access import Access
 from codecourier.kube.api import KubeApi
 from codecourier.kube.client import AiohttpKube
+from codecourier.kube.lease import LeaseIdentity
 from codecourier.metrics import Metrics
 from codecourier.settings import Settings
 
-__all__ = ["TRIMS", "serve", "serve_with"]
+__all__ = ["TRIMS", "serve", "serve_with", "unique_identity"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,18 +68,20 @@ async def serve(settings: Settings, access: Access) -> bool:
             hosts=settings.allowed_hosts, ca_bundle=settings.forge_ca_file, note=metrics.note_forge_request
         ) as forge,
     ):
-        return await serve_with(settings, metrics, api, forge)
+        return await serve_with(settings, metrics, api, forge, partial(_elect, metrics, access))
 
 
-async def serve_with(settings: Settings, metrics: Metrics, api: KubeApi, forge: GitHubForge) -> bool:
-    """Run the operator as `serve` does, with clients that are already open."""
+async def serve_with(
+    settings: Settings, metrics: Metrics, api: KubeApi, forge: GitHubForge, elect: Elect | None = None
+) -> bool:
+    """Run the operator as `serve` does, with open clients; without `elect`, the election uses `api`, too."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     ProcessCollector(registry=metrics.registry)
     register_forge_gauges(metrics, forge)
-    operator = Operator(_parts(settings, api, forge), metrics)
+    operator = Operator(_parts(settings, api, forge, elect), metrics)
     health = HealthServer(lambda: operator.ended, lambda: operator.unsynced, metrics.registry)
     port = await _listen(health, settings)
     _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
@@ -87,7 +94,13 @@ async def serve_with(settings: Settings, metrics: Metrics, api: KubeApi, forge: 
         await health.stop()
 
 
-def _parts(settings: Settings, api: KubeApi, forge: GitHubForge) -> OperatorParts:
+def _elect(metrics: Metrics, access: Access, identity: LeaseIdentity) -> ElectionThread:
+    # Sessions belong to a loop, and each session has a pool of its own.
+    open_api = partial(AiohttpKube, access, note=metrics.note_api_request)
+    return ElectionThread(identity, open_api, now=_now, random=random.Random())  # noqa: S311  jitter, nothing secret
+
+
+def _parts(settings: Settings, api: KubeApi, forge: GitHubForge, elect: Elect | None) -> OperatorParts:
     certificate = _certificate(settings)
     return OperatorParts(
         api=api,
@@ -96,12 +109,18 @@ def _parts(settings: Settings, api: KubeApi, forge: GitHubForge) -> OperatorPart
         random=random.Random(),  # noqa: S311  jitter, nothing secret
         pods=PodSettings(settings.courier_image, has_ca=certificate is not None),
         namespace=settings.namespace,
-        identity=settings.identity,
+        identity=settings.identity or unique_identity(),
         forge_hosts=settings.allowed_hosts,
         app=_app(settings),
         ca_certificate=certificate,
+        elect=elect,
         workers=settings.workers,
     )
+
+
+def unique_identity() -> str:
+    """Return a name that no other operator has: two of one name would both take the Lease."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 def _certificate(settings: Settings) -> str | None:

@@ -18,6 +18,7 @@ __all__ = [
     "Invalid",
     "KubeError",
     "NotFound",
+    "NotLeadingError",
     "ServerError",
     "TooManyRequests",
     "Unanswered",
@@ -33,6 +34,10 @@ class KubeError(Exception):
 
 class Unanswered(KubeError):
     """No answer came in time or the connection broke: the server may have done the work, so check before retrying."""
+
+
+class NotLeadingError(KubeError):
+    """A write was not sent, because this process does not lead, or can no longer be sure that it does."""
 
 
 class ApiError(KubeError):

@@ -159,6 +159,8 @@ class LeaderElector:
         Source of the jitter between reads.
     timing
         Durations.
+    is_alive
+        Whether the process that the Lease is for still works; one that hangs takes no Lease and loses its own.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class LeaderElector:
         now: Callable[[], datetime],
         random: Random,
         timing: LeaseTiming | None = None,
+        is_alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self.leading = asyncio.Event()
         """Set while this process may act."""
@@ -177,6 +180,7 @@ class LeaderElector:
         self._now = now
         self._random = random
         self._timing = timing or LeaseTiming()
+        self._is_alive = is_alive
         self._lease: Json | None = None
         self._seen_version: str | None = None
         self._newest = 0
@@ -185,6 +189,12 @@ class LeaderElector:
         self._ending = False
         self._logged = ""
         self._lock = asyncio.Lock()
+
+    def may_act(self) -> bool:
+        """Return whether this process leads, by the clock: it may ask before it has been able to notice a loss."""
+        renewed = self._observation.renewed
+        is_in_time = renewed is not None and self._time() < renewed + self._timing.renew_deadline
+        return self.leading.is_set() and is_in_time
 
     async def run(self, on_lost: Callable[[], Any]) -> None:
         """Wait for the Lease and keep it until it is lost or the caller cancels; after `release`, do nothing.
@@ -229,6 +239,9 @@ class LeaderElector:
         await self._api.replace(LEASES, lease)
 
     async def _is_lost(self) -> bool:
+        if not self._is_alive():
+            self._log_once(logging.ERROR, "this process hangs: it takes no Lease, and loses the one that it holds")
+            return self._observation.renewed is not None and not self._ending
         await self._step()
         if self._ending:
             return False

@@ -28,7 +28,7 @@ class OperatorProcess:
     log
         File that the output is appended to.
     identity
-        The name in the Lease.
+        The name in the Lease; None: its default, which is another one each time.
     environment
         Further variables.
     """
@@ -39,7 +39,7 @@ class OperatorProcess:
         forge: ForgeAddress,
         log: Path,
         *,
-        identity: str = "operator",
+        identity: str | None = "operator",
         environment: dict[str, str] | None = None,
     ) -> None:
         self._kubeconfig = kubeconfig
@@ -58,7 +58,9 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it."""
         command = [sys.executable, "-m", "codecourier.cli", "operator", "--kubeconfig", str(self._kubeconfig)]
-        command += ["--listen-port", "0", "--identity", self._identity]
+        command += ["--listen-port", "0"]
+        if self._identity is not None:
+            command += ["--identity", self._identity]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env={**os.environ, **self._environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
