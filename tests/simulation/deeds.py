@@ -20,7 +20,8 @@ from codecourier.kinds.api_resources import (
 )
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Propagation, Resource
 from codecourier.kube.errors import ApiError
-from tests.simulation.forge import CANARY
+from tests.simulation.admission import Obstacle
+from tests.simulation.forge import CANARY, ForgeTrouble
 from tests.simulation.invariants import is_unfinished
 from tests.simulation.store import Stored
 
@@ -36,6 +37,14 @@ _WISHES = frozenset(
 
 _HOLD_SECONDS = 40.0
 _NAMESPACE_RATE = 0.3
+_FAR_JUMPS = (-7200.0, -3600.0, -300.0, 300.0, 3600.0, 7200.0)
+_OUTAGES = (20.0, 300.0, 3600.0)
+"""How long the forge does not work."""
+
+_REFUSALS = (20.0, 120.0, 300.0)
+"""How long creations of a kind are refused: shorter than the time after which a record is given up."""
+
+_REFUSED = (SANDBOXES, SECRETS, PODS, NOTIFICATIONS, USAGE_RECORDS, RUNS)
 
 
 class Deeds:
@@ -69,6 +78,9 @@ class Deeds:
             "expire pod": cluster.nodes.expire,
             "cut node": lambda: cluster.nodes.cut(60 + random.random() * 240),
             "jump clock": lambda: cluster.clock.jump(random.uniform(-20, 20)),
+            "jump clock far": lambda: cluster.clock.jump(random.choice(_FAR_JUMPS)),
+            "trouble forge": self._trouble_forge,
+            "refuse creations": self._refuse_creations,
             "cancel run": lambda: self._edit(RUNS, lambda run: run["spec"].update(cancelled=True), is_unfinished),
             "delete run": lambda: self._delete(RUNS),
             "delete run in foreground": lambda: self._delete(RUNS, "Foreground"),
@@ -174,6 +186,19 @@ class Deeds:
             network.is_partitioned = True
             self._cluster.server.cut_watches(leader.identity)
             self._later(self._random.random() * _HOLD_SECONDS, lambda: setattr(network, "is_partitioned", False))
+
+    def _trouble_forge(self) -> None:
+        forge = self._cluster.forge
+        forge.trouble = self._random.choice(tuple(ForgeTrouble))
+        self._cluster.note(f"  {forge.trouble.value}")
+        self._later(self._random.choice(_OUTAGES), lambda: setattr(forge, "trouble", None))
+
+    def _refuse_creations(self) -> None:
+        obstacles = self._cluster.admission.obstacles
+        resource, obstacle = self._random.choice(_REFUSED), self._random.choice(tuple(Obstacle))
+        obstacles[resource] = obstacle
+        self._cluster.note(f"  of {resource.plural}: {obstacle.value}")
+        self._later(self._random.choice(_REFUSALS), lambda: obstacles.pop(resource, None))
 
     def _pause_collector(self) -> None:
         collector = self._cluster.server.garbage_collector

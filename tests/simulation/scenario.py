@@ -78,6 +78,9 @@ _PEOPLE_DEEDS = (
     "break credential",
     "delete workflow",
     "refuse pull request",
+    "trouble forge",
+    "refuse creations",
+    "jump clock far",
     "delete namespace",
 )
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
