@@ -49,6 +49,13 @@ class Metrics:
             registry=self.registry,
             buckets=_SECONDS,
         )
+        self.plan_seconds = Histogram(
+            "codecourier_plan_seconds",
+            "Processor time of one plan with what it reads, in which the event loop does nothing else",
+            ("kind",),
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
         self.queue_wait_seconds = Histogram(
             "codecourier_queue_wait_seconds",
             "How long a key waited for a worker",

@@ -14,8 +14,10 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from codecourier.controller.gauges import register_forge_gauges
+from codecourier.controller.observers import PLAN_SECONDS, PlanReporter
 from codecourier.github.client import GitHubForge
 from codecourier.kinds.api_resources import PROJECTS, RUNS
+from codecourier.kinds.registry import WorkKey
 from codecourier.kube.access import load_access
 from codecourier.kube.api import NAMESPACES
 from codecourier.kube.client import AiohttpKube
@@ -119,6 +121,18 @@ async def test_requests_to_the_api_server_are_counted_by_method_and_status(tmp_p
         assert read("codecourier_api_requests_total", {"method": method, "code": code}) == 1
     assert read("codecourier_api_request_seconds_count", {"method": "GET"}) == 1
     assert read("codecourier_api_request_seconds_count", {"method": "WATCH"}) is None
+
+
+def test_a_plan_that_takes_long_is_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+    reporter = PlanReporter(metrics)
+    with caplog.at_level("WARNING", "codecourier.controller"):
+        reporter.planned(WorkKey(RUNS, "shop", "quick"), PLAN_SECONDS)
+        assert caplog.messages == []
+        reporter.planned(WorkKey(RUNS, "shop", "fix"), 0.25)
+    assert caplog.messages == ["a plan took 250 ms, in which nothing else could be done"]
+    assert metrics.registry.get_sample_value("codecourier_plan_seconds_count", {"kind": "Run"}) == 2
+    assert metrics.registry.get_sample_value("codecourier_plan_seconds_sum", {"kind": "Run"}) == pytest.approx(0.35)
 
 
 def test_hosts_that_people_make_up_do_not_fill_prometheus() -> None:

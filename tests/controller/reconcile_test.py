@@ -49,6 +49,7 @@ class Trial:
         self.desk.make_run()
         self.desk.refresh()
         self.looks: list[tuple[WorkKey, float]] = []
+        self.planned: list[tuple[WorkKey, float]] = []
         row = Kind(Run, Planning(lambda _read, run: TrialWorld(run), plan, reads=()))
         self.reconciler = Reconciler(
             Registry((row, SANDBOX)),
@@ -58,6 +59,7 @@ class Trial:
             now=self.desk.clock.now,
             look_again=lambda key, time: self.looks.append((key, time)),
             inspect=lambda _world: None,
+            planned=lambda key, seconds: self.planned.append((key, seconds)),
         )
 
     async def reconcile(self, key: WorkKey = KEY) -> None:
@@ -77,6 +79,15 @@ async def test_a_plan_is_carried_out() -> None:
     await trial.reconcile()
     assert trial.desk.run()[1].status.phase is RunPhase.QUEUED
     assert trial.looks == []
+
+
+@virtual
+async def test_the_processor_time_of_each_plan_is_noted() -> None:
+    trial = Trial(lambda _world, _now: Plan())
+    await trial.reconcile()
+    ((key, seconds),) = trial.planned
+    assert key == KEY
+    assert seconds > 0
 
 
 @virtual

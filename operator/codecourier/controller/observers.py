@@ -1,4 +1,4 @@
-"""Logs and metrics of the queue and the informers."""
+"""Logs and metrics of the queue, the plans and the informers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from codecourier.kube.errors import Conflict
 from codecourier.logs import log_context
 from codecourier.metrics import Metrics
 
-__all__ = ["InformerReporter", "QueueReporter"]
+__all__ = ["PLAN_SECONDS", "InformerReporter", "PlanReporter", "QueueReporter"]
 
 _LOGGER = logging.getLogger("codecourier.controller")
+
+PLAN_SECONDS = 0.1
+"""Processor time that a plan may take; the log names an object whose plan takes longer."""
 
 
 class QueueReporter:
@@ -50,6 +53,26 @@ def _outcome(error: Exception | None) -> str:
     if error is None:
         return "done"
     return "conflict" if isinstance(error, Conflict) else "error"
+
+
+class PlanReporter:
+    """Logs and counts what plans cost: while one is made, the event loop does nothing else, such as renew the Lease.
+
+    Parameters
+    ----------
+    metrics
+        The metrics to count in.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def planned(self, key: WorkKey, seconds: float) -> None:
+        """Note the processor time of a plan, with what it read."""
+        self._metrics.plan_seconds.labels(key.resource.kind).observe(seconds)
+        if seconds > PLAN_SECONDS:
+            with log_context(kind=key.resource.kind, namespace=key.namespace, name=key.name):
+                _LOGGER.warning("a plan took %.0f ms, in which nothing else could be done", 1000 * seconds)
 
 
 class InformerReporter:

@@ -27,7 +27,7 @@ from codecourier.controller.gauges import register_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
-from codecourier.controller.observers import InformerReporter, QueueReporter
+from codecourier.controller.observers import InformerReporter, PlanReporter, QueueReporter
 from codecourier.controller.queue import KeyQueue
 from codecourier.controller.reconcile import Reconciler
 from codecourier.controller.recorder import Recorder
@@ -138,6 +138,7 @@ class Operator:
             now=parts.now,
             look_again=self._queue.add_at,
             inspect=self._inspect,
+            planned=PlanReporter(metrics).planned,
         )
         self._informers = Informers(
             parts.api,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import replace
@@ -59,6 +60,8 @@ class Reconciler:
         Called with a key and the loop's time of its next run.
     inspect
         Called with each world before its plan.
+    planned
+        Called after each plan with the processor time that it took, in seconds, with what it read.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Reconciler:
         now: Callable[[], datetime],
         look_again: Callable[[WorkKey, float], None],
         inspect: Callable[[World], None],
+        planned: Callable[[WorkKey, float], None],
     ) -> None:
         self._registry = registry
         self._view = view
@@ -79,6 +83,7 @@ class Reconciler:
         self._now = now
         self._look_again = look_again
         self._inspect = inspect
+        self._planned = planned
         self._reported: dict[WorkKey, str] = {}
         """What was reported about unreadable objects, so that a further run does not repeat it."""
 
@@ -206,7 +211,9 @@ class Reconciler:
         failures = Failures(self._executor.backlog.problems(memory))
         answers = self._look_ups.answers(memory)
         for _ in range(_MOST_ROUNDS):
+            start = time.thread_time()
             plan = plan_world(replace(gather(), facts=Facts(answers), failures=failures), self._now())
+            self._planned(key, time.thread_time() - start)
             if not plan.asks:
                 self._look_ups.decide(memory)
                 return plan
