@@ -77,6 +77,7 @@ class Deeds:
             "evict pod": cluster.nodes.evict,
             "expire pod": cluster.nodes.expire,
             "cut node": lambda: cluster.nodes.cut(60 + random.random() * 240),
+            "lose node": cluster.nodes.lose,
             "jump clock": lambda: cluster.clock.jump(random.uniform(-20, 20)),
             "jump clock far": lambda: cluster.clock.jump(random.choice(_FAR_JUMPS)),
             "trouble forge": self._trouble_forge,

@@ -16,7 +16,7 @@ from codecourier.kube.errors import ApiError, Conflict, NotFound
 from codecourier.task import CONTAINER_AGENT, CONTAINER_CHECKOUT, CONTAINER_PUBLISH, Task
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.forge import ForgeServer
-from tests.simulation.steps import Behaviour, Ended, PodTrouble, SandboxSteps
+from tests.simulation.steps import AgentStart, Behaviour, Ended, PodTrouble, SandboxSteps
 from tests.simulation.store import Change
 
 __all__ = ["AgentStart", "Nodes", "Script"]
@@ -29,23 +29,10 @@ _REFRESH_SECONDS = 95.0
 """How long a kubelet takes to bring a changed Secret into a pod that runs."""
 
 _KILLED = 137
+_EPOCH = "1970-01-01T00:00:00Z"
 
 Script = Callable[[Task], tuple[Behaviour, PodTrouble | None]]
 """How the agent of a try behaves, and what goes wrong in its pod."""
-
-
-@dataclass(frozen=True)
-class AgentStart:
-    """An agent that was started, which cannot be taken back."""
-
-    namespace: str
-    run: str
-    run_uid: str
-    attempt: int
-    try_number: int
-    pod_uid: str
-    base_commit: str
-    sprint: int | None
 
 
 @dataclass
@@ -162,12 +149,9 @@ class Nodes:
 
     def cut(self, seconds: float) -> None:
         """Cut a node with a pod off for a time: its processes go on, it neither hears nor says anything."""
-        nodes = sorted({pod.node for pod in self._pods.values() if not pod.is_ended} - self._cut)
-        if not nodes or len(self._cut) + 1 >= len(self._names):
+        node = self._silence(f"cut off for {seconds:.0f} s")
+        if node is None:
             return
-        node = self._random.choice(nodes)
-        self._note(f"{node}: cut off for {seconds:.0f} s")
-        self._cut.add(node)
         loop = asyncio.get_running_loop()
         loop.call_later(seconds, self._heal, node)
         loop.call_later(_LOST_AFTER_SECONDS + _TOLERATED_SECONDS, self._evict_from, node)
@@ -185,6 +169,21 @@ class Nodes:
             if stored.metadata["uid"] not in self._pods:
                 identity = (PODS, stored.metadata["namespace"], stored.metadata["name"])
                 self._changed(Change("ADDED", self._server.store.version, identity, None, stored))
+
+    def lose(self) -> None:
+        """Let a node with a pod lose its power for good, without Kubernetes noticing."""
+        node = self._silence("lost")
+        for pod in [pod for pod in self._pods.values() if pod.node == node]:
+            self._stop(pod, "", "")
+
+    def _silence(self, how: str) -> str | None:
+        nodes = sorted({pod.node for pod in self._pods.values() if not pod.is_ended} - self._cut)
+        if not nodes or len(self._cut) + 1 >= len(self._names):
+            return None
+        node = self._random.choice(nodes)
+        self._note(f"{node}: {how}")
+        self._cut.add(node)
+        return node
 
     def _heal(self, node: str) -> None:
         self._note(f"{node}: back")
@@ -259,6 +258,10 @@ class Nodes:
         self._tasks.add(refresher)
         refresher.add_done_callback(self._tasks.discard)
         for name in pod.names:
+            if name == CONTAINER_AGENT and pod.steps.behaviour is Behaviour.NEVER_PULLED:
+                pod.states[name] = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image."}}
+                self._sync(pod)
+                return
             self._begin(pod, name)
             seconds = _STEP_SECONDS.get(name, _DEFAULT_STEP_SECONDS)
             await asyncio.sleep(seconds * self._pace * (0.2 + self._random.random()))
@@ -267,6 +270,9 @@ class Nodes:
             self._end(pod, name, ended)
             if ended.exit_code != 0:
                 break
+            if ended.reason == "OOMKilled":
+                # The kubelet takes the step for failed, and the phase, which it computes from exit codes, for Pending.
+                return
         failed = any(state["terminated"]["exitCode"] for state in pod.states.values())
         pod.phase = "Failed" if failed else "Succeeded"
         self._sync(pod)
@@ -288,7 +294,7 @@ class Nodes:
     def _begin(self, pod: _Pod, name: str) -> None:
         pod.phase, pod.current = "Running", name
         pod.states[name] = {"running": {"startedAt": self._timestamp()}}
-        if name == CONTAINER_AGENT:
+        if name == CONTAINER_AGENT and pod.steps.behaviour is not Behaviour.NEVER_STARTED:
             self._started(pod)
         self._sync(pod)
 
@@ -311,7 +317,7 @@ class Nodes:
             callback(start)
 
     def _end(self, pod: _Pod, name: str, ended: Ended) -> None:
-        began = pod.states[name]["running"]["startedAt"]
+        began = _EPOCH if ended.reason == "StartError" else pod.states[name]["running"]["startedAt"]
         pod.current = None
         pod.states[name] = {
             "terminated": {

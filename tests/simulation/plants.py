@@ -154,6 +154,7 @@ PLANTS: Mapping[str, Plant] = {
     "a Project made again does not count what runs": Plant(
         admission.RunsInNamespace, "with_pods", _returning(()), frozenset({"10"})
     ),
+    "a step may wait without an end": Plant(sandbox_plan, "find_overrun", _returning(None), frozenset({"9"})),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),

@@ -11,7 +11,7 @@ from codecourier.kube.api import Json, Resource
 from tests.simulation.faults import Fault
 from tests.simulation.steps import Behaviour, PodTrouble
 
-__all__ = ["REFERENCE", "REHEARSED", "Deed", "Mood", "Scenario", "scenario_of"]
+__all__ = ["KUBELET_BEHAVIOURS", "REFERENCE", "REHEARSED", "Deed", "Mood", "Scenario", "scenario_of"]
 
 Mood = Literal["calm", "stormy", "peopled"]
 """What a scenario may hold besides faults of the API server, the forge's REST interface and operators.
@@ -35,6 +35,9 @@ _CALM_BEHAVIOURS = (
     Behaviour.LEAKS,
     Behaviour.OUT_OF_MEMORY,
 )
+KUBELET_BEHAVIOURS = (Behaviour.CHILD_OUT_OF_MEMORY, Behaviour.NEVER_PULLED, Behaviour.NEVER_STARTED)
+"""Those after which a kubelet leaves a pod Pending, or that never start. Not in seeds, as they take long."""
+
 _RATES: tuple[Mapping[Fault, float], ...] = (
     {},
     {Fault.CRASH_BEFORE: 0.015, Fault.CRASH_AFTER: 0.015},
@@ -163,12 +166,14 @@ def _rehearsed(
     *deeds: tuple[float, str],
     fails: tuple[int, ...] = (),
     hangs: tuple[int, ...] = (),
+    others: tuple[Behaviour, ...] = (),
     pace: float = REFERENCE.pace,
 ) -> Scenario:
     """Return a scenario of some Runs, or of a chain where there are none, in which people do just this."""
     name = "run" if runs else "chain"
     behaviours = {(f"{name}-{number}", 0): Behaviour.FAILS for number in fails}
     behaviours |= {(f"{name}-{number}", 0): Behaviour.HANGS for number in hangs}
+    behaviours |= {(f"{name}-{number}", 0): behaviour for number, behaviour in enumerate(others)}
     return replace(
         REFERENCE,
         mood="peopled",
@@ -199,6 +204,9 @@ REHEARSED = (
     _rehearsed(1, (6.0, "orphan sandbox")),
     _rehearsed(1, (6.0, "orphan sandbox"), (60.0, "delete namespace")),
     _rehearsed(0, (8.0, "orphan run")),
+    _rehearsed(3, others=KUBELET_BEHAVIOURS),
+    _rehearsed(3, (8.0, "cancel run"), (9.0, "delete run"), others=KUBELET_BEHAVIOURS),
+    _rehearsed(1, (12.0, "lose node")),
     _rehearsed(1, (5.0, "cancel run"), (200.0, "raise attempt of run"), (400.0, "apply again")),
     _rehearsed(0, (200.0, "suspend chain"), pace=40.0),
     _rehearsed(2, (8.0, "delete workflow")),

@@ -28,10 +28,13 @@ from codecourier.task import (
 )
 from tests.simulation.forge import CANARY, Commit, ForgeServer
 
-__all__ = ["Behaviour", "Ended", "PodTrouble", "SandboxSteps"]
+__all__ = ["AgentStart", "Behaviour", "Ended", "PodTrouble", "SandboxSteps"]
 
 _RETRY_AFTER_SECONDS = 20
 _OUT_OF_MEMORY = 137
+_TERMINATED = 143
+_NOT_STARTED = 128
+_RUNTIME_WORDS = 'exec: "sh": executable file not found in $PATH'
 
 
 class Behaviour(Enum):
@@ -46,6 +49,9 @@ class Behaviour(Enum):
     VERIFY_FAILS = "changes a file that its checks refuse"
     LEAKS = "writes a secret into a file"
     OUT_OF_MEMORY = "needs too much memory"
+    CHILD_OUT_OF_MEMORY = "has a child that needs too much memory, and ends well"
+    NEVER_PULLED = "has an image that never comes"
+    NEVER_STARTED = "has an image without a shell"
 
 
 class PodTrouble(Enum):
@@ -56,6 +62,21 @@ class PodTrouble(Enum):
     PUSH_ANSWER_LOST = "the push is done, and the forge does not answer any more"
     LOG_LOST = "the node throws the log of publish away"
     MESSAGE_LOST = "publish ends without its message"
+    SANDBOX_DIES = "the node stops the agent and makes no new sandbox"
+
+
+@dataclass(frozen=True)
+class AgentStart:
+    """An agent that was started, which cannot be taken back."""
+
+    namespace: str
+    run: str
+    run_uid: str
+    attempt: int
+    try_number: int
+    pod_uid: str
+    base_commit: str
+    sprint: int | None
 
 
 @dataclass(frozen=True)
@@ -136,9 +157,12 @@ class SandboxSteps:
         return is_same and self.forge.is_ancestor(self.task.base_commit, sha)
 
     def _work(self) -> Ended:
+        if self.trouble is PodTrouble.SANDBOX_DIES:
+            report = StepReport(CONTAINER_AGENT, StepState.FAILED, "Terminated", "The agent was ended.")
+            return Ended(_TERMINATED, report.to_json(), "Error")
+        if (ended := _ENDED_BY_NODE.get(self.behaviour)) is not None:
+            return ended
         match self.behaviour:
-            case Behaviour.OUT_OF_MEMORY:
-                return Ended(_OUT_OF_MEMORY, "", "OOMKilled")
             case Behaviour.SETUP_FAILS:
                 return self._agent_failed("SetupFailed", "make deps ended with exit code 2.")
             case Behaviour.NOTHING:
@@ -236,3 +260,11 @@ def _pushed(sha: str, reason: str) -> PublishResult:
 
 def _unpublished(reason: str, message: str) -> PublishResult:
     return PublishResult(Publication.FAILED, reason, message)
+
+
+_ENDED_BY_NODE: Mapping[Behaviour, Ended] = {
+    Behaviour.OUT_OF_MEMORY: Ended(_OUT_OF_MEMORY, "", "OOMKilled"),
+    Behaviour.CHILD_OUT_OF_MEMORY: replace(_succeeded(CONTAINER_AGENT, "Succeeded"), reason="OOMKilled"),
+    Behaviour.NEVER_STARTED: Ended(_NOT_STARTED, _RUNTIME_WORDS, "StartError"),
+}
+"""How the kubelet reports agents that the kernel or the container runtime ends."""
