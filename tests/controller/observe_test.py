@@ -20,6 +20,7 @@ from codecourier.core.shared.facts import (
     RepositoryAccess,
     RepositoryAsk,
     RepositoryFact,
+    UnreadableSecret,
 )
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.core.shared.reasons import Reason
@@ -181,4 +182,6 @@ async def test_agents_may_read_what_people_labelled() -> None:
     desk.make_secret("closed", {LABEL_AGENT_READABLE: "yes"}, key="x")
     keys = (("open", "key"), ("open", "empty"), ("open", "none"), ("closed", "key"), ("none", "key"))
     found = await desk.observer.answer(AgentSecretsAsk(NAMESPACE, keys))
-    assert found == AgentSecretsFact(keys[1:])
+    details = ("that key has no text.", "it has no key 'none'; it has: empty, key.", "it has no such label.")
+    why = (*details, "it is not there.")
+    assert found == AgentSecretsFact(tuple(UnreadableSecret(*key, d) for key, d in zip(keys[1:], why, strict=True)))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from codecourier.controller.credentials import Credentials, decode_key, metadata_of
 from codecourier.controller.gate import Gate
 from codecourier.controller.problems import problem_of_forge
-from codecourier.core.shared.consent import is_agent_readable
+from codecourier.core.shared.consent import find_agent_fault
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
@@ -29,6 +29,7 @@ from codecourier.core.shared.facts import (
     RepositoryFact,
     RevisionAsk,
     RevisionFact,
+    UnreadableSecret,
 )
 from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Operation
@@ -185,11 +186,15 @@ class Observer:
         return time < since + LOG_SECONDS
 
     async def _agent_secrets(self, ask: AgentSecretsAsk) -> AgentSecretsFact:
-        return AgentSecretsFact(tuple([key for key in ask.keys if not await self._is_readable(ask.namespace, *key)]))
+        faults = [await self._agent_fault(ask.namespace, name, key) for name, key in ask.keys]
+        return AgentSecretsFact(tuple(filter(None, faults)))
 
-    async def _is_readable(self, namespace: str, name: str, key: str) -> bool:
+    async def _agent_fault(self, namespace: str, name: str, key: str) -> UnreadableSecret | None:
         try:
             secret = await self._api.get(SECRETS, namespace, name)
         except KubeNotFound:
-            return False
-        return is_agent_readable(metadata_of(secret)) and bool(decode_key(secret, key))
+            return UnreadableSecret(name, key, find_agent_fault(None, (), key) or "")
+        detail = find_agent_fault(metadata_of(secret), (secret.get("data") or {}).keys(), key)
+        if detail is None and not decode_key(secret, key):
+            detail = "that key has no text."
+        return None if detail is None else UnreadableSecret(name, key, detail)

@@ -18,6 +18,7 @@ from codecourier.core.shared.facts import (
     Problem,
     RepositoryAsk,
     RepositoryFact,
+    UnreadableSecret,
 )
 from codecourier.core.shared.finishing import finish_plan
 from codecourier.core.shared.grace import GRACE, LOOK_SOON
@@ -87,7 +88,8 @@ def test_a_secret_that_comes_after_the_run_lets_it_start() -> None:
     variable = SecretVariable(name="API_KEY", secret_key_ref=SecretKeyReference(name="provider", key="token"))
     workflow = make_workflow(secret_env=(variable,))
     ask = AgentSecretsAsk("shop", (("provider", "token"),))
-    without = Facts({**THERE.answers, ask: AgentSecretsFact((("provider", "token"),))})
+    missing = UnreadableSecret("provider", "token", "it is not there.")
+    without = Facts({**THERE.answers, ask: AgentSecretsFact((missing,))})
     known = stepped(world(make_run(base_branch="feature"), without, workflow=workflow), NOW)
     succeeded = known.run.status.condition("Succeeded")
     assert succeeded is not None

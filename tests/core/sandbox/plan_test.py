@@ -13,7 +13,7 @@ from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
 from codecourier.core.sandbox.pod_view import ContainerView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.sandbox.world import SandboxWorld
-from codecourier.core.shared.facts import AgentSecretsFact, Facts, ObjectAsk, ObjectFact, Problem
+from codecourier.core.shared.facts import AgentSecretsFact, Facts, ObjectAsk, ObjectFact, Problem, UnreadableSecret
 from codecourier.core.shared.intents import (
     CreatePod,
     Delete,
@@ -63,7 +63,8 @@ def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -
     )
     waiting = world(run=run)
     (ask,) = plan_sandbox(waiting, NOW).asks
-    answered = replace(waiting, facts=Facts({ask: AgentSecretsFact((("model", "key"),))}))
+    missing = UnreadableSecret("model", "key", "it is not there.")
+    answered = replace(waiting, facts=Facts({ask: AgentSecretsFact((missing,))}))
     plan = plan_sandbox(answered, NOW)
     assert "Secret 'model' must exist, have the key 'key'" in status_of(plan).message
     assert [(event.reason, event.is_warning) for event in plan.events] == [("SecretNotReadable", True)]

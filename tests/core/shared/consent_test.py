@@ -10,10 +10,10 @@ from codecourier.core.shared.consent import (
     PREFIXES_MAX_LENGTH,
     SECRET_TYPE,
     SecretMetadata,
+    find_agent_fault,
     find_app_problem,
     find_host_problem,
     find_secret_problem,
-    is_agent_readable,
 )
 from codecourier.core.shared.reasons import Reason
 
@@ -202,22 +202,36 @@ def test_an_unlisted_host_is_not_asked(url: str) -> None:
     assert "CODECOURIER_FORGE_HOSTS" in problem.message
 
 
-def test_agents_read_what_is_labelled_for_them() -> None:
-    assert is_agent_readable(build_secret(AGENTS))
-    assert is_agent_readable(build_secret(AGENTS, type_="kubernetes.io/basic-auth"))
+@pytest.mark.parametrize("type_", ["Opaque", "", "kubernetes.io/basic-auth"])
+def test_agents_read_what_is_labelled_for_them(type_: str) -> None:
+    assert find_agent_fault(build_secret(AGENTS, type_=type_), ("key",), "key") is None
 
 
 @pytest.mark.parametrize(
-    "secret",
+    ("secret", "words"),
     [
-        build_secret({}),
-        build_secret({"codecourier.dev/agent-readable": "yes"}),
-        build_secret({**AGENTS, **CREDENTIAL}),
-        build_secret({**AGENTS, **MANAGED}),
-        build_secret(AGENTS, type_=SECRET_TYPE),
-        build_secret(AGENTS, type_="kubernetes.io/service-account-token"),
-        build_secret(AGENTS, type_="bootstrap.kubernetes.io/token"),
+        (None, "it is not there."),
+        (build_secret({}), "it has no such label."),
+        (build_secret({"codecourier.dev/agent-readable": "yes"}), "it has no such label."),
+        (build_secret({**AGENTS, **CREDENTIAL}), "it is meant for repositories"),
+        (build_secret(AGENTS, type_=SECRET_TYPE), "it is meant for repositories"),
+        (build_secret({**AGENTS, **MANAGED}), "it belongs to the cluster"),
+        (build_secret(AGENTS, type_="kubernetes.io/service-account-token"), "it belongs to the cluster"),
+        (build_secret(AGENTS, type_="bootstrap.kubernetes.io/token"), "it belongs to the cluster"),
     ],
 )
-def test_agents_read_no_credential_of_a_repository_or_a_cluster(secret: SecretMetadata) -> None:
-    assert not is_agent_readable(secret)
+def test_agents_read_no_other_secret_and_are_not_told_its_keys(secret: SecretMetadata | None, words: str) -> None:
+    for key in ("key", "other"):
+        fault = find_agent_fault(secret, ("key", "canary"), key)
+        assert fault is not None
+        assert fault.startswith(words)
+        assert "canary" not in fault
+
+
+def test_the_keys_of_a_secret_that_agents_may_read_are_named() -> None:
+    readable = build_secret(AGENTS)
+    assert find_agent_fault(readable, ("api-key",), "apikey") == "it has no key 'apikey'; it has: api-key."
+    assert find_agent_fault(readable, (), "apikey") == "it has no keys."
+    many = find_agent_fault(readable, [f"k{n:03}" for n in range(1000)], "x")
+    assert many is not None
+    assert many.endswith("k018, k019.")

@@ -15,7 +15,7 @@ from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.grace import grace_end, is_passing, is_stalling
 from codecourier.core.shared.intents import Create, Event
 from codecourier.core.shared.notifications import build_notification
-from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.core.shared.reasons import CREDENTIAL_REASONS, ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import settle_state
 from codecourier.resources.meta import Condition, ConditionStatus
 from codecourier.resources.notification import Notification, NotificationType
@@ -25,10 +25,6 @@ __all__ = ["SPELL_PAUSE", "events_of", "judge", "settle_notifications"]
 
 SPELL_PAUSE = timedelta(hours=1)
 """How long a credential has to work before its next failure is another one."""
-
-_CREDENTIAL_REASONS = frozenset(
-    {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED, Reason.SECRET_NOT_ALLOWED, Reason.APP_NOT_ALLOWED}
-)
 
 
 def judge(project: Project, unreached: Problem | None, other: Problem | None, now: datetime) -> ProjectStatus:
@@ -102,7 +98,7 @@ def _failure_time(project: Project, status: ProjectStatus, now: datetime) -> dat
 
 def _failing(status: ProjectStatus) -> Condition | None:
     stalled = status.condition(ConditionType.STALLED)
-    return stalled if stalled is not None and stalled.reason in _CREDENTIAL_REASONS else None
+    return stalled if stalled is not None and stalled.reason in CREDENTIAL_REASONS else None
 
 
 def settle_notifications(world: ProjectWorld, status: ProjectStatus) -> tuple[ProjectStatus, tuple[Create, ...]]:

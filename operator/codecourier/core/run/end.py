@@ -13,15 +13,12 @@ from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.outcome import with_outcome
-from codecourier.core.shared.reasons import ConditionType, Reason
+from codecourier.core.shared.reasons import CREDENTIAL_REASONS, ConditionType
 from codecourier.core.shared.reporting import claim_notifications, record_notifications
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
 
 __all__ = ["build_run_notifications", "build_wait_notification", "claim_end", "ended_status", "record_end"]
-
-
-_CREDENTIAL_REASONS = frozenset({Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED})
 
 
 def record_end(world: RunWorld, status: RunStatus, reason: str, time: datetime) -> Plan:
@@ -55,7 +52,7 @@ def build_wait_notification(run: Run, status: RunStatus) -> Notification | None:
     pull_request, said = status.pull_request, status.condition(ConditionType.SUCCEEDED)
     if pull_request is None or pull_request.waiting_since is None or said is None:
         return None
-    if said.reason not in _CREDENTIAL_REASONS:
+    if said.reason not in CREDENTIAL_REASONS:
         return None
     return build_notification(
         run,

@@ -39,11 +39,12 @@ from codecourier.core.sandbox.waiting import as_given_up, find_lack_of_memory, f
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.debts import URGENT_LIMIT, has_given_up
-from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, LogAsk, Problem
+from codecourier.core.shared.facts import LogAsk, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan, asking
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, token_secret_name
 from codecourier.core.shared.prompts import TemplateError
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.references import find_secret_problem
 from codecourier.core.shared.repositories import find_access
 from codecourier.core.shared.revisions import (
     find_recorded_workflow,
@@ -147,12 +148,8 @@ def _start(world: SandboxWorld, now: datetime) -> Plan:
     if isinstance(workflow, Problem):
         return _wait_for(world, workflow, created + REVISION_GRACE, now)
     deadline = created + timedelta(seconds=workflow.start_timeout_seconds)
-    ask = AgentSecretsAsk(
-        world.sandbox.namespace,
-        tuple((v.secret_key_ref.name, v.secret_key_ref.key) for v in workflow.secret_env),
-    )
-    readable = world.facts.get(ask) if ask.keys else AgentSecretsFact(())
-    problem = find_policy_problem(world.project, world.api_server, world.policy) or _secret_problem(readable)
+    secret_problem = find_secret_problem(world.facts, world.sandbox.namespace, workflow)
+    problem = find_policy_problem(world.project, world.api_server, world.policy) or secret_problem
     if problem is not None:
         return _wait_for(world, problem, deadline, now)
     create = _pod(world, run, workflow, world.project.spec.commit_identity)
@@ -207,15 +204,6 @@ def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: Commit
         return _failed(Reason.TASK_TOO_LARGE, detail=error)
     manifest = build_pod(sandbox, workflow, task_json, token_secret_name(sandbox.name), world.settings)
     return CreatePod(manifest)
-
-
-def _secret_problem(answer: AgentSecretsFact | Problem) -> Problem | None:
-    if isinstance(answer, Problem):
-        return answer
-    if not answer.unreadable:
-        return None
-    secret, key = answer.unreadable[0]
-    return Problem(Reason.SECRET_NOT_READABLE, sentence(Reason.SECRET_NOT_READABLE, secret=secret, key=key))
 
 
 def _minting(world: SandboxWorld, run: Run, replaces: str | None = None) -> MintTokens:

@@ -7,7 +7,7 @@ name is no consent: the label is, and it is set by users who may write Secrets.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -25,10 +25,10 @@ from codecourier.core.shared.reasons import Reason, sentence
 __all__ = [
     "SECRET_TYPE",
     "SecretMetadata",
+    "find_agent_fault",
     "find_app_problem",
     "find_host_problem",
     "find_secret_problem",
-    "is_agent_readable",
     "is_same_repository",
     "repository_key",
 ]
@@ -42,6 +42,9 @@ PREFIXES_MAX_LENGTH = 16_384
 _TAKEN_TYPES = frozenset({"", "Opaque", SECRET_TYPE})
 _CLUSTER_TYPES = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 _YES = "true"
+_MOST_KEYS = 20
+"""How many keys of a Secret a sentence names."""
+
 _SEPARATOR = re.compile(r"[,\n]")
 
 RepositoryKey = tuple[str, ...]
@@ -131,10 +134,32 @@ def find_host_problem(hosts: frozenset[str], url: str) -> Problem | None:
     return Problem(reason, sentence(reason, repository=url, host=parts[0] if parts is not None else url))
 
 
-def is_agent_readable(secret: SecretMetadata) -> bool:
-    """Return whether agents may read a Secret: its label says so, and it is not meant for a repository or a cluster."""
-    is_reserved = secret.has(LABEL_REPOSITORY_CREDENTIAL) or secret.has(LABEL_MANAGED)
-    return secret.has(LABEL_AGENT_READABLE) and not is_reserved and secret.type not in _CLUSTER_TYPES | {SECRET_TYPE}
+def find_agent_fault(secret: SecretMetadata | None, keys: Collection[str], key: str) -> str | None:
+    """Return why agents cannot read a key of a Secret, as the end of a sentence, or None when they can.
+
+    The names of its keys are given only for a Secret that agents may read.
+
+    Parameters
+    ----------
+    secret
+        The Secret; None where there is none.
+    keys
+        Its keys.
+    key
+        The key that is needed.
+    """
+    if secret is None:
+        return "it is not there."
+    if not secret.has(LABEL_AGENT_READABLE):
+        return "it has no such label."
+    if secret.has(LABEL_REPOSITORY_CREDENTIAL) or secret.type == SECRET_TYPE:
+        return "it is meant for repositories, and such a Secret is never read by agents."
+    if secret.has(LABEL_MANAGED) or secret.type in _CLUSTER_TYPES:
+        return "it belongs to the cluster, and such a Secret is never read by agents."
+    if key in keys:
+        return None
+    known = ", ".join(sorted(keys)[:_MOST_KEYS])
+    return f"it has no key '{key}'; it has: {known}." if known else "it has no keys."
 
 
 def is_same_repository(one: str, other: str) -> bool:

@@ -36,6 +36,7 @@ __all__ = [
     "RepositoryFact",
     "RevisionAsk",
     "RevisionFact",
+    "UnreadableSecret",
 ]
 
 
@@ -200,10 +201,20 @@ class LogAsk(Ask[LogFact]):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentSecretsFact:
-    """The pairs that may not be read, or are not there."""
+class UnreadableSecret:
+    """A key of a Secret that agents cannot read."""
 
-    unreadable: tuple[tuple[str, str], ...]
+    secret: str
+    key: str
+    detail: str
+    """What is missing, as the end of a sentence: `it is not there.`"""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSecretsFact:
+    """The keys that may not be read, or are not there."""
+
+    unreadable: tuple[UnreadableSecret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

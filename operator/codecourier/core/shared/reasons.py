@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["RETRYABLE", "SENTENCES", "ConditionType", "Reason", "clean_word", "cut", "sentence"]
+__all__ = ["CREDENTIAL_REASONS", "RETRYABLE", "SENTENCES", "ConditionType", "Reason", "clean_word", "cut", "sentence"]
 
 SENTENCE_MAX_LENGTH = 2048
 """Longest sentence in characters; what others said (git, a server, an agent) is cut to fit."""
@@ -194,8 +194,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SECRET_IN_OUTPUT: "A secret value was found in the agent's output; nothing was pushed: {detail}",
     Reason.SECRET_NOT_READABLE: (
         "Secret '{secret}' must exist, have the key '{key}' and carry the label "
-        'codecourier.dev/agent-readable: "true" before an agent may read it; one that is meant for repositories is '
-        "never read by agents."
+        'codecourier.dev/agent-readable: "true" before an agent may read it, but {detail}'
     ),
     Reason.BRANCH_NOT_FOUND: (
         "Repository {repository} has no branch '{branch}'; its default branch is '{default}'. Push the branch, and the "
@@ -233,6 +232,11 @@ SENTENCES: dict[Reason, str] = {
     Reason.REPORT_LOST: "Step {step} ended without a readable report: {detail}",
 }
 """The sentence of each reason."""
+
+CREDENTIAL_REASONS = frozenset(
+    {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED, Reason.SECRET_NOT_ALLOWED, Reason.APP_NOT_ALLOWED}
+)
+"""Reasons that a repository's credential does not work, or must not be used, until people act."""
 
 RETRYABLE = frozenset(
     {

@@ -53,8 +53,8 @@ def find_secret_problem(facts: Facts, namespace: str, workflow: WorkflowSpec) ->
         return answer
     if not answer.unreadable:
         return None
-    secret, key = answer.unreadable[0]
-    return Problem(Reason.SECRET_NOT_READABLE, sentence(Reason.SECRET_NOT_READABLE, secret=secret, key=key))
+    first, reason = answer.unreadable[0], Reason.SECRET_NOT_READABLE
+    return Problem(reason, sentence(reason, secret=first.secret, key=first.key, detail=first.detail))
 
 
 def find_head(facts: Facts, repository: RepositoryAccess | Problem, url: str, branch: str) -> str | Problem:
