@@ -14,9 +14,9 @@ import pytest_asyncio
 from codecourier.controller.operator import LEASE_NAME
 from codecourier.core.project.network_policy import POLICY_NAME
 from codecourier.core.shared.naming import ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
-from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.access import load_access
-from codecourier.kube.api import LEASES, NETWORK_POLICIES, PODS, SECRETS, KubeApi
+from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES, PODS, SECRETS, KubeApi
 from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import NotFound
 from codecourier.local.cluster import LocalCluster
@@ -33,6 +33,7 @@ AFTER_LOST_ANSWER = "Asked only when a create finds its name taken, as after an 
 
 UNUSED: Mapping[Right, str] = {
     ("", "pods", "get"): AFTER_LOST_ANSWER,
+    ("apps", "controllerrevisions", "delete"): "Asked an hour after a revision was made, once no Run uses it.",
     ("codecourier.dev", "notifications", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "usagerecords", "get"): AFTER_LOST_ANSWER,
 }
@@ -84,6 +85,20 @@ async def run_is_deleted_in_the_foreground(team: Team) -> None:
     await team.wait_gone(RUNS, "run")
 
 
+async def revision_of_a_workflow_is_deleted(team: Team) -> None:
+    """The try that goes on does without it; after an edit of the Workflow it is looked for at the server, in vain."""
+    await team.workflow(HELD + CHANGE)
+    await team.run()
+    pod = await team.running_pod("agent")
+    await team.patch(WORKFLOWS, "work", {"spec": {"image": "other"}})
+    (name,) = await team.names(CONTROLLER_REVISIONS)
+    await team.delete(CONTROLLER_REVISIONS, name)
+    await team.delete(PODS, pod["metadata"]["name"])
+    status = (await team.ended())["status"]
+    assert (status["phase"], status["workflowRevision"]) == ("Failed", name)
+    assert f"ControllerRevision '{name}'" in status["message"]
+
+
 async def tokens_are_about_to_expire(team: Team) -> None:
     """A pod that still works is given others."""
     await team.workflow(HELD + CHANGE)
@@ -127,6 +142,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     chain_with_a_personal_token_is_deleted,
     run_is_cancelled,
     run_is_deleted_in_the_foreground,
+    revision_of_a_workflow_is_deleted,
     tokens_are_about_to_expire,
     sandbox_leaves_its_pod_behind,
     network_policy_is_edited,

@@ -133,11 +133,19 @@ def test_a_try_that_failed_without_a_known_workflow_ends_the_run_by_a_decision(s
     world = RunWorld(run, admitting(run), None, None, (sandbox,), records=frozenset({sandbox.name}), facts=Facts(LOST))
     plan = plan_run(world, NOW)
     status = run_status_of(plan)
-    assert (status.phase, status.message) == (RunPhase.FAILED, sandbox.status.message)
+    assert (status.phase, status.message.startswith(sandbox.status.message)) == (RunPhase.FAILED, True)
+    assert f"ControllerRevision '{make_revision().name}'" in status.message
     # Another leader may still know the revision and retry: so the status is written before people are notified.
     assert (plan.records, len(plan.creates)) == ((), 1)
     cancelled = replace(world, run=run.updated(spec=run.spec.updated(cancelled=True)))
     assert run_status_of(plan_run(cancelled, NOW)).phase is RunPhase.CANCELLED
+
+
+def test_an_unchanged_workflow_stands_for_its_lost_revision_when_a_try_has_failed() -> None:
+    run = running()
+    sandbox = ended(run, SandboxPhase.FAILED, Reason.NODE_LOST)
+    world = RunWorld(run, admitting(run), make_workflow(), None, (sandbox,), facts=Facts(LOST))
+    assert run_status_of(plan_run(world, NOW)).phase is RunPhase.QUEUED
 
 
 def test_a_new_attempt_says_which_workflow_it_uses() -> None:

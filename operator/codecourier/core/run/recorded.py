@@ -18,9 +18,9 @@ from codecourier.core.shared.revisions import (
     revision_name,
 )
 from codecourier.resources.run import RunPhase, RunStatus
-from codecourier.resources.workflow import Workflow
+from codecourier.resources.workflow import Workflow, WorkflowSpec
 
-__all__ = ["record_workflow", "restore_revision"]
+__all__ = ["read_workflow", "record_workflow", "restore_revision"]
 
 
 def record_workflow(world: RunWorld, status: RunStatus, now: datetime) -> RunStatus | Plan:
@@ -36,6 +36,16 @@ def record_workflow(world: RunWorld, status: RunStatus, now: datetime) -> RunSta
     if world.revision is None or world.revision.spec is None:
         return _make(world, status, workflow, now)
     return status.updated(workflow_revision=world.revision.name)
+
+
+def read_workflow(world: RunWorld) -> WorkflowSpec | Problem:
+    """Return the Workflow that the attempt of a Run has recorded, or that its revision is lost.
+
+    A lost one is made again from a Workflow that has not changed, so that one stands for it.
+    """
+    if world.workflow is not None and restore_revision(world, world.run.status):
+        return world.workflow.spec
+    return read_recorded_workflow(world.run, world.revision, world.facts)
 
 
 def restore_revision(world: RunWorld, status: RunStatus) -> tuple[CreateRevision, ...]:

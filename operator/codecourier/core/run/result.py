@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.run.end import claim_end, ended_status, record_end
+from codecourier.core.run.recorded import read_workflow
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import (
@@ -13,8 +14,7 @@ from codecourier.core.shared.facts import (
 )
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.outcome import with_outcome
-from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, sentence
-from codecourier.core.shared.revisions import read_recorded_workflow
+from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, cut, sentence
 from codecourier.resources.run import Change, PullRequest, PullRequestPhase, RunPhase, RunStatus
 from codecourier.resources.sandbox import PublishState, Sandbox, SandboxPhase
 from codecourier.resources.workflow import FailurePullRequest, WorkflowSpec
@@ -70,7 +70,7 @@ def is_decided(world: RunWorld, sandbox: Sandbox) -> bool:
 
 def _find_workflow(world: RunWorld) -> WorkflowSpec | None:
     """Return the Workflow of the attempt, None where it is lost."""
-    known = read_recorded_workflow(world.run, world.revision, world.facts)
+    known = read_workflow(world)
     return None if isinstance(known, Problem) else known
 
 
@@ -106,14 +106,16 @@ def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
 
 
 def _plan_failure(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
-    reason = _failure_reason(sandbox)
-    workflow = _find_workflow(world)
-    retried = plan_retry(world, status, reason, sandbox.status.message, sandbox.status.retry_time, now)
+    reason, message = _failure_reason(sandbox), sandbox.status.message
+    known = read_workflow(world)
+    if isinstance(known, Problem) and reason in RETRYABLE:
+        reason, message = known.reason, cut(f"{message} {known.message}")
+    retried = plan_retry(world, status, reason, message, sandbox.status.retry_time, now)
     if retried is not None:
         return retried
-    if workflow is not None and _is_drafted(sandbox, workflow):
+    if isinstance(known, WorkflowSpec) and _is_drafted(sandbox, known):
         return _claim_pull_request(world, status, now, is_draft=True)
-    new = ended_status(world, status, RunPhase.FAILED, reason, sandbox.status.message, now)
+    new = ended_status(world, status, RunPhase.FAILED, reason, message, now)
     if is_decided(world, sandbox):
         return record_end(world, new, reason, _end_time(sandbox))
     return claim_end(world, new, reason, now)
