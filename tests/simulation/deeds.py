@@ -18,7 +18,7 @@ from codecourier.kinds.api_resources import (
     USAGE_RECORDS,
     WORKFLOWS,
 )
-from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Propagation, Resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, PODS, SECRETS, Json, Propagation, Resource
 from codecourier.kube.errors import ApiError
 from tests.simulation.admission import Obstacle
 from tests.simulation.forge import CANARY, ForgeTrouble
@@ -105,6 +105,8 @@ class Deeds:
             "change limit": self._change_limit,
             "break credential": self._break_credential,
             "delete workflow": self._delete_workflow,
+            "edit workflow": self._edit_workflow,
+            "delete revision": lambda: self._delete(CONTROLLER_REVISIONS),
             "merge pull request": cluster.forge.merge,
             "refuse pull request": self._refuse,
             "forbid pull requests": lambda: setattr(cluster.forge, "forbids_pulls", True),
@@ -297,6 +299,9 @@ class Deeds:
     def _delete_workflow(self) -> None:
         if self._delete(WORKFLOWS) is not None:
             self._later(self._random.random() * _HOLD_SECONDS, self._cluster.make_workflow)
+
+    def _edit_workflow(self) -> None:
+        self._edit(WORKFLOWS, lambda workflow: workflow["spec"].update(image=f"agent:{self._random.random()}"))
 
     def _refuse(self) -> None:
         self._cluster.forge.refusals += 1

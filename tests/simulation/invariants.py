@@ -26,7 +26,7 @@ from codecourier.kinds.api_resources import (
     USAGE_RECORDS,
 )
 from codecourier.kinds.registry import Registry
-from codecourier.kube.api import PODS, SECRETS, Json, Resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
 from tests.simulation.forge import CANARY, ForgeServer, Push
 from tests.simulation.generations import GenerationWatch
@@ -136,7 +136,14 @@ class Monitor:
         self._limit = 0
         self._project_time = 0.0
         self._checks: dict[Resource, list[Callable[[Change], None]]] = {
-            RUNS: [self._run_made, self._cancelled_is_over, self._one_of_chain, self._has_place, self._few_run],
+            RUNS: [
+                self._run_made,
+                self._cancelled_is_over,
+                self._one_of_chain,
+                self._has_place,
+                self._few_run,
+                self._revision_stays,
+            ],
             SPRINT_CHAINS: [self._chain_cancelled, self._resume_keeps],
             SANDBOXES: [self._sandbox_cancelled],
             PROJECTS: [self._limit_seen, self._limit_holds],
@@ -239,6 +246,17 @@ class Monitor:
         ]
         if len(siblings) > 1:
             self.fail("1", f"chain {origin['name']} has the unfinished Runs {siblings}")
+
+    def _revision_stays(self, change: Change) -> None:
+        if change.new is None:
+            return
+        before = (change.old.obj.get("status") if change.old is not None else None) or {}
+        after = change.new.obj.get("status") or {}
+        name, named = after.get("workflowRevision"), before.get("workflowRevision")
+        if named is not None and after.get("attempt") == before.get("attempt") and name != named:
+            self.fail("4", f"Run {change.identity[2]} changes its Workflow within an attempt")
+        if name is not None and (change.identity[1], name) not in self.made[CONTROLLER_REVISIONS]:
+            self.fail("4", f"Run {change.identity[2]} names a revision that was never made")
 
     def _finished_stays(self, change: Change) -> None:
         if change.type != "MODIFIED" or change.old is None:

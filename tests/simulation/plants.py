@@ -14,13 +14,14 @@ from codecourier.cache import store
 from codecourier.controller import effects, execute, reconcile
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
-from codecourier.core.run import result, start
+from codecourier.core.run import recorded, result, start
 from codecourier.core.sandbox import plan as sandbox_plan
 from codecourier.core.shared import notifications
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.revisions import revision_name
 from codecourier.core.sprint_chain import plan as sprint_chain_plan
 from codecourier.core.sprint_chain import sprints
 from codecourier.core.sprint_chain import start as sprint_chain_start
@@ -107,6 +108,13 @@ def _annotating_the_token(right: Any) -> Any:
     return make
 
 
+def _taking_it_as_it_is(_right: Any) -> Any:
+    def keep(world: Any, status: Any, _now: Any) -> Any:
+        return status.updated(workflow_revision=revision_name(world.workflow))
+
+    return keep
+
+
 def _without_finalizer(right: Any) -> Any:
     def build(*arguments: Any, **options: Any) -> Any:
         manifest = right(*arguments, **options)
@@ -142,6 +150,7 @@ PLANTS: Mapping[str, Plant] = {
         notifications, "notification_name", _numbering, frozenset({"3", "9"})
     ),
     "a finished Run changes its sentence": Plant(run_plan, "_settle", _talking_on, frozenset({"4"})),
+    "a later try takes the Workflow as it is": Plant(recorded, "_keep", _taking_it_as_it_is, frozenset({"4"})),
     "Cancelled is said while the pod runs": Plant(run_plan, "_plan_stop", _saying_cancelled, frozenset({"5"})),
     "a try leaves no usage record": Plant(result, "record_usage", _returning(()), frozenset({"6", "9"})),
     "a chain resumes from its first sprint": Plant(

@@ -80,6 +80,8 @@ _PEOPLE_DEEDS = (
     "change limit",
     "break credential",
     "delete workflow",
+    "edit workflow",
+    "delete revision",
     "refuse pull request",
     "trouble forge",
     "refuse creations",
@@ -214,6 +216,9 @@ REHEARSED = (
     _rehearsed(0, (8.0, "back up"), (25.0, "restore")),
     _rehearsed(0, (8.0, "back up"), (80.0, "restore")),
     replace(_rehearsed(0, (5.0, "back up"), (40.0, "restore"), (60.0, "hand over")), operators=2),
+    _rehearsed(1, (4.0, "edit workflow"), (6.0, "evict pod")),
+    _rehearsed(3, (3.0, "edit workflow"), (6.0, "delete revision"), (7.0, "evict pod")),
+    _rehearsed(1, (5.0, "delete revision"), (6.0, "evict pod")),
 )
 """What happens too seldom for every budget of seeds to come through it."""
 

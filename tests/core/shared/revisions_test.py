@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from codecourier.core.shared import revisions
 from codecourier.core.shared.facts import Facts, Problem, RevisionAsk, RevisionFact
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.revisions import (
@@ -107,3 +109,25 @@ def test_a_revision_that_the_cache_lacks_is_asked_for_before_it_counts_as_lost()
     # What the cache has under the name is not asked for: it holds another content.
     forged = view_revision(stored(data={}))
     assert isinstance(read_recorded_workflow(run, forged, Facts()), Problem)
+
+
+def test_the_content_of_a_workflow_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[object] = []
+
+    def count(data: Any) -> str:
+        hashed.append(data)
+        return content_hash(data)
+
+    monkeypatch.setattr(revisions, "content_hash", count)
+    workflow = make_workflow()
+    seen = workflow.updated(metadata=workflow.metadata.updated(resource_version="9"))
+    assert revision_name(seen) == revision_name(workflow) == build_revision(workflow)["metadata"]["name"]
+    assert len(hashed) == 1
+    edited = workflow.updated(spec=workflow.spec.updated(image="other"))
+    assert revision_name(edited) != revision_name(workflow)
+    del workflow, seen, edited
+    gc.collect()
+    before = len(revisions._HASHES)
+    revision_name(make_workflow())
+    gc.collect()
+    assert len(revisions._HASHES) == before

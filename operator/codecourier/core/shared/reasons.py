@@ -130,9 +130,7 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.TEMPLATE_INVALID: "The Workflow's promptTemplate cannot be used: {detail}",
     Reason.TASK_TOO_LARGE: "Prompt, context and steps together are too large for a pod: {detail}",
-    Reason.REVISION_REFUSED: (
-        "The cluster refuses the ControllerRevision that keeps the Workflow of this attempt: {detail}"
-    ),
+    Reason.REVISION_REFUSED: ("The cluster refuses {what}, which keeps the Workflow of this attempt: {detail}"),
     Reason.WAITING_FOR_PLACE: "All {limit} places of the project are taken; the Run starts when one is free.",
     Reason.PROJECT_SUSPENDED: "The Project is suspended; the Run starts once spec.suspend is false again.",
     Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",

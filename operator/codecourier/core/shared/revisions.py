@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+from weakref import ref
 
 from codecourier.core.shared.facts import Facts, Problem, RevisionAsk
 from codecourier.core.shared.naming import LABEL_MANAGED, LABEL_WORKFLOW
@@ -31,6 +32,9 @@ __all__ = [
     "revision_name",
     "view_revision",
 ]
+
+_HASHES: dict[int, tuple[ref[WorkflowSpec], str]] = {}
+"""Hashes of the specs that are in use, which cannot change, by their identities."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,7 +89,16 @@ def view_revision(obj: Mapping[str, Any]) -> WorkflowRevision:
 
 def revision_name(workflow: Workflow) -> str:
     """Return the name of the revision that holds a Workflow as it is now."""
-    return f"{workflow.name}-{content_hash(workflow.spec.to_json())}"
+    return f"{workflow.name}-{_hash_of(workflow.spec)}"
+
+
+def _hash_of(spec: WorkflowSpec) -> str:
+    """Return the hash of a spec, computed once: caches hand the same spec out until its Workflow changes."""
+    key = id(spec)
+    known = _HASHES.get(key)
+    if known is None or known[0]() is not spec:
+        known = _HASHES[key] = (ref(spec, lambda _: _HASHES.pop(key, None)), content_hash(spec.to_json()))
+    return known[1]
 
 
 def content_hash(data: Mapping[str, Any]) -> str:
@@ -99,16 +112,15 @@ def build_revision(workflow: Workflow) -> dict[str, Any]:
 
     It has no owner: a Workflow that is deleted must not take it away from the Runs that use it.
     """
-    data = workflow.spec.to_json()
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
-            "name": f"{workflow.name}-{content_hash(data)}",
+            "name": revision_name(workflow),
             "namespace": workflow.namespace,
             "labels": {LABEL_MANAGED: "true", LABEL_WORKFLOW: workflow.name},
         },
-        "data": data,
+        "data": workflow.spec.to_json(),
         "revision": workflow.metadata.generation,
     }
 
