@@ -248,8 +248,6 @@ class Monitor:
             self.fail("1", f"chain {origin['name']} has the unfinished Runs {siblings}")
 
     def _revision_stays(self, change: Change) -> None:
-        if change.new is None:
-            return
         before = (change.old.obj.get("status") if change.old is not None else None) or {}
         after = change.new.obj.get("status") or {}
         name, named = after.get("workflowRevision"), before.get("workflowRevision")

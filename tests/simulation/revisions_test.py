@@ -105,7 +105,7 @@ def test_150_runs_of_a_huge_workflow_store_it_once() -> None:
         with people(cluster):
             cluster.server.edit(WORKFLOWS, NAMESPACE, "scripted", lambda workflow: workflow.update(spec=HUGE))
         await until(
-            cluster.server,
+            cluster,
             lambda: all((run.get("status") or {}).get("phase") in FINISHED for run in some(cluster, RUNS)),
         )
         runs, (revision,) = some(cluster, RUNS), some(cluster, CONTROLLER_REVISIONS)

@@ -65,7 +65,7 @@ def test_a_run_that_waits_says_that_its_workflow_is_gone() -> None:
     run = queued(make_run(), workflow_revision=None)
     for project in (make_project(), admitting(run)):
         status = run_status_of(plan_run(RunWorld(run, project, None, None), NOW))
-        assert status.phase is RunPhase.QUEUED
+        assert status.phase is RunPhase.PENDING
         assert status.message == "The namespace has no Workflow 'scripted'. Create it, or name another one."
 
 

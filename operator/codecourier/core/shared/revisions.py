@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
-from weakref import ref
 
 from codecourier.core.shared.facts import Facts, Problem, RevisionAsk
 from codecourier.core.shared.naming import LABEL_MANAGED, LABEL_WORKFLOW
@@ -32,9 +32,6 @@ __all__ = [
     "revision_name",
     "view_revision",
 ]
-
-_HASHES: dict[int, tuple[ref[WorkflowSpec], str]] = {}
-"""Hashes of the specs that are in use, which cannot change, by their identities."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -89,16 +86,28 @@ def view_revision(obj: Mapping[str, Any]) -> WorkflowRevision:
 
 def revision_name(workflow: Workflow) -> str:
     """Return the name of the revision that holds a Workflow as it is now."""
-    return f"{workflow.name}-{_hash_of(workflow.spec)}"
+    return f"{workflow.name}-{_hash_of(_Same(workflow.spec))}"
 
 
-def _hash_of(spec: WorkflowSpec) -> str:
+class _Same:
+    """A spec as a key, equal to itself alone: to compare contents would cost as much as to hash them."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: WorkflowSpec) -> None:
+        self.spec = spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.spec is self.spec
+
+
+@lru_cache(maxsize=64)
+def _hash_of(key: _Same) -> str:
     """Return the hash of a spec, computed once: caches hand the same spec out until its Workflow changes."""
-    key = id(spec)
-    known = _HASHES.get(key)
-    if known is None or known[0]() is not spec:
-        known = _HASHES[key] = (ref(spec, lambda _: _HASHES.pop(key, None)), content_hash(spec.to_json()))
-    return known[1]
+    return content_hash(key.spec.to_json())
 
 
 def content_hash(data: Mapping[str, Any]) -> str:
