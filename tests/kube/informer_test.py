@@ -115,6 +115,18 @@ async def test_what_a_late_watch_has_not_told_is_known_at_once_when_it_is_asked_
 
 
 @virtual
+async def test_a_list_that_is_new_enough_is_not_read_again() -> None:
+    world = World()
+    before = asyncio.get_running_loop().time()
+    await world.informer.synced.wait()
+    await world.informer.freshen(before)
+    assert len(world.network.times("list")) == 1
+    await pass_time(1.0)
+    await world.informer.freshen(asyncio.get_running_loop().time())
+    assert len(world.network.times("list")) == 2
+
+
+@virtual
 async def test_it_is_asked_for_until_the_server_answers() -> None:
     world = World()
     await world.informer.synced.wait()

@@ -47,7 +47,7 @@ def test_runs_of_a_repository_without_a_credential_leave_the_places_to_others() 
         assert [found[f"good-{n}"][0] for n in range(2)] == ["Completed"] * 2
         for n in range(2):
             phase, message = found[f"a-dead-{n}"]
-            assert phase == "Queued"
+            assert phase in {"Pending", "Queued"}
             assert DEAD in message
         before = cluster.writes
         await asyncio.sleep(HOUR)

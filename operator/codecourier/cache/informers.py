@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from math import inf
 from random import Random
 from typing import Any
 
@@ -70,9 +71,9 @@ class Informers:
         for informer in self._informers:
             await informer.synced.wait()
 
-    async def freshen(self) -> None:
-        """Bring every cache up to date with the API server."""
-        await asyncio.gather(*(informer.freshen() for informer in self._informers))
+    async def freshen(self, since: float = inf) -> None:
+        """Bring every cache up to date with the API server; one whose list began at `since` or later is so already."""
+        await asyncio.gather(*(informer.freshen(since) for informer in self._informers))
 
     def listed(self, resource: Resource, count: int) -> None:
         """See `InformerObserver.listed`."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from random import Random
 from typing import Any
 
@@ -50,6 +52,9 @@ _LOGGER = logging.getLogger(__name__)
 
 LEASE_NAME = "codecourier-operator"
 """Name of the Lease that the leader holds."""
+
+_LEAD_SECONDS = 1.0
+"""How long lists wait for the Lease at the start: a free one takes less."""
 
 _MOST_DELAY_SECONDS = 60.0
 """The longest delay of a key that the API server may ask for: as long as the longest backoff."""
@@ -150,6 +155,7 @@ class Operator:
         self._vitals = Vitals()
         self._lost = asyncio.Event()
         self._has_begun = asyncio.Event()
+        self._may_list = asyncio.Event()
         self._restored = asyncio.Event()
         self._is_torn = False
         self.store.subscribe(self._changed)
@@ -231,7 +237,7 @@ class Operator:
 
     def _start(self, also: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
         for name, loop in self._informers.loops():
-            self._vitals.start(name, loop)
+            self._vitals.start(name, self._list_and_watch(loop))
         self._vitals.start("the leader election", self._elector.run(self._lost.set))
         self._vitals.start("the queue", self._work_when_ready())
         self._vitals.start("the recovery from restores", self._recover_from_restores())
@@ -244,9 +250,17 @@ class Operator:
         A standby's caches may be stale. A pod that they lack would look deleted, and with an old copy of a Run its
         Sandbox would seem to belong to no Run.
         """
+        # An operator that leads at once reads each list once: those that begin now are as new as a leader needs.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAD_SECONDS):
+                await self._elector.leading.wait()
+        since = asyncio.get_running_loop().time()
+        self._may_list.set()
+        if not self.is_leading:
+            await self._elector.leading.wait()
+            since = asyncio.get_running_loop().time()
         await self._informers.wait_synced()
-        await self._elector.leading.wait()
-        await self._freshen()
+        await self._freshen(since)
         self._metrics.leading.set(1)
         _LOGGER.info("leading, with all caches complete")
         self._queue.release()
@@ -261,10 +275,19 @@ class Operator:
             await self._freshen()
             self._queue.release()
 
-    async def _freshen(self) -> None:
+    async def _list_and_watch(self, loop: Coroutine[Any, Any, None]) -> None:
+        try:
+            await self._may_list.wait()
+            await loop
+        finally:
+            loop.close()
+
+    async def _freshen(self, since: float = inf) -> None:
         while True:
+            if self._restored.is_set():
+                since = inf
             self._restored.clear()
-            await self._informers.freshen()
+            await self._informers.freshen(since)
             if not self._restored.is_set():
                 break
         self._is_torn = False

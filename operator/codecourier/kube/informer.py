@@ -25,6 +25,7 @@ import logging
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from random import Random
 from typing import Protocol
 
@@ -135,6 +136,8 @@ class Informer:
         self._is_listed = False
         self._watching: asyncio.Timeout | None = None
         self._failures = 0
+        self._read_time = -inf
+        """When the last complete list began, by the event loop's clock."""
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -149,11 +152,18 @@ class Informer:
                 # Not even an unexpected answer may end the cache's only source of truth.
                 await self._recover(error)
 
-    async def freshen(self) -> None:
+    async def freshen(self, since: float = inf) -> None:
         """Read the whole list once more, beside the watch, and retry until that works.
 
         Use this before a decision that must not rest on stale data: a stalled watch looks the same as a quiet one.
+
+        Parameters
+        ----------
+        since
+            A list that began at this time of the event loop or later is new enough, so none is read.
         """
+        if self._read_time >= since:
+            return
         failures = 0
         while True:
             try:
@@ -174,12 +184,13 @@ class Informer:
 
     async def _load(self) -> str:
         while True:
-            begin = self.cache.begin_list()
+            begin, time = self.cache.begin_list(), asyncio.get_running_loop().time()
             result = await self._api.list(self._resource, self._namespace, label_selector=self._label_selector)
             version = result.resource_version
             restart = partial(self._start_again, begin.version, version)
             if self.cache.replace_all(result.items, version, begin, restart) is not Taken.OUTDATED:
                 break
+        self._read_time = time
         if self._observer is not None:
             self._observer.listed(self._resource, len(result.items))
         return version
