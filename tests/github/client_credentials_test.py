@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from codecourier.github.answers import Field
 from codecourier.github.client import GitHubForge
 from codecourier.github.credentials import AppInstallation, InstallationToken, RepositoryRef
 from codecourier.github.errors import CredentialsRefused, ForgeNotFound, Unavailable
@@ -12,6 +13,7 @@ from codecourier.github.operations.get_repository import GetRepository
 from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.github.operations.revoke_token import Revocation, RevokeToken
 from codecourier.github.secret import Secret
+from codecourier.github.tokens import Wish, check_minted
 from tests.github.conftest import DRAFT, PERMISSIONS, Clock, Place, assert_no_credential
 
 pytestmark = pytest.mark.forge
@@ -173,3 +175,16 @@ async def test_personal_token_without_the_permission(forge: GitHubForge, place: 
     with pytest.raises(CredentialsRefused, match="lacks a permission") as caught:
         await forge.do(place.by_token(place.personal(contents="read")), DRAFT)
     assert caught.value.status == 403
+
+
+def test_a_token_for_another_accounts_repository_of_the_name_is_refused_without_naming_it() -> None:
+    """A member may name the number of any installation: what it is on is not shown to them."""
+    token = {
+        "token": "ghs_canary",
+        "expires_at": "2026-11-30T12:00:00Z",
+        "permissions": {"contents": "read", "metadata": "read"},
+        "repositories": [{"id": 7, "full_name": "secret-team/shop"}],
+    }
+    with pytest.raises(CredentialsRefused, match="another repository") as caught:
+        check_minted(Field("POST /x", token), Wish({"contents": "read"}), "acme/shop")
+    assert "secret-team" not in str(caught.value)

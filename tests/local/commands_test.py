@@ -76,6 +76,7 @@ def test_the_commands_tell_about_a_running_cluster(cluster: LocalCluster) -> Non
     code, output = run("up", option)
     assert code == 0
     assert "was up already: attached to it" in output
+    assert f"CODECOURIER_FORGE_HOSTS={cluster.forge_url.removeprefix('https://')} " in output
     code, output = run("status", option)
     assert code == 0
     assert output.count("ready") == 5

@@ -85,7 +85,8 @@ def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
     (repository,) = repositories.items()
     number, name = repository.at("id").number(), repository.at("full_name").text()
     if name.lower() != full_name.lower() or wish.repository_id not in {None, number}:
-        raise _too_wide(full_name, f"the repository {name} with the number {number}")
+        # Its name may be that of another account's private repository, on which the App is installed too.
+        raise _too_wide(full_name, "another repository")
     return Minted(_read_token(field), field.at("expires_at").time(), number)
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from codecourier.local.binaries import find_binaries
 from codecourier.local.cluster import Condition, LocalCluster, UpOutcome
 from codecourier.local.errors import LocalError
+from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.logs import print_component_log, print_container_log
 from codecourier.local.options import ClusterOptions
 
@@ -53,6 +54,10 @@ def up(
     typer.echo(_OUTCOMES[outcome])
     typer.echo(f"  export KUBECONFIG={cluster.kubeconfig_path}")
     typer.echo("  kubectl get nodes,crds")
+    if forge:
+        address = ForgeAddress.read(cluster.layout.forge)
+        variables = " ".join(f"{name}={value}" for name, value in address.operator_variables.items())
+        typer.echo(f"  {variables} codecourier operator    # one that may ask the cluster's forge, {address.base_url}")
     typer.echo("  codecourier local status    # and: logs, kubeconfig, down")
 
 
