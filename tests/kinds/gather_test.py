@@ -14,6 +14,7 @@ from codecourier.core.shared.naming import (
     LABEL_SANDBOX_UID,
     token_secret_name,
 )
+from codecourier.core.shared.revisions import build_revision, revision_name
 from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     RUNS,
@@ -23,17 +24,20 @@ from codecourier.kinds.api_resources import (
     WORKFLOWS,
 )
 from codecourier.kinds.project import PROJECT
+from codecourier.kinds.registry import REGISTRY
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kinds.sources import PROJECT_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
 from codecourier.kinds.sprint_chain import SPRINT_CHAIN
 from codecourier.kinds.workflow import WORKFLOW
-from codecourier.kube.api import NAMESPACES, SECRETS, Json, Resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, SECRETS, Json, Resource
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.workflow import Workflow
 from tests.simulation.clock import EPOCH, virtual
 from tests.support.desk import NAMESPACE, Desk
 from tests.support.places import admit
+from tests.support.runs import make_sandbox, running
 from tests.support.views import make_store, world_of
 from tests.support.worlds import NOW, make_project, make_run, make_workflow, queued
 
@@ -245,3 +249,48 @@ def test_a_project_knows_its_unfinished_runs_those_it_lists_and_what_pending_one
     assert (listed_view is not None and listed_view.phase) is RunPhase.COMPLETED
     assert world.runs.named("none") is None
     assert set(world.workflows) == {"scripted"}
+
+
+def revision_of(workflow: Workflow, version: int) -> Json:
+    """Return the revision of a Workflow as the API server gives it."""
+    body = build_revision(workflow)
+    metadata = {"uid": f"uid-{version}", "resourceVersion": str(version), "creationTimestamp": NOW.isoformat()}
+    return body | {"metadata": body["metadata"] | metadata}
+
+
+def test_a_run_and_its_sandbox_have_the_revision_that_the_status_names() -> None:
+    first, edited = make_workflow(), make_workflow(image="edited")
+    run = running()
+    sandbox = make_sandbox(run)
+    store = caching((RUNS, run), (SANDBOXES, sandbox), (WORKFLOWS, edited))
+    for version, workflow in enumerate((first, edited), start=10):
+        store.cache(CONTROLLER_REVISIONS).apply(revision_of(workflow, version))
+    for world in (world_of(store, RUN, run), world_of(store, SANDBOX, sandbox)):
+        assert (world.revision and world.revision.spec) == first.spec
+    new = make_run("new")
+    revision = world_of(store, RUN, new).revision
+    assert (revision and revision.spec) == edited.spec, "one that has not started would take the Workflow as it is"
+    again = run.updated(spec=run.spec.updated(attempt=2), status=run.status.updated(phase=RunPhase.FAILED))
+    revision = world_of(store, RUN, again).revision
+    assert (revision and revision.spec) == edited.spec
+
+
+def test_a_project_has_the_revisions_that_no_unfinished_run_names() -> None:
+    first, edited = make_workflow(), make_workflow(image="edited")
+    over = queued(make_run("over"), phase=RunPhase.COMPLETED, workflow_revision=revision_name(edited))
+    store = caching((RUNS, running()), (RUNS, over), (WORKFLOWS, edited))
+    for version, workflow in enumerate((first, edited), start=10):
+        store.cache(CONTROLLER_REVISIONS).apply(revision_of(workflow, version))
+    project = make_project()
+    assert [r.name for r in world_of(store, PROJECT, project).unused_revisions] == [revision_name(edited)]
+
+
+def test_a_change_of_a_revision_wakes_the_unfinished_runs_that_name_it_and_their_sandboxes() -> None:
+    run, over = running(), queued(make_run("over"), phase=RunPhase.COMPLETED)
+    store = caching((RUNS, run), (RUNS, over), (SANDBOXES, make_sandbox(run)))
+    found = set(REGISTRY.wakes(store, CONTROLLER_REVISIONS, revision_of(make_workflow(), 10), None))
+    assert {(key.resource.kind, key.name) for key in found} == {
+        ("Project", "default"),
+        ("Run", run.name),
+        ("Sandbox", make_sandbox(run).name),
+    }

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts
+from codecourier.core.sandbox.pods import pod_deadline_seconds
+from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, RevisionAsk, RevisionFact
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.core.shared.reasons import Reason
@@ -23,7 +24,7 @@ from codecourier.resources.sprint_chain import (
     SprintStatus,
 )
 from tests.support.plans import plan_sprint_chain
-from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_sprint_chain, make_workflow
+from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_revision, make_sprint_chain, make_workflow
 
 FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
 HEADS = ("b" * 40, "c" * 40, "d" * 40)
@@ -186,6 +187,19 @@ def test_a_deleted_chain_waits_for_its_active_sprint_then_is_cancelled() -> None
     chain, made, _ = step(chain, ended(run, RunPhase.COMPLETED, HEADS[0]))
     assert (chain.status.phase, made) == (SprintChainPhase.CANCELLED, ())
     assert plan_sprint_chain(world(chain), NOW).release_finalizer
+
+
+def test_a_deleted_chain_waits_as_long_as_the_workflow_of_its_active_sprint_allows() -> None:
+    chain, run = played(make_sprint_chain(), 0)
+    chain = chain.updated(metadata=chain.metadata.updated(deletion_timestamp=NOW))
+    revision = make_revision()
+    status = run.status.updated(phase=RunPhase.RUNNING, attempt=1, workflow_revision=revision.name)
+    known = world(chain, run.updated(metadata=run.metadata.updated(uid="uid-run"), status=status))
+    ask = RevisionAsk("shop", revision.name)
+    assert plan_sprint_chain(known, NOW).asks == (ask,)
+    for spec, seconds in ((revision.spec, pod_deadline_seconds(make_workflow().spec)), (None, 24 * 3600)):
+        plan = plan_sprint_chain(replace(known, facts=Facts({ask: RevisionFact(spec)})), NOW)
+        assert plan.look_again == NOW + timedelta(seconds=seconds)
 
 
 def test_a_deleted_chain_stops_its_active_sprint_where_the_annotation_asks_for_it() -> None:
