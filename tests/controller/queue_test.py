@@ -223,6 +223,58 @@ async def test_an_observer_is_told_how_long_a_key_waited_and_took() -> None:
     ]
 
 
+def grouped(work: Work, workers: int) -> KeyQueue[str]:
+    """Make a queue whose keys are grouped by their first letter."""
+    queue = KeyQueue(work, workers=workers, random=Random(1), group=lambda key: key[0])
+    queue.release()
+    return queue
+
+
+@virtual
+async def test_groups_take_turns() -> None:
+    work = Work()
+    queue = grouped(work, workers=1)
+    for key in ("a1", "a2", "a3", "a4", "b1", "c1", "b2"):
+        queue.add(key)
+    await queue.wait_idle()
+    assert work.started == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+@virtual
+async def test_a_group_that_hangs_leaves_workers_for_the_others() -> None:
+    class Hanging(Work):
+        async def __call__(self, key: str) -> bool:
+            self.seconds = 100.0 if key[0] == "a" else 1.0
+            return await super().__call__(key)
+
+    work = Hanging()
+    queue = grouped(work, workers=8)
+    for number in range(50):
+        queue.add(f"a{number}")
+    await pass_time(1.0)
+    assert queue.running == 6
+    for number in range(4):
+        queue.add(f"b{number}")
+    await pass_time(2.5)
+    assert [key for key, _ in work.ends] == ["b0", "b1", "b2", "b3"]
+    await queue.wait_idle()
+    assert len(work.ends) == 54
+
+
+@virtual
+async def test_the_oldest_key_is_that_of_all_groups() -> None:
+    queue = grouped(Work(), workers=1)
+    queue.hold()
+    queue.add("a1")
+    await pass_time(5.0)
+    queue.add("b1")
+    queue.add("a2")
+    await pass_time(1.0)
+    assert (queue.oldest_seconds, queue.depth) == (6.0, 3)
+    queue.release()
+    assert queue.oldest_seconds == 1.0
+
+
 @virtual
 async def test_a_busy_key_with_a_far_moment_fills_no_memory() -> None:
     queue = make(Work(seconds=0.0))
@@ -295,12 +347,14 @@ async def take_step(queue: KeyQueue[str], watched: Watched, step: Step) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@given(steps=STEPS, seed=st.integers(0, 2**16))
-def test_no_call_is_lost_and_no_key_has_two_workers(workers: int, steps: list[Step], seed: int) -> None:
+@given(steps=STEPS, seed=st.integers(0, 2**16), is_grouped=st.booleans())
+def test_no_call_is_lost_and_no_key_has_two_workers(
+    workers: int, steps: list[Step], seed: int, *, is_grouped: bool
+) -> None:
     @virtual
     async def scenario() -> None:
         watched = Watched(Random(seed), workers)
-        queue = make(watched, workers=workers, seed=seed)
+        queue = make(watched, workers=workers, seed=seed, group=(lambda key: key in "ab") if is_grouped else None)
         for step in steps:
             await take_step(queue, watched, step)
         queue.release()

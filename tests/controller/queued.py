@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -58,10 +58,16 @@ def make(
     workers: int = 2,
     seed: int = 1,
     least_delay: Callable[[Exception], float] | None = None,
+    group: Callable[[str], Hashable] | None = None,
 ) -> KeyQueue[str]:
     """Make a queue that is released."""
     queue = KeyQueue(
-        handler, workers=workers, random=Random(seed), backoff=Backoff(BASE, MOST), least_delay=least_delay
+        handler,
+        workers=workers,
+        random=Random(seed),
+        backoff=Backoff(BASE, MOST),
+        least_delay=least_delay,
+        group=group,
     )
     queue.release()
     return queue

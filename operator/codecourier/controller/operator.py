@@ -119,6 +119,7 @@ class Operator:
             random=parts.random,
             least_delay=_least_delay,
             observer=QueueReporter(metrics),
+            group=lambda key: key.namespace,
         )
         credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
         self._background = Background()

@@ -13,20 +13,25 @@ The states of a key; `add` and `fail` are its only ways in, a finished run its o
 A run is level-triggered: it sees the present world, and schedules its own next run. So the start of a run forgets when
 the key was due, and of several later times the earliest counts.
 
+The groups of the waiting keys take turns, and none has all workers: a group with many keys delays no other one.
+
 Time is the event loop's and the caller passes in the randomness, so a simulation can control both.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from random import Random
 from typing import Generic, NoReturn, Protocol, TypeVar
 
-__all__ = ["Backoff", "KeyQueue", "QueueObserver"]
+from codecourier.controller.waiting import Delayed, Waiting
+
+__all__ = ["GROUP_SHARE", "Backoff", "KeyQueue", "QueueObserver"]
+
+GROUP_SHARE = 0.75
+"""Share of the workers that keys of one group may have."""
 
 K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
@@ -78,6 +83,8 @@ class KeyQueue(Generic[K]):
         Returns the least seconds before the retry after an exception, such as a server's `Retry-After`.
     observer
         Receives starts and ends.
+    group
+        Returns the group of a key. One group has at most `GROUP_SHARE` of the workers. None: keys have no groups.
     """
 
     def __init__(
@@ -89,6 +96,7 @@ class KeyQueue(Generic[K]):
         backoff: Backoff | None = None,
         least_delay: Callable[[Exception], float] | None = None,
         observer: QueueObserver[K] | None = None,
+        group: Callable[[K], Hashable] | None = None,
     ) -> None:
         self._handler = handler
         self._workers = workers
@@ -96,11 +104,11 @@ class KeyQueue(Generic[K]):
         self._backoff = backoff or Backoff()
         self._least_delay = least_delay or (lambda _: 0.0)
         self._observer = observer
-        self._waiting: deque[K] = deque()
+        self._waiting = Waiting[K](group, workers if group is None else max(1, int(workers * GROUP_SHARE)))
         self._since: dict[K, float] = {}
         self._running: dict[K, asyncio.Task[None]] = {}
         self._again: set[K] = set()
-        self._delayed = _Delayed[K]()
+        self._delayed = Delayed[K]()
         self._failures: dict[K, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._held = True
@@ -119,7 +127,7 @@ class KeyQueue(Generic[K]):
         """How long the key that waits longest for a worker has waited; 0 where none waits."""
         if not self._waiting:
             return 0.0
-        return asyncio.get_running_loop().time() - self._since[self._waiting[0]]
+        return asyncio.get_running_loop().time() - min(self._since[key] for key in self._waiting.heads())
 
     @property
     def running(self) -> int:
@@ -144,7 +152,7 @@ class KeyQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._since:
             self._since[key] = asyncio.get_running_loop().time()
-            self._waiting.append(key)
+            self._waiting.add(key)
             self._pump()
 
     def add_at(self, key: K, time: float) -> None:
@@ -235,9 +243,8 @@ class KeyQueue(Generic[K]):
         return not late
 
     def _pump(self) -> None:
-        while self._waiting and not self._held and len(self._running) < self._workers:
-            key = self._waiting.popleft()
-            loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        while not self._held and len(self._running) < self._workers and (key := self._waiting.take()) is not None:
             waited = loop.time() - self._since.pop(key)
             self._delayed.drop(key)
             if self._observer is not None:
@@ -257,6 +264,7 @@ class KeyQueue(Generic[K]):
             error = exc
         finally:
             del self._running[key]
+            self._waiting.end(key)
             self._guarded(lambda: self._settle(key, error, loop.time() - start))
 
     def _settle(self, key: K, error: Exception | None, took: float) -> None:
@@ -303,53 +311,3 @@ class KeyQueue(Generic[K]):
         for key in self._delayed.take_until(now):
             self.add(key)
         self._arm()
-
-
-class _Delayed(Generic[K]):
-    """Keys with the time at which each is due: a heap in which replaced entries stay until they reach the top."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, K]] = []
-        self._due: dict[K, tuple[float, int]] = {}
-        self._sequence = 0
-
-    def __len__(self) -> int:
-        return len(self._due)
-
-    def put(self, key: K, time: float) -> bool:
-        known = self._due.get(key)
-        if known is not None and known[0] <= time:
-            return False
-        # The number keeps equal times in order, and keys, which may not be comparable, out of comparisons.
-        self._sequence += 1
-        self._due[key] = (time, self._sequence)
-        heappush(self._heap, (time, self._sequence, key))
-        self._compact()
-        return True
-
-    def drop(self, key: K) -> None:
-        self._due.pop(key, None)
-        self._compact()
-
-    def first(self) -> float | None:
-        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][:2]:
-            heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def take_until(self, now: float) -> list[K]:
-        keys: list[K] = []
-        while (time := self.first()) is not None and time <= now:
-            key = heappop(self._heap)[2]
-            del self._due[key]
-            keys.append(key)
-        return keys
-
-    def clear(self) -> None:
-        self._heap.clear()
-        self._due.clear()
-
-    def _compact(self) -> None:
-        # Replaced entries may not outnumber the others for long, or a busy key due far ahead would fill the memory.
-        if len(self._heap) > 2 * len(self._due) + 64:
-            self._heap = [(time, number, key) for key, (time, number) in self._due.items()]
-            self._heap.sort()
