@@ -8,6 +8,9 @@ from typing import Any
 
 from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
+from codecourier.controller.gate import Gate
+from codecourier.controller.in_flight import InFlight
+from codecourier.controller.lookups import LookUps
 from codecourier.controller.queue import KeyQueue
 from codecourier.github.client import GitHubForge
 from codecourier.kinds.registry import Registry
@@ -92,6 +95,28 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
             name, what = f"codecourier_{kind.resource.plural}", kind.resource.kind
             metrics.read(name, f"Objects of kind {what} in each phase", phases.read, label="phase")
             metrics.read(f"{name}_waiting", f"Unfinished {what} objects by reason", reasons.read, label="reason")
+
+
+def register_waiting_gauges(metrics: Metrics, look_ups: LookUps, in_flight: InFlight, gate: Gate) -> None:
+    """Register gauges of what keys wait for without a worker."""
+    metrics.read(
+        "codecourier_parked_keys",
+        "Keys that wait, without a worker, for an answer or an effect",
+        lambda: {"answer": look_ups.parked, "effect": len(in_flight)},
+        label="waits_for",
+    )
+    metrics.read("codecourier_look_ups", "Questions that are being looked up", lambda: {"": look_ups.running})
+    metrics.read(
+        "codecourier_forge_operations",
+        "Operations at the repositories' hosts",
+        lambda: {"running": gate.running, "queued": gate.waiting},
+        label="state",
+    )
+    metrics.read(
+        "codecourier_forge_silent_hosts",
+        "Repositories' hosts that do not answer with at least one credential",
+        lambda: {"": gate.silent_hosts},
+    )
 
 
 def register_forge_gauges(metrics: Metrics, forge: GitHubForge) -> None:

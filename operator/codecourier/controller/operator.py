@@ -25,7 +25,7 @@ from codecourier.controller.effects import Effects
 from codecourier.controller.election import Elect, Election
 from codecourier.controller.execute import Executor
 from codecourier.controller.gate import Gate
-from codecourier.controller.gauges import register_gauges
+from codecourier.controller.gauges import register_gauges, register_waiting_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
@@ -121,31 +121,8 @@ class Operator:
             observer=QueueReporter(metrics),
             group=lambda key: key.namespace,
         )
-        credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
         self._background = Background()
-        gate = Gate(parts.forge, parts.now)
-        observer = Observer(parts.api, gate, credentials, self._registry)
-        backlog = Backlog(parts.now, parts.random)
-        register_gauges(metrics, self._registry, self.store, self._queue, backlog)
-        executor = Executor(
-            registry=self._registry,
-            api=api,
-            store=self.store,
-            effects=Effects(api, self.store, gate, credentials, parts.ca_certificate),
-            recorder=Recorder(api, parts.identity, parts.now),
-            backlog=backlog,
-            in_flight=InFlight(self._background, self._queue.add),
-        )
-        self._reconciler = Reconciler(
-            self._registry,
-            View(self.store, self._registry.origins, parts.pods),
-            LookUps(observer, self._background, self._queue.add),
-            executor,
-            now=parts.now,
-            look_again=self._queue.add_at,
-            inspect=self._inspect,
-            planned=PlanReporter(metrics).planned,
-        )
+        self._reconciler = self._build_reconciler(parts, api)
         self._informers = Informers(
             parts.api,
             self.store,
@@ -160,6 +137,35 @@ class Operator:
         self._restored = asyncio.Event()
         self._is_torn = False
         self.store.subscribe(self._changed)
+
+    def _build_reconciler(self, parts: OperatorParts, api: KubeApi) -> Reconciler:
+        credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
+        gate = Gate(parts.forge, parts.now)
+        backlog = Backlog(parts.now, parts.random)
+        in_flight = InFlight(self._background, self._queue.add)
+        observer = Observer(parts.api, gate, credentials, self._registry)
+        look_ups = LookUps(observer, self._background, self._queue.add)
+        register_gauges(self._metrics, self._registry, self.store, self._queue, backlog)
+        register_waiting_gauges(self._metrics, look_ups, in_flight, gate)
+        executor = Executor(
+            registry=self._registry,
+            api=api,
+            store=self.store,
+            effects=Effects(api, self.store, gate, credentials, parts.ca_certificate),
+            recorder=Recorder(api, parts.identity, parts.now),
+            backlog=backlog,
+            in_flight=in_flight,
+        )
+        return Reconciler(
+            self._registry,
+            View(self.store, self._registry.origins, parts.pods),
+            look_ups,
+            executor,
+            now=parts.now,
+            look_again=self._queue.add_at,
+            inspect=self._inspect,
+            planned=PlanReporter(self._metrics).planned,
+        )
 
     @property
     def unsynced(self) -> list[str]:
