@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from bench.project import build_run
 from bench.report import CaseResult, Figure, Target, ratio
 from codecourier.cache.store import Store
+from codecourier.core.project.plan import REACHED_SECONDS
 from codecourier.core.shared.facts import Facts, Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.reasons import Reason
@@ -72,8 +73,10 @@ def _cost(crowd: str, count: int) -> float:
     view = View(store, REGISTRY.origins, PodSettings("courier"))
     facts = Facts(
         {
-            RepositoryAsk(find_access(project, _NAMESPACE, _GOOD)): RepositoryFact("main"),
-            RepositoryAsk(find_access(project, _NAMESPACE, _DEAD)): Problem(Reason.FORGE_UNAVAILABLE, "It is away."),
+            RepositoryAsk(find_access(project, _NAMESPACE, _GOOD), REACHED_SECONDS): RepositoryFact("main"),
+            RepositoryAsk(find_access(project, _NAMESPACE, _DEAD), REACHED_SECONDS): Problem(
+                Reason.FORGE_UNAVAILABLE, "It is away."
+            ),
         }
     )
     least = float("inf")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from codecourier.controller.observe import LOG_SECONDS, PROBLEM_SECONDS, REPOSITORY_SECONDS
+from codecourier.controller.observe import LOG_SECONDS, PROBLEM_SECONDS, _Reached
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
@@ -58,9 +58,52 @@ async def test_a_repository_that_was_reached_is_not_asked_for_again_at_once() ->
     for _ in range(3):
         assert await desk.observer.answer(REPOSITORY) == RepositoryFact(MAIN)
     assert forge_calls(desk) == 1
-    await pass_time(REPOSITORY_SECONDS)
+    await pass_time(REPOSITORY.age_seconds)
     await desk.observer.answer(REPOSITORY)
     assert forge_calls(desk) == 2
+
+
+@virtual
+async def test_how_old_an_answer_may_be_is_a_part_of_the_question() -> None:
+    desk = make()
+    old = replace(REPOSITORY, age_seconds=900.0)
+    await desk.observer.answer(old)
+    await pass_time(700.0)
+    assert desk.observer.recall(old) == RepositoryFact(MAIN)
+    assert desk.observer.recall(REPOSITORY) is None
+    await desk.observer.answer(REPOSITORY)
+    await pass_time(700.0)
+    assert desk.observer.recall(old) == RepositoryFact(MAIN), "the newer answer serves both"
+    await pass_time(200.0)
+    assert desk.observer.recall(old) is None
+    assert forge_calls(desk) == 2
+
+
+@virtual
+async def test_repositories_that_were_asked_for_together_are_asked_for_again_at_different_times() -> None:
+    desk = make()
+    asks = [RepositoryAsk(replace(ACCESS, url=f"{URL}{number}"), 900.0) for number in range(20)]
+    desk.wire.refuse = lambda _: None
+    for ask in asks:
+        assert isinstance(ask.repository, RepositoryAccess)
+        desk.observer._repositories[ask.repository] = _Reached(0.0, RepositoryFact(MAIN), None)
+    known = []
+    for _ in range(9):
+        known.append(sum(desk.observer.recall(ask) is not None for ask in asks))
+        await pass_time(100.0)
+    assert known[:8] == [20] * 8
+    assert 0 < known[8] < 20
+
+
+@virtual
+async def test_a_repository_whose_credential_fails_otherwise_is_asked_for_again() -> None:
+    desk = make()
+    old = replace(REPOSITORY, age_seconds=900.0)
+    await desk.observer.answer(old)
+    desk.forge.tokens.clear()
+    problem = await desk.observer.answer(BranchHeadAsk(ACCESS, MAIN))
+    assert isinstance(problem, Problem)
+    assert desk.observer.recall(old) is None
 
 
 @virtual

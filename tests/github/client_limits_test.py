@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import RateLimited
 from codecourier.github.operations.create_pull_request import PullRequestExists
 from codecourier.github.operations.get_branch_head import GetBranchHead
+from codecourier.github.operations.get_repository import GetRepository
 from tests.github.conftest import DRAFT, PULLS, Clock, Place
 
 pytestmark = pytest.mark.forge
@@ -84,3 +86,16 @@ async def test_one_credential_s_limit_does_not_stop_another(forge: GitHubForge, 
     with pytest.raises(RateLimited):
         await forge.do(place.by_token(place.personal()), GetBranchHead("main"))
     assert await forge.do(place.by_token(place.personal()), GetBranchHead("main")) == place.sha
+
+
+async def test_that_nothing_has_changed_costs_nothing(forge: GitHubForge, place: Place) -> None:
+    where = place.by_token(place.personal())
+    first = await forge.do(where, GetRepository())
+    assert first.etag
+    share = forge.budgets.least_share
+    for _ in range(5):
+        assert await forge.do(where, GetRepository(first)) is first
+    assert forge.budgets.least_share == share
+    stale = replace(first, etag='W/"old"', default_branch="old")
+    assert await forge.do(where, GetRepository(stale)) == first
+    assert forge.budgets.least_share < share

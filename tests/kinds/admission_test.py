@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.core.project.admission import next_try_number
-from codecourier.core.project.plan import plan_project
+from codecourier.core.project.plan import REACHED_SECONDS, plan_project
 from codecourier.core.run.status import attempt_status
 from codecourier.core.shared import wishes
 from codecourier.core.shared.facts import Facts, Problem, RepositoryAccess, RepositoryAsk, RepositoryFact
@@ -33,8 +33,8 @@ DEAD = f"{URL}-dead"
 DEAD_ACCESS = RepositoryAccess("shop", DEAD, secret="token")
 FACTS = Facts(
     {
-        RepositoryAsk(ACCESS): RepositoryFact("main"),
-        RepositoryAsk(DEAD_ACCESS): Problem(Reason.CREDENTIALS_MISSING, "There is no Secret."),
+        RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main"),
+        RepositoryAsk(DEAD_ACCESS, REACHED_SECONDS): Problem(Reason.CREDENTIALS_MISSING, "There is no Secret."),
     }
 )
 

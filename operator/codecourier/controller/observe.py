@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from codecourier.controller.credentials import Credentials, decode_key, metadata_of
@@ -25,6 +27,7 @@ from codecourier.core.shared.facts import (
     PullRequestFact,
     PullRequestsAsk,
     PullRequestsFact,
+    RepositoryAccess,
     RepositoryAsk,
     RepositoryFact,
     RevisionAsk,
@@ -33,10 +36,10 @@ from codecourier.core.shared.facts import (
 )
 from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Operation
-from codecourier.github.errors import ForgeError
+from codecourier.github.errors import ForgeError, RateLimited
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
-from codecourier.github.operations.get_repository import GetRepository
+from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, KubeApi
 from codecourier.kube.errors import ApiError, ServerError, TooManyRequests, Unanswered
@@ -46,9 +49,6 @@ from codecourier.text import marker
 __all__ = ["Observer"]
 
 R = TypeVar("R")
-
-REPOSITORY_SECONDS = 60.0
-"""How long the facts of a reached repository are reused: they hardly change, and each Run asks for them."""
 
 PROBLEM_SECONDS = 5.0
 """How long to wait before retrying a repository that was not reached."""
@@ -60,6 +60,16 @@ _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
 _MOST_MISSED = 1024
 _MOST_REPOSITORIES = 4096
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """What is remembered of a repository."""
+
+    time: float
+    fact: RepositoryFact | Problem
+    facts: RepositoryFacts | None
+    """What its host said, for a request that costs nothing if that is still so; None where it was not reached."""
 
 
 class Observer:
@@ -82,7 +92,7 @@ class Observer:
         self._registry = registry
         self._gate = gate
         self._credentials = credentials
-        self._repositories: OrderedDict[RepositoryAsk, tuple[float, RepositoryFact | Problem]] = OrderedDict()
+        self._repositories: OrderedDict[RepositoryAccess, _Reached] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
         self._lookups: dict[type[Ask[Any]], Callable[[Any], Awaitable[object]]] = {
             RepositoryAsk: self._repository,
@@ -101,12 +111,18 @@ class Observer:
 
     def recall(self, ask: Ask[Any]) -> object | None:
         """Return the answer to a question that needs no look-up; None: look it up."""
-        if isinstance(ask, RepositoryAsk | BranchHeadAsk | PullRequestsAsk) and isinstance(ask.repository, Problem):
-            return ask.repository
-        if not isinstance(ask, RepositoryAsk):
+        if not isinstance(ask, RepositoryAsk | BranchHeadAsk | PullRequestsAsk):
             return None
-        end, fact = self._repositories.get(ask, (0.0, None))
-        return fact if asyncio.get_running_loop().time() < end else None
+        access = ask.repository
+        if isinstance(access, Problem):
+            return access
+        known = self._repositories.get(access) if isinstance(ask, RepositoryAsk) else None
+        if known is None or not isinstance(ask, RepositoryAsk):
+            return None
+        # Repositories that were asked for together, as at a start, are asked for again at different times.
+        share = 0.8 + zlib.crc32(access.url.encode()) % 1000 / 5000
+        seconds = PROBLEM_SECONDS if isinstance(known.fact, Problem) else ask.age_seconds * share
+        return known.fact if asyncio.get_running_loop().time() < known.time + seconds else None
 
     async def answer(self, ask: Ask[Any]) -> object:
         """Return the fact that answers, or the problem that prevents it."""
@@ -114,13 +130,21 @@ class Observer:
         return await self._lookups[type(ask)](ask) if known is None else known
 
     async def _repository(self, ask: RepositoryAsk) -> RepositoryFact | Problem:
-        answer = await self._ask(ask, GetRepository())
-        fact = answer if isinstance(answer, Problem) else RepositoryFact(answer.default_branch)
-        seconds = PROBLEM_SECONDS if isinstance(fact, Problem) else REPOSITORY_SECONDS
-        self._repositories[ask] = (asyncio.get_running_loop().time() + seconds, fact)
+        access = ask.repository
+        if isinstance(access, Problem):
+            return access
+        known = self._repositories.get(access)
+        answer = await self._ask(ask, GetRepository(None if known is None else known.facts))
+        time = asyncio.get_running_loop().time()
+        if isinstance(answer, Problem):
+            reached = _Reached(time, answer, None)
+        else:
+            reached = _Reached(time, RepositoryFact(answer.default_branch), answer)
+        self._repositories[access] = reached
+        self._repositories.move_to_end(access)
         if len(self._repositories) > _MOST_REPOSITORIES:
             self._repositories.popitem(last=False)
-        return fact
+        return reached.fact
 
     async def _branch_head(self, ask: BranchHeadAsk) -> BranchHeadFact | Problem:
         answer = await self._ask(ask, GetBranchHead(ask.branch))
@@ -143,10 +167,14 @@ class Observer:
             return access
         repository = await self._credentials.find(access)
         if isinstance(repository, Problem):
+            self._repositories.pop(access, None)
             return repository
         try:
             return await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
+            if not isinstance(error, RateLimited):
+                # That it was reached is no longer true, whatever was asked: the Project asks for it again.
+                self._repositories.pop(access, None)
             return problem_of_forge(error, repository.url)
 
     async def _object(self, ask: ObjectAsk) -> ObjectFact:

@@ -110,11 +110,17 @@ class Field:
         The JSON at this place.
     path
         Where this place is.
+    etag
+        Name that the forge gives this answer; empty if it gives none.
+    is_unchanged
+        Whether the forge said only that nothing has changed since the answer that the request named.
     """
 
     what: str
     data: Any
     path: str = "body"
+    etag: str = ""
+    is_unchanged: bool = False
 
     def at(self, *names: str) -> Field:
         """Return the place below this one by these names; a missing one is null."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -25,6 +26,10 @@ _API_VERSION = "2022-11-28"
 """Asked of GitHub itself; GitHub Enterprise before 3.9 refuses to be asked for a version."""
 
 _USER_AGENT = "codecourier"
+_UNCHANGED = 304
+_ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{1,200}"')
+"""As RFC 9110 has it, and short enough to be kept and sent back."""
+
 _MOST_HOSTS = 64
 """How many hosts keep their connections; the least recently used host loses its connections first."""
 
@@ -53,6 +58,9 @@ class Request:
     refusals: tuple[Refusal, ...] = ()
     """What each refusal of this request means, beyond what refusals of all requests mean; the first row that fits
     counts."""
+
+    etag: str = ""
+    """Name of an earlier answer: if it still holds, the forge is asked only to say so. Empty: there is none."""
 
     @property
     def is_write(self) -> bool:
@@ -134,9 +142,12 @@ class Gateway:
         message = answer.message if answer.is_error else ""
         retry_at = self._budgets.observe(login.budget_key, answer.status, answer.headers, message)
         _logger.debug("forge answered", extra={"request": what, "status": answer.status})
+        if answer.status == _UNCHANGED and request.etag:
+            return Field(what, None, is_unchanged=True)
         if answer.is_error:
             raise to_error(answer, retry_at, request.refusals, is_write=request.is_write)
-        return Field(what, answer.json() if answer.body else None)
+        etag = answer.headers.get("etag", "")
+        return Field(what, answer.json() if answer.body else None, etag=etag if _ETAG.fullmatch(etag) else "")
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -148,9 +159,10 @@ class Gateway:
     def _exchange(self, address: RepositoryAddress, login: Login, request: Request, deadline: float) -> Answer:
         connection = Connection(self._transport(address.host), address.api_origin, deadline)
         requester, what = self._requester(address, login), _what(address, request)
+        headers = {"If-None-Match": request.etag} if request.etag else {}
         try:
             status, headers, body = requester.requestJson(
-                request.method, request.path, dict(request.query), {}, request.body, connection
+                request.method, request.path, dict(request.query), headers, request.body, connection
             )
         except (ValueError, OverflowError):
             pass  # PyGithub parses the rate limit's headers as numbers, and they are none

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.core.project.admission import UNSEEN_LIMIT, has_place
+from codecourier.core.project.plan import REACHED_SECONDS
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, Try
@@ -17,7 +18,7 @@ from tests.support.places import admit, runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, URL, make_project, make_run, make_workflow, queued
 
-FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
+FACTS = Facts({RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main")})
 
 
 def waiting(count: int) -> list[Run]:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.core.project.network_policy import POLICY_NAME, PolicyView, build_network_policy, is_policy_current
+from codecourier.core.project.plan import REACHED_SECONDS
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import WritePolicy
@@ -21,7 +22,7 @@ from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_policy, make_project
 
-FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
+FACTS = Facts({RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main")})
 PRIVATE = ("10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fc00::1", "fd12:3456::1")
 NEVER = ("127.0.0.1", "169.254.169.254", "169.254.20.10", "168.63.129.16", "100.100.100.200", "::1", "fe80::1")
 PUBLIC = ("140.82.121.4", "9.255.255.255", "11.0.0.0", "172.32.0.1", "100.128.0.1", "2606:50c0:8000::153")

@@ -7,6 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codecourier.core.project.plan import REACHED_SECONDS
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.project import Project, ProjectStatus
@@ -15,7 +16,7 @@ from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_project, make_run, queued
 
-FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
+FACTS = Facts({RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main")})
 
 
 def planned(project: Project, *runs: Run) -> Project:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from codecourier.core.project.plan import LOOK_AGAIN
+from codecourier.core.project.plan import LOOK_AGAIN, REACHED_SECONDS
 from codecourier.core.project.reachability import SPELL_PAUSE
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, Problem, RepositoryAsk, RepositoryFact
@@ -38,7 +38,7 @@ def new_project() -> Project:
 
 def planned(project: Project, answer: Answer, now: datetime, made: Iterable[str] = ()) -> tuple[Project, Plan]:
     """Plan for a Project whose host answers so; return it with its new status."""
-    facts = Facts({RepositoryAsk(ACCESS): answer})
+    facts = Facts({RepositoryAsk(ACCESS, REACHED_SECONDS): answer})
     world = ProjectWorld(project, runs_of(), notifications=frozenset(made), facts=facts)
     plan = finish_plan(project, plan_project(world, now), now)
     assert isinstance(plan.status, ProjectStatus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from codecourier.core.project.plan import REACHED_SECONDS
 from codecourier.core.project.unused_revisions import AT_ONCE, REVISION_GRACE
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
@@ -15,7 +16,7 @@ from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.worlds import ACCESS, NOW, make_project, make_revision, make_workflow
 
-FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
+FACTS = Facts({RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main")})
 OLD = make_revision(make_workflow(image="old"))
 LATER = NOW + REVISION_GRACE
 

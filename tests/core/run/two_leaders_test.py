@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codecourier.core.project.plan import REACHED_SECONDS
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
@@ -18,7 +19,13 @@ from tests.support.places import runs_of
 from tests.support.plans import plan_project, plan_run
 from tests.support.worlds import ACCESS, BASE, NOW, make_project, make_revision, make_run, make_workflow
 
-FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main"), BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE)})
+FACTS = Facts(
+    {
+        RepositoryAsk(ACCESS): RepositoryFact("main"),
+        RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main"),
+        BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE),
+    }
+)
 WORKFLOW = make_workflow()
 REVISION = make_revision(WORKFLOW)
 

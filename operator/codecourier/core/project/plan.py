@@ -28,10 +28,13 @@ from codecourier.core.shared.intents import Plan, WritePolicy, asking
 from codecourier.core.shared.repositories import find_access
 from codecourier.resources.project import AdmittedRun, Repository
 
-__all__ = ["plan_project"]
+__all__ = ["REACHED_SECONDS", "plan_project"]
 
 LOOK_AGAIN = timedelta(seconds=30)
 """Retry delay for a repository that could not be reached, when the problem carries no retry time."""
+
+REACHED_SECONDS = 900.0
+"""How old the news may be that a repository can be reached: a Run that is about to use it asks for itself."""
 
 
 @asking
@@ -67,7 +70,7 @@ def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
 def _ask_repositories(world: ProjectWorld) -> Mapping[Repository, RepositoryFact | Problem]:
     project = world.project
     repositories = project.spec.repositories
-    asks = (RepositoryAsk(find_access(project, project.namespace, r.url)) for r in repositories)
+    asks = (RepositoryAsk(find_access(project, project.namespace, r.url), REACHED_SECONDS) for r in repositories)
     return dict(zip(repositories, world.facts.get_all(asks), strict=True))
 
 

@@ -103,6 +103,9 @@ class RepositoryAsk(Ask[RepositoryFact]):
     repository: RepositoryAccess | Problem
     """A problem prevents every request, and is the answer."""
 
+    age_seconds: float = 60.0
+    """How old the answer may be where the repository was reached."""
+
 
 @dataclass(frozen=True, slots=True)
 class BranchHeadFact:

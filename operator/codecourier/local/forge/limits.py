@@ -43,6 +43,11 @@ class RateLimits:
             raise RefusedError(403, "API rate limit exceeded for this token.", headers=self.headers(token_id))
         self._store.write(budget.model_copy(update={"used": budget.used + 1}))
 
+    def give_back(self, token_id: int) -> None:
+        """Count a request as not sent: an answer that only says that nothing has changed is free."""
+        budget = self.budget(token_id)
+        self._store.write(budget.model_copy(update={"used": max(0, budget.used - 1)}))
+
     def set(self, token_id: int, *, limit: int, remaining: int, reset_seconds: int) -> None:
         """Set a token's limit, what is left of it, and the seconds until the hour is over."""
         reset_at = now() + timedelta(seconds=reset_seconds)

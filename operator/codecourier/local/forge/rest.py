@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +26,7 @@ __all__ = ["API_PREFIX", "rest_routes"]
 
 API_PREFIX = "/api/v3"
 
+_UNCHANGED = 304
 _LARGEST_BODY_BYTES = 1024 * 1024
 
 
@@ -49,7 +52,9 @@ def _serve(forge: Forge, endpoint: Endpoint, request: Request, body: bytes) -> R
             budget_id = principal.token.id if principal and principal.token else 0
             if not endpoint.path.startswith("/rate_limit"):
                 forge.limits.spend(budget_id)
-            answer = endpoint.handler(_admitted(forge, endpoint, request, body, principal))
+            answer = _conditional(endpoint.handler(_admitted(forge, endpoint, request, body, principal)), request)
+            if answer.status == _UNCHANGED:
+                forge.limits.give_back(budget_id)
         except RefusedError as error:
             answer = Answer(error.body(), status=error.status, headers=error.headers)
         except GitError as error:
@@ -58,6 +63,17 @@ def _serve(forge: Forge, endpoint: Endpoint, request: Request, body: bytes) -> R
         response.headers.update(forge.limits.headers(budget_id))
         forge.store.write(counts=[("requests", f"{endpoint.method} {endpoint.path} {response.status_code}")])
         return response
+
+
+def _conditional(answer: Answer, request: Request) -> Answer:
+    """Name the answer to a GET; return only that it is unchanged where the request names the same one."""
+    if request.method != "GET" or answer.status != 200 or answer.body is None:  # noqa: PLR2004 - HTTP
+        return answer
+    etag = f'W/"{hashlib.sha256(json.dumps(answer.body).encode()).hexdigest()}"'
+    headers = {**answer.headers, "etag": etag}
+    if request.headers.get("if-none-match") == etag:
+        return Answer(status=_UNCHANGED, headers=headers)
+    return replace(answer, headers=headers)
 
 
 def _admitted(forge: Forge, endpoint: Endpoint, request: Request, body: bytes, principal: Principal | None) -> Call:
