@@ -142,6 +142,12 @@ def test_a_workflow_wakes_what_names_it_and_is_not_finished(store: Store) -> Non
     assert woken(store, WORKFLOWS, None, obj("other")) == {"Workflow/other", "Project/default"}
 
 
+def test_a_change_wakes_no_key_twice(store: Store) -> None:
+    for resource, item in ((WORKFLOWS, obj("scripted")), (PROJECTS, obj("default")), (RUNS, run("s0", "nightly"))):
+        keys = list(REGISTRY.wakes(store, resource, None, item))
+        assert len(keys) == len(set(keys)), keys
+
+
 def project(*admitted: str, number: int = 1, generation: int = 1, ready: str = "True") -> Json:
     places = [{"name": name, "uid": f"uid-{name}", "attempt": 1, "tryNumber": number} for name in admitted]
     status = {

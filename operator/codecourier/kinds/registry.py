@@ -68,7 +68,10 @@ class Registry:
         self._reads: dict[Resource, list[_Reads]] = defaultdict(list)
         for kind in self.planned:
             for edge in self._edges(kind):
-                self._reads[edge.source.resource].append(_Reads(kind.resource, edge))
+                reads = _Reads(kind.resource, edge)
+                # Relations that are declared through others have their edges in common.
+                if reads not in self._reads[edge.source.resource]:
+                    self._reads[edge.source.resource].append(reads)
         self.cached: Sequence[CachedKind] = tuple(self._cached())
         self._resources = {kind.source.resource.kind: kind.source.resource for kind in self.cached}
 
