@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from codecourier.controller.credentials import MOST_CALLS
 from codecourier.core.shared.intents import OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason
@@ -224,3 +227,24 @@ async def test_a_pull_request_of_others_for_the_branch_is_no_fault_of_the_forge(
     assert problem is not None
     assert (problem.reason, problem.is_final) == (Reason.PULL_REQUEST_TAKEN, False)
     assert "branch codecourier/fix, which has a pull request that this Run did not open" in problem.message
+
+
+@virtual
+async def test_effects_that_begin_together_leave_connections_to_the_workers() -> None:
+    desk = desk_with_sandbox(is_app=False)
+    running = most = 0
+    right = desk.api.get
+
+    async def get(*arguments: Any) -> Json:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return await right(*arguments)
+        finally:
+            running -= 1
+
+    with patch.object(desk.api, "get", get):
+        await asyncio.gather(*(desk.effects.do(RevokeTokens(NAMESPACE, f"s{number}")) for number in range(500)))
+        await asyncio.gather(*(desk.credentials.find(desk.access) for _ in range(500)))
+    assert most == MOST_CALLS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass
@@ -21,9 +22,14 @@ from codecourier.github.secret import Secret
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi
 from codecourier.kube.errors import NotFound
 
-__all__ = ["AppIdentity", "Credentials", "decode_key", "metadata_of"]
+__all__ = ["MOST_CALLS", "AppIdentity", "Credentials", "decode_key", "metadata_of"]
 
 _TOKEN_KEY = "token"  # noqa: S105  a key's name
+
+
+MOST_CALLS = 32
+"""How many Secrets are read at once. Look-ups and effects run beside the workers, as many as objects wait for them; the
+workers must still find connections to the API server."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Credentials:
         self._store = store
         self._hosts = hosts
         self._app = app
+        self._calls = asyncio.Semaphore(MOST_CALLS)
 
     async def find(self, repository: RepositoryAccess | Problem) -> RepositoryRef | Problem:
         """Return the repository with its credential, or why there is none."""
@@ -69,7 +76,8 @@ class Credentials:
             return self._app_credential(repository, repository.installation_id)
         name = repository.secret or ""
         try:
-            secret = await self._api.get(SECRETS, repository.namespace, name)
+            async with self._calls:
+                secret = await self._api.get(SECRETS, repository.namespace, name)
         except NotFound:
             return _missing(repository.url, f"Secret '{name}' is not there. Create it with the key '{_TOKEN_KEY}'.")
         # Before the value is looked at: what a Secret is not meant for must not even show whether it has the key.

@@ -5,6 +5,7 @@ Each effect can be done twice without harm, and its result is never assumed: the
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from codecourier.cache.store import Store
-from codecourier.controller.credentials import Credentials, decode_key
+from codecourier.controller.credentials import MOST_CALLS, Credentials, decode_key
 from codecourier.controller.finalizers import release
 from codecourier.controller.gate import Gate
 from codecourier.controller.problems import problem_of_forge, problem_of_refusal, problem_of_taken_name
@@ -70,6 +71,7 @@ class Effects:
         self._gate = gate
         self._credentials = credentials
         self._ca_certificate = ca_certificate
+        self._calls = asyncio.Semaphore(MOST_CALLS)
         self._without_secret: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._actions: dict[type, Callable[[Any], Awaitable[Problem | None]]] = {
             MintTokens: self._mint,
@@ -150,9 +152,11 @@ class Effects:
             present = old.get("data") or {}
             body["data"] |= {f"previous-{key}": present[key] for key in _PRESENT if key in present}
         if effect.replaces is None:
-            return await self._api.create(SECRETS, body)
+            async with self._calls:
+                return await self._api.create(SECRETS, body)
         body["metadata"]["resourceVersion"] = effect.replaces
-        return await self._api.replace(SECRETS, body)
+        async with self._calls:
+            return await self._api.replace(SECRETS, body)
 
     def _secret(self, effect: MintTokens, url: str, tokens: TokenPair) -> Json:
         annotations = {ANNOTATION_REPOSITORY: url}
@@ -226,7 +230,8 @@ class Effects:
 
     async def _read(self, namespace: str, name: str) -> Json | None:
         try:
-            return await self._api.get(SECRETS, namespace, name)
+            async with self._calls:
+                return await self._api.get(SECRETS, namespace, name)
         except NotFound:
             return None
 
