@@ -188,6 +188,17 @@ async def test_an_error_is_raised_once_for_each_key_that_waits() -> None:
 
 
 @virtual
+async def test_what_fails_may_be_asked_again_as_often_as_the_queue_retries() -> None:
+    trial = Trial(Oracle(fails=True))
+    for _ in range(20):
+        assert await trial.find(A, MAIN) is None
+        await pass_time(11.0)
+        with pytest.raises(Unanswered):
+            trial.look_ups.answers(A)
+    assert trial.oracle.asked == [MAIN] * 20
+
+
+@virtual
 async def test_a_plan_that_asks_without_end_is_an_error() -> None:
     trial = Trial()
 

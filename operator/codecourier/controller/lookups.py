@@ -110,6 +110,7 @@ class LookUps:
         for ask, answer in tuple(box.answers.items()):
             if isinstance(answer, _Failure):
                 del box.answers[ask]
+                box.rounds = 0  # the plan asks the same once more, after the queue's backoff
                 raise answer.error
         return dict(box.answers)
 
