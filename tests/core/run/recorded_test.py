@@ -9,6 +9,7 @@ import pytest
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, Problem, RevisionAsk, RevisionFact
+from codecourier.core.shared.finishing import finish_plan
 from codecourier.core.shared.intents import Create, CreateRevision, Failures
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.revisions import build_revision, view_revision
@@ -47,6 +48,7 @@ def test_the_first_run_of_a_version_makes_its_revision_before_the_status_names_i
     world = RunWorld(run, admitting(run), make_workflow(), None, facts=Facts(FACTS))
     plan = plan_run(world, NOW)
     assert (plan.status, plan.creates, plan.look_again) == (None, (CREATE,), NOW)
+    assert finish_plan(run, plan, NOW) == plan, "it costs the Run no write of its own"
     then = plan_run(replace(world, revision=make_revision()), NOW)
     assert run_status_of(then).workflow_revision == make_revision().name
     assert [type(create) for create in then.creates] == [Create]

@@ -71,7 +71,7 @@ def _make(world: RunWorld, status: RunStatus, workflow: Workflow, now: datetime)
     create = CreateRevision(build_revision(workflow))
     refusal = world.failures.get(create)
     if refusal is None:
-        return Plan(creates=(create,), look_again=now)
+        return Plan(creates=(create,), look_again=now, is_brief=world.run.status.attempt == 0)
     given_up = given_up_from(refusal, (refusal.since or now) + START_LIMIT)
     if given_up is not None and now >= given_up:
         return _fail(world, status, refusal, now)
