@@ -34,6 +34,7 @@ from codecourier.core.shared.facts import (
     RevisionFact,
     UnreadableSecret,
 )
+from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError, RateLimited
@@ -55,6 +56,9 @@ PROBLEM_SECONDS = 5.0
 
 LOG_SECONDS = 60.0
 """How long to retry a log that a busy server or a silent node does not deliver; then it counts as lost."""
+
+LOG_CALL_SECONDS = 10.0
+"""How long one request for a log may take."""
 
 _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
@@ -191,16 +195,17 @@ class Observer:
             return RevisionFact(None)
         return RevisionFact(view_revision(found).spec)
 
-    async def _log(self, ask: LogAsk) -> LogFact:
+    async def _log(self, ask: LogAsk) -> LogFact | Problem:
         text: str | None = None
         try:
-            text = await self._api.read_log(
-                ask.namespace, ask.pod, ask.container, limit_bytes=_LOG_LIMIT_BYTES, tail_lines=_LOG_TAIL_LINES
-            )
-        except (Unanswered, ServerError, TooManyRequests):
+            async with asyncio.timeout(LOG_CALL_SECONDS):
+                text = await self._api.read_log(
+                    ask.namespace, ask.pod, ask.container, limit_bytes=_LOG_LIMIT_BYTES, tail_lines=_LOG_TAIL_LINES
+                )
+        except (TimeoutError, Unanswered, ServerError, TooManyRequests):
             # The next try may get it, unless the node is gone: a silent node must not delay the report of the outcome.
             if self._may_still_come(ask):
-                raise
+                return Problem(Reason.LOG_DELAYED, sentence(Reason.LOG_DELAYED, pod=ask.pod, step=ask.container))
         except ApiError:
             pass  # the log is gone: the outcome stands without its details
         self._missed.pop(ask, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.core.sandbox.plan import LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
+from codecourier.core.sandbox.plan import LOG_RETRY, LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
 from codecourier.core.sandbox.pod_view import ContainerView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.sandbox.world import SandboxWorld
@@ -253,6 +253,10 @@ def test_the_work_of_a_failed_agent_is_known() -> None:
 def test_a_lost_log_costs_the_details_and_not_the_outcome() -> None:
     over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
     (ask,) = plan_sandbox(world(pod=over), NOW).asks
+    delayed = Facts({ask: Problem(Reason.LOG_DELAYED, "Its node does not answer.")})
+    waiting = plan_sandbox(world(pod=over, facts=delayed), NOW)
+    assert (status_of(waiting).phase, status_of(waiting).message) == (SandboxPhase.PENDING, "Its node does not answer.")
+    assert waiting.look_again == NOW + LOG_RETRY
     lost = Facts({ask: Problem(Reason.REPORT_LOST, "gone")})
     status = status_of(plan_sandbox(world(pod=over, facts=lost), NOW))
     assert status.phase is SandboxPhase.COMPLETED

@@ -65,6 +65,9 @@ ROTATION_MARGIN = timedelta(minutes=15)
 USUAL_START = timedelta(seconds=5)
 """How long a step may wait for its node, image and volumes without a word of it in the status."""
 
+LOG_RETRY = timedelta(seconds=10)
+"""Retry delay for a log that a node does not deliver."""
+
 SILENCE_LIMIT = timedelta(seconds=60)
 """How long after its grace period a deleted pod may stay without the kubelet's word that its processes are gone."""
 
@@ -290,6 +293,8 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     log: str | None = None
     if publication is not None and publication.details_digest is not None:
         answer = world.facts.get(LogAsk(world.sandbox.namespace, pod.name, pod.uid, CONTAINER_PUBLISH))
+        if isinstance(answer, Problem) and answer.reason is Reason.LOG_DELAYED:
+            return plan_wait(world, answer.reason, answer.message, now, until=now + LOG_RETRY)
         log = None if isinstance(answer, Problem) else answer.text
     deadline = pod.deadline_seconds
     outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     RUNNING = "Running"
     STARTING = "Starting"
     STOPPING = "Stopping"
+    LOG_DELAYED = "LogDelayed"
     OPENING_PULL_REQUEST = "OpeningPullRequest"
     # finished well
     COMPLETED = "Completed"
@@ -142,6 +143,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.SUSPENDED: "The chain is suspended; sprint {number} starts once spec.suspend is false again.",
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",
+    Reason.LOG_DELAYED: (
+        "Pod {pod} has ended, but the API server cannot read the log of step {step} from its node. It is asked again "
+        "for a minute; then the outcome is reported without summary and usage."
+    ),
     Reason.STOPPING: "The sandbox is being stopped.",
     Reason.OPENING_PULL_REQUEST: "The work is pushed to {branch}; its pull request is being opened.",
     Reason.COMPLETED: "{detail}",
