@@ -47,6 +47,12 @@ _REFUSALS = (20.0, 120.0, 300.0)
 _REFUSED = (SANDBOXES, SECRETS, PODS, NOTIFICATIONS, USAGE_RECORDS, RUNS)
 
 
+def _manifest_of(stored: Stored) -> Json:
+    """Return what people would declare to make an object again."""
+    body = {key: value for key, value in stored.copy().items() if key != "status"}
+    return {**body, "metadata": {key: body["metadata"][key] for key in ("name", "namespace")}}
+
+
 class Deeds:
     """Does what a scenario names; what makes no sense at the moment does nothing.
 
@@ -90,6 +96,7 @@ class Deeds:
             "stop chain now": self._stop_now,
             "make chain again": self._make_again,
             "make project again": self._make_project_again,
+            "delete project": self._delete_project,
             "suspend chain": lambda: self._suspend(SPRINT_CHAINS),
             "suspend project": lambda: self._suspend(PROJECTS),
             "raise attempt": lambda: self._raise_attempt(SPRINT_CHAINS),
@@ -236,12 +243,23 @@ class Deeds:
         stored = self._some(PROJECTS)
         if stored is None:
             return
-        body = {key: value for key, value in stored.copy().items() if key != "status"}
-        body["metadata"] = {key: body["metadata"][key] for key in ("name", "namespace")}
+        body = _manifest_of(stored)
         server, name = self._cluster.server, stored.metadata["name"]
         server.edit(PROJECTS, self._cluster.namespace, name, lambda obj: obj["metadata"].pop("finalizers", None))
         server.store.delete(PROJECTS, self._cluster.namespace, name)
         self._later(self._random.random() * 5, lambda: server.store.create(PROJECTS, body))
+
+    def _delete_project(self) -> None:
+        """Delete the Project and make it again some time after it has gone."""
+        stored = self._delete(PROJECTS)
+        if stored is None:
+            return
+        body, server, seconds = _manifest_of(stored), self._cluster.server, self._random.random() * _HOLD_SECONDS
+        self._cluster.when_gone(
+            PROJECTS,
+            stored.metadata["name"],
+            lambda: self._later(seconds, lambda: server.store.create(PROJECTS, body)),
+        )
 
     def _suspend(self, resource: Resource) -> None:
         stored = self._edit(resource, lambda obj: obj["spec"].update(suspend=True))

@@ -189,6 +189,11 @@ class RunsInNamespace:
         """Return the Runs that take a place in fact."""
         return self._index.of(self._namespace).with_pods.values()
 
+    def working(self) -> Iterable[RunView]:
+        """Return the Runs that are Running, also those that only wait for their pull request."""
+        views = self._index.of(self._namespace).views.values()
+        return [run for run in views if run.phase is RunPhase.RUNNING]
+
     def waiting(
         self, repositories: Collection[RepositoryKey | None], workflows: UsableWorkflows, now: datetime
     ) -> Iterator[RunView]:

@@ -9,7 +9,7 @@ from codecourier.kinds.admission import runs_in_namespace
 from codecourier.kinds.kind import Kind, Planning, Reader, Use
 from codecourier.kinds.relations import all_in_namespace, unnamed
 from codecourier.kinds.shared import API_SERVER, NAMESPACE_ENDING, NOTIFICATION_NAMES, POLICY, READ_REFERENCES, REVISION
-from codecourier.kinds.sources import NOTIFICATION_SOURCE, REVISION_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sources import NOTIFICATION_SOURCE, PROJECT_SOURCE, REVISION_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
 from codecourier.kube import api
 from codecourier.resources.project import Project
 
@@ -42,6 +42,7 @@ PROJECT: Kind[Project, ProjectWorld] = Kind(
         reads=(_RUNS, _WORKFLOWS, _UNUSED_REVISIONS, NOTIFICATION_NAMES, POLICY, API_SERVER, NAMESPACE_ENDING),
     ),
     uses=(
+        Use(PROJECT_SOURCE.resource, ("patch",)),
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
         Use(api.NETWORK_POLICIES, ("create", "get", "update")),
         Use(api.CONTROLLER_REVISIONS, ("delete",)),

@@ -187,6 +187,9 @@ class ProjectStatus(Status):
     credential_failure_time: Time | None = None
     """When a repository's credential last began to fail; a failure within an hour after it worked is the same one."""
 
+    release_time: Time | None = None
+    """A Project that is being deleted waits for pull requests until then; absent while a pod of its Runs may work."""
+
     notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""
 

@@ -244,6 +244,9 @@ class SprintChainStatus(Status):
     attempts: Annotated[tuple[ChainAttempt, ...], Field(max_length=50), ListMap(("attempt",))] = ()
     """The last 50 earlier attempts, oldest first."""
 
+    waiting_time: Time | None = None
+    """Since when the Run of a chain that is being deleted waits for anything but its pod; absent while it does not."""
+
     stopping: Annotated[tuple[Uid, ...], Field(max_length=8), ListSet()] = ()
     """UIDs of Runs that must stop now, because a user deleted the chain with the annotation
     `codecourier.dev/stop-now`."""

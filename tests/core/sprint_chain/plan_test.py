@@ -7,15 +7,20 @@ from datetime import timedelta
 
 import pytest
 
+from codecourier.core.origin import is_stop_requested
 from codecourier.core.sandbox.pods import pod_deadline_seconds
+from codecourier.core.shared.conditions import with_condition
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, RevisionAsk, RevisionFact
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
-from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.core.sprint_chain.context import CONTEXT_MAX_BYTES, build_context
+from codecourier.core.sprint_chain.origin import SprintChainOrigin
+from codecourier.core.sprint_chain.plan import DELAY_LIMIT
 from codecourier.core.sprint_chain.world import SprintChainWorld
+from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification
-from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, RunStatus
+from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sprint_chain import (
     SprintChain,
     SprintChainPhase,
@@ -53,6 +58,16 @@ def ended(run: Run, phase: RunPhase, head: str | None = None) -> Run:
         phase=phase, head_commit=head, branch=f"b-{run.name}", pull_request=pull_request, summary="Did it."
     )
     return run.updated(metadata=run.metadata.updated(uid=f"uid-{run.name}"), status=status)
+
+
+def working(run: Run, reason: Reason = Reason.RUNNING, message: str = "It works.") -> Run:
+    """Return a Run whose first try was started, and that says something."""
+    conditions = with_condition(
+        (), ConditionType.SUCCEEDED, ConditionStatus.UNKNOWN, reason, message, now=NOW, generation=1
+    )
+    over = ended(run, RunPhase.RUNNING)
+    tries = (Try(number=1, sandbox="s"),)
+    return over.updated(status=over.status.updated(tries=tries, conditions=conditions, message=message))
 
 
 def played(chain: SprintChain, count: int) -> tuple[SprintChain, Run]:
@@ -181,8 +196,7 @@ def test_a_suspended_chain_lets_the_active_sprint_go_on_and_starts_no_other() ->
 def test_a_deleted_chain_waits_for_its_active_sprint_then_is_cancelled() -> None:
     chain, run = played(make_sprint_chain(), 0)
     chain = chain.updated(metadata=chain.metadata.updated(deletion_timestamp=NOW))
-    running = ended(run, RunPhase.RUNNING)
-    chain, made, plan = step(chain, running)
+    chain, made, plan = step(chain, working(run))
     assert (made, plan.release_finalizer, chain.status.stopping) == ((), False, ())
     chain, made, _ = step(chain, ended(run, RunPhase.COMPLETED, HEADS[0]))
     assert (chain.status.phase, made) == (SprintChainPhase.CANCELLED, ())
@@ -205,9 +219,51 @@ def test_a_deleted_chain_waits_as_long_as_the_workflow_of_its_active_sprint_allo
 def test_a_deleted_chain_stops_its_active_sprint_where_the_annotation_asks_for_it() -> None:
     chain, run = played(make_sprint_chain(), 0)
     metadata = chain.metadata.updated(deletion_timestamp=NOW, annotations={ANNOTATION_STOP_NOW: "true"})
-    running = ended(run, RunPhase.RUNNING)
+    running = working(run)
     chain, _, _ = step(chain.updated(metadata=metadata), running)
     assert chain.status.stopping == (running.uid,)
+
+
+def deleted(chain: SprintChain) -> SprintChain:
+    """Return a chain that is being deleted."""
+    return chain.updated(metadata=chain.metadata.updated(deletion_timestamp=NOW))
+
+
+@pytest.mark.parametrize("phase", [RunPhase.PENDING, RunPhase.QUEUED])
+def test_a_deleted_chain_starts_no_agent_for_a_sprint_that_has_not_started(phase: RunPhase) -> None:
+    chain, run = played(make_sprint_chain(), 0)
+    waiting = ended(run, phase)
+    origin = SprintChainOrigin(deleted(chain))
+    assert is_stop_requested(waiting, origin)
+    assert not is_stop_requested(waiting, SprintChainOrigin(chain))
+    assert not is_stop_requested(working(run), origin)
+    assert origin.stop_sentence == "Stopped because its SprintChain was deleted and no agent worked for it."
+    chain, _, _ = step(deleted(chain), waiting)
+    assert chain.status.message == "The sandbox is being stopped."
+    chain, made, _ = step(chain, ended(run, RunPhase.CANCELLED))
+    assert (chain.status.phase, made) == (SprintChainPhase.CANCELLED, ())
+
+
+def test_a_deleted_chain_repeats_what_its_run_waits_for_and_stops_it_after_a_minute() -> None:
+    chain, run = played(make_sprint_chain(), 0)
+    at_work, away = working(run), working(run, Reason.CREDENTIALS_MISSING, "There is no Secret.")
+    chain, _, plan = step(deleted(chain), at_work)
+    assert (chain.status.message, chain.status.waiting_time) == (
+        "The chain is being deleted; sprint 1 may finish first.",
+        None,
+    )
+    assert plan.look_again is not None
+    assert plan.look_again > NOW + DELAY_LIMIT
+    chain, _, plan = step(chain, away)
+    assert chain.status.message == (
+        "The chain is being deleted; sprint 1 may finish first. Its Run waits: There is no Secret."
+    )
+    assert (chain.status.waiting_time, chain.status.stopping, plan.look_again) == (NOW, (), NOW + DELAY_LIMIT)
+    recovered, _, _ = step(chain, at_work)
+    assert recovered.status.waiting_time is None, "it has passed"
+    late = plan_sprint_chain(world(chain, away), NOW + DELAY_LIMIT).status
+    assert isinstance(late, SprintChainStatus)
+    assert late.stopping == (away.uid,)
 
 
 def test_a_chain_in_a_namespace_that_goes_away_is_let_go_at_once() -> None:

@@ -85,6 +85,10 @@ class Runs(Protocol):
         """Return the Runs that take a place in fact."""
         ...
 
+    def working(self) -> Iterable[RunView]:
+        """Return the Runs that are Running, also those that only wait for their pull request."""
+        ...
+
     def waiting(
         self, repositories: Collection[RepositoryKey | None], workflows: UsableWorkflows, now: datetime
     ) -> Iterator[RunView]:

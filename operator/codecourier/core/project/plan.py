@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place, settles_at
+from codecourier.core.project.finishing import is_let_go, with_finishing
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
 from codecourier.core.project.places import Runs, UsableWorkflows
 from codecourier.core.project.reachability import events_of, judge, settle_notifications
@@ -25,6 +26,7 @@ from codecourier.core.shared.consent import RepositoryKey, repository_key
 from codecourier.core.shared.facts import Problem, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.grace import is_passing, next_look
 from codecourier.core.shared.intents import Plan, WritePolicy, asking
+from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.repositories import find_access
 from codecourier.resources.project import AdmittedRun, Repository
 
@@ -41,6 +43,10 @@ REACHED_SECONDS = 900.0
 def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     """Return what is to be done for a Project now."""
     project = world.project
+    if project.is_deleting and is_let_go(world, now):
+        return Plan(release_finalizer=True)
+    if FINALIZER not in project.metadata.finalizers and not project.is_deleting:
+        return Plan(add_finalizer=True)
     writes = _policy_write(world)
     answers = _ask_repositories(world)
     unreached = _worst_problem(answers.values())
@@ -50,13 +56,14 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     deletes, next_collection = collect_revisions(world, now)
-    return Plan(
+    plan = Plan(
         status=status,
         creates=creates + writes,
         deletes=deletes,
         events=events_of(project.status, status),
         look_again=min(filter(None, (_look_again(world, unreached or refused, now), next_collection)), default=None),
     )
+    return with_finishing(world, status, plan, now) if project.is_deleting else plan
 
 
 def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.wishes import asks_for_attempt
-from codecourier.resources.run import Run, RunStatus
+from codecourier.resources.run import Run, RunPhase, RunStatus
 
-__all__ = ["attempt_status", "starts_again", "working_sentence"]
+__all__ = ["attempt_status", "find_delay", "starts_again", "working_sentence"]
 
 
 def starts_again(run: Run) -> bool:
@@ -30,6 +30,22 @@ def attempt_status(run: Run) -> RunStatus:
         attempt=run.spec.attempt,
         cancelled_attempt=old.cancelled_attempt,
     )
+
+
+_AT_WORK = frozenset({Reason.RUNNING, Reason.STARTING, Reason.STOPPING, Reason.OPENING_PULL_REQUEST})
+_CATALOGUE = frozenset(reason.value for reason in Reason)
+
+
+def find_delay(run: Run) -> str | None:
+    """Return what a Run waits for other than its pod, as a sentence; None while its pod comes up or works.
+
+    What Kubernetes calls a pod's trouble is in no catalogue of ours: that is a wait for the pod.
+    """
+    succeeded = run.status.condition(ConditionType.SUCCEEDED)
+    reason = succeeded.reason if succeeded is not None else ""
+    if run.status.phase is RunPhase.RUNNING and (reason in _AT_WORK or reason not in _CATALOGUE):
+        return None
+    return run.status.message
 
 
 def working_sentence(run: Run, attempt: int, sandbox: str) -> str:

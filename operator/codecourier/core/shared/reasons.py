@@ -66,6 +66,7 @@ class Reason(StrEnum):
     CANCELLED = "Cancelled"
     DELETED = "Deleted"
     FINISHING = "Finishing"
+    PROJECT_FINISHING = "ProjectFinishing"
     PROCESS_UNCONFIRMED = "ProcessUnconfirmed"
     # failed
     SPRINT_FAILED = "SprintFailed"
@@ -157,7 +158,11 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.CANCELLED: "Stopped because spec.cancelled was set.",
     Reason.DELETED: "Stopped because it was deleted.",
-    Reason.FINISHING: "The chain is being deleted; sprint {number} may finish first.",
+    Reason.PROJECT_FINISHING: (
+        "The Project is being deleted. It starts no Run, and stays until those that have started are over, because "
+        "their pull requests are opened with its credentials: {runs}."
+    ),
+    Reason.FINISHING: "The chain is being deleted; sprint {number} may finish first. {detail}",
     Reason.PROCESS_UNCONFIRMED: (
         "The node of pod {pod} does not answer, so it is unknown whether its processes still run. {tokens}"
     ),

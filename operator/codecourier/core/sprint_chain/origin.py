@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import SprintChain, SprintPhase
 
@@ -39,11 +40,13 @@ class SprintChainOrigin:
     @property
     def stop_sentence(self) -> str:
         """Why the Run of its active sprint was stopped."""
-        return "Stopped because its SprintChain was deleted with the annotation to stop at once."
+        if self.chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true":
+            return "Stopped because its SprintChain was deleted with the annotation to stop at once."
+        return "Stopped because its SprintChain was deleted and no agent worked for it."
 
     def is_stopping(self, run: Run) -> bool:
-        """Tell whether the chain's status lists the Run among those that have to stop."""
-        return run.uid in self.chain.status.stopping
+        """Tell whether the Run has to stop: the chain's status lists it, or is deleted before the Run has started."""
+        return run.uid in self.chain.status.stopping or (self.chain.is_deleting and not run.status.tries)
 
     def has_recorded(self, run: Run) -> bool:
         """Tell whether no sprint in the ledger is Running with this Run."""

@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from codecourier.core.run.status import find_delay
 from codecourier.core.sandbox.pods import pod_deadline_seconds
 from codecourier.core.shared.creations import START_LIMIT, absent_from, given_up_from
 from codecourier.core.shared.debts import find_refusal, without_debt
@@ -51,7 +52,10 @@ from codecourier.resources.sprint_chain import (
 )
 from codecourier.resources.workflow import WorkflowSpec
 
-__all__ = ["plan_sprint_chain"]
+__all__ = ["DELAY_LIMIT", "plan_sprint_chain"]
+
+DELAY_LIMIT = timedelta(minutes=1)
+"""How long the Run of a deleted chain may wait for anything but its pod: what passes by itself has that time."""
 
 _REFUSED = frozenset({Reason.CREATION_REFUSED, Reason.QUOTA_EXCEEDED})
 """Reasons for which a Run that cannot be made keeps a chain waiting."""
@@ -144,13 +148,19 @@ def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: d
     chain, status = world.chain, world.chain.status
     if not chain.is_deleting:
         return Plan()
+    delay = find_delay(run)
+    since = None if delay is None else status.waiting_time or now
     limit = _finish_limit(world, run)
-    is_stopped = chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true" or now >= limit
-    text = sentence(Reason.STOPPING) if is_stopped else sentence(Reason.FINISHING, number=active.number)
-    reason = Reason.STOPPING if is_stopped else Reason.FINISHING
+    limit = limit if since is None else min(limit, since + DELAY_LIMIT)
+    is_wished = chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true"
+    is_stopped = is_wished or run.uid in status.stopping or now >= limit
+    reason, text = Reason.STOPPING, sentence(Reason.STOPPING)
+    if run.status.tries and not is_stopped:  # one that has not started stops by itself
+        detail = "" if delay is None else f"Its Run waits: {delay}"
+        reason, text = Reason.FINISHING, sentence(Reason.FINISHING, number=active.number, detail=detail)
     new = with_outcome(chain, status, SprintChainPhase.RUNNING, reason, text, now)
     return Plan(
-        status=new.updated(stopping=(run.uid,) if is_stopped else ()),
+        status=new.updated(stopping=(run.uid,) if is_stopped else (), waiting_time=since),
         events=(Event(reason.value, text),),
         look_again=None if is_stopped else limit,
     )
@@ -208,7 +218,7 @@ def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) 
 def _cancel(world: SprintChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
     text = sentence(Reason.DELETED)
     new = with_outcome(world.chain, status, SprintChainPhase.CANCELLED, Reason.DELETED, text, now)
-    return _claim(world, new.updated(stopping=()))
+    return _claim(world, new.updated(stopping=(), waiting_time=None))
 
 
 def _claim(world: SprintChainWorld, status: SprintChainStatus, run: Run | None = None) -> Plan:
