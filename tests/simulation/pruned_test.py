@@ -10,9 +10,12 @@ import pytest
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import SECRETS, Resource
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
-from tests.simulation.refusals_test import CHAIN, delete, find, play, status_of, until
+from tests.simulation.scenario import REFERENCE
+from tests.simulation.stories import delete, find, play_story, until
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
+
+CHAIN = replace(REFERENCE, mood="peopled")
 
 PARTS: dict[str, tuple[Resource, str]] = {
     "project": (PROJECTS, "default"),
@@ -32,6 +35,12 @@ def is_gone(cluster: SimulatedCluster, *parts: str) -> bool:
     return all(find(cluster, *PARTS[part]) is None for part in parts)
 
 
+def is_running(cluster: SimulatedCluster, name: str) -> bool:
+    """Tell whether a chain is Running."""
+    chain = find(cluster, SPRINT_CHAINS, name)
+    return chain is not None and (chain.get("status") or {}).get("phase") == "Running"
+
+
 @pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_what_is_pruned_while_an_agent_works_still_ends_with_a_pull_request(order: tuple[str, ...]) -> None:
     async def story(cluster: SimulatedCluster) -> None:
@@ -42,7 +51,7 @@ def test_what_is_pruned_while_an_agent_works_still_ends_with_a_pull_request(orde
         await until(cluster, 600, lambda: is_gone(cluster, *PARTS))
         assert len(cluster.forge.pulls) == len(cluster.nodes.starts) == 1
 
-    play(CHAIN, story)
+    play_story(CHAIN, story)
 
 
 def test_a_chain_that_is_pruned_with_its_credential_goes_soon_after_its_agent() -> None:
@@ -56,13 +65,13 @@ def test_a_chain_that_is_pruned_with_its_credential_goes_soon_after_its_agent() 
         await until(cluster, 60, lambda: bool(cluster.forge.pushes))
         await until(cluster, 180, lambda: is_gone(cluster, "project", "chain"))
 
-    play(replace(CHAIN, is_personal=True), story)
+    play_story(replace(CHAIN, is_personal=True), story)
 
 
 def test_a_chain_that_is_deleted_while_its_sprint_waits_starts_no_agent() -> None:
     async def story(cluster: SimulatedCluster) -> None:
         await until(cluster, 60, lambda: bool(cluster.nodes.starts))
-        await until(cluster, 60, lambda: status_of(cluster, "chain-1", SPRINT_CHAINS).get("phase") == "Running")
+        await until(cluster, 60, lambda: is_running(cluster, "chain-1"))
         first = cluster.server.store.list(RUNS, NAMESPACE)
         waiting = next(run.obj for run in first if run.obj["status"].get("phase") in (None, "Pending", "Queued"))
         name = waiting["spec"]["origin"]["name"]
@@ -74,4 +83,4 @@ def test_a_chain_that_is_deleted_while_its_sprint_waits_starts_no_agent() -> Non
         assert {start.run.partition("-")[0] for start in cluster.nodes.starts} == {"chain"}
         assert not [start for start in cluster.nodes.starts if start.run.startswith(f"{name}-")]
 
-    play(replace(CHAIN, chains=2), story)
+    play_story(replace(CHAIN, chains=2), story)

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from codecourier.core.project.finishing import OPENING_LIMIT
 from codecourier.core.project.world import ProjectWorld
-from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.resources.project import Project, ProjectStatus
@@ -15,9 +14,8 @@ from codecourier.resources.run import PullRequest, PullRequestPhase, Run
 from tests.support.places import runs_of
 from tests.support.plans import plan_project
 from tests.support.runs import running
-from tests.support.worlds import ACCESS, NOW, make_project, make_run, queued
+from tests.support.worlds import NOW, make_project, make_run, queued
 
-FACTS = Facts({RepositoryAsk(ACCESS): RepositoryFact("main")})
 OPENING = running(pull_request=PullRequest(phase=PullRequestPhase.CREATING))
 
 
@@ -30,7 +28,7 @@ def deleted(**annotations: str) -> Project:
 
 def planned(project: Project, *runs: Run, now: datetime = NOW) -> Plan:
     """Plan for a Project with these Runs."""
-    return plan_project(ProjectWorld(project, runs_of(*runs), facts=FACTS), now)
+    return plan_project(ProjectWorld(project, runs_of(*runs)), now)
 
 
 def status_of(plan: Plan) -> ProjectStatus:
@@ -57,8 +55,10 @@ def test_a_project_waits_for_a_run_that_works_says_so_and_gives_no_place() -> No
     assert ready is not None
     assert (plan.release_finalizer, ready.status, ready.reason) == (False, "False", "ProjectFinishing")
     assert ready.message.endswith("its credentials: fix.")
-    assert [entry.name for entry in status.admitted] == ["fix"]
+    assert status.admitted == ()
     assert status.release_time is None, "the pod's own deadline bounds it"
+    again = planned(deleted().updated(status=status), running(), now=NOW + OPENING_LIMIT)
+    assert again.status == status, "what is said already is not written again"
 
 
 def test_a_pull_request_has_a_bounded_time_after_the_last_pod() -> None:
@@ -72,7 +72,7 @@ def test_a_pull_request_has_a_bounded_time_after_the_last_pod() -> None:
 
 
 def test_nothing_is_waited_for_in_a_namespace_that_goes_or_where_a_user_asks_for_it() -> None:
-    world = ProjectWorld(deleted(), runs_of(running()), facts=FACTS)
+    world = ProjectWorld(deleted(), runs_of(running()))
     assert plan_project(replace(world, is_namespace_ending=True), NOW) == Plan(release_finalizer=True)
     assert planned(deleted(**{ANNOTATION_STOP_NOW: "true"}), running()) == Plan(release_finalizer=True)
 

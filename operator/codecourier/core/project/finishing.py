@@ -7,18 +7,16 @@ has `OPENING_LIMIT` after the last pod is over.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.conditions import with_readiness
-from codecourier.core.shared.intents import Event, Plan
+from codecourier.core.shared.intents import Event, Plan, WritePolicy
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.resources.meta import ConditionStatus
-from codecourier.resources.project import ProjectStatus
 
-__all__ = ["OPENING_LIMIT", "is_let_go", "with_finishing"]
+__all__ = ["OPENING_LIMIT", "is_let_go", "plan_finishing"]
 
 OPENING_LIMIT = timedelta(minutes=10)
 """How long after the end of the last pod a Project that is being deleted waits for pull requests."""
@@ -37,9 +35,12 @@ def is_let_go(world: ProjectWorld, now: datetime) -> bool:
     return not list(world.runs.with_pods()) and time is not None and now >= time
 
 
-def with_finishing(world: ProjectWorld, status: ProjectStatus, plan: Plan, now: datetime) -> Plan:
-    """Return the plan of a Project that is being deleted and still needed: it says for which Runs it stays."""
-    names = sorted(run.name for run in world.runs.working())
+def plan_finishing(world: ProjectWorld, writes: tuple[WritePolicy, ...], now: datetime) -> Plan:
+    """Return the plan of a Project that is being deleted and still needed: it says for which Runs it stays.
+
+    Its repositories are not looked at any more, and it gives no place.
+    """
+    status, names = world.project.status, sorted(run.name for run in world.runs.working())
     more = f" and {len(names) - _MOST_NAMES} more" if names[_MOST_NAMES:] else ""
     text = sentence(Reason.PROJECT_FINISHING, runs=", ".join(names[:_MOST_NAMES]) + more)
     generation = world.project.metadata.generation
@@ -47,7 +48,10 @@ def with_finishing(world: ProjectWorld, status: ProjectStatus, plan: Plan, now: 
         status.conditions, ConditionStatus.FALSE, Reason.PROJECT_FINISHING, text, now=now, generation=generation
     )
     has_pods = bool(list(world.runs.with_pods()))
-    time = None if has_pods else world.project.status.release_time or now + OPENING_LIMIT
-    new = status.updated(conditions=conditions, release_time=time)
-    look_again = min(filter(None, (plan.look_again, time)), default=None)
-    return replace(plan, status=new, events=(Event(Reason.PROJECT_FINISHING.value, text),), look_again=look_again)
+    time = None if has_pods else status.release_time or now + OPENING_LIMIT
+    return Plan(
+        status=status.updated(conditions=conditions, release_time=time),
+        creates=writes,
+        events=(Event(Reason.PROJECT_FINISHING.value, text),),
+        look_again=time,
+    )

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place, settles_at
-from codecourier.core.project.finishing import is_let_go, with_finishing
+from codecourier.core.project.finishing import is_let_go, plan_finishing
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
 from codecourier.core.project.places import Runs, UsableWorkflows
 from codecourier.core.project.reachability import events_of, judge, settle_notifications
@@ -48,6 +48,8 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if FINALIZER not in project.metadata.finalizers and not project.is_deleting:
         return Plan(add_finalizer=True)
     writes = _policy_write(world)
+    if project.is_deleting:
+        return plan_finishing(world, writes, now)
     answers = _ask_repositories(world)
     unreached = _worst_problem(answers.values())
     refused = next(filter(None, map(world.failures.get, writes)), None)
@@ -56,14 +58,13 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     deletes, next_collection = collect_revisions(world, now)
-    plan = Plan(
+    return Plan(
         status=status,
         creates=creates + writes,
         deletes=deletes,
         events=events_of(project.status, status),
         look_again=min(filter(None, (_look_again(world, unreached or refused, now), next_collection)), default=None),
     )
-    return with_finishing(world, status, plan, now) if project.is_deleting else plan
 
 
 def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
