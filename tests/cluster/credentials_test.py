@@ -65,7 +65,7 @@ async def secret_is_not_meant_for_repositories(team: Team) -> None:
     assert "it is not meant for repositories" in await team.seen("SecretNotAllowed")
     elsewhere = {"codecourier.dev/repositories": f"{team.url}-of-others"}
     await team.patch(SECRETS, "forge", {"metadata": {"labels": CREDENTIAL, "annotations": elsewhere}})
-    await team.wait(RUNS, "run", lambda run: "does not list the repository" in run["status"]["message"])
+    await team.wait(PROJECTS, "default", lambda p: "does not list" in condition(p, "Ready").get("message", ""))
     await team.patch(SECRETS, "forge", {"metadata": {"annotations": {"codecourier.dev/repositories": team.url}}})
     await assert_completed(team)
 
@@ -156,7 +156,7 @@ async def installation_is_wrong(team: Team) -> None:
     await team.workflow(CHANGE)
     await team.run()
     run = await team.wait(RUNS, "run", lambda run: "installation" in (run.get("status") or {}).get("message", ""))
-    assert run["status"]["phase"] == "Queued"
+    assert run["status"]["phase"] == "Pending"
     assert str(team.installation + 1_000_000) in run["status"]["message"]
     await team.patch(PROJECTS, "default", {"spec": right})
     await assert_completed(team)
@@ -168,7 +168,7 @@ async def agents_secret_is_missing(team: Team) -> None:
     variable = {"name": "API_KEY", "secretKeyRef": {"name": "model", "key": "key"}}
     await team.workflow(CHANGE, secretEnv=[variable])
     await team.run()
-    said = await team.sandbox_says("SecretNotReadable")
+    said = await team.seen("SecretNotReadable")
     assert said.startswith("Secret 'model' must exist, have the key 'key' and carry the label")
     await team.create_secret("model", {"codecourier.dev/agent-readable": "true"}, key="a-key-of-a-model")
     await assert_completed(team)
