@@ -183,6 +183,9 @@ def test_a_deleted_sandbox_leaves_tokens_behind_that_could_not_be_revoked() -> N
     assert not plan_sandbox(gone, NOW + REVOCATION_LIMIT / 2).release_finalizer
     late = plan_sandbox(gone, NOW + REVOCATION_LIMIT)
     assert (late.release_finalizer, late.effects) == (True, (REVOKE,))
+    released = sandbox.updated(metadata=sandbox.metadata.updated(finalizers=("foregroundDeletion",)))
+    forced = plan_sandbox(replace(gone, sandbox=released), NOW + REVOCATION_LIMIT)
+    assert forced.effects == (replace(REVOKE, is_forced=True),), "it goes only after its Secret"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.debts import URGENT_LIMIT, has_given_up
 from codecourier.core.shared.facts import LogAsk, Problem
 from codecourier.core.shared.intents import CreatePod, Delete, Event, MintTokens, Plan, asking
-from codecourier.core.shared.naming import LABEL_SANDBOX_UID, token_secret_name
+from codecourier.core.shared.naming import FINALIZER, LABEL_SANDBOX_UID, token_secret_name
 from codecourier.core.shared.prompts import TemplateError
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.references import find_secret_problem
@@ -112,13 +112,21 @@ def _settle(world: SandboxWorld, now: datetime) -> Plan:
     # Creations without an answer can arrive after the end: a pod, or tokens that work.
     if world.pod is not None and (removal := remove_pod(world.sandbox.namespace, world.pod)):
         return Plan(deletes=removal)
-    may_go = world.sandbox.is_deleting and _is_recorded(world, now)
+    sandbox = world.sandbox
+    may_go = sandbox.is_deleting and _is_recorded(world, now)
+    is_waiting = sandbox.is_deleting and not may_go and now < _debt_limit(world, now)
+    times = {_debt_limit(world, now)} if is_waiting else set()
     revocation = _revocation(world, now)
     if revocation is None:
-        is_waiting = world.sandbox.is_deleting and not may_go and now < _debt_limit(world, now)
-        return Plan(release_finalizer=may_go, look_again=_debt_limit(world, now) if is_waiting else None)
+        return Plan(release_finalizer=may_go, look_again=min(times, default=None))
     may_go = may_go and not revocation.is_waited_for
-    return Plan(effects=(revocation.effect,), look_again=revocation.look_again, release_finalizer=may_go)
+    effect = revocation.effect
+    if may_go and FINALIZER not in sandbox.metadata.finalizers:
+        # Deleted in the foreground, it waits for this Secret, and its namespace may wait for it.
+        effect = replace(effect, is_forced=True)
+    if revocation.look_again is not None:
+        times.add(revocation.look_again)
+    return Plan(effects=(effect,), look_again=min(times, default=None), release_finalizer=may_go)
 
 
 def _is_recorded(world: SandboxWorld, now: datetime) -> bool:

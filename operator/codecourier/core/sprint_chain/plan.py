@@ -225,11 +225,12 @@ def _claim(world: SprintChainWorld, status: SprintChainStatus, run: Run | None =
     """Return the plan that writes a status and makes what it calls for.
 
     The end of a sprint is that of its Run, and the end of the last one completes the chain, whatever happens
-    meanwhile: these are facts. That a chain is cancelled is a decision.
+    meanwhile: these are facts. That a chain is cancelled, or a sprint ends whose Run was never made, is a decision.
     """
     before = {n.name for n in build_sprint_chain_notifications(world.chain, world.chain.status)}
     made = [n for n in build_sprint_chain_notifications(world.chain, status) if n.name not in before]
-    facts = [n for n in made if n.spec.type is not NotificationType.CHAIN_CANCELLED]
+    runs = {run.name for run in world.runs}
+    facts = [n for n in made if n.spec.run in runs or n.spec.type is NotificationType.WORKFLOW_COMPLETED]
     new, creates = claim_notifications(status, (n for n in made if n not in facts))
     return Plan(
         records=record_notifications(world, facts),
