@@ -44,8 +44,10 @@ SPRINT = TRY + Counter(
 CHAIN = Counter({"sprintchains": 1, "sprintchains/status": 1, "notifications": 1})
 """Finalizer; the first claim; the chain's own Notification."""
 
-ONCE = Counter({"projects/status": 1, "workflows/status": 2, "controllerrevisions": 2, "networkpolicies": 1})
-"""That the Project and both Workflows are accepted, a revision of each, and the NetworkPolicy of the namespace."""
+ONCE = Counter(
+    {"projects": 1, "projects/status": 1, "workflows/status": 2, "controllerrevisions": 2, "networkpolicies": 1}
+)
+"""The Project's finalizer; that it and both Workflows are accepted, a revision of each; the NetworkPolicy."""
 
 
 @pytest_asyncio.fixture

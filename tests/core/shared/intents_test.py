@@ -65,6 +65,7 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "str": ("one", "two"),
     "str | None": ("one", None),
     "int": (1, 2),
+    "float": (1.0, 2.0),
     "bool": (False, True),
     "datetime": (NOW, NOW + timedelta(seconds=1)),
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
@@ -72,6 +73,7 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "int | None": (1, None),
     "WorkflowSpec | None": (make_workflow().spec, None),
     "RepositoryAccess | Problem": (ACCESS, dataclasses.replace(ACCESS, secret="other")),
+    "tuple[UnreadableSecret, ...]": ((), (facts.UnreadableSecret("model", "key", "It has no key 'key'."),)),
     "OwnerReference": (make_run().as_owner, make_run("other").as_owner),
     "tuple[PullRequestFact, ...]": ((), (facts.PullRequestFact(1, "u", PullRequestState.OPEN, False, NOW),)),
 }

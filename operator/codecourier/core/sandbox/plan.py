@@ -189,7 +189,7 @@ def _provide(world: SandboxWorld, run: Run, create: CreatePod, deadline: datetim
     if refusal is not None:
         waiting = plan_wait(world, refusal.reason, refusal.message, now)
         return replace(waiting, creates=(create,), effects=rotation.effects, look_again=look_again)
-    return Plan(creates=(create,), effects=rotation.effects, look_again=look_again)
+    return Plan(creates=(create,), effects=rotation.effects, look_again=look_again, is_brief=True)
 
 
 def _mint_first(world: SandboxWorld, run: Run, deadline: datetime, now: datetime) -> Plan:
@@ -197,7 +197,7 @@ def _mint_first(world: SandboxWorld, run: Run, deadline: datetime, now: datetime
     effect = _minting(world, run)
     problem = world.failures.get(effect)
     if problem is None:
-        return Plan(effects=(effect,))
+        return Plan(effects=(effect,), is_brief=True)
     if problem.is_final or now >= deadline:
         return _finish(world, Outcome(SandboxPhase.FAILED, problem.reason, problem.message), now)
     until = min(deadline, problem.retry_time or deadline)
@@ -258,7 +258,7 @@ def _follow_living(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         return Plan(status=pod_status(world, pod, Reason.STARTING, wait.sentence, now), events=(event,))
     look_again = None if wait is None else wait.since + USUAL_START
     if pod.start_time is None:
-        return Plan(look_again=look_again)
+        return Plan(look_again=look_again, is_brief=True)
     return Plan(status=running_status(world, pod, now), look_again=look_again)
 
 
