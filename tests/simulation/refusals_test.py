@@ -3,92 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
-from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
-from codecourier.kube.api import EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
+from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
 from tests.simulation.admission import Obstacle
-from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
-from tests.simulation.faults import NoFaults
 from tests.simulation.forge import ForgeTrouble
-from tests.simulation.invariants import FINISHED
-from tests.simulation.scenario import REFERENCE, Scenario
+from tests.simulation.stories import (
+    CHAIN,
+    HOUR,
+    RUN,
+    TWO_RUNS,
+    cancel,
+    delete,
+    find,
+    is_over,
+    notes,
+    play_story,
+    status_of,
+    until,
+)
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
-
-RUN = replace(REFERENCE, mood="peopled", chains=0, runs=1)
-TWO_RUNS = replace(RUN, runs=2)
-CHAIN = replace(REFERENCE, mood="peopled")
-HOUR = 3600.0
-
-Story = Callable[[SimulatedCluster], Awaitable[None]]
-
-
-def play(scenario: Scenario, story: Story, **obstacles: Obstacle) -> None:
-    """Play a story in a cluster that refuses kinds, given by the names of their constants, from the beginning."""
-    kinds = {r.plural: r for r in (NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS, SECRETS, PODS, NETWORK_POLICIES)}
-
-    async def main() -> None:
-        cluster = SimulatedCluster(scenario, NoFaults())
-        cluster.admission.obstacles |= {kinds[name]: obstacle for name, obstacle in obstacles.items()}
-        await story(cluster)
-        assert cluster.monitor.violation is None, "\n".join(cluster.trace)
-
-    run_virtual(main)
-
-
-def find(cluster: SimulatedCluster, resource: Resource, name: str) -> Json | None:
-    """Return an object, or None."""
-    stored = cluster.server.store.find((resource, NAMESPACE, name))
-    return stored.obj if stored is not None else None
-
-
-def status_of(cluster: SimulatedCluster, name: str = "run-0", resource: Resource = RUNS) -> Json:
-    """Return the status of an object that is there."""
-    obj = find(cluster, resource, name)
-    assert obj is not None
-    return obj.get("status") or {}
-
-
-def notes(cluster: SimulatedCluster) -> list[str]:
-    """Return what the Warning Events say."""
-    events = (stored.obj for stored in cluster.server.store.list(EVENTS, NAMESPACE))
-    return [event["note"] for event in events if event["type"] == "Warning"]
-
-
-async def until(cluster: SimulatedCluster, seconds: float, holds: Callable[[], bool]) -> float:
-    """Wait until something holds, at most so long; return how long it took."""
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    while not holds():
-        assert loop.time() < start + seconds, "\n".join(cluster.trace)
-        await asyncio.sleep(1.0)
-    return loop.time() - start
-
-
-def is_over(cluster: SimulatedCluster, name: str = "run-0", resource: Resource = RUNS) -> bool:
-    """Tell whether an object is gone or finished."""
-    obj = find(cluster, resource, name)
-    return obj is None or (obj.get("status") or {}).get("phase") in FINISHED
-
-
-def cancel(cluster: SimulatedCluster, name: str) -> None:
-    """Cancel a Run, as people do."""
-    cluster.monitor.is_people = True
-    cluster.server.edit(RUNS, NAMESPACE, name, lambda run: run["spec"].update(cancelled=True))
-    cluster.monitor.is_people = False
-
-
-def delete(cluster: SimulatedCluster, name: str, resource: Resource = RUNS) -> None:
-    """Delete an object, as people do."""
-    cluster.monitor.is_people = True
-    cluster.server.store.delete(resource, NAMESPACE, name)
-    cluster.monitor.is_people = False
 
 
 def test_a_run_ends_and_gives_its_place_on_although_its_notifications_are_refused() -> None:
@@ -108,7 +47,7 @@ def test_a_run_ends_and_gives_its_place_on_although_its_notifications_are_refuse
         await until(cluster, 660, lambda: not status_of(cluster, "run-1").get("unnotified"))
         assert all(c["type"] != "RecordsOwed" for c in status_of(cluster, "run-1")["conditions"])
 
-    play(TWO_RUNS, story, notifications=Obstacle.QUOTA)
+    play_story(TWO_RUNS, story, notifications=Obstacle.QUOTA)
 
 
 def test_runs_whose_sandboxes_are_refused_say_so_and_can_be_cancelled_and_deleted() -> None:
@@ -121,7 +60,7 @@ def test_runs_whose_sandboxes_are_refused_say_so_and_can_be_cancelled_and_delete
         await until(cluster, 120, lambda: is_over(cluster, "run-0") and find(cluster, RUNS, "run-1") is None)
         assert status_of(cluster)["phase"] == "Cancelled"
 
-    play(replace(TWO_RUNS, limit=2), story, sandboxes=Obstacle.QUOTA)
+    play_story(replace(TWO_RUNS, limit=2), story, sandboxes=Obstacle.QUOTA)
 
 
 @pytest.mark.parametrize("obstacle", [Obstacle.QUOTA, Obstacle.POLICY, Obstacle.PERMISSION])
@@ -138,7 +77,7 @@ def test_a_run_that_cannot_start_ends_after_its_tries(kind: str, obstacle: Obsta
         assert len(cluster.forge.tokens) <= 2 * len(status["tries"])
         assert all(token.is_revoked for token in cluster.forge.tokens.values())
 
-    play(RUN, story, **{kind: obstacle})
+    play_story(RUN, story, **{kind: obstacle})
 
 
 def test_a_sandbox_that_was_given_up_and_comes_late_starts_no_agent() -> None:
@@ -157,7 +96,7 @@ def test_a_sandbox_that_was_given_up_and_comes_late_starts_no_agent() -> None:
         assert status_of(cluster, name, SANDBOXES)["phase"] == "Cancelled"
         assert [start.try_number for start in cluster.nodes.starts] == [2]
 
-    play(RUN, story, sandboxes=Obstacle.QUOTA)
+    play_story(RUN, story, sandboxes=Obstacle.QUOTA)
 
 
 def test_a_chain_whose_run_is_refused_says_so_and_fails_or_goes() -> None:
@@ -172,8 +111,8 @@ def test_a_chain_whose_run_is_refused_says_so_and_fails_or_goes() -> None:
         delete(cluster, "chain-0", SPRINT_CHAINS)
         await until(cluster, 120, lambda: find(cluster, SPRINT_CHAINS, "chain-0") is None)
 
-    play(CHAIN, story, runs=Obstacle.QUOTA)
-    play(CHAIN, deletion, runs=Obstacle.QUOTA)
+    play_story(CHAIN, story, runs=Obstacle.QUOTA)
+    play_story(CHAIN, deletion, runs=Obstacle.QUOTA)
 
 
 def test_a_chain_goes_on_while_its_notifications_are_refused() -> None:
@@ -183,7 +122,7 @@ def test_a_chain_goes_on_while_its_notifications_are_refused() -> None:
         delete(cluster, "chain-0", SPRINT_CHAINS)
         await until(cluster, 900, lambda: find(cluster, SPRINT_CHAINS, "chain-0") is None)
 
-    play(CHAIN, story, notifications=Obstacle.QUOTA, usagerecords=Obstacle.QUOTA)
+    play_story(CHAIN, story, notifications=Obstacle.QUOTA, usagerecords=Obstacle.QUOTA)
 
 
 def test_a_project_says_that_its_policy_is_refused() -> None:
@@ -194,7 +133,7 @@ def test_a_project_says_that_its_policy_is_refused() -> None:
         cluster.admission.obstacles.clear()
         await until(cluster, 300, lambda: is_over(cluster))
 
-    play(RUN, story, networkpolicies=Obstacle.QUOTA)
+    play_story(RUN, story, networkpolicies=Obstacle.QUOTA)
 
 
 @pytest.mark.parametrize("trouble", ForgeTrouble)
@@ -206,7 +145,7 @@ def test_a_run_whose_forge_is_away_for_good_can_be_deleted(trouble: ForgeTrouble
         delete(cluster, "run-0")
         await until(cluster, 15 * 60, lambda: find(cluster, RUNS, "run-0") is None)
 
-    play(RUN, story)
+    play_story(RUN, story)
 
 
 def test_a_chain_is_stopped_at_once_though_its_forge_is_away_for_good() -> None:
@@ -223,7 +162,7 @@ def test_a_chain_is_stopped_at_once_though_its_forge_is_away_for_good() -> None:
         delete(cluster, "chain-0", SPRINT_CHAINS)
         await until(cluster, 15 * 60, lambda: find(cluster, SPRINT_CHAINS, "chain-0") is None)
 
-    play(CHAIN, story)
+    play_story(CHAIN, story)
 
 
 def test_a_token_that_may_not_open_pull_requests_is_reported_once_and_costs_few_requests() -> None:
@@ -238,4 +177,4 @@ def test_a_token_that_may_not_open_pull_requests_is_reported_once_and_costs_few_
         await asyncio.sleep(HOUR)
         assert cluster.forge.requests - before < 60, "less than one a minute"
 
-    play(RUN, story)
+    play_story(RUN, story)
