@@ -7,15 +7,19 @@ import gc
 import itertools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import kopf
 import pytest
+from kopf._cogs.clients import watching
+from kopf._cogs.structs import references
+from kopf._core.reactor import queueing
 
 from codecourier.controller.events import KopfThread, _configure
 from codecourier.kinds.api_resources import RUNS
-from codecourier.kube.api import Resource
+from codecourier.kube.api import Json, Resource
+from tests.simulation.clock import virtual
 from tests.support.kubeconfig import kubeconfig
 
 
@@ -84,3 +88,30 @@ def test_kopf_writes_nothing_and_never_gives_up() -> None:
         first = list(itertools.islice(backoffs, 1000))  # type: ignore[arg-type]
         assert len(first) == 1000, "each request begins anew"
         assert first[0] < first[-1] == max(first) <= 10
+
+
+@virtual
+async def test_events_do_not_pile_up_under_fifty_changes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = kopf.OperatorSettings()
+    _configure(settings)
+    sent = received = most = 0
+
+    async def watch(**_: object) -> AsyncIterator[Json]:
+        nonlocal sent, most
+        for second in range(60):
+            for number in range(50):
+                sent += 1
+                metadata = {"uid": f"{second}-{number}", "name": "fix", "resourceVersion": str(sent)}
+                yield {"type": "MODIFIED", "object": {"metadata": metadata}}
+            await asyncio.sleep(1)
+            most = max(most, sent - received)
+
+    async def process(**_: object) -> None:
+        nonlocal received
+        received += 1
+
+    monkeypatch.setattr(watching, "infinite_watch", watch)
+    resource = references.Resource("codecourier.dev", "v1alpha1", "projects", namespaced=True)
+    await queueing.watcher(namespace=None, settings=settings, resource=resource, processor=process)
+    assert (sent, received) == (3000, 3000)
+    assert most == 0
