@@ -29,6 +29,7 @@ from tests.simulation.deeds import Deeds
 from tests.simulation.faults import CountingPlan, FaultPlan, FaultyNetwork, RandomFaults
 from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
 from tests.simulation.invariants import Monitor, Seen
+from tests.simulation.neighbours import NEIGHBOUR, declare_neighbours
 from tests.simulation.node import Nodes
 from tests.simulation.scenario import Scenario
 from tests.simulation.schema import Definition, definitions_of
@@ -93,6 +94,11 @@ class OperatorLife:
         """How often it has worked on a key."""
         samples = (sample for metric in self._metrics.reconciles.collect() for sample in metric.samples)
         return sum(sample.value for sample in samples if sample.name.endswith("_total"))
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the key that waits longest for a worker has waited."""
+        return self._metrics.registry.get_sample_value("codecourier_queue_oldest_seconds") or 0.0
 
     def kill(self) -> None:
         """End it as SIGKILL would: nothing that it has begun leaves any more."""
@@ -195,6 +201,11 @@ class SimulatedCluster:
         """How often the operators that live have worked on a key."""
         return sum(operator.worked for operator in self.operators)
 
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the key that waits longest for a worker of an operator has waited."""
+        return max((operator.oldest_seconds for operator in self.operators), default=0.0)
+
     def note(self, text: str) -> None:
         """Add a line to the trace."""
         self.trace.append(f"{self._loop.time():9.3f} {text}")
@@ -281,6 +292,8 @@ class SimulatedCluster:
         limits = {"maxConcurrentRuns": self.scenario.limit}
         self._create(PROJECTS, "default", {"repositories": [repository], "limits": limits})
         self.make_workflow()
+        if self.scenario.neighbours:
+            declare_neighbours(self.server.store, self.scenario.neighbours)
         for number in range(self.scenario.chains):
             self.make_sprint_chain(f"chain-{number}")
         for resource, name, spec in self.scenario.declared:
@@ -313,7 +326,7 @@ class SimulatedCluster:
 
     def _changed(self, change: Change) -> None:
         resource, namespace, name = change.identity
-        if resource in (LEASES, EVENTS):
+        if resource in (LEASES, EVENTS) or namespace == NEIGHBOUR:
             return
         self.quiet_since = self._loop.time()
         status = change.new.obj.get("status") or {}

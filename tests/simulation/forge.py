@@ -26,6 +26,7 @@ from codecourier.github.secret import Secret
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
 from codecourier.pull_request import PullRequestState
+from tests.simulation.neighbours import HUNG_SECONDS, HUNG_URL
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 
 __all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "ForgeTrouble", "Pull", "Push"]
@@ -262,6 +263,9 @@ class ForgeClient:
 
     async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
         """See `Forge.do`."""
+        if repo.url == HUNG_URL:
+            await asyncio.sleep(HUNG_SECONDS)
+            raise Silent("the forge did not answer in time", may_have_happened=operation.is_write)
         done: R = await self._doings[type(operation)](repo, operation)
         return done
 

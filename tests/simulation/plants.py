@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from codecourier.cache import store
-from codecourier.controller import effects, execute, reconcile
+from codecourier.controller import effects, execute, observe, reconcile
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
 from codecourier.core.run import recorded, result, start
@@ -171,6 +171,7 @@ PLANTS: Mapping[str, Plant] = {
     "a Run reads the Sandboxes of others": Plant(
         store.Store, "by_index", _reading_those_of_others, frozenset({"world"})
     ),
+    "a worker waits for a host": Plant(observe.Observer, "is_quick", _returning(True), frozenset({"11"})),
     "a history that went back is not noticed": Plant(Cache, "replace_all", _merging_every_list, frozenset({"9"})),
 }
 """The faults, by what they do."""

@@ -16,6 +16,7 @@ from tests.simulation.coverage import Transition
 from tests.simulation.faults import FaultPlan
 from tests.simulation.forge import CANARY
 from tests.simulation.invariants import Violation
+from tests.simulation.neighbours import LONGEST_WAIT_SECONDS
 from tests.simulation.rest import Outcome, differences, outcome_of, unrest
 from tests.simulation.scenario import Scenario
 
@@ -117,15 +118,22 @@ async def _until_rest(cluster: SimulatedCluster) -> None:
         except (Deadlock, Livelock) as error:
             monitor.fail("9", str(error))
         monitor.deeds()
+        _check_waits(cluster)
         worked, before = cluster.worked, worked
         is_quiet = loop.time() > max(last, cluster.quiet_since) + _QUIET_SECONDS
         if is_quiet and not list(unrest(cluster)):
-            if worked - before > _MOST_WORK_AT_REST:
+            if worked - before > _MOST_WORK_AT_REST and not cluster.scenario.neighbours:
                 monitor.fail("9", f"all is at rest and {worked - before:.0f} keys were worked on in {_STEP_SECONDS} s")
             return
         if loop.time() > last + _LIMIT_SECONDS:
             words = list(unrest(cluster)) or ["something is written again and again"]
             monitor.fail("9", f"no rest: {'; '.join(words)}")
+
+
+def _check_waits(cluster: SimulatedCluster) -> None:
+    oldest = cluster.oldest_seconds
+    if cluster.scenario.neighbours and oldest > LONGEST_WAIT_SECONDS:
+        cluster.monitor.fail("11", f"a key has waited {oldest:.1f} s for a worker while another team's host hangs")
 
 
 def _result(cluster: SimulatedCluster) -> Result:

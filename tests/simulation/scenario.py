@@ -139,12 +139,15 @@ class Scenario:
     declared: tuple[tuple[Resource, str, Json], ...] = ()
     """What else people declare at the beginning: kind, name and spec."""
 
+    neighbours: int = 0
+    """How many Runs another team has, whose repository host hangs; keys must not wait for workers because of it."""
+
     pace: float = 1.0
     """How long the steps of pods take, as a share of the usual: pods of 0.01 end before anybody has seen them run."""
 
     def without_faults(self) -> Scenario:
         """Return the same scenario in a world where nothing goes wrong."""
-        return replace(self, troubles={}, deeds=(), rates={}, operators=1)
+        return replace(self, troubles={}, deeds=(), rates={}, operators=1, neighbours=0)
 
 
 REFERENCE = Scenario(
@@ -219,6 +222,7 @@ REHEARSED = (
     _rehearsed(0, (8.0, "back up"), (25.0, "restore")),
     _rehearsed(0, (8.0, "back up"), (80.0, "restore")),
     replace(_rehearsed(0, (5.0, "back up"), (40.0, "restore"), (60.0, "hand over")), operators=2),
+    replace(REFERENCE, runs=1, limit=2, neighbours=40),
     _rehearsed(1, (4.0, "edit workflow"), (6.0, "evict pod")),
     _rehearsed(3, (3.0, "edit workflow"), (6.0, "delete revision"), (7.0, "evict pod")),
     _rehearsed(1, (5.0, "delete revision"), (6.0, "evict pod")),
