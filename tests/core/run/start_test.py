@@ -10,7 +10,8 @@ from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import BranchHeadAsk, Facts, Problem, RepositoryAsk
 from codecourier.core.shared.grace import LOOK_SOON
 from codecourier.core.shared.reasons import ConditionType, Reason
-from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.run import Run, RunPhase, Try
+from codecourier.resources.sandbox import SandboxPhase
 from tests.support.plans import plan_run
 from tests.support.runs import admitting, run_status_of
 from tests.support.worlds import ACCESS, NOW, make_project, make_run, make_workflow, queued
@@ -43,6 +44,19 @@ def test_a_run_that_cannot_start_returns_its_place_and_waits_longer_each_time() 
     assert waits.look_again == NOW + LOOK_AGAIN + DECISION_GRACE, "its place is void"
     waited = [refusal_after(world, returned, minutes) for minutes in (1, 10, 60)]
     assert waited == [LOOK_AGAIN, timedelta(minutes=2.5), LONGEST_WAIT]
+
+
+def test_a_run_between_tries_keeps_its_retry_time_while_its_project_is_gone() -> None:
+    tries = (Try(number=1, sandbox="fix-1", phase=SandboxPhase.FAILED, finish_time=NOW),)
+    run = queued(make_run(), tries=tries, retry_time=NOW)
+    world = RunWorld(run, None, make_workflow(), None)
+    status = run_status_of(plan_run(world, NOW))
+    assert status.retry_time == NOW + LOOK_AGAIN
+    told = replace(world, run=run.updated(status=status))
+    later = plan_run(told, NOW + timedelta(milliseconds=10))
+    assert (later.status, later.look_again) == (status, status.retry_time), "else each write causes the next one"
+    again = run_status_of(plan_run(told, NOW + LOOK_AGAIN))
+    assert again.retry_time == NOW + 2 * LOOK_AGAIN
 
 
 def refusal_after(world: RunWorld, run: Run, minutes: int) -> timedelta:

@@ -210,6 +210,9 @@ def _return_place(world: RunWorld, status: RunStatus, problem: Problem, now: dat
     is_new = known is None or known.reason != problem.reason
     wait = LOOK_AGAIN if is_new or known is None else (now - known.last_transition_time) / 4
     retry_time = max(problem.retry_time or now, now + min(max(wait, LOOK_AGAIN), LONGEST_WAIT))
+    has_returned = world.project is None or not has_place(world.project, world.run)
+    if has_returned and status.retry_time is not None and now < status.retry_time:
+        retry_time = status.retry_time  # one that moved with the clock would be written again and again
     new = with_outcome(world.run, status, RunPhase.QUEUED, problem.reason, problem.message, now)
     events = (Event.of(problem),) if is_new else ()
     return Plan(status=new.updated(retry_time=retry_time), events=events, look_again=retry_time)
