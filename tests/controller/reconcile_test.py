@@ -14,19 +14,21 @@ import pytest
 from codecourier.controller.lookups import ANSWER_SECONDS
 from codecourier.controller.reconcile import Reconciler
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, RepositoryAccess, RepositoryAsk, RepositoryFact
-from codecourier.core.shared.intents import Plan
+from codecourier.core.shared.intents import CreateRevision, Plan
 from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.revisions import build_revision
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.api_resources import RUNS, SANDBOXES
-from codecourier.kinds.kind import Kind, Planning
+from codecourier.kinds.kind import Kind, Planning, Use
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kinds.sandbox import SANDBOX
-from codecourier.kube.api import SECRETS
+from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS
 from codecourier.kube.errors import Conflict, Forbidden, ServerError, Unanswered
 from codecourier.resources.run import Run, RunPhase
 from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import MAIN, URL
 from tests.support.desk import NAMESPACE, Desk
+from tests.support.worlds import make_workflow
 
 KEY = WorkKey(RUNS, NAMESPACE, "fix")
 FORBIDDEN = Forbidden(403, "Forbidden", "no such status")
@@ -43,14 +45,14 @@ class TrialWorld(World):
 class Trial:
     """A reconciler of Runs whose plan is the test's. Make it inside the running loop."""
 
-    def __init__(self, plan: Callable[[TrialWorld, datetime], Plan]) -> None:
+    def __init__(self, plan: Callable[[TrialWorld, datetime], Plan], *uses: Use) -> None:
         self.desk = Desk(is_app=True)
         self.desk.make_project()
         self.desk.make_run()
         self.desk.refresh()
         self.looks: list[tuple[WorkKey, float]] = []
         self.planned: list[tuple[WorkKey, float]] = []
-        row = Kind(Run, Planning(lambda _read, run: TrialWorld(run), plan, reads=()))
+        row = Kind(Run, Planning(lambda _read, run: TrialWorld(run), plan, reads=()), uses=uses)
         self.reconciler = Reconciler(
             Registry((row, SANDBOX)),
             self.desk.view,
@@ -228,3 +230,19 @@ def test_a_report_that_a_busy_server_did_not_take_is_written_later(error: Except
         assert bool(trial.desk.wire.calls) is is_tried_again
 
     scenario()
+
+
+@virtual
+async def test_what_was_refused_and_is_made_now_is_planned_with_at_once() -> None:
+    workflow = make_workflow()
+    metadata = workflow.metadata.updated(namespace=NAMESPACE)
+    create = CreateRevision(build_revision(workflow.updated(metadata=metadata)))
+    trial = Trial(lambda _world, _now: Plan(creates=(create,)), Use(CONTROLLER_REVISIONS, ("create", "get")))
+    trial.desk.wire.refuse = lambda call: FORBIDDEN if call.verb == "create" else None
+    await trial.reconcile()
+    ((_, due),) = trial.looks
+    trial.looks.clear()
+    trial.desk.wire.refuse = lambda _: None
+    await pass_time(due - time())
+    await trial.reconcile()
+    assert [(key, round(at - time(), 2)) for key, at in trial.looks] == [(KEY, 0.05)]

@@ -132,6 +132,7 @@ class Reconciler:
         with log_context(uid=model.uid, attempt=_attempt(model)):
             decided = await self._decide(key, key, gather, kind.plan)
             plan = self._finish(model, decided)
+            failed = self._executor.backlog.problems(key).keys()
             try:
                 await self._executor.execute(key, obj, model, plan)
             except Conflict as error:
@@ -142,6 +143,9 @@ class Reconciler:
         if decided is None:
             return False
         self._schedule(key, key, plan)
+        if failed & {*plan.records, *plan.creates} - self._executor.backlog.problems(key).keys():
+            # What was refused is made now. Its status still says otherwise, and not every object wakes its maker.
+            self._look_again(key, asyncio.get_running_loop().time() + 0.05)
         return True
 
     def _finish(self, model: CustomResource, decided: Plan | None) -> Plan:
