@@ -58,6 +58,8 @@ class ApiServer:
         self.bookmark_seconds = bookmark_seconds
         self.logs: dict[tuple[str, str, str], str] = {}
         """What containers wrote, by namespace, pod and container."""
+        self.is_kubelet_silent = False
+        """Whether the kubelets answer no request for a log."""
         self._histories: dict[Resource, History] = {}
         self._watchers: dict[Watcher, None] = {}
         self.lives = 1
@@ -318,6 +320,8 @@ class SimulatedKube:
 
         def work() -> str:
             self._store.get(PODS, namespace, pod)
+            if self._server.is_kubelet_silent:
+                raise ServerError(500, "InternalError", "dial tcp 10.0.0.7:10250: i/o timeout")
             text = self._server.logs.get((namespace, pod, container), "")
             if tail_lines is not None:
                 text = "".join(text.splitlines(keepends=True)[-tail_lines:]) if tail_lines else ""

@@ -90,6 +90,8 @@ class _Token:
     may_write: bool
     ends: datetime | None
     is_revoked: bool = False
+    asked: datetime | None = None
+    """When an operator first asked to revoke it."""
 
 
 class ForgeTrouble(Enum):
@@ -192,6 +194,12 @@ class ForgeServer:
         self.tokens[value] = _Token(may_write, self.now() + _TOKEN_LIFE)
         self.unheard.add(value)
         return value
+
+    def ask(self, token: str) -> None:
+        """Note that an operator sets out to revoke a token, whatever comes of it."""
+        known = self.tokens.get(token)
+        if known is not None and known.asked is None:
+            known.asked = self.now()
 
     def revoke(self, token: str) -> Revocation:
         """End a token."""
@@ -311,6 +319,7 @@ class ForgeClient:
         if isinstance(repo.credential, AppInstallation):
             raise TypeError("a token revokes itself; no App does")
         token = repo.credential.secret.reveal()
+        self._server.ask(token)
         return await self._carry("delete", "token", lambda: self._server.revoke(token))
 
     def _look(self, repo: RepositoryRef) -> RepositoryFacts:

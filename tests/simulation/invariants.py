@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from codecourier.core.project.admission import UNSEEN_LIMIT
+from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.shared.naming import LABEL_RUN_UID, LABEL_SANDBOX_UID
 from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_world
 from codecourier.kinds.api_resources import (
@@ -28,6 +29,7 @@ from codecourier.kinds.api_resources import (
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, SECRETS, Json, Resource
 from codecourier.resources.meta import GROUP
+from tests.simulation.bounds import Endings
 from tests.simulation.forge import CANARY, ForgeServer, Push
 from tests.simulation.generations import GenerationWatch
 from tests.simulation.node import AgentStart, Nodes
@@ -155,7 +157,8 @@ class Monitor:
         for kind in registry.kinds:
             if kind.is_unfinished is not None:
                 self._checks.setdefault(kind.resource, []).append(self._finished_stays)
-        store.listeners.append(self.changed)
+        self._endings = Endings(registry)
+        store.listeners += [self.changed, self._endings.changed]
         nodes.starting.append(self._agent_started)
 
     def back_up(self) -> Seen:
@@ -173,6 +176,7 @@ class Monitor:
         self.made, self._taken_back, self.told = kept.made, kept.taken_back, kept.told
         self.started, self.stored_tokens = kept.started, kept.stored_tokens
         self._seen.clear()
+        self._endings.restored()
 
     def fail(self, invariant: str, text: str) -> None:
         """Remember that an invariant did not hold; only the first counts, others follow from it."""
@@ -198,7 +202,9 @@ class Monitor:
         self.deeds()
 
     def deeds(self) -> None:
-        """Check what was done at the forge since."""
+        """Check what was done at the forge since, and what should have ended."""
+        for text in self._endings.overdue():
+            self.fail("12", text)
         for push in self._forge.pushes[self._pushes :]:
             self._pushed(push)
         self._pushes = len(self._forge.pushes)
@@ -398,13 +404,18 @@ class Monitor:
         if LABEL_SANDBOX_UID in change.new.labels:
             stored = {v for k, v in change.new.obj["data"].items() if k != "ca.crt"}
             self.stored_tokens |= stored
-            if change.type == "DELETED" and any(map(self.is_working, stored)):
+            if change.type == "DELETED" and any(self.is_working(v) and not self._is_given_up(v) for v in stored):
                 self.fail("5", f"Secret {change.identity[2]} went while its tokens worked")
 
     def is_working(self, encoded: str) -> bool:
         """Tell whether a credential, base64, is a token that ends by itself and has neither ended nor been revoked."""
         token = self._forge.tokens.get(base64.b64decode(encoded).decode())
         return token is not None and token.ends is not None and not token.is_revoked and token.ends > self._forge.now()
+
+    def _is_given_up(self, encoded: str) -> bool:
+        """Tell whether a forge has not revoked a token for so long that nothing has to wait for it any more."""
+        asked = self._forge.tokens[base64.b64decode(encoded).decode()].asked
+        return asked is not None and self._forge.now() >= asked + REVOCATION_LIMIT
 
     def _agent_started(self, start: AgentStart) -> None:
         key = start.run_uid, start.attempt, start.try_number

@@ -28,6 +28,9 @@ _TOLERATED_SECONDS = 60.0
 _REFRESH_SECONDS = 95.0
 """How long a kubelet takes to bring a changed Secret into a pod that runs."""
 
+_FULL_SECONDS = 5.0
+"""How often the scheduler looks whether there is room."""
+
 _KILLED = 137
 _EPOCH = "1970-01-01T00:00:00Z"
 
@@ -111,6 +114,9 @@ class Nodes:
         self._pace = pace
         self._names = tuple(names)
         self._cut: set[str] = set()
+        self.is_full = False
+        """Whether no node has room for another pod."""
+
         self._pods: dict[str, _Pod] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         server.store.listeners.append(self._changed)
@@ -176,6 +182,14 @@ class Nodes:
         for pod in [pod for pod in self._pods.values() if pod.node == node]:
             self._stop(pod, "", "")
 
+    def silence_all(self) -> None:
+        """Cut all nodes with a pod off for good."""
+        for node in sorted({pod.node for pod in self._pods.values() if not pod.is_ended} - self._cut):
+            self._note(f"{node}: cut off for good")
+            self._cut.add(node)
+            asyncio.get_running_loop().call_later(_LOST_AFTER_SECONDS + _TOLERATED_SECONDS, self._evict_from, node)
+        self.is_full = len(self._cut) == len(self._names)
+
     def _silence(self, how: str) -> str | None:
         nodes = sorted({pod.node for pod in self._pods.values() if not pod.is_ended} - self._cut)
         if not nodes or len(self._cut) + 1 >= len(self._names):
@@ -227,6 +241,9 @@ class Nodes:
         if "deletionTimestamp" in stored.metadata:
             return
         free = [node for node in self._names if node not in self._cut]
+        if self.is_full:
+            asyncio.get_running_loop().call_later(_FULL_SECONDS, self._bind, change)
+            return
         node = self._random.choice(free)
         self._server.edit(PODS, namespace, name, lambda pod: pod["spec"].update(nodeName=node))
 

@@ -14,7 +14,7 @@ from codecourier.cache import store
 from codecourier.controller import effects, execute, observe, reconcile
 from codecourier.core.project import plan as project_plan
 from codecourier.core.run import plan as run_plan
-from codecourier.core.run import recorded, result, start
+from codecourier.core.run import pull_request, recorded, result, start
 from codecourier.core.sandbox import plan as sandbox_plan
 from codecourier.core.shared import notifications
 from codecourier.core.shared.intents import Plan
@@ -159,6 +159,7 @@ PLANTS: Mapping[str, Plant] = {
     "a token lies in an annotation": Plant(execute.Executor, "_make", _annotating_the_token, frozenset({"8"})),
     "tokens are not revoked": Plant(sandbox_plan, "_revocation", _returning(None), frozenset({"9"})),
     "a token Secret can vanish": Plant(effects.Effects, "_secret", _without_finalizer, frozenset({"5"})),
+    "a stop waits for its pull request": Plant(pull_request, "_is_given_up", _returning(False), frozenset({"12"})),
     "a Run that runs loses its place": Plant(admission, "view_run", _forgetting_what_runs, frozenset({"10"})),
     "a Project made again does not count what runs": Plant(
         admission.RunsInNamespace, "with_pods", _returning(()), frozenset({"10"})
