@@ -189,8 +189,8 @@ def test_an_unreadable_run_in_front_gets_no_place_and_is_read_once() -> None:
     look.store.cache(RUNS).apply(odd)
     assert look.look() == look.look() == ["good"]
     assert RunsInNamespace(look.store, "shop").named("odd") is not None
-    mended = look.body(queued(make_run("odd", age_seconds=60)))
-    look.store.cache(RUNS).apply(mended)
+    readable = look.body(queued(make_run("odd", age_seconds=60)))
+    look.store.cache(RUNS).apply(readable)
     assert look.look() == ["odd"]
 
 

@@ -139,7 +139,7 @@ class ObjectStore:
         return Backup(self.version, {resource: dict(objects) for resource, objects in self._objects.items()})
 
     def restore(self, backup: Backup) -> None:
-        """Go back to a moment; nobody is told, and the versions since then are given out again."""
+        """Go back to a moment. No watch reports it, and the versions since then are given out again."""
         self.version = backup.version
         self._by_uid.clear()
         self._dependents.clear()

@@ -7,7 +7,7 @@
 | open | none before its time | | |
 | open, at its time | one: the probe | → proven | → open, twice as long, up to 60 s |
 
-Silence is no answer in time. A refusal is an answer; a host that fails at once holds nobody up and is not silent.
+Silence is no answer in time. A refusal is an answer; a host that fails at once delays no one and is not silent.
 """
 
 from __future__ import annotations

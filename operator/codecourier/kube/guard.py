@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from codecourier.kube.api import Json, KubeApi, ListResult, Propagation, Resource, WatchEvent
+from codecourier.kube.api import Json, KubeApi, ListResult, Resource, WatchEvent
 from codecourier.kube.errors import NotLeadingError
 
 __all__ = ["GuardedKube"]
@@ -69,28 +69,10 @@ class GuardedKube:
         self._check("patch", resource)
         return await self._api.patch(resource, namespace, name, body, **options)
 
-    async def delete(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        name: str,
-        *,
-        uid: str | None = None,
-        resource_version: str | None = None,
-        grace_seconds: int | None = None,
-        propagation: Propagation | None = None,
-    ) -> Json | None:
+    async def delete(self, resource: Resource, namespace: str | None, name: str, **options: Any) -> Json | None:
         """See `KubeApi.delete`."""
         self._check("delete", resource)
-        return await self._api.delete(
-            resource,
-            namespace,
-            name,
-            uid=uid,
-            resource_version=resource_version,
-            grace_seconds=grace_seconds,
-            propagation=propagation,
-        )
+        return await self._api.delete(resource, namespace, name, **options)
 
     def watch(self, resource: Resource, **options: Any) -> AsyncGenerator[WatchEvent]:
         """See `KubeApi.watch`."""
