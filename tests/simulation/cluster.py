@@ -257,7 +257,11 @@ class SimulatedCluster:
             spec["resumeFromSprint"] = self.scenario.resume_from
         self._create(SPRINT_CHAINS, name, spec)
 
-    def make_workflow(self) -> None:
+    def make_run(self, name: str, workflow: str = "scripted") -> None:
+        """Declare a Run."""
+        self._create(RUNS, name, {"workflowRef": {"name": workflow}, "prompt": f"Fix {name}."})
+
+    def make_workflow(self, name: str = "scripted") -> None:
         """Declare the Workflow."""
         spec: Json = {
             "image": "agent",
@@ -268,7 +272,7 @@ class SimulatedCluster:
             spec["verify"] = ["make test"]
         if self.scenario.is_draft:
             spec["pullRequest"] = {"onFailure": "Draft"}
-        self._create(WORKFLOWS, "scripted", spec)
+        self._create(WORKFLOWS, name, spec)
 
     def set_token(self, token: str = f"{CANARY}personal") -> None:
         """Write the Secret with the Project's personal token."""
@@ -299,7 +303,7 @@ class SimulatedCluster:
         for resource, name, spec in self.scenario.declared:
             self._create(resource, name, spec)
         for number in range(self.scenario.runs):
-            self._create(RUNS, f"run-{number}", {"workflowRef": {"name": "scripted"}, "prompt": f"Fix {number}."})
+            self.make_run(f"run-{number}")
 
     def _create(self, resource: Resource, name: str, spec: Json) -> None:
         body: dict[str, Any] = {"apiVersion": API_VERSION, "kind": resource.kind, "metadata": _named(name)}

@@ -9,6 +9,7 @@ import pytest
 
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.kube.api import CONTROLLER_REVISIONS
 from tests.simulation.admission import Obstacle
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.forge import ForgeTrouble
@@ -61,6 +62,33 @@ def test_runs_whose_sandboxes_are_refused_say_so_and_can_be_cancelled_and_delete
         assert status_of(cluster)["phase"] == "Cancelled"
 
     play_story(replace(TWO_RUNS, limit=2), story, sandboxes=Obstacle.QUOTA)
+
+
+def test_a_run_whose_revision_is_refused_leaves_its_place_to_others_and_ends() -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 300, lambda: is_over(cluster, "run-0"))
+        cluster.admission.obstacles[CONTROLLER_REVISIONS] = Obstacle.QUOTA
+        cluster.monitor.is_people = True
+        cluster.make_workflow("other")
+        for name, workflow in (("a-refused", "other"), ("b-good", "scripted")):
+            cluster.make_run(name, workflow)
+        cluster.monitor.is_people = False
+        await until(cluster, 120, lambda: is_over(cluster, "b-good"))
+        assert status_of(cluster, "b-good")["phase"] == "Completed"
+        assert "refuses ControllerRevision" in status_of(cluster, "a-refused")["message"]
+        await until(cluster, 900, lambda: is_over(cluster, "a-refused"))
+        assert status_of(cluster, "a-refused")["phase"] == "Failed"
+
+    async def lifted(cluster: SimulatedCluster) -> None:
+        await until(cluster, 60, lambda: cluster.admission.refused[CONTROLLER_REVISIONS] > 0)
+        await asyncio.sleep(60)
+        assert status_of(cluster)["phase"] == "Pending"
+        cluster.admission.obstacles.clear()
+        await until(cluster, 180, lambda: is_over(cluster))
+        assert status_of(cluster)["phase"] == "Completed"
+
+    play_story(RUN, story)
+    play_story(RUN, lifted, controllerrevisions=Obstacle.QUOTA)
 
 
 @pytest.mark.parametrize("obstacle", [Obstacle.QUOTA, Obstacle.POLICY, Obstacle.PERMISSION])

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
-from codecourier.kube.api import EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
 from tests.simulation.admission import Obstacle
 from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
@@ -44,7 +44,8 @@ def play_story(scenario: Scenario, story: Story, **obstacles: Obstacle) -> None:
 
     `obstacles` says from the beginning, by the plural of a kind, why the cluster refuses its objects.
     """
-    kinds = {r.plural: r for r in (NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS, SECRETS, PODS, NETWORK_POLICIES)}
+    own = (NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS)
+    kinds = {r.plural: r for r in (*own, SECRETS, PODS, NETWORK_POLICIES, CONTROLLER_REVISIONS)}
 
     async def main() -> None:
         cluster = SimulatedCluster(scenario, NoFaults())

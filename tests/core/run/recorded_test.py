@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from codecourier.core.project.admission import has_place
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.facts import BranchHeadAsk, BranchHeadFact, Facts, Problem, RevisionAsk, RevisionFact
 from codecourier.core.shared.finishing import finish_plan
+from codecourier.core.shared.grace import LOOK_SOON
 from codecourier.core.shared.intents import Create, CreateRevision, Failures
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.revisions import build_revision, view_revision
@@ -72,7 +74,7 @@ def test_a_run_that_waits_says_that_its_workflow_is_gone() -> None:
 
 
 @pytest.mark.parametrize("phase", [RunPhase.PENDING, RunPhase.QUEUED])
-def test_a_refused_revision_is_said_tried_again_and_given_up(phase: RunPhase) -> None:
+def test_a_refused_revision_is_said_tried_again_without_a_place_and_given_up(phase: RunPhase) -> None:
     run = make_run(base_branch="main")
     run = run if phase is RunPhase.PENDING else queued(run, workflow_revision=None)
     problem = Problem(Reason.REVISION_REFUSED, "The quota is used up.", since=NOW, refused_since=NOW)
@@ -80,12 +82,38 @@ def test_a_refused_revision_is_said_tried_again_and_given_up(phase: RunPhase) ->
     world = replace(world, failures=Failures({CREATE: problem}))
     plan = plan_run(world, NOW)
     status = run_status_of(plan)
-    assert (status.phase, status.message, status.tries) == (RunPhase.QUEUED, problem.message, ())
-    assert (plan.creates, plan.look_again) == ((CREATE,), NOW + START_LIMIT)
+    assert (status.phase, status.message, status.tries) == (RunPhase.PENDING, problem.message, ())
+    assert (plan.creates, plan.look_again) == ((CREATE,), NOW + LOOK_SOON)
     assert [event.reason for event in plan.events] == ["RevisionRefused"]
-    # Its place is another Run's then.
-    over = run_status_of(plan_run(world, NOW + START_LIMIT))
+    run = run.updated(status=status)
+    assert not has_place(admitting(run), run), "another Run may have its place"
+    waiting = replace(world, run=run, facts=Facts())
+    then = plan_run(waiting, NOW + LOOK_SOON)
+    assert (then.status, then.creates) == (status, (CREATE,)), "it is tried without a question to the host"
+    made = replace(waiting, failures=Failures(), revision=make_revision(), facts=Facts(FACTS))
+    assert run_status_of(plan_run(made, NOW + LOOK_SOON)).retry_time == NOW + LOOK_SOON, "it may have a place"
+    over = run_status_of(plan_run(waiting, NOW + START_LIMIT))
     assert (over.phase, over.message) == (RunPhase.FAILED, problem.message)
+
+
+def test_a_run_whose_refusal_a_new_leader_does_not_know_tries_again_without_a_place() -> None:
+    run = make_run(base_branch="main")
+    problem = Problem(Reason.REVISION_REFUSED, "The quota is used up.", since=NOW, refused_since=NOW)
+    world = RunWorld(run, admitting(run), make_workflow(), None, facts=Facts(FACTS))
+    refused = run_status_of(plan_run(replace(world, failures=Failures({CREATE: problem})), NOW))
+    plan = plan_run(replace(world, run=run.updated(status=refused), project=make_project()), NOW + LOOK_SOON)
+    assert (plan.status, plan.creates) == (None, (CREATE,))
+
+
+def test_a_later_try_whose_lost_revision_is_refused_returns_its_place() -> None:
+    run = waiting()
+    problem = Problem(Reason.REVISION_REFUSED, "The quota is used up.", since=NOW, refused_since=NOW)
+    world = RunWorld(run, admitting(run, 2), make_workflow(), None, facts=Facts(LOST))
+    world = replace(world, failures=Failures({CREATE: problem}))
+    status = run_status_of(plan_run(world, NOW))
+    assert (status.phase, status.message) == (RunPhase.QUEUED, problem.message)
+    assert not has_place(admitting(run, 2), run.updated(status=status))
+    assert run_status_of(plan_run(world, NOW + START_LIMIT)).phase is RunPhase.FAILED
 
 
 def test_a_revision_with_another_content_is_not_used_for_a_start() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
-from codecourier.core.run.recorded import record_workflow
+from codecourier.core.run.recorded import fail_attempt, record_workflow
 from codecourier.core.run.references import resolve
 from codecourier.core.run.status import attempt_status, working_sentence
 from codecourier.core.run.world import RunWorld
+from codecourier.core.shared.creations import START_LIMIT, given_up_from
 from codecourier.core.shared.facts import Problem, RepositoryAsk
 from codecourier.core.shared.grace import is_passing, next_look
-from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.intents import Create, CreateRevision, Event, Plan
 from codecourier.core.shared.naming import (
     FINALIZER,
     LABEL_MANAGED,
@@ -131,7 +133,12 @@ def _is_refused(run: Run) -> bool:
 
 def _look_at_base(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     """Look without a place whether a refused Run can start, so that it need not take one for that from another."""
+    recorded = record_workflow(world, status, now)
+    if isinstance(recorded, CreateRevision) and world.failures.get(recorded) is not None:
+        return _make_revision(world, status, recorded, now)
     based = _base(world, status)
+    if not isinstance(based, Problem) and isinstance(recorded, CreateRevision):
+        return _make_revision(world, status, recorded, now)
     if not isinstance(based, Problem):
         text = sentence(Reason.ACCEPTED)
         ready = with_outcome(world.run, status, RunPhase.PENDING, Reason.ACCEPTED, text, now)
@@ -171,9 +178,22 @@ def _plan_admitted(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     if isinstance(based, Problem):
         return _refuse(world, status, based, now)
     recorded = record_workflow(world, status, now)
-    if isinstance(recorded, Plan):
-        return recorded
-    return _start(world, recorded, based, now)
+    if isinstance(recorded, CreateRevision):
+        return _make_revision(world, status, recorded, now)
+    return recorded if isinstance(recorded, Plan) else _start(world, recorded, based, now)
+
+
+def _make_revision(world: RunWorld, status: RunStatus, create: CreateRevision, now: datetime) -> Plan:
+    """Make the revision before the status that names it, without a place while the API server refuses it."""
+    refusal = world.failures.get(create)
+    if refusal is None:
+        return Plan(creates=(create,), look_again=now, is_brief=world.run.status.attempt == 0)
+    given_up = given_up_from(refusal, (refusal.since or now) + START_LIMIT)
+    if given_up is not None and now >= given_up:
+        return fail_attempt(world, status, refusal, now)
+    plan = (_return_place if status.tries else _refuse)(world, status, refusal, now)
+    times = [time for time in (plan.look_again, given_up) if time is not None]
+    return replace(plan, creates=(create,), look_again=min(times, default=None))
 
 
 def _plan_waiting(world: RunWorld, project: Project, now: datetime) -> Plan:
