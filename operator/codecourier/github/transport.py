@@ -2,7 +2,7 @@
 
 PyGithub sleeps and asks again after a 202, follows a 301 with the credential without a bound, reads an
 answer of any size, and its timeout starts again with every byte. The connection here is passed to it for each call: no
-redirect, no retry, no cookie, one deadline, one bound on the size.
+redirect, no retry, no cookie, one deadline (`timed.py`), one bound on the size.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import requests
 import urllib3
 from github.Requester import HTTPSRequestsConnectionClass, RequestsResponse
-from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
 from codecourier.github.errors import ForgeNotFound, Silent, Unavailable
+from codecourier.github.timed import TimedAdapter, deadline
 
 __all__ = ["Connection", "Transport", "Wait"]
 
@@ -66,7 +66,7 @@ class Transport:
         self.session.auth = _no_auth
         self.session.cookies = _NoCookies()
         self.session.headers.clear()
-        self.session.mount("https://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=8))
+        self.session.mount("https://", TimedAdapter(max_retries=0, pool_connections=1, pool_maxsize=8))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -119,7 +119,8 @@ class Connection(HTTPSRequestsConnectionClass):
             If the forge redirects the request.
         """
         try:
-            return self._exchange()
+            with deadline(self._deadline, self._transport.wait.read_seconds):
+                return self._exchange()
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' own errors are OSErrors
             problem = self._problem(error)
         # Raised here, outside the except clause: the library's error holds the request and its credential.
