@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codecourier.controller.breaker import FIRST_SECONDS
-from codecourier.controller.gate import BOUNDS, Gate
+from codecourier.controller.gate import BOUNDS, TURN_SECONDS, Gate
 from codecourier.github.api import Operation
 from codecourier.github.client import GitHubForge
 from codecourier.github.credentials import AppInstallation, InstallationToken, PersonalToken, RepositoryRef
@@ -198,6 +198,38 @@ async def test_many_namespaces_with_hosts_that_hang_leave_room_for_those_that_an
     assert await outcome(gate, repo("good"), "good") == "done"
     assert seconds() - begun < 1.0
     await asyncio.gather(*bad)
+
+
+@virtual
+async def test_what_waits_too_long_for_its_turn_gives_its_place_in_the_queue_up() -> None:
+    class Slow(Hosts):
+        async def do(self, repo: RepositoryRef, operation: Operation[Any]) -> Any:
+            await pass_time(25.0)
+            return await super().do(repo, operation)
+
+    gate = gate_of(Slow())
+    assert await outcome(gate, repo()) == "done"
+    begun = seconds()
+    found = await outcomes(gate, [repo()] * 100)
+    assert seconds() - begun <= TURN_SECONDS + 30.0
+    assert {str(answer) for answer in found} == {
+        "done",
+        "https://h.test answers too slowly for all that the operator asks it; it is tried again",
+    }
+    assert {error.may_have_happened for error in found if isinstance(error, Unavailable)} == {False}
+    assert (gate.running, gate.waiting, gate.silent_hosts) == (0, 0, 0)
+    assert await outcome(gate, repo()) == "done"
+
+
+@virtual
+async def test_all_credentials_of_a_host_that_hangs_have_one_sentence() -> None:
+    hosts = Hosts({"h.test"})
+    gate = gate_of(hosts)
+    lanes = [repo(token=f"t{number}") for number in range(100)]
+    begun = seconds()
+    found = [await task for task in [asyncio.create_task(outcome(gate, lane, str(n))) for n, lane in enumerate(lanes)]]
+    assert {str(error) for error in found} == {"https://h.test did not answer in time; it is tried again"}
+    assert (seconds() - begun, gate.running, gate.waiting) == (TURN_SECONDS, 0, 0)
 
 
 @virtual

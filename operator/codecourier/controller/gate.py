@@ -20,9 +20,9 @@ from codecourier.controller.breaker import Breaker
 from codecourier.controller.turns import Bound, Bounds, Job, Lane, Turns, Turnstile
 from codecourier.github.api import Forge, Operation
 from codecourier.github.credentials import AppInstallation, InstallationToken, RepositoryRef
-from codecourier.github.errors import ForgeError, RateLimited, Silent
+from codecourier.github.errors import ForgeError, RateLimited, Silent, Unavailable
 
-__all__ = ["BOUNDS", "Gate"]
+__all__ = ["BOUNDS", "TURN_SECONDS", "Gate"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ R = TypeVar("R")
 
 BOUNDS = Bounds(all=Bound(32, 16), namespace=Bound(8, 4), host=Bound(8, 4), lane=Bound(4, 1))
 """How many operations are under way at once."""
+
+TURN_SECONDS = 60.0
+"""How long an operation waits for its turn: its object, which is not planned meanwhile, may have to stop."""
 
 _MOST_LANES = 4096
 """How many lanes are remembered; the least recently used one is forgotten first, and is new when it is used again."""
@@ -74,17 +77,32 @@ class Gate:
         Raises
         ------
         ForgeError
-            If the forge did not do what was asked; `Silent`, at once, while its host does not answer.
+            If the forge did not do what was asked; `Silent`, at once, while its host does not answer; `Unavailable`, if
+            its turn does not come in time.
         """
         if not operation.needs_host(repo.credential):
             return await self._forge.do(repo, operation)
         job = Job(namespace, _lane(namespace, repo))
         self._check(job.lane)
-        await self._turnstile.enter(job)
+        await self._enter(job)
         try:
             return await self._carry_out(job, repo, operation)
         finally:
             self._turnstile.leave(job)
+
+    async def _enter(self, job: Job) -> None:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turnstile.enter(job)
+        except TimeoutError:
+            raise self._crowded(job.lane) from None
+
+    def _crowded(self, lane: Lane) -> Unavailable:
+        """Return the error of an operation whose turn did not come; it was not sent."""
+        if any(known.host == lane.host and breaker.is_open for known, breaker in self._breakers.items()):
+            return self._silent(lane)
+        text = f"https://{lane.host} answers too slowly for all that the operator asks it; it is tried again"
+        return Unavailable(text, may_have_happened=False)
 
     async def _carry_out(self, job: Job, repo: RepositoryRef, operation: Operation[R]) -> R:
         lane, begun = job.lane, asyncio.get_running_loop().time()

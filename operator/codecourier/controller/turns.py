@@ -28,6 +28,8 @@ class Job:
     namespace: str
     lane: Lane
     turn: asyncio.Future[None] | None = None
+    is_waiting: bool = False
+    has_turn: bool = False
     is_proven: bool = True
     """Whether the lane had answered lately when the job's turn came."""
 
@@ -92,6 +94,7 @@ class Turns:
         self._waiting.setdefault(job.namespace, OrderedDict()).setdefault(job.lane, deque()).append(job)
         self._queued[job.lane] += 1
         self.waiting += 1
+        job.is_waiting = True
 
     def remove(self, job: Job) -> None:
         """Take a job out that waits."""
@@ -111,12 +114,14 @@ class Turns:
         while (job := self._next()) is not None:
             job.is_proven = self._is_proven(job.lane)
             self._count(job, 1)
+            job.has_turn = True
             taken.append(job)
         return taken
 
     def end(self, job: Job) -> None:
         """Take a job's turn back."""
         self._count(job, -1)
+        job.has_turn = False
 
     def _next(self) -> Job | None:
         if self._used["all"] >= self._bounds.all.most:
@@ -147,6 +152,7 @@ class Turns:
 
     def _dropped(self, job: Job) -> None:
         self.waiting -= 1
+        job.is_waiting = False
         self._queued -= Counter({job.lane: 1})
         lanes = self._waiting[job.namespace]
         if not lanes[job.lane]:
@@ -181,9 +187,10 @@ class Turnstile:
         try:
             await job.turn
         except asyncio.CancelledError:
-            if job.turn.cancelled():
+            # Its turn may have come in the moment in which it was given up.
+            if job.is_waiting:
                 self.turns.remove(job)
-            elif job.turn.exception() is None:
+            elif job.has_turn:
                 self.leave(job)
             raise
 
