@@ -23,6 +23,7 @@ from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.github.secret import Secret
 from codecourier.github.transport import Wait
+from codecourier.kube.errors import NotLeadingError
 from tests.simulation.clock import EPOCH, pass_time, virtual
 
 HEAD: Any = GetBranchHead("main")
@@ -66,7 +67,7 @@ class Hosts:
 
 def gate_of(hosts: Hosts) -> Gate:
     loop = asyncio.get_running_loop()
-    return Gate(hosts, lambda: EPOCH + timedelta(seconds=loop.time()))
+    return Gate(hosts, lambda: EPOCH + timedelta(seconds=loop.time()), lambda: True)
 
 
 async def outcome(gate: Gate, where: RepositoryRef, namespace: str = "a") -> ForgeError | str:
@@ -233,6 +234,19 @@ async def test_all_credentials_of_a_host_that_hangs_have_one_sentence() -> None:
 
 
 @virtual
+async def test_what_waits_for_its_turn_when_the_lease_is_lost_is_not_sent() -> None:
+    hosts, leading = Hosts(), [True]
+    gate = Gate(hosts, lambda: EPOCH, lambda: leading[0])
+    tasks = [asyncio.create_task(gate.do("a", repo(), HEAD)) for _ in range(3)]
+    await pass_time(0.1)
+    leading.clear()
+    leading.append(False)
+    done, *refused = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (done, {type(error) for error in refused}) == ("done", {NotLeadingError})
+    assert (hosts.sent["h.test"], gate.running, gate.waiting, gate.silent_hosts) == (1, 0, 0, 0)
+
+
+@virtual
 async def test_tokens_that_revoke_themselves_share_a_lane_in_their_namespace() -> None:
     hosts = Hosts({"h.test"})
     gate = gate_of(hosts)
@@ -281,7 +295,7 @@ async def test_a_listener_that_never_answers_opens_the_breaker_of_the_real_clien
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         where = RepositoryRef(f"https://{host}/team/shop", PersonalToken(Secret("x")))
         async with GitHubForge(hosts=frozenset({host}), wait=wait, note=lambda *note: noted.append(note)) as forge:
-            gate = Gate(forge, lambda: EPOCH)
+            gate = Gate(forge, lambda: EPOCH, lambda: True)
             found = await outcomes(gate, [where] * 40)
     assert {str(error) for error in found} == {f"https://{host} did not answer in time; it is tried again"}
     assert {type(error) for error in found} == {Silent}

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from codecourier.github.api import Operation
-from codecourier.github.credentials import RepositoryRef
-from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.kinds.api_resources import RUNS, SANDBOXES
 from tests.simulation.cluster import SimulatedCluster
-from tests.simulation.forge import ForgeClient
-from tests.simulation.stories import RUN, cancel, delete, find, is_over, play_story, status_of, until
+from tests.simulation.stories import RUN, cancel, delete, find, is_over, play_story, slow_minting, status_of, until
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
 
@@ -25,20 +17,6 @@ RUNS_AT_ONCE = 100
 OPERATION_SECONDS = 25.0
 BOUND_SECONDS = 150.0
 """A turn that is waited for, an operation, and the stop itself; all tokens are minted after ten minutes."""
-
-
-@contextmanager
-def slow_minting() -> Iterator[None]:
-    """Let the host take its time to mint tokens."""
-    right = ForgeClient.do
-
-    async def do(self: ForgeClient, repo: RepositoryRef, operation: Operation[Any]) -> Any:
-        if isinstance(operation, MintTokenPair):
-            await asyncio.sleep(OPERATION_SECONDS)
-        return await right(self, repo, operation)
-
-    with patch.object(ForgeClient, "do", do):
-        yield
 
 
 def test_a_run_whose_tokens_wait_for_a_slow_host_says_so_and_can_be_stopped() -> None:
@@ -57,7 +35,7 @@ def test_a_run_whose_tokens_wait_for_a_slow_host_says_so_and_can_be_stopped() ->
             cluster, 60, lambda: find(cluster, SANDBOXES, sandbox) is None or is_over(cluster, sandbox, SANDBOXES)
         )
 
-    with slow_minting():
+    with slow_minting(OPERATION_SECONDS):
         play_story(replace(RUN, is_personal=False, runs=RUNS_AT_ONCE, limit=RUNS_AT_ONCE), story)
 
 
@@ -69,5 +47,5 @@ def test_a_run_that_is_stopped_before_its_host_is_known_to_be_slow_ends_as_soon(
         cancel(cluster, last)
         await until(cluster, BOUND_SECONDS, lambda: is_over(cluster, last))
 
-    with slow_minting():
+    with slow_minting(OPERATION_SECONDS):
         play_story(replace(RUN, is_personal=False, runs=RUNS_AT_ONCE, limit=RUNS_AT_ONCE), story)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
+from codecourier.github.api import Operation
+from codecourier.github.credentials import RepositoryRef
+from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.kube.api import CONTROLLER_REVISIONS, EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
 from tests.simulation.admission import Obstacle
 from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.faults import NoFaults
+from tests.simulation.forge import ForgeClient
 from tests.simulation.invariants import FINISHED
 from tests.simulation.scenario import REFERENCE, Scenario
 
@@ -27,6 +34,7 @@ __all__ = [
     "is_over",
     "notes",
     "play_story",
+    "slow_minting",
     "status_of",
     "until",
 ]
@@ -103,3 +111,17 @@ def delete(cluster: SimulatedCluster, name: str, resource: Resource = RUNS) -> N
     cluster.monitor.is_people = True
     cluster.server.store.delete(resource, NAMESPACE, name)
     cluster.monitor.is_people = False
+
+
+@contextmanager
+def slow_minting(seconds: float) -> Iterator[None]:
+    """Let the host take its time to mint tokens."""
+    right = ForgeClient.do
+
+    async def do(self: ForgeClient, repo: RepositoryRef, operation: Operation[Any]) -> Any:
+        if isinstance(operation, MintTokenPair):
+            await asyncio.sleep(seconds)
+        return await right(self, repo, operation)
+
+    with patch.object(ForgeClient, "do", do):
+        yield

@@ -105,7 +105,7 @@ class Desk:
         self.view = View(self.store, REGISTRY.origins, PodSettings("courier:1", has_ca=False))
         app = AppIdentity(1, Secret("cc-canary-key"), "forge.test") if is_app else None
         self.credentials = Credentials(self.api, self.store, frozenset({"forge.test"}), app)
-        gate = Gate(ForgeClient(self.forge, _CLIENT, self.wire), now)
+        gate = Gate(ForgeClient(self.forge, _CLIENT, self.wire), now, lambda: True)
         self.observer = Observer(self.api, gate, self.credentials, registry)
         self.effects = Effects(self.api, self.store, gate, self.credentials, None)
         self.backlog = Backlog(now, Random(1))

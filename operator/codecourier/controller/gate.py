@@ -21,6 +21,7 @@ from codecourier.controller.turns import Bound, Bounds, Job, Lane, Turns, Turnst
 from codecourier.github.api import Forge, Operation
 from codecourier.github.credentials import AppInstallation, InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError, RateLimited, Silent, Unavailable
+from codecourier.kube.errors import NotLeadingError
 
 __all__ = ["BOUNDS", "TURN_SECONDS", "Gate"]
 
@@ -47,11 +48,14 @@ class Gate:
         The repositories' hosts.
     now
         The wall clock, in UTC.
+    may_act
+        Whether this process leads; asked before each operation.
     """
 
-    def __init__(self, forge: Forge, now: Callable[[], datetime]) -> None:
+    def __init__(self, forge: Forge, now: Callable[[], datetime], may_act: Callable[[], bool]) -> None:
         self._forge = forge
         self._now = now
+        self._may_act = may_act
         self._breakers: OrderedDict[Lane, Breaker] = OrderedDict()
         self._turns = Turns(BOUNDS, lambda lane: self._breaker(lane).is_proven)
         self._turnstile = Turnstile(self._turns)
@@ -79,6 +83,8 @@ class Gate:
         ForgeError
             If the forge did not do what was asked; `Silent`, at once, while its host does not answer; `Unavailable`, if
             its turn does not come in time.
+        NotLeadingError
+            If this process does not lead, or no longer once its turn comes: nothing is sent.
         """
         if not operation.needs_host(repo.credential):
             return await self._forge.do(repo, operation)
@@ -105,6 +111,8 @@ class Gate:
         return Unavailable(text, may_have_happened=False)
 
     async def _carry_out(self, job: Job, repo: RepositoryRef, operation: Operation[R]) -> R:
+        if not self._may_act():
+            raise NotLeadingError(f"this process does not hold the Lease, so it asks nothing of {job.lane.host}")
         lane, begun = job.lane, asyncio.get_running_loop().time()
         try:
             result = await self._forge.do(repo, operation)

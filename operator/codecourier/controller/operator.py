@@ -140,7 +140,7 @@ class Operator:
 
     def _build_reconciler(self, parts: OperatorParts, api: KubeApi) -> Reconciler:
         credentials = Credentials(parts.api, self.store, parts.forge_hosts, parts.app)
-        gate = Gate(parts.forge, parts.now)
+        gate = Gate(parts.forge, parts.now, self._elector.may_act)
         backlog = Backlog(parts.now, parts.random)
         in_flight = InFlight(self._background, self._queue.add)
         observer = Observer(parts.api, gate, credentials, self._registry)
