@@ -219,6 +219,29 @@ async def test_a_personal_token_is_its_owners() -> None:
 
 
 @virtual
+async def test_a_personal_token_is_deleted_without_being_read() -> None:
+    desk = desk_with_sandbox(is_app=False)
+    await mint(desk)
+    desk.wire.calls.clear()
+    assert await desk.effects.do(REVOKE) is None
+    assert desk.wire.done() == [("delete", "Secret", NAME)]
+
+
+@virtual
+async def test_tokens_that_came_into_the_secret_of_a_personal_token_are_revoked() -> None:
+    desk = desk_with_sandbox()
+    written = (await mint(desk))["metadata"]
+    personal = {"annotations": dict.fromkeys(written["annotations"]), "finalizers": []}
+    desk.server.store.patch(SECRETS, NAMESPACE, NAME, {"metadata": personal})
+    desk.refresh()
+    replaced = {"annotations": written["annotations"], "finalizers": written["finalizers"]}
+    desk.server.store.patch(SECRETS, NAMESPACE, NAME, {"metadata": replaced})
+    assert await desk.effects.do(REVOKE) is None
+    assert revoked(desk) == [True, True]
+    assert not desk.has(SECRETS, NAME)
+
+
+@virtual
 async def test_a_pull_request_of_others_for_the_branch_is_no_fault_of_the_forge() -> None:
     desk = desk_with_sandbox()
     desk.forge.branches["codecourier/fix"] = desk.forge.branches[MAIN]

@@ -32,7 +32,7 @@ from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPa
 from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
-from codecourier.kube.errors import AlreadyExists, ApiError, NotFound, ServerError
+from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, ServerError
 
 __all__ = ["Effects"]
 
@@ -193,6 +193,8 @@ class Effects:
         return problem
 
     async def _revoke(self, effect: RevokeTokens) -> Problem | None:
+        if await self._delete_personal(effect):
+            return None
         secret = await self._read(effect.namespace, effect.secret)
         if secret is None:
             self._forget(effect)
@@ -203,6 +205,26 @@ class Effects:
                 return problem
         await self._let_go(secret)
         return None
+
+    async def _delete_personal(self, effect: RevokeTokens) -> bool:
+        """Delete a Secret of which the cache shows that there is nothing to revoke; return whether it is gone."""
+        known = self._store.raw(SECRETS, effect.namespace, effect.secret)
+        if known is None:
+            return False
+        metadata = known["metadata"]
+        if metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+            return False
+        if ANNOTATION_TOKEN_EXPIRY in (metadata.get("annotations") or {}):
+            return False
+        uid, version = metadata["uid"], metadata["resourceVersion"]
+        try:
+            async with self._calls:
+                # A later version may hold tokens that have to be revoked.
+                await self._api.delete(SECRETS, effect.namespace, effect.secret, uid=uid, resource_version=version)
+        except (Conflict, NotFound):
+            return False
+        self._store.cache(SECRETS).note_delete(effect.namespace, effect.secret, uid)
+        return True
 
     def _forget(self, effect: RevokeTokens) -> None:
         # Until the watch reports the deletion, the plan would repeat this without a pause.

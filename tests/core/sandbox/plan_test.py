@@ -13,7 +13,15 @@ from codecourier.core.sandbox.plan import LOG_RETRY, LOOK_AGAIN, SILENCE_LIMIT, 
 from codecourier.core.sandbox.pod_view import ContainerView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.sandbox.world import SandboxWorld
-from codecourier.core.shared.facts import AgentSecretsFact, Facts, ObjectAsk, ObjectFact, Problem, UnreadableSecret
+from codecourier.core.shared.facts import (
+    AgentSecretsFact,
+    Facts,
+    LogAsk,
+    ObjectAsk,
+    ObjectFact,
+    Problem,
+    UnreadableSecret,
+)
 from codecourier.core.shared.intents import (
     CreatePod,
     Delete,
@@ -152,6 +160,14 @@ def test_an_end_is_reported_only_after_the_tokens_are_gone() -> None:
         PublishState.PUSHED,
         HEAD,
     )
+
+
+def test_the_log_is_asked_for_once_when_the_tokens_are_gone() -> None:
+    over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
+    early = plan_sandbox(world(secret=SECRET, pod=over, facts=Facts()), NOW)
+    assert (early.asks, [type(e) for e in early.effects]) == ((), [RevokeTokens])
+    late = plan_sandbox(world(pod=over, facts=Facts()), NOW)
+    assert [type(ask) for ask in late.asks] == [LogAsk]
 
 
 REVOKE = RevokeTokens("shop", SECRET.name)

@@ -42,7 +42,7 @@ def next_try_number(run: Run) -> int:
 
 def has_place(project: Project, run: Run) -> bool:
     """Tell whether a waiting Run may start its next try."""
-    return any(_is_for(entry, run) for entry in project.status.admitted)
+    return any(entry.uid == run.uid and _is_for(entry, run) for entry in project.status.admitted)
 
 
 def has_room(project: Project) -> bool:
@@ -104,7 +104,7 @@ def _place(run: RunView, now: datetime) -> AdmittedRun:
 
 def _is_for(entry: AdmittedRun, run: Run) -> bool:
     status = attempt_status(run)
-    if entry.uid != run.uid or _is_returned(entry, status.retry_time):
+    if _is_returned(entry, status.retry_time):
         return False
     return entry.attempt == status.attempt and entry.try_number == next_try_number(run)
 

@@ -297,6 +297,10 @@ def _silence_limit(pod: PodView) -> datetime:
 
 
 def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
+    revocation = _revocation(world, now)
+    if revocation is not None and revocation.is_waited_for:
+        # The log is read for the end only, so that it is read once.
+        return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
     publication = read_publication(pod)
     log: str | None = None
     if publication is not None and publication.details_digest is not None:
