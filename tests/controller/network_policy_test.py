@@ -15,7 +15,7 @@ from codecourier.resources.project import Project
 from tests.simulation.apiserver import ApiServer, SimulatedKube
 from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.network import Network
-from tests.simulation.store import Change, Stored
+from tests.simulation.stored import Change, Stored
 from tests.support.simulated import make_operator, make_server, until
 
 SLICE = {

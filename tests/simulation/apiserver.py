@@ -24,7 +24,8 @@ from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 from tests.simulation.refusals import not_served
 from tests.simulation.schema import Definition
 from tests.simulation.selectors import Matches, selector
-from tests.simulation.store import Backup, Change, ObjectStore, Stored
+from tests.simulation.store import ObjectStore
+from tests.simulation.stored import Backup, Change, Stored
 from tests.simulation.watches import History, Watcher
 
 __all__ = ["ApiServer", "SimulatedKube"]

@@ -28,13 +28,14 @@ from tests.simulation.coverage import Coverage
 from tests.simulation.deeds import Deeds
 from tests.simulation.faults import CountingPlan, FaultPlan, FaultyNetwork, RandomFaults
 from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
-from tests.simulation.invariants import Monitor, Seen
+from tests.simulation.invariants.monitor import Monitor, Seen
+from tests.simulation.kubelets import Kubelets
 from tests.simulation.neighbours import NEIGHBOUR, declare_neighbours
-from tests.simulation.node import Nodes
+from tests.simulation.nodes import Nodes
 from tests.simulation.scenario import Scenario
 from tests.simulation.schema import Definition, definitions_of
 from tests.simulation.steps import Behaviour, PodTrouble
-from tests.simulation.store import Backup, Change
+from tests.simulation.stored import Backup, Change
 
 __all__ = ["NAMESPACE", "OperatorLife", "SimulatedCluster"]
 
@@ -161,15 +162,17 @@ class SimulatedCluster:
         self.admission = Admission(NAMESPACE)
         self.server.store.admission.append(self.admission.check)
         self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
-        self.nodes = Nodes(
+        random = self._fork()
+        kubelets = Kubelets(
             self.server,
             self.forge,
-            random=self._fork(),
+            random=random,
             now=self.clock.now,
             script=self._script,
             note=self.note,
             pace=scenario.pace,
         )
+        self.nodes = Nodes(self.server, kubelets, random=random, note=self.note)
         self.monitor = Monitor(self.server.store, self.forge, self.nodes, registry)
         self.coverage = Coverage(registry)
         self.server.store.listeners += [self.coverage.changed, self._changed]

@@ -13,7 +13,8 @@ from typing import Any
 from codecourier.kube.api import NAMESPACES, Json, Propagation
 from codecourier.kube.errors import ApiError
 from tests.simulation.built_in import FOREGROUND, ORPHAN
-from tests.simulation.store import Change, Identity, ObjectStore, Stored
+from tests.simulation.store import ObjectStore
+from tests.simulation.stored import Change, Identity, Stored
 
 __all__ = ["GarbageCollector", "NamespaceController"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from codecourier.kinds.registry import REGISTRY, Registry
-from tests.simulation.store import Change
+from tests.simulation.stored import Change
 
 __all__ = ["EXPECTED", "Coverage", "Transition", "expected_transitions"]
 

@@ -22,8 +22,8 @@ from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, PODS, SECRETS
 from codecourier.kube.errors import ApiError
 from tests.simulation.admission import Obstacle
 from tests.simulation.forge import CANARY, ForgeTrouble
-from tests.simulation.invariants import is_unfinished
-from tests.simulation.store import Stored
+from tests.simulation.invariants.objects import is_unfinished
+from tests.simulation.stored import Stored
 
 if TYPE_CHECKING:
     from tests.simulation.cluster import SimulatedCluster

@@ -33,12 +33,12 @@ from codecourier.kube.api import (
     Resource,
 )
 from tests.simulation.admission import Obstacle
-from tests.simulation.bounds import BOUND_SECONDS, is_held
 from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.faults import NoFaults
 from tests.simulation.forge import ForgeTrouble
-from tests.simulation.invariants import FINISHED
+from tests.simulation.invariants.endings import BOUND_SECONDS, is_held
+from tests.simulation.invariants.objects import FINISHED
 from tests.simulation.scenario import REFERENCE
 from tests.simulation.steps import Behaviour
 

@@ -15,7 +15,7 @@ from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.coverage import Transition
 from tests.simulation.faults import FaultPlan
 from tests.simulation.forge import CANARY
-from tests.simulation.invariants import Violation
+from tests.simulation.invariants.scene import Violation
 from tests.simulation.neighbours import LONGEST_WAIT_SECONDS
 from tests.simulation.rest import Outcome, differences, outcome_of, unrest
 from tests.simulation.scenario import Scenario
@@ -131,8 +131,7 @@ async def _until_rest(cluster: SimulatedCluster) -> None:
 
 
 def _check_waits(cluster: SimulatedCluster) -> None:
-    oldest = cluster.oldest_seconds
-    if cluster.scenario.neighbours and oldest > LONGEST_WAIT_SECONDS:
+    if cluster.scenario.neighbours and (oldest := cluster.oldest_seconds) > LONGEST_WAIT_SECONDS:
         cluster.monitor.fail("11", f"a key has waited {oldest:.1f} s for a worker while another team's host hangs")
 
 

@@ -12,7 +12,7 @@ from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SPRINT_CHAINS, 
 from codecourier.kinds.kind import Kind
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
-from tests.simulation.invariants import reason_of
+from tests.simulation.invariants.objects import reason_of
 
 __all__ = ["Outcome", "differences", "outcome_of", "unrest"]
 
@@ -70,8 +70,8 @@ def _is_done(kind: Kind[Any, Any], obj: Json) -> bool:
 def _unrecorded(cluster: SimulatedCluster) -> Iterator[str]:
     if cluster.monitor.is_namespace_ending:
         return
-    made = cluster.monitor.made[USAGE_RECORDS]
-    for namespace, name in cluster.monitor.started.values():
+    made = cluster.monitor.records.made[USAGE_RECORDS]
+    for namespace, name in cluster.monitor.records.started.values():
         if not made[namespace, name]:
             yield f"no UsageRecord tells of Sandbox {name}, whose pod ran"
 
@@ -91,7 +91,7 @@ def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
 
 
 def _told(cluster: SimulatedCluster, uid: str, ending: str) -> Counter[str]:
-    return Counter(type_ for type_, name in cluster.monitor.told[uid] if name.endswith(ending))
+    return Counter(type_ for type_, name in cluster.monitor.records.told[uid] if name.endswith(ending))
 
 
 def _news_of_run(cluster: SimulatedCluster, run: Json) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _news_of_run(cluster: SimulatedCluster, run: Json) -> Iterator[str]:
 
 
 def _unrevoked(cluster: SimulatedCluster) -> Iterator[str]:
-    if any(map(cluster.monitor.is_working, cluster.monitor.stored_tokens)):
+    if any(map(cluster.monitor.credentials.is_working, cluster.monitor.credentials.stored)):
         yield "a token that was given to a pod still works"
 
 

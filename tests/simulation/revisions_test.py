@@ -17,7 +17,7 @@ from codecourier.resources.workflow import Workflow
 from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.faults import NoFaults
-from tests.simulation.invariants import FINISHED
+from tests.simulation.invariants.objects import FINISHED
 from tests.simulation.scenario import REFERENCE, Scenario
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]

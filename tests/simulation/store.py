@@ -1,13 +1,8 @@
-"""What the API server does with objects, as a state machine without time, network or controllers.
-
-Objects are kept as JSON text beside a parsed copy that never leaves this module: parsing text again is several times
-faster than copying dictionaries, and no caller can change what is stored.
-"""
+"""What the API server does with objects, as a state machine without time, network or controllers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
@@ -38,8 +33,9 @@ from tests.simulation.refusals import (
 )
 from tests.simulation.schema import Definition, definition_of
 from tests.simulation.selectors import Matches, selector
+from tests.simulation.stored import Backup, Change, Identity, Stored
 
-__all__ = ["Backup", "Change", "Identity", "ObjectStore", "Stored"]
+__all__ = ["ObjectStore"]
 
 _SERVER_FIELDS = (
     "namespace",
@@ -50,52 +46,6 @@ _SERVER_FIELDS = (
     "generation",
     "resourceVersion",
 )
-
-Identity = tuple[Resource, str, str]
-"""Kind, namespace (empty outside of namespaces) and name."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One version of an object: parsed, to be read only, and as text, to be handed out."""
-
-    obj: Json
-    data: bytes
-
-    @property
-    def metadata(self) -> Json:
-        """The object's metadata."""
-        found: Json = self.obj["metadata"]
-        return found
-
-    def copy(self) -> Json:
-        """Return a copy that may be changed."""
-        copied: Json = orjson.loads(self.data)
-        return copied
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The object's labels."""
-        return self.metadata.get("labels") or {}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One step of the history of a kind."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED"]
-    version: int
-    identity: Identity
-    old: Stored | None
-    new: Stored
-
-
-@dataclass(frozen=True)
-class Backup:
-    """All objects at one moment, as a backup of etcd holds them."""
-
-    version: int
-    objects: Mapping[Resource, Mapping[tuple[str, str], Stored]]
 
 
 class ObjectStore:

@@ -19,7 +19,7 @@ from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.faults import NoFaults
 from tests.simulation.forge import ForgeClient
-from tests.simulation.invariants import FINISHED
+from tests.simulation.invariants.objects import FINISHED
 from tests.simulation.scenario import REFERENCE, Scenario
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Literal
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import Gone, Unanswered
 from tests.simulation.network import Network
-from tests.simulation.store import Change
+from tests.simulation.stored import Change
 
 __all__ = ["History", "Watcher"]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from codecourier.kube.api import Json
 from codecourier.resources.meta import GROUP
-from tests.simulation.store import Change, Identity, ObjectStore
+from tests.simulation.store import ObjectStore
+from tests.simulation.stored import Change, Identity
 
 __all__ = ["GenerationWatch"]
 

@@ -9,7 +9,7 @@ from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.kinds.api_resources import SPRINT_CHAINS
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Json
-from tests.simulation.store import Change
+from tests.simulation.stored import Change
 
 __all__ = ["BOUND_SECONDS", "Endings", "is_held"]
 

@@ -1,10 +1,10 @@
-"""Nodes that run sandbox pods on the virtual clock: scheduler, kubelets, and what Kubernetes does about lost nodes."""
+"""Kubelets on the virtual clock: they run the steps of sandbox pods and report what they know of them."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,19 +17,14 @@ from codecourier.task import CONTAINER_AGENT, CONTAINER_CHECKOUT, CONTAINER_PUBL
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.forge import ForgeServer
 from tests.simulation.steps import AgentStart, Behaviour, Ended, PodTrouble, SandboxSteps
-from tests.simulation.store import Change
+from tests.simulation.stored import Stored
 
-__all__ = ["AgentStart", "Nodes", "Script"]
+__all__ = ["Kubelets", "RunningPod", "Script"]
 
 _STEP_SECONDS = {CONTAINER_AGENT: 20.0}
 _DEFAULT_STEP_SECONDS = 3.0
-_LOST_AFTER_SECONDS = 40.0
-_TOLERATED_SECONDS = 60.0
 _REFRESH_SECONDS = 95.0
 """How long a kubelet takes to bring a changed Secret into a pod that runs."""
-
-_FULL_SECONDS = 5.0
-"""How often the scheduler looks whether there is room."""
 
 _KILLED = 137
 _EPOCH = "1970-01-01T00:00:00Z"
@@ -39,7 +34,7 @@ Script = Callable[[Task], tuple[Behaviour, PodTrouble | None]]
 
 
 @dataclass
-class _Pod:
+class RunningPod:
     """A pod as its kubelet knows it, which may be more than the API server does."""
 
     namespace: str
@@ -70,8 +65,8 @@ class _Pod:
         return base64.b64decode(self.mounted[key]).decode() if key is not None else ""
 
 
-class Nodes:
-    """All nodes of the cluster. Make it inside the running loop.
+class Kubelets:
+    """The kubelets of all nodes. Make it inside the running loop.
 
     Parameters
     ----------
@@ -89,8 +84,6 @@ class Nodes:
         Is told what happens, for the trace.
     pace
         How long steps take, as a share of the usual.
-    names
-        The nodes.
     """
 
     def __init__(
@@ -102,157 +95,34 @@ class Nodes:
         now: Callable[[], datetime],
         script: Script,
         note: Callable[[str], None],
-        pace: float = 1.0,
-        names: Iterable[str] = ("node-a", "node-b"),
+        pace: float,
     ) -> None:
         self.starts: list[AgentStart] = []
         self.starting: list[Callable[[AgentStart], None]] = []
         """Called at once for every agent that starts."""
 
+        self.pods: dict[str, RunningPod] = {}
+        """By UID."""
+
+        self.cut: set[str] = set()
+        """Nodes that neither hear nor say anything."""
+
         self._server, self._forge, self._random = server, forge, random
         self._now, self._script, self._note = now, script, note
         self._pace = pace
-        self._names = tuple(names)
-        self._cut: set[str] = set()
-        self.is_full = False
-        """Whether no node has room for another pod."""
-
-        self._pods: dict[str, _Pod] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        server.store.listeners.append(self._changed)
 
-    def is_alive(self, pod_uid: str) -> bool:
-        """Tell whether processes of a pod run, whatever the API server thinks."""
-        pod = self._pods.get(pod_uid)
-        return pod is not None and not pod.is_ended
+    def living(self) -> Iterator[RunningPod]:
+        """Yield the pods whose processes run."""
+        return (pod for pod in self.pods.values() if not pod.is_ended)
 
-    def living(self) -> list[str]:
-        """Return the UIDs of pods whose processes run."""
-        return [uid for uid, pod in self._pods.items() if not pod.is_ended]
-
-    def kill_container(self) -> None:
-        """Kill the container that runs in some pod."""
-        running = [pod for pod in self._pods.values() if pod.current is not None and not pod.is_ended]
-        if running:
-            pod = self._random.choice(running)
-            self._note(f"{pod.node}: {pod.current} of {pod.name} is killed")
-            self._stop(pod, "", "")
-
-    def evict(self) -> None:
-        """Evict some pod because its node is under pressure."""
-        self._end_some("Evicted", "The node was low on resource: memory.")
-
-    def expire(self) -> None:
-        """End some pod at its deadline."""
-        self._end_some("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-
-    def _end_some(self, reason: str, message: str) -> None:
-        running = [pod for pod in self._pods.values() if not pod.is_ended and pod.node not in self._cut]
-        if running:
-            pod = self._random.choice(running)
-            self._note(f"{pod.node}: {pod.name}: {reason}")
-            self._stop(pod, reason, message)
-
-    def cut(self, seconds: float) -> None:
-        """Cut a node with a pod off for a time: its processes go on, it neither hears nor says anything."""
-        node = self._silence(f"cut off for {seconds:.0f} s")
-        if node is None:
-            return
-        loop = asyncio.get_running_loop()
-        loop.call_later(seconds, self._heal, node)
-        loop.call_later(_LOST_AFTER_SECONDS + _TOLERATED_SECONDS, self._evict_from, node)
-
-    def restored(self) -> None:
-        """Compare what runs with what the API server knows again after it was restored from a backup."""
-        known = {stored.metadata["uid"]: stored for stored in self._server.store.list(PODS)}
-        for pod in list(self._pods.values()):
-            if pod.uid not in known and pod.node not in self._cut:
-                self._stop(pod, "", "")
-            elif pod.uid in known:
-                self._sync(pod)
-                self._hear(pod)
-        for stored in known.values():
-            if stored.metadata["uid"] not in self._pods:
-                identity = (PODS, stored.metadata["namespace"], stored.metadata["name"])
-                self._changed(Change("ADDED", self._server.store.version, identity, None, stored))
-
-    def lose(self) -> None:
-        """Let a node with a pod lose its power for good, without Kubernetes noticing."""
-        node = self._silence("lost")
-        for pod in [pod for pod in self._pods.values() if pod.node == node]:
-            self._stop(pod, "", "")
-
-    def silence_all(self) -> None:
-        """Cut all nodes with a pod off for good."""
-        for node in sorted({pod.node for pod in self._pods.values() if not pod.is_ended} - self._cut):
-            self._note(f"{node}: cut off for good")
-            self._cut.add(node)
-            asyncio.get_running_loop().call_later(_LOST_AFTER_SECONDS + _TOLERATED_SECONDS, self._evict_from, node)
-        self.is_full = len(self._cut) == len(self._names)
-
-    def _silence(self, how: str) -> str | None:
-        nodes = sorted({pod.node for pod in self._pods.values() if not pod.is_ended} - self._cut)
-        if not nodes or len(self._cut) + 1 >= len(self._names):
-            return None
-        node = self._random.choice(nodes)
-        self._note(f"{node}: {how}")
-        self._cut.add(node)
-        return node
-
-    def _heal(self, node: str) -> None:
-        self._note(f"{node}: back")
-        self._cut.discard(node)
-        for pod in [pod for pod in self._pods.values() if pod.node == node]:
-            self._sync(pod)
-            self._hear(pod)
-
-    def _evict_from(self, node: str) -> None:
-        if node not in self._cut:
-            return
-        for stored in self._server.store.list(PODS):
-            if stored.obj["spec"].get("nodeName") == node and "deletionTimestamp" not in stored.metadata:
-                self._server.store.delete(PODS, stored.metadata["namespace"], stored.metadata["name"])
-
-    def _changed(self, change: Change) -> None:
-        if change.identity[0] != PODS:
-            return
-        metadata, spec = change.new.metadata, change.new.obj["spec"]
-        pod = self._pods.get(metadata["uid"])
-        if change.type == "DELETED":
-            if pod is not None and pod.node not in self._cut:
-                self._stop(pod, "", "")
-        elif "nodeName" not in spec:
-            if change.type == "ADDED":
-                self._later(self._bind, change)
-        elif pod is None:
-            if "deletionTimestamp" not in metadata:
-                self._admit(change)
-        elif "deletionTimestamp" in metadata:
-            self._hear(pod)
-
-    def _later(self, work: Callable[[Change], None], change: Change) -> None:
-        asyncio.get_running_loop().call_later(self._random.random(), work, change)
-
-    def _bind(self, change: Change) -> None:
-        _, namespace, name = change.identity
-        stored = self._server.store.find(change.identity)
-        if stored is None or stored.metadata["uid"] != change.new.metadata["uid"]:
-            return
-        if "deletionTimestamp" in stored.metadata:
-            return
-        free = [node for node in self._names if node not in self._cut]
-        if self.is_full:
-            asyncio.get_running_loop().call_later(_FULL_SECONDS, self._bind, change)
-            return
-        node = self._random.choice(free)
-        self._server.edit(PODS, namespace, name, lambda pod: pod["spec"].update(nodeName=node))
-
-    def _admit(self, change: Change) -> None:
-        metadata, spec = change.new.metadata, change.new.obj["spec"]
+    def admit(self, stored: Stored) -> None:
+        """Run a pod that was bound to a node."""
+        metadata, spec = stored.metadata, stored.obj["spec"]
         task = Task.from_json(metadata["annotations"][ANNOTATION_TASK])
         behaviour, trouble = self._script(task)
         secret = next(v["secret"]["secretName"] for v in spec["volumes"] if v["name"] == "token-read")
-        pod = _Pod(
+        pod = RunningPod(
             metadata["namespace"],
             metadata["name"],
             metadata["uid"],
@@ -261,12 +131,12 @@ class Nodes:
             secret,
             tuple(c["name"] for key in ("initContainers", "containers") for c in spec[key]),
         )
-        self._pods[pod.uid] = pod
+        self.pods[pod.uid] = pod
         pod.runner = asyncio.get_running_loop().create_task(self._run(pod))
         self._tasks.add(pod.runner)
         pod.runner.add_done_callback(self._tasks.discard)
 
-    async def _run(self, pod: _Pod) -> None:
+    async def _run(self, pod: RunningPod) -> None:
         await asyncio.sleep(self._random.random() * 2)
         while not self._mount(pod):  # noqa: ASYNC110 - virtual time; no event is set for it
             # As the kubelet does: it looks for a Secret that is not there again and again.
@@ -277,7 +147,7 @@ class Nodes:
         for name in pod.names:
             if name == CONTAINER_AGENT and pod.steps.behaviour is Behaviour.NEVER_PULLED:
                 pod.states[name] = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image."}}
-                self._sync(pod)
+                self.sync(pod)
                 return
             self._begin(pod, name)
             seconds = _STEP_SECONDS.get(name, _DEFAULT_STEP_SECONDS)
@@ -292,30 +162,30 @@ class Nodes:
                 return
         failed = any(state["terminated"]["exitCode"] for state in pod.states.values())
         pod.phase = "Failed" if failed else "Succeeded"
-        self._sync(pod)
-        self._hear(pod)
+        self.sync(pod)
+        self.hear(pod)
 
-    def _mount(self, pod: _Pod) -> bool:
+    def _mount(self, pod: RunningPod) -> bool:
         """Take the Secret's content as it is now; tell whether there ever was any."""
         with suppress(NotFound):
             pod.mounted = self._server.store.get(SECRETS, pod.namespace, pod.secret).obj["data"]
         return bool(pod.mounted)
 
-    async def _refresh(self, pod: _Pod) -> None:
+    async def _refresh(self, pod: RunningPod) -> None:
         """Bring what is new of the Secret into the pod, as seldom as a kubelet does."""
         while not pod.is_ended:
             await asyncio.sleep(_REFRESH_SECONDS)
-            if pod.node not in self._cut:
+            if pod.node not in self.cut:
                 self._mount(pod)
 
-    def _begin(self, pod: _Pod, name: str) -> None:
+    def _begin(self, pod: RunningPod, name: str) -> None:
         pod.phase, pod.current = "Running", name
         pod.states[name] = {"running": {"startedAt": self._timestamp()}}
         if name == CONTAINER_AGENT and pod.steps.behaviour is not Behaviour.NEVER_STARTED:
             self._started(pod)
-        self._sync(pod)
+        self.sync(pod)
 
-    def _started(self, pod: _Pod) -> None:
+    def _started(self, pod: RunningPod) -> None:
         task = pod.steps.task
         index = task.variables.get("CODECOURIER_SPRINT_INDEX")
         start = AgentStart(
@@ -333,7 +203,7 @@ class Nodes:
         for callback in self.starting:
             callback(start)
 
-    def _end(self, pod: _Pod, name: str, ended: Ended) -> None:
+    def _end(self, pod: RunningPod, name: str, ended: Ended) -> None:
         began = _EPOCH if ended.reason == "StartError" else pod.states[name]["running"]["startedAt"]
         pod.current = None
         pod.states[name] = {
@@ -345,16 +215,16 @@ class Nodes:
                 "finishedAt": self._timestamp(),
             }
         }
-        self._sync(pod)
+        self.sync(pod)
 
-    def _hear(self, pod: _Pod) -> None:
+    def hear(self, pod: RunningPod) -> None:
         """Do what the API server's deletion asks for, unless the node hears nothing."""
-        if pod.node in self._cut or pod.is_ending:
+        if pod.node in self.cut or pod.is_ending:
             return
         try:
             stored = self._server.store.get(PODS, pod.namespace, pod.name)
         except NotFound:
-            self._stop(pod, "", "")
+            self.stop(pod, "", "")
             return
         metadata = stored.metadata
         if metadata["uid"] != pod.uid or "deletionTimestamp" not in metadata:
@@ -363,18 +233,18 @@ class Nodes:
         grace = 0.0 if pod.is_ended else min(metadata["deletionGracePeriodSeconds"], 15) * self._random.random()
         asyncio.get_running_loop().call_later(grace, self._terminate, pod)
 
-    def _terminate(self, pod: _Pod) -> None:
+    def _terminate(self, pod: RunningPod) -> None:
         pod.is_ending = False
-        if pod.node in self._cut:
+        if pod.node in self.cut:
             return
         pod.is_ending = True
-        self._stop(pod, "", "")
+        self.stop(pod, "", "")
         try:
             self._server.store.delete(PODS, pod.namespace, pod.name, uid=pod.uid, grace_seconds=0)
         except (NotFound, Conflict):
             return
 
-    def _stop(self, pod: _Pod, reason: str, message: str) -> None:
+    def stop(self, pod: RunningPod, reason: str, message: str) -> None:
         """End the processes of a pod at once."""
         if pod.is_ended:
             return
@@ -383,11 +253,11 @@ class Nodes:
         if pod.current is not None:
             self._end(pod, pod.current, Ended(_KILLED, "", "Error"))
         pod.phase, pod.reason, pod.message = "Failed", reason, message
-        self._sync(pod)
+        self.sync(pod)
 
-    def _sync(self, pod: _Pod) -> None:
+    def sync(self, pod: RunningPod) -> None:
         """Tell the API server what the kubelet knows."""
-        if pod.node in self._cut:
+        if pod.node in self.cut:
             return
 
         def write(obj: Json) -> None:
