@@ -186,7 +186,9 @@ class Observer:
             found = await self._api.get(self._registry.resource(ask.kind), ask.namespace, ask.name)
         except KubeNotFound:
             return ObjectFact(None, None)
-        return ObjectFact(found["metadata"]["uid"], found["metadata"]["resourceVersion"])
+        metadata = found["metadata"]
+        owners = tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ())
+        return ObjectFact(metadata["uid"], metadata["resourceVersion"], owners)
 
     async def _revision(self, ask: RevisionAsk) -> RevisionFact:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.core.sandbox.plan import LOG_RETRY, LOOK_AGAIN, SILENCE_LIMIT, USUAL_START
+from codecourier.core.sandbox.plan import LOG_RETRY, LOOK_AGAIN, SILENCE_LIMIT, USUAL_SHORT, USUAL_START
 from codecourier.core.sandbox.pod_view import ContainerView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.sandbox.world import SandboxWorld
@@ -38,6 +38,8 @@ from codecourier.task import Publication, StepState
 from tests.support.plans import plan_sandbox
 from tests.support.sandboxes import DONE, HEAD, NAME, SECRET, pod, publish, running_run, status_of, step, world
 from tests.support.worlds import NOW, make_workflow
+
+NO_POD = Facts({ObjectAsk("Pod", "shop", NAME): ObjectFact(None, None)})
 
 
 def test_tokens_come_before_the_pod() -> None:
@@ -84,7 +86,7 @@ def test_a_secret_of_the_agents_that_is_missing_is_said_and_looked_for_again() -
 def test_a_pod_that_the_cluster_refuses_ends_the_try() -> None:
     create = plan_sandbox(world(secret=SECRET), NOW).creates[0]
     problem = Problem(Reason.POD_REFUSED, "Refused by admission.", is_final=True)
-    known = world(secret=SECRET, failures=Failures({create: problem}))
+    known = world(secret=SECRET, facts=NO_POD, failures=Failures({create: problem}))
     assert [type(e) for e in plan_sandbox(known, NOW).effects] == [RevokeTokens]
     status = status_of(plan_sandbox(replace(known, secret=None), NOW))
     assert (status.phase, status.message) == (SandboxPhase.FAILED, problem.message)
@@ -117,9 +119,23 @@ def test_a_pod_that_ended_before_its_first_look_is_written_once() -> None:
     assert (status.phase, status.start_time, status.pod_uid) == (SandboxPhase.COMPLETED, NOW, "uid-pod")
 
 
-def test_it_runs_once_a_container_has_run() -> None:
-    plan = plan_sandbox(world(secret=SECRET, pod=pod(ContainerView("checkout", NOW))), NOW)
-    assert (status_of(plan).phase, status_of(plan).pod_uid) == (SandboxPhase.RUNNING, "uid-pod")
+def test_it_runs_once_a_container_has_run_for_some_seconds() -> None:
+    begun = ContainerView("checkout", NOW)
+    early = plan_sandbox(world(pod=pod(begun)), NOW + USUAL_SHORT / 2)
+    assert (early.status, early.look_again) == (None, NOW + USUAL_SHORT)
+    status = status_of(plan_sandbox(world(pod=pod(begun)), NOW + USUAL_SHORT))
+    assert (status.phase, status.pod_name, status.pod_uid) == (SandboxPhase.RUNNING, NAME, "uid-pod")
+
+
+@pytest.mark.parametrize("changes", [{"has_finalizer": False}, {"deletion_time": NOW}])
+def test_a_pod_that_may_go_is_recorded_at_once(changes: dict[str, Any]) -> None:
+    leaving = pod(ContainerView("checkout", NOW), **changes)
+    assert status_of(plan_sandbox(world(pod=leaving), NOW)).pod_uid == "uid-pod"
+
+
+def test_a_start_in_the_future_is_no_reason_to_wait() -> None:
+    ahead = pod(ContainerView("checkout", NOW + timedelta(hours=1)))
+    assert status_of(plan_sandbox(world(pod=ahead), NOW)).phase is SandboxPhase.RUNNING
 
 
 def test_tokens_that_are_about_to_end_are_replaced() -> None:
@@ -141,7 +157,7 @@ def test_tokens_do_not_end_while_a_pod_waits_to_start() -> None:
     for known in (
         world(run=patient, secret=SECRET, pod=waiting),
         world(run=patient, secret=SECRET),
-        world(run=patient, secret=SECRET, failures=refused),
+        world(run=patient, secret=SECRET, failures=refused, facts=NO_POD),
     ):
         early, late = plan_sandbox(known, NOW + timedelta(minutes=1)), plan_sandbox(known, later)
         assert early.effects == ()
@@ -413,3 +429,16 @@ def test_a_pod_is_gone_only_if_the_api_server_says_so() -> None:
     assert status_of(gone).reason == Reason.POD_DELETED
     again = plan_sandbox(replace(lost, secret=None, facts=Facts({ask: ObjectFact("uid-other", "9")})), NOW)
     assert status_of(again).reason == Reason.POD_DELETED
+
+
+def test_a_hidden_pod_that_was_not_recorded_is_known_by_its_owner() -> None:
+    create = plan_sandbox(world(secret=SECRET), NOW).creates[0]
+    taken = world(secret=SECRET, failures=Failures({create: Problem(Reason.POD_REFUSED, "The name is taken.")}))
+    for known in (taken, cancelled(pod=None)):
+        (ask,) = plan_sandbox(known, NOW).asks
+        ours = ObjectFact("uid-pod", "7", (known.sandbox.uid,))
+        (restored,) = plan_sandbox(replace(known, facts=Facts({ask: ours})), NOW).creates
+        assert isinstance(restored, RestoreLabels)
+        assert restored.uid == "uid-pod"
+        others = plan_sandbox(replace(known, facts=Facts({ask: ObjectFact("uid-other", "7")})), NOW)
+        assert not [c for c in others.creates if isinstance(c, RestoreLabels)]

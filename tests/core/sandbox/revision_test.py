@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from codecourier.core.sandbox.plan import REVISION_GRACE
+from codecourier.core.sandbox.plan import REVISION_GRACE, USUAL_SHORT
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.facts import Facts, RevisionAsk, RevisionFact
@@ -54,7 +54,7 @@ def test_a_lost_revision_is_waited_for_then_the_try_ends() -> None:
 
 
 def test_a_pod_that_is_there_goes_on_without_its_revision() -> None:
-    going = plan_sandbox(world(LOST, make_pod(ContainerView("checkout", NOW))), NOW)
+    going = plan_sandbox(world(LOST, make_pod(ContainerView("checkout", NOW))), NOW + USUAL_SHORT)
     assert isinstance(going.status, SandboxStatus)
     assert (going.status.phase, going.deletes) == (SandboxPhase.RUNNING, ())
     ended = plan_sandbox(world(LOST, make_pod(phase="Failed", reason="DeadlineExceeded")), NOW).status

@@ -10,7 +10,7 @@ import pytest
 
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
-from codecourier.core.sandbox.plan import SILENCE_LIMIT, USUAL_START
+from codecourier.core.sandbox.plan import SILENCE_LIMIT, USUAL_SHORT, USUAL_START
 from codecourier.core.sandbox.pod_view import ContainerView, PodView, view_pod
 from codecourier.core.sandbox.pods import pod_deadline_seconds
 from codecourier.core.sandbox.waiting import OVERDUE
@@ -96,7 +96,7 @@ def test_each_step_has_the_start_timeout_and_says_what_it_waits_for(done: int) -
 
 def test_a_pod_that_goes_on_costs_no_further_status() -> None:
     first = world(secret=SECRET, pod=going(ContainerView("checkout", NOW)))
-    running = saying(first, NOW)
+    running = saying(first, NOW + USUAL_SHORT)
     views = [going(*DONE[:1]), going(DONE[0], ContainerView("agent", NOW)), going(*DONE[:2]), going(*DONE)]
     for view in views:
         plan = plan_sandbox(replace(running, pod=view), NOW + timedelta(seconds=4))
@@ -133,7 +133,7 @@ def test_a_pod_that_runs_has_the_operators_own_deadline() -> None:
     workflow = make_workflow().spec
     times = {"deadline_seconds": pod_deadline_seconds(workflow), "grace_seconds": workflow.agent.grace_period_seconds}
     hung = going(DONE[0], ContainerView("agent", NOW), **times)
-    known = saying(world(secret=SECRET, pod=hung), NOW)
+    known = saying(world(secret=SECRET, pod=hung), NOW + USUAL_SHORT)
     limit = NOW + timedelta(seconds=sum(times.values())) + OVERDUE
     patient = replace(known, secret=None)
     assert plan_sandbox(patient, limit - timedelta(seconds=1)).look_again == limit

@@ -4,8 +4,8 @@ Pending → Running → Completed | Failed | Cancelled | Expired. A final phase 
 
 1. The tokens are minted into a Secret, then the pod is made. Both carry the Sandbox's UID; the pod holds a finalizer,
    so that even one that is deleted at once cannot vanish before its end is recorded, and is never made twice.
-2. Once a container runs the Sandbox is Running. That its pod waits, for its first step or between two, is reported
-   when it takes longer than usual; a pod that has ended before its first look goes straight to its end. A pod that
+2. Some seconds after its first container has started the Sandbox is Running; a pod that ends sooner goes straight to
+   its end. That a pod waits, for its first step or between two, is reported when it takes longer than usual. A pod that
    waits too long, lacks memory or runs past its deadline is given up: the status says why, then the pod is deleted.
 3. When the pod has ended its tokens are revoked and their Secret is deleted; only then a final phase is written, so
    that no earlier try can push while a later one works (invariant 5 for Cancelled, and before every retry).
@@ -57,13 +57,16 @@ from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.workflow import START_TIMEOUT_SECONDS, WorkflowSpec
 from codecourier.task import CONTAINER_PUBLISH, TaskError
 
-__all__ = ["LOOK_AGAIN", "USUAL_START", "plan_sandbox"]
+__all__ = ["LOOK_AGAIN", "USUAL_SHORT", "USUAL_START", "plan_sandbox"]
 
 ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
 
 USUAL_START = timedelta(seconds=5)
 """How long a step may wait for its node, image and volumes without a word of it in the status."""
+
+USUAL_SHORT = timedelta(seconds=5)
+"""How long after its start a pod may end without a word in the status that it runs."""
 
 LOG_RETRY = timedelta(seconds=10)
 """Retry delay for a log that a node does not deliver."""
@@ -81,9 +84,10 @@ def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
     status = world.sandbox.status
     if status.phase.is_finished:
         return _settle(world, now)
-    if (restored := restore_hidden_pod(world, now)) is not None:
+    is_stopping = _is_stopping(world)
+    if (restored := restore_hidden_pod(world, now, is_stopping=is_stopping)) is not None:
         return restored
-    if _is_stopping(world):
+    if is_stopping:
         return _stop(world, now)
     if world.pod is not None:
         return _follow(world, world.pod, now)
@@ -259,7 +263,17 @@ def _follow_living(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     look_again = None if wait is None else wait.since + USUAL_START
     if pod.start_time is None:
         return Plan(look_again=look_again, is_brief=True)
+    due = pod.start_time + USUAL_SHORT
+    if world.sandbox.status.phase is SandboxPhase.PENDING and _may_end_soon(pod, now):
+        return Plan(look_again=min(due, look_again or due), is_brief=True)
     return Plan(status=running_status(world, pod, now), look_again=look_again)
+
+
+def _may_end_soon(pod: PodView, now: datetime) -> bool:
+    """Tell whether a pod has just begun and cannot go before its end is recorded, so that only its end is news."""
+    start = pod.start_time
+    # A start in the future is that of a node's wrong clock.
+    return start is not None and pod.has_finalizer and start <= now < start + USUAL_SHORT
 
 
 def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:

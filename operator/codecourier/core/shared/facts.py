@@ -156,10 +156,12 @@ class PullRequestsAsk(Ask[PullRequestsFact]):
 
 @dataclass(frozen=True, slots=True)
 class ObjectFact:
-    """The object that is there now; both fields are None when there is none of that name."""
+    """The object that is there now; UID and version are None when there is none of that name."""
 
     uid: str | None
     resource_version: str | None
+    owners: tuple[str, ...] = ()
+    """UIDs of its owners."""
 
 
 @dataclass(frozen=True, slots=True)
