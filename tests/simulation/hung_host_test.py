@@ -12,29 +12,23 @@ from unittest.mock import patch
 import pytest
 
 from codecourier.controller.gate import BOUNDS
-from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES
 from codecourier.github.api import Operation
 from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import Silent
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.mint_token_pair import MintTokenPair
-from codecourier.kinds.api_resources import PROJECTS, RUNS, WORKFLOWS
-from codecourier.kube.api import NAMESPACES, Json, Resource
+from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.errors import Unanswered
-from codecourier.resources.meta import API_VERSION
 from tests.simulation.apiserver import SimulatedKube
 from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.faults import NoFaults
 from tests.simulation.forge import URL, ForgeClient
+from tests.simulation.neighbours import HUNG_SECONDS, HUNG_URL, INSTALLATION, NEIGHBOUR, declare_neighbours
+from tests.simulation.network import CALL_SECONDS
 from tests.simulation.scenario import REFERENCE
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
-
-OTHER = "other"
-HUNG = "https://hung.test/team/shop"
-READ_SECONDS, CALL_SECONDS = 10.0, 5.0
-"""After this long the clients of hosts and of the API server give up."""
 
 MOST = 1.2
 
@@ -43,7 +37,7 @@ MOST = 1.2
 class Hang:
     """What hangs for the other team."""
 
-    url: str = HUNG
+    url: str = HUNG_URL
     operations: tuple[type, ...] = (object,)
     has_logs: bool = False
     most: int = 0
@@ -59,20 +53,20 @@ def hanging(hang: Hang) -> Iterator[None]:
     right_do, right_log = ForgeClient.do, SimulatedKube.read_log
 
     async def do(self: ForgeClient, repo: RepositoryRef, operation: Operation[Any]) -> Any:
-        is_others = getattr(repo.credential, "installation_id", None) == 8
+        is_others = getattr(repo.credential, "installation_id", None) == INSTALLATION
         if is_others and isinstance(operation, hang.operations):
             hang.count += 1
             hang.now += 1
             hang.most = max(hang.most, hang.now)
             try:
-                await asyncio.sleep(READ_SECONDS)
+                await asyncio.sleep(HUNG_SECONDS)
             finally:
                 hang.now -= 1
             raise Silent("the forge did not answer in time", may_have_happened=False)
         return await right_do(self, replace(repo, url=URL), operation)
 
     async def read_log(self: Any, namespace: str, *arguments: Any, **options: Any) -> Any:
-        if namespace == OTHER and hang.has_logs:
+        if namespace == NEIGHBOUR and hang.has_logs:
             hang.count += 1
             await asyncio.sleep(CALL_SECONDS)
             raise Unanswered("the node does not answer")
@@ -84,28 +78,11 @@ def hanging(hang: Hang) -> Iterator[None]:
         yield
 
 
-def create(cluster: SimulatedCluster, resource: Resource, namespace: str, name: str, spec: Json) -> None:
-    body = {"apiVersion": API_VERSION, "kind": resource.kind, "metadata": {"name": name, "namespace": namespace}}
-    cluster.server.store.create(resource, {**body, "spec": spec})
-
-
-async def start_others(cluster: SimulatedCluster, hang: Hang, runs: int) -> None:
-    metadata = {"name": OTHER, "annotations": {ANNOTATION_APP_REPOSITORIES: hang.url}}
-    cluster.server.store.create(NAMESPACES, {"metadata": metadata})
-    await pass_time(1.0)
-    repository = {"url": hang.url, "isDefault": True, "app": {"installationId": 8}}
-    project = {"repositories": [repository], "limits": {"maxConcurrentRuns": 1000}}
-    create(cluster, PROJECTS, OTHER, "default", project)
-    create(cluster, WORKFLOWS, OTHER, "scripted", {"image": "agent", "agent": {"command": ["agent"]}})
-    for number in range(runs):
-        create(cluster, RUNS, OTHER, f"r{number}", {"workflowRef": {"name": "scripted"}, "prompt": "x"})
-
-
 async def time_of(cluster: SimulatedCluster, name: str) -> float:
     """Return how long a Run of our own takes."""
     loop = asyncio.get_running_loop()
     start = loop.time()
-    create(cluster, RUNS, NAMESPACE, name, {"workflowRef": {"name": "scripted"}, "prompt": "x"})
+    cluster.make_run(name)
     while True:
         phase = (cluster.server.store.get(RUNS, NAMESPACE, name).obj.get("status") or {}).get("phase")
         if phase in {"Completed", "Failed"}:
@@ -122,7 +99,7 @@ def seconds_of_five_runs(hang: Hang, runs: int) -> float:
         cluster = SimulatedCluster(replace(REFERENCE, chains=0), NoFaults())
         await pass_time(30.0)
         if runs:
-            await start_others(cluster, hang, runs)
+            declare_neighbours(cluster.server.store, runs, hang.url)
         await pass_time(60.0)
         total = 0.0
         for number in range(5):

@@ -10,7 +10,7 @@ from codecourier.kube.api import NAMESPACES, Json, Resource
 from codecourier.resources.meta import API_VERSION
 from tests.simulation.store import ObjectStore
 
-__all__ = ["HUNG_SECONDS", "HUNG_URL", "LONGEST_WAIT_SECONDS", "NEIGHBOUR", "declare_neighbours"]
+__all__ = ["HUNG_SECONDS", "HUNG_URL", "INSTALLATION", "LONGEST_WAIT_SECONDS", "NEIGHBOUR", "declare_neighbours"]
 
 NEIGHBOUR = "neighbour"
 """The other team's namespace."""
@@ -23,11 +23,15 @@ LONGEST_WAIT_SECONDS = 5.0
 """How long a key may wait for a worker while the API server works: far more than the longest queue takes."""
 
 
-def declare_neighbours(store: ObjectStore, runs: int) -> None:
-    """Declare the other team's Project, which admits all of its Runs, and the Runs."""
-    metadata = {"name": NEIGHBOUR, "annotations": {ANNOTATION_APP_REPOSITORIES: HUNG_URL}}
+INSTALLATION = 8
+"""The App's installation for the other team."""
+
+
+def declare_neighbours(store: ObjectStore, runs: int, url: str = HUNG_URL) -> None:
+    """Declare the other team's Project with its repository, which admits all of its Runs, and the Runs."""
+    metadata = {"name": NEIGHBOUR, "annotations": {ANNOTATION_APP_REPOSITORIES: url}}
     store.create(NAMESPACES, {"metadata": metadata})
-    repository = {"url": HUNG_URL, "isDefault": True, "app": {"installationId": 8}}
+    repository = {"url": url, "isDefault": True, "app": {"installationId": INSTALLATION}}
     _declare(store, PROJECTS, "default", {"repositories": [repository], "limits": {"maxConcurrentRuns": runs}})
     _declare(store, WORKFLOWS, "scripted", {"image": "agent", "agent": {"command": ["agent"]}})
     for number in range(runs):

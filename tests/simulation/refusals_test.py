@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
+from codecourier.github.errors import CredentialsRefused, ForgeNotFound, ForgeRefused, RateLimited, Unavailable
 from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
 from codecourier.kube.api import CONTROLLER_REVISIONS
 from tests.simulation.admission import Obstacle
+from tests.simulation.clock import EPOCH
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.forge import ForgeTrouble
 from tests.simulation.stories import (
@@ -24,9 +27,13 @@ from tests.simulation.stories import (
     is_over,
     notes,
     play_story,
+    refused_minting,
     status_of,
     until,
 )
+
+MOST_TRY_SECONDS = 600.0 + 600.0
+"""The start timeout of a try, and the longest wait for the next one."""
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
 
@@ -106,6 +113,40 @@ def test_a_run_that_cannot_start_ends_after_its_tries(kind: str, obstacle: Obsta
         assert all(token.is_revoked for token in cluster.forge.tokens.values())
 
     play_story(RUN, story, **{kind: obstacle})
+
+
+MINTING = {
+    "CredentialsRefused": CredentialsRefused("the installation lacks a permission: contents: write", status=403),
+    "ForgeUnavailable": Unavailable("503 Service Unavailable", may_have_happened=False, status=503),
+    "RepositoryNotFound": ForgeNotFound("there is no such repository", status=404),
+    "ForgeRefused": ForgeRefused("Validation Failed", status=422),
+    "RateLimited": RateLimited("slow down", retry_at=EPOCH + timedelta(days=1), status=429),
+}
+
+
+@pytest.mark.parametrize("reason", MINTING)
+def test_a_run_whose_tokens_the_forge_does_not_mint_says_so_and_ends_after_its_tries(reason: str) -> None:
+    async def story(cluster: SimulatedCluster) -> None:
+        await until(cluster, 60, lambda: MINTING[reason].message in status_of(cluster).get("message", ""))
+        assert any(MINTING[reason].message in note for note in notes(cluster))
+        start = asyncio.get_running_loop().time()
+        await until(cluster, 24 * HOUR, lambda: is_over(cluster))
+        status = status_of(cluster)
+        assert status["phase"] == "Failed"
+        assert {entry["reason"] for entry in status["tries"]} == {reason}
+        assert asyncio.get_running_loop().time() - start <= len(status["tries"]) * MOST_TRY_SECONDS
+        assert (cluster.forge.tokens, cluster.nodes.starts) == ({}, [])
+
+    async def stop(cluster: SimulatedCluster) -> None:
+        await asyncio.sleep(60)
+        cancel(cluster, "run-0")
+        delete(cluster, "run-1")
+        await until(cluster, 120, lambda: is_over(cluster, "run-0") and find(cluster, RUNS, "run-1") is None)
+        assert status_of(cluster)["phase"] == ("Failed" if reason == "ForgeRefused" else "Cancelled")
+
+    with refused_minting(MINTING[reason]):
+        play_story(replace(RUN, is_personal=False), story)
+        play_story(replace(TWO_RUNS, limit=2, is_personal=False), stop)
 
 
 def test_a_sandbox_that_was_given_up_and_comes_late_starts_no_agent() -> None:

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from codecourier.github.api import Operation
 from codecourier.github.credentials import RepositoryRef
+from codecourier.github.errors import ForgeError
 from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
 from codecourier.kube.api import CONTROLLER_REVISIONS, EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
@@ -34,6 +35,7 @@ __all__ = [
     "is_over",
     "notes",
     "play_story",
+    "refused_minting",
     "slow_minting",
     "status_of",
     "until",
@@ -116,11 +118,29 @@ def delete(cluster: SimulatedCluster, name: str, resource: Resource = RUNS) -> N
 @contextmanager
 def slow_minting(seconds: float) -> Iterator[None]:
     """Let the host take its time to mint tokens."""
+    with _minting(lambda: asyncio.sleep(seconds)):
+        yield
+
+
+@contextmanager
+def refused_minting(error: ForgeError) -> Iterator[None]:
+    """Let the host refuse to mint tokens."""
+
+    async def refuse() -> None:
+        await asyncio.sleep(0.2)
+        raise error
+
+    with _minting(refuse):
+        yield
+
+
+@contextmanager
+def _minting(first: Callable[[], Awaitable[None]]) -> Iterator[None]:
     right = ForgeClient.do
 
     async def do(self: ForgeClient, repo: RepositoryRef, operation: Operation[Any]) -> Any:
         if isinstance(operation, MintTokenPair):
-            await asyncio.sleep(seconds)
+            await first()
         return await right(self, repo, operation)
 
     with patch.object(ForgeClient, "do", do):
