@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.credentials import decode_key
+from codecourier.controller.credentials import UnknownNamespaceError, decode_key
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE, PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
@@ -170,6 +170,16 @@ async def test_the_app_is_used_only_for_what_the_namespace_was_given() -> None:
     assert isinstance(await find(desk), Problem)
     desk.allow_app(URL)
     assert isinstance(await find(desk), RepositoryRef)
+
+
+@virtual
+async def test_a_namespace_that_is_not_known_yet_is_no_reason_to_refuse_the_app() -> None:
+    desk = Desk(is_app=True)
+    desk.allow_app(URL)
+    with pytest.raises(UnknownNamespaceError):
+        await desk.credentials.find(desk.access)
+    desk.refresh()
+    assert isinstance(await desk.credentials.find(desk.access), RepositoryRef)
 
 
 @virtual

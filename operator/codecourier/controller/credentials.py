@@ -22,7 +22,7 @@ from codecourier.github.secret import Secret
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi
 from codecourier.kube.errors import NotFound
 
-__all__ = ["MOST_CALLS", "AppIdentity", "Credentials", "decode_key", "metadata_of"]
+__all__ = ["MOST_CALLS", "AppIdentity", "Credentials", "UnknownNamespaceError", "decode_key", "metadata_of"]
 
 _TOKEN_KEY = "token"  # noqa: S105  a key's name
 
@@ -30,6 +30,13 @@ _TOKEN_KEY = "token"  # noqa: S105  a key's name
 MOST_CALLS = 32
 """How many Secrets are read at once. Look-ups and effects run beside the workers, as many as objects wait for them; the
 workers must still find connections to the API server."""
+
+
+class UnknownNamespaceError(Exception):
+    """The caches have an object of a namespace and not yet the Namespace, which says what the App may be used for."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"the Namespace {namespace} is not known yet")
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,13 @@ class Credentials:
         self._calls = asyncio.Semaphore(MOST_CALLS)
 
     async def find(self, repository: RepositoryAccess | Problem) -> RepositoryRef | Problem:
-        """Return the repository with its credential, or why there is none."""
+        """Return the repository with its credential, or why there is none.
+
+        Raises
+        ------
+        UnknownNamespaceError
+            If the Namespace, which was made a moment ago, is not known yet; the queue retries.
+        """
         if isinstance(repository, Problem):
             return repository
         credential = find_host_problem(self._hosts, repository.url) or await self._credential(repository)
@@ -94,8 +107,9 @@ class Credentials:
             detail = "the operator has no GitHub App; its administrator has to configure one."
             return _missing(repository.url, detail)
         namespace = self._store.raw(NAMESPACES, None, repository.namespace)
-        annotations = ((namespace or {}).get("metadata") or {}).get("annotations") or {}
-        prefixes = annotations.get(ANNOTATION_APP_REPOSITORIES)
+        if namespace is None:
+            raise UnknownNamespaceError(repository.namespace)
+        prefixes = (namespace["metadata"].get("annotations") or {}).get(ANNOTATION_APP_REPOSITORIES)
         problem = find_app_problem(repository.namespace, prefixes, repository.url)
         if problem is not None:
             return problem

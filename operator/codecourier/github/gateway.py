@@ -174,7 +174,7 @@ class Gateway:
         retry_at = self._budgets.refused_until(login.budget_key, is_write=request.is_write)
         if retry_at is not None:
             raise RateLimited(
-                f"{what}: not sent, the credential's rate limit is used up; next try at {retry_at:%Y-%m-%dT%H:%M:%SZ}",
+                f"{what}: not sent, the credential's rate limit is used up",
                 retry_at=retry_at,
             )
 

@@ -84,8 +84,7 @@ def to_error(answer: Answer, retry_at: datetime | None, refusals: Iterable[Refus
     """
     what, status, said = answer.what, answer.status, _quoted(answer.message)
     if retry_at is not None:
-        when = f"{retry_at:%Y-%m-%dT%H:%M:%SZ}"
-        return RateLimited(f"{what}: a rate limit was hit; next try at {when}{said}", retry_at=retry_at, status=status)
+        return RateLimited(f"{what}: a rate limit was hit{said}", retry_at=retry_at, status=status)
     if status >= _SERVER_ERRORS or status == _TIMEOUT:
         return Unavailable(
             f"{what}: the forge answered {status}{said}; it is tried again", may_have_happened=is_write, status=status

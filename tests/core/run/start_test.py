@@ -75,7 +75,7 @@ def test_a_run_without_a_place_says_what_is_wrong_with_its_repository() -> None:
     facts = Facts({RepositoryAsk(ACCESS): PASSING})
     plan = plan_run(RunWorld(run, make_project(), make_workflow(), None, facts=facts), NOW)
     status = run_status_of(plan)
-    assert (status.phase, status.message, plan.look_again) == (RunPhase.QUEUED, PASSING.message, None)
+    assert (status.phase, status.message, plan.look_again) == (RunPhase.QUEUED, PASSING.message, NOW + LOOK_SOON)
     again = plan_run(RunWorld(run.updated(status=status), make_project(), make_workflow(), None, facts=facts), NOW)
     assert (again.status, again.events) == (status, ())
     final = Facts({RepositoryAsk(ACCESS): Problem(Reason.FORGE_REFUSED, "Never.", is_final=True)})

@@ -139,3 +139,32 @@ def test_one_template_reads_alike_on_the_workflow_the_run_and_the_chain() -> Non
         "The Workflow's promptTemplate cannot be used: line 1: unknown placeholder 'task'; known are base_branch, "
         "prompt, repository, run, sprint.count, sprint.index, sprint.number."
     )
+
+
+def test_a_run_without_a_place_says_what_is_wrong_now() -> None:
+    missing, refused = (
+        Problem(reason, f"So it is: {reason}.") for reason in (Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_REFUSED)
+    )
+    run = make_run(age_seconds=60)
+    known = world(run, Facts({REPOSITORY: missing}), make_project())
+    known = stepped(known, NOW)
+    assert (known.run.status.phase, known.run.status.message) == (RunPhase.PENDING, missing.message)
+    plan = plan_run(known, NOW + LOOK_SOON)
+    assert (plan.status, plan.events) == (known.run.status, ())
+    assert plan.look_again == NOW + 2 * LOOK_SOON
+    known = stepped(replace(known, facts=Facts({REPOSITORY: refused})), NOW + LOOK_SOON)
+    assert (known.run.status.phase, known.run.status.message) == (RunPhase.PENDING, refused.message)
+    reached = replace(known, facts=Facts({REPOSITORY: RepositoryFact("main")}))
+    assert plan_run(reached, NOW + LOOK_SOON).status is None, "the Project is about to give it a place"
+
+
+def test_a_run_that_waits_for_its_host_says_what_the_host_says_now() -> None:
+    away, limited = (
+        Problem(reason, f"So it is: {reason}.") for reason in (Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED)
+    )
+    known = stepped(world(make_run(age_seconds=60), Facts({REPOSITORY: away}), make_project()), NOW)
+    plan = plan_run(known, NOW)
+    assert (known.run.status.phase, known.run.status.message) == (RunPhase.QUEUED, away.message)
+    assert plan.look_again == NOW + LOOK_SOON
+    known = stepped(replace(known, facts=Facts({REPOSITORY: limited})), NOW + LOOK_SOON)
+    assert (known.run.status.phase, known.run.status.message) == (RunPhase.QUEUED, limited.message)

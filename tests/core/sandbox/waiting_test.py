@@ -209,3 +209,43 @@ def test_a_container_that_cannot_be_created_is_waited_for_in_the_runtimes_words(
     view = view_pod(manifest(("checkout", done), ("agent", waiting)))
     late = plan_sandbox(world(pod=view), NOW + USUAL_START)
     assert status_of(late).message == f"Step agent waits to start: CreateContainerError: {RUNTIME}"
+
+
+@pytest.mark.parametrize(
+    ("cause", "back_off"),
+    [
+        ("ErrImagePull: manifest unknown", "ImagePullBackOff: Back-off pulling image"),
+        ("ErrImagePull: manifest unknown", "ImagePullBackOff: Back-off pulling image: ErrImagePull: manifest unknown"),
+        ("RunContainerError: no such file", "CrashLoopBackOff: back-off 10s restarting failed container"),
+    ],
+)
+def test_a_kubelet_that_tries_and_backs_off_in_turn_is_said_once_with_the_cause(cause: str, back_off: str) -> None:
+    now = NOW + USUAL_START
+    known = world(secret=SECRET, pod=going(waiting_for=back_off))
+    known = saying(known, now)
+    assert known.sandbox.status.message == f"Step checkout waits to start: {back_off}", "it was heard of first"
+    known = saying(replace(known, pod=going(waiting_for=cause)), now)
+    assert known.sandbox.status.message == f"Step checkout waits to start: {cause}"
+    for _ in range(3):
+        for words in (back_off, cause):
+            plan = plan_sandbox(replace(known, pod=going(waiting_for=words)), now)
+            assert plan.status == known.sandbox.status
+    late = plan_sandbox(replace(known, pod=going(waiting_for=back_off)), NOW + START_TIMEOUT)
+    assert cause in status_of(late).message, "the cause is reported at the end, too"
+
+
+@pytest.mark.parametrize(
+    "words", ["ErrImagePull: unauthorized", "Unschedulable: no node", "CrashLoopBackOff: back-off 10s", ""]
+)
+def test_another_trouble_is_said(words: str) -> None:
+    now = NOW + USUAL_START
+    known = saying(world(secret=SECRET, pod=going(waiting_for="ErrImagePull: manifest unknown")), now)
+    new = status_of(plan_sandbox(replace(known, pod=going(waiting_for=words)), now))
+    assert new.message != known.sandbox.status.message
+
+
+def test_a_node_that_was_found_is_not_kept_from_view_by_what_kept_the_pod_from_it() -> None:
+    now = NOW + USUAL_START
+    known = saying(world(secret=SECRET, pod=going(waiting_for="Unschedulable: no node")), now)
+    new = status_of(plan_sandbox(replace(known, pod=going(waiting_for=PULL)), now))
+    assert new.message == f"Step checkout waits to start: {PULL}"

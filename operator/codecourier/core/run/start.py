@@ -62,24 +62,35 @@ def plan_pending(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     if _is_refused(run):
         return _look_at_base(world, new, now)
     due = _decision_time(run, known.project, now)
-    if now < due:
+    if now < due and not _says_problem(run):
         return Plan(look_again=due, is_brief=run.status.attempt == 0)
-    return _wait(world, new, known.project, now)
+    return _wait(world, new, known.project, now, due)
 
 
-def _wait(world: RunWorld, status: RunStatus, project: Project, now: datetime) -> Plan:
-    """Say what a Run without a place waits for: its repository, without which it gets none, or a place."""
+def _wait(world: RunWorld, status: RunStatus, project: Project, now: datetime, due: datetime | None = None) -> Plan:
+    """Say what a Run without a place waits for: its repository, without which it gets none, or a place.
+
+    Until `due` the Project's plan is about to give it one.
+    """
     access = find_access(project, world.run.namespace, status.repository_url)
     answer = None if project.spec.suspend else world.facts.get(RepositoryAsk(access))
     if isinstance(answer, Problem) and not is_passing(answer.reason):
         return _refuse(world, status, answer, now)
     if isinstance(answer, Problem):
         new = with_outcome(world.run, status, RunPhase.QUEUED, answer.reason, answer.message, now)
-        event = Event.of(answer)
+        event, look_again = Event.of(answer), next_look(world.run, answer, now)
+    elif due is not None and now < due:
+        return Plan(look_again=due)
     else:
-        new = _queued(world.run, status, project, now)
+        new, look_again = _queued(world.run, status, project, now), None
         event = Event("Queued", new.message)
-    return Plan(status=new, events=(event,) if new.message != world.run.status.message else ())
+    return Plan(status=new, events=(event,) if new.message != world.run.status.message else (), look_again=look_again)
+
+
+def _says_problem(run: Run) -> bool:
+    """Tell whether the status says that something which the Run names is not there: that may have changed since."""
+    ready = run.status.condition(ConditionType.READY)
+    return ready is not None and ready.status == ConditionStatus.FALSE
 
 
 def _decision_time(run: Run, project: Project, now: datetime) -> datetime:
@@ -126,9 +137,7 @@ def _refuse_retry(world: RunWorld, status: RunStatus, problem: Problem, now: dat
 
 def _is_refused(run: Run) -> bool:
     """Tell whether the Run has returned its place, as what its first try starts from was not there."""
-    ready = run.status.condition(ConditionType.READY)
-    is_refused = ready is not None and ready.status == ConditionStatus.FALSE
-    return is_refused and run.status.retry_time is not None and not run.status.tries
+    return _says_problem(run) and run.status.retry_time is not None and not run.status.tries
 
 
 def _look_at_base(world: RunWorld, status: RunStatus, now: datetime) -> Plan:

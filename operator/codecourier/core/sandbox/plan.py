@@ -242,7 +242,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     if run is None:
         raise ValueError(f"Sandbox {world.sandbox.name} has a pod, but no Run")
     seconds = _start_timeout_seconds(run, world)
-    overrun = find_overrun(pod, seconds, now)
+    overrun = find_overrun(pod, seconds, now, world.sandbox.status.message)
     if overrun is not None:
         # It may have gone on meanwhile, where the watch is late or the clock has jumped.
         delete = Delete("Pod", world.sandbox.namespace, pod.name, pod.uid, pod.resource_version)
@@ -256,7 +256,7 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
 
 def _follow_living(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     """Say that a pod runs, or what it has been waiting for longer than usual."""
-    wait = find_wait(pod)
+    wait = find_wait(pod, world.sandbox.status.message)
     if wait is not None and now >= wait.since + USUAL_START:
         event = Event(Reason.STARTING.value, wait.sentence)
         return Plan(status=pod_status(world, pod, Reason.STARTING, wait.sentence, now), events=(event,))

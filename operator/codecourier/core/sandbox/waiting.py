@@ -8,6 +8,7 @@ silent for good or a kubelet that forgets the pod's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +26,12 @@ _OVERRUNS = frozenset({Reason.OUT_OF_MEMORY, Reason.START_TIMEOUT, Reason.DEADLI
 OVERDUE = timedelta(minutes=2)
 """How long after the pod's deadline and grace period the operator leaves its end to the kubelet."""
 
+_BACK_OFFS: Mapping[str, tuple[str, ...]] = {
+    "ImagePullBackOff": ("ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed"),
+    "CrashLoopBackOff": ("RunContainerError", "CreateContainerError", "StartError", "ContainerCannotRun"),
+}
+"""What a kubelet says between two tries, and what it says of the tries: the same trouble, with its cause."""
+
 _NO_DEADLINE = timedelta(days=7)
 """How long a pod may run whose deadline another client has removed."""
 
@@ -41,24 +48,43 @@ class Wait:
     has_node: bool
 
     @property
+    def beginning(self) -> str:
+        """What stands in the sentence before Kubernetes' own words."""
+        return f"Step {self.step} waits to start: "
+
+    @property
     def sentence(self) -> str:
         """What the pod waits for."""
         if self.reason:
-            return cut(f"Step {self.step} waits to start: {self.reason}")
+            return cut(self.beginning + self.reason)
         if not self.has_node:
             return "The pod was made and waits for a node."
         return f"Step {self.step} waits to start; the cluster gives no reason."
 
 
-def find_wait(pod: PodView) -> Wait | None:
-    """Return what a pod waits for that has not ended; None while a step runs, and once all have ended."""
+def find_wait(pod: PodView, said: str = "") -> Wait | None:
+    """Return what a pod waits for that has not ended; None while a step runs, and once all have ended.
+
+    Where the kubelet only says that it backs off, the cause is that of the try before, if the Sandbox has said it.
+
+    Parameters
+    ----------
+    pod
+        The pod.
+    said
+        What the Sandbox says of it.
+    """
     steps = [c for c in pod.containers if c.name in STEPS]
     pending = [c.name for c in steps if c.exit_code is None]
     if any(c.is_running for c in steps) or (steps and not pending):
         return None
     ends = [c.finish_time for c in steps if c.finish_time is not None]
     step = pending[0] if pending else CONTAINER_CHECKOUT
-    return Wait(step, max([pod.creation_time, *ends]), pod.waiting_for, has_node=bool(pod.node))
+    wait = Wait(step, max([pod.creation_time, *ends]), pod.waiting_for, has_node=bool(pod.node))
+    causes = _BACK_OFFS.get(wait.reason.partition(":")[0], ())
+    if any(said.startswith(wait.beginning + cause) for cause in causes):
+        return replace(wait, reason=said.removeprefix(wait.beginning))
+    return wait
 
 
 def find_lack_of_memory(pod: PodView) -> str | None:
@@ -66,13 +92,13 @@ def find_lack_of_memory(pod: PodView) -> str | None:
     return next((c.name for c in pod.containers if c.name in STEPS and c.is_short_of_memory), None)
 
 
-def find_overrun(pod: PodView, start_timeout_seconds: int, now: datetime) -> Outcome | None:
-    """Return why a pod has to go that has not ended; None while it may go on."""
+def find_overrun(pod: PodView, start_timeout_seconds: int, now: datetime, said: str = "") -> Outcome | None:
+    """Return why a pod has to go that has not ended; None while it may go on. See `find_wait` for `said`."""
     short = find_lack_of_memory(pod)
     if short is not None:
         # The kubelet starts no further step, and where the exit code is 0 it does not end the pod either.
         return Outcome(SandboxPhase.FAILED, Reason.OUT_OF_MEMORY, describe_lack_of_memory(short))
-    wait = find_wait(pod)
+    wait = find_wait(pod, said)
     if wait is not None and now >= wait.since + timedelta(seconds=start_timeout_seconds):
         return Outcome(SandboxPhase.FAILED, Reason.START_TIMEOUT, _describe_timeout(wait, start_timeout_seconds))
     if now >= _deadline(pod):

@@ -1,4 +1,4 @@
-"""What every plan ends with, alike for every kind: its wishes are kept and the generation is observed.
+"""What every plan ends with, alike for every kind: wishes are kept, the generation is observed, no news is no write.
 
 A plan decides from the object's present spec, so whatever it leaves in the status holds for the present generation.
 That is said here, once for all plans and all their branches.
@@ -12,6 +12,7 @@ from typing import Any
 
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.reasons import ConditionType
+from codecourier.core.shared.steady import steady
 from codecourier.core.shared.wishes import asks_for_attempt, cancelled_attempt
 from codecourier.resources.meta import Condition, CustomResource, Status
 
@@ -19,9 +20,9 @@ __all__ = ["finish_plan", "plan_waiting"]
 
 
 def finish_plan(model: CustomResource, plan: Plan, now: datetime) -> Plan:
-    """Return a plan whose status has observed the object's generation and keeps its wishes.
+    """Return a plan whose status has observed the object's generation, keeps its wishes and is written only for news.
 
-    This causes a write only where the plan writes no status and none follows at once.
+    Observing causes a write only where the plan writes no status and none follows at once.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ def finish_plan(model: CustomResource, plan: Plan, now: datetime) -> Plan:
         return plan
     status = plan.status or present
     new = _timed(model, present, _observing(model, _keeping_wishes(model, status)), now)
+    new = steady(present, new)
     return plan if new == status else replace(plan, status=new)
 
 
