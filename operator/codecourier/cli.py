@@ -52,6 +52,7 @@ def operator(
 
     CODECOURIER_… variables set everything else: docs/operations.md lists them.
     """
+    from codecourier.controller.collector import collect_seldom
     from codecourier.controller.serve import serve
     from codecourier.controller.vitals import VitalTaskEndedError
     from codecourier.errors import SettingsError
@@ -65,6 +66,7 @@ def operator(
         settings = load_settings(os.environ, namespace=namespace, identity=identity, listen_port=listen_port)
         configure_logging(settings.log_format, settings.log_level)
         access = load_access(kubeconfig)
+        collect_seldom()
         is_graceful = asyncio.run(serve(settings, access))
     except (SettingsError, AccessError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -12,7 +12,7 @@ from aiohttp import web
 from kubernetes.client import Configuration
 
 from codecourier.kube.access import Access
-from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, PODS, Json
+from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, PODS, SECRETS, Json
 from codecourier.kube.client import AiohttpKube, ClientTiming
 from codecourier.kube.errors import (
     AlreadyExists,
@@ -28,6 +28,7 @@ from codecourier.kube.errors import (
     Unanswered,
     Unauthorized,
 )
+from codecourier.kube.pages import PageSize
 from tests.support.loopback import TOKEN, Recorder, answering, serving, status
 
 SOON = ClientTiming(call=0.1, page=0.1, log=0.1, watch_margin=0.1, silence=0.1)
@@ -118,7 +119,7 @@ async def test_a_list_is_put_together_from_its_pages() -> None:
         metadata = {"resourceVersion": "9"} | ({"continue": str(page + 1)} if page < 2 else {})
         return web.json_response({"metadata": metadata, "items": [{"metadata": {"name": f"a{page}"}}]})
 
-    async with serving(handle, page_size=1) as api:
+    async with serving(handle, page_size=PageSize(first=1, most=1)) as api:
         found = await api.list(CONFIG_MAPS, label_selector="a=b", resource_version="0")
     assert [item["metadata"]["name"] for item in found.items] == ["a0", "a1", "a2"]
     assert {(item["apiVersion"], item["kind"]) for item in found.items} == {("v1", "ConfigMap")}
@@ -128,6 +129,28 @@ async def test_a_list_is_put_together_from_its_pages() -> None:
         {"limit": "1", "labelSelector": "a=b", "continue": "1"},
         {"limit": "1", "labelSelector": "a=b", "continue": "2"},
     ]
+
+
+async def test_large_objects_come_in_smaller_pages_than_small_ones() -> None:
+    seen: list[tuple[str, int]] = []
+    sizes = {"ConfigMap": 10, "Secret": 40_000}
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        kind = "ConfigMap" if "configmaps" in request.path else "Secret"
+        limit, start = int(request.query["limit"]), int(request.query.get("continue", "0"))
+        seen.append((kind, limit))
+        end = min(1000, start + limit)
+        metadata = {"resourceVersion": "9"} | ({"continue": str(end)} if end < 1000 else {})
+        items = [{"metadata": {"name": f"a{number}"}, "data": "x" * sizes[kind]} for number in range(start, end)]
+        return web.json_response({"metadata": metadata, "items": items})
+
+    async with serving(handle) as api:
+        small, large = await api.list(CONFIG_MAPS), await api.list(SECRETS)
+        assert [len(small.items), len(large.items)] == [1000, 1000]
+    assert [limit for kind, limit in seen if kind == "ConfigMap"] == [100, 500, 500]
+    limits = [limit for kind, limit in seen if kind == "Secret"]
+    assert limits[0] == 100
+    assert all(20 <= limit <= 30 for limit in limits[1:]), "a page has about a mebibyte"
 
 
 async def test_a_list_without_objects_may_say_null() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from codecourier.kube.api import CONFIG_MAPS
+from codecourier.kube.cache import Cache
 from codecourier.kube.held import Held, PackedList
 
 OBJECT: dict[str, Any] = {
@@ -43,3 +46,17 @@ def test_a_packed_list_is_read_like_a_list() -> None:
     assert (len(packed), packed[-1], packed[1:]) == (3, {"b": 2}, [{"a": 1}, {"b": 2}])
     packed[0]["metadata"].clear()
     assert packed[0] == OBJECT
+
+
+def test_the_objects_of_a_first_list_are_parsed_once() -> None:
+    class Counted(PackedList):
+        reads = 0
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            self.reads += 1
+            return super().__iter__()
+
+    packed, cache = Counted(), Cache(CONFIG_MAPS)
+    packed.extend([OBJECT])
+    cache.replace_all(packed, str(2**63), cache.begin_list())
+    assert (packed.reads, len(cache)) == (1, 1)

@@ -285,6 +285,8 @@ class Cache:
                 self._set(key_of(obj), old, obj)
 
     def _is_contradicted(self, items: Sequence[Json], moment: int, begin: ListBegin) -> bool:
+        if not self._newest and not self._burials:
+            return False  # nothing was seen that could be contradicted: spare the parsing of a first list
         # A watch that is ahead of the list knows of changes that the list cannot have.
         reached = self._reached if moment >= self._reached else 0
         for obj in items:

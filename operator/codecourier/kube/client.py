@@ -17,6 +17,7 @@ from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchE
 from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status, parse_retry_after
 from codecourier.kube.held import PackedList
+from codecourier.kube.pages import PageSize
 
 __all__ = ["AiohttpKube", "ClientTiming"]
 
@@ -64,7 +65,7 @@ class AiohttpKube:
     user_agent
         Identifies this client in audit logs.
     page_size
-        Objects in a page of a list.
+        How many objects a page of a list has; None: the usual sizes.
     timing
         Bounds.
     note
@@ -79,14 +80,14 @@ class AiohttpKube:
         access: Access,
         *,
         user_agent: str = "codecourier-operator",
-        page_size: int = 500,
+        page_size: PageSize | None = None,
         timing: ClientTiming | None = None,
         note: Callable[[str, str, float], None] = lambda _method, _code, _seconds: None,
         trims: Mapping[Resource, Trim] | None = None,
     ) -> None:
         self._access = access
         self._user_agent = user_agent
-        self._page_size = page_size
+        self._page_size = page_size or PageSize()
         self._trims = trims or {}
         self._timing = timing or ClientTiming()
         self._note = note
@@ -126,19 +127,21 @@ class AiohttpKube:
     ) -> ListResult:
         """See `KubeApi.list`; it reads the list in pages, all of the same version."""
         items = PackedList()
-        query = {"limit": str(self._page_size)}
+        query = {"limit": str(self._page_size.first)}
         if label_selector:
             query["labelSelector"] = label_selector
         if resource_version is not None:
             query["resourceVersion"] = resource_version
-        trim = self._trims.get(resource)
+        path, trim = resource.path(namespace), self._trims.get(resource)
         while True:
-            page = await self._call("GET", resource.path(namespace), query=query, seconds=self._timing.page)
-            found, version, token = _page(page, resource, trim)
+            body = await self._read("GET", path, query=query, seconds=self._timing.page)
+            found, version, token = _page(_parsed(body, f"GET {path}"), resource, trim)
             items.extend(found)
             if not token:
                 return ListResult(items, version)
-            query = {key: value for key, value in query.items() if key != "resourceVersion"} | {"continue": token}
+            limit = self._page_size.after(len(found), len(body))
+            query = {key: value for key, value in query.items() if key != "resourceVersion"}
+            query |= {"limit": str(limit), "continue": token}
 
     async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
         """See `KubeApi.current_version`; it reads the metadata of one object, as no list is shorter."""
@@ -242,7 +245,10 @@ class AiohttpKube:
                 body = error.partial
             return body.decode(errors="replace")
 
-    async def _call(
+    async def _call(self, method: str, path: str, **options: Any) -> Json:
+        return _parsed(await self._read(method, path, **options), f"{method} {path}")
+
+    async def _read(
         self,
         method: str,
         path: str,
@@ -252,13 +258,13 @@ class AiohttpKube:
         content_type: str = "application/json",
         accept: str | None = None,
         seconds: float | None = None,
-    ) -> Json:
+    ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=seconds or self._timing.call)
         data = None if body is None else orjson.dumps(body)
         async with self._request(
             method, path, query=query, data=data, content_type=content_type, accept=accept, timeout=timeout
         ) as response:
-            return _parsed(await response.read(), f"{method} {path}")
+            return await response.read()
 
     @asynccontextmanager
     async def _request(
