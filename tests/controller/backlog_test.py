@@ -14,7 +14,7 @@ from codecourier.core.shared.reasons import Reason
 from tests.simulation.clock import EPOCH, WallClock, pass_time, virtual
 
 PROBLEM = Problem(Reason.FORGE_UNAVAILABLE, "It is away.")
-COUNTED = replace(PROBLEM, since=EPOCH)
+COUNTED = replace(PROBLEM, since=EPOCH, tried=EPOCH)
 
 
 def make() -> Backlog:
@@ -43,7 +43,8 @@ async def test_what_failed_waits_and_the_next_plan_is_told_why() -> None:
     assert backlog.is_due("run", "mint")
     assert backlog.problems("run") == {"mint": COUNTED}, "until it was tried again"
     backlog.note("run", "mint", PROBLEM)
-    assert backlog.problems("run") == {"mint": COUNTED}, "which counts from the first failure"
+    again = replace(COUNTED, tried=EPOCH + timedelta(seconds=due))
+    assert backlog.problems("run") == {"mint": again}, "which counts from the first failure"
 
 
 @virtual
@@ -119,3 +120,21 @@ async def test_a_time_that_a_plan_is_told_is_one_at_which_it_can_try() -> None:
         assert told.retry_time is not None
         await pass_time((told.retry_time - now()).total_seconds() + 0.001)
         assert backlog.is_due("run", "mint")
+
+
+@virtual
+async def test_silence_becomes_a_problem_after_a_minute_and_is_then_tried_less_and_less_often() -> None:
+    backlog = make()
+    assert not backlog.note_unanswered("run", "mint", PROBLEM)
+    await pass_time(59)
+    assert not backlog.note_unanswered("run", "mint", PROBLEM)
+    assert backlog.problems("run") == {}
+    await pass_time(1)
+    assert backlog.note_unanswered("run", "mint", PROBLEM)
+    assert backlog.problems("run")["mint"].refused_since is None
+    assert not backlog.is_due("run", "mint")
+    assert backlog.note_unanswered("run", "mint", PROBLEM), "it still lasts"
+    assert not backlog.note_unanswered("run", "other", PROBLEM)
+    backlog.note("run", "mint", None)
+    assert backlog.problems("run") == {}
+    assert not backlog.note_unanswered("run", "mint", PROBLEM), "an answer ended it"

@@ -119,6 +119,10 @@ FAILED = 'Internal error occurred: failed calling webhook "v.example.com": faile
 DENIED = 'admission webhook "policy.example.com" denied the request: [no-agents] not here'
 POLICY = "is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"
 CANNOT = 'is forbidden: User "system:serviceaccount:a:b" cannot create resource "sandboxes" in API group "g"'
+UNSERVED = "the server could not find the requested resource"
+NO_OWNER = "is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource"
+UNKNOWN = "status unknown for quota: few, resources: pods"
+NAMED = 'pods "fix-quota-page" is forbidden: violates PodSecurity "restricted:latest"'
 ENDING = {"causes": [{"reason": "NamespaceTerminating"}]}
 
 
@@ -130,7 +134,13 @@ def forbidden(message: str, details: Mapping[str, object] | None = None) -> kube
     ("error", "reason", "is_final", "is_refusal", "words"),
     [
         (forbidden("exceeded quota: few, used: pods=1"), Reason.QUOTA_EXCEEDED, False, True, "Raise the quota"),
-        (forbidden("status unknown for quota: few"), Reason.QUOTA_EXCEEDED, False, True, "quota of namespace shop"),
+        (
+            forbidden(UNKNOWN),
+            Reason.QUOTA_EXCEEDED,
+            False,
+            True,
+            "quota of namespace shop",
+        ),
         (forbidden("failed quota: few: must specify cpu"), Reason.QUOTA_EXCEEDED, False, True, "Raise the quota"),
         (forbidden(CANNOT), Reason.CREATION_REFUSED, False, True, "Give the operator's account the permissions"),
         (forbidden("not yet ready to handle request"), Reason.CREATION_REFUSED, False, True, "The operator retries."),
@@ -141,6 +151,14 @@ def forbidden(message: str, details: Mapping[str, object] | None = None) -> kube
         (kube.ServerError(500, "", FAILED), Reason.CREATION_REFUSED, False, True, "Repair the webhook"),
         (kube.Invalid(422, "Invalid", POLICY), Reason.CREATION_REFUSED, True, True, "Change the policy"),
         (kube.Invalid(422, "Invalid", "spec: Required"), Reason.CREATION_REFUSED, True, True, "spec: Required."),
+        (kube.Unauthorized(401, "Unauthorized", POLICY), Reason.CREATION_REFUSED, True, True, "Change the policy"),
+        (kube.NotFound(404, "", DENIED), Reason.CREATION_REFUSED, True, True, "Change the policy of the webhook"),
+        (kube.Conflict(409, "", DENIED), Reason.CREATION_REFUSED, True, True, "Change the policy of the webhook"),
+        (kube.Gone(410, "", DENIED), Reason.CREATION_REFUSED, True, True, "Change the policy of the webhook"),
+        (kube.NotFound(404, "NotFound", UNSERVED), Reason.CREATION_REFUSED, False, True, "CustomResourceDefinitions"),
+        (forbidden(NO_OWNER), Reason.CREATION_REFUSED, False, True, "Give the operator's account the permissions"),
+        (forbidden("insufficient quota to match these scopes"), Reason.QUOTA_EXCEEDED, False, True, "Raise the quota"),
+        (forbidden(NAMED), Reason.CREATION_REFUSED, True, True, "violates PodSecurity"),
         (kube.ApiError(413, "", "Request entity too large"), Reason.CREATION_REFUSED, True, True, "too large."),
         (kube.TooManyRequests(429, "", "slow"), Reason.CREATION_REFUSED, False, True, "The operator retries."),
         (kube.ServerError(500, "", "etcd: no leader"), Reason.CREATION_REFUSED, False, False, "The operator retries."),

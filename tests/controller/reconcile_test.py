@@ -66,7 +66,7 @@ class Trial:
 
     async def reconcile(self, key: WorkKey = KEY) -> None:
         """Work on a key, again after each answer, until its plan has decided and its effects have ended."""
-        while not await self.reconciler.reconcile(key):
+        while not await self.reconciler.reconcile(key) and not len(self.desk.executor.in_flight):
             await self.desk.settle()
         await self.desk.settle()
 
@@ -166,6 +166,16 @@ async def test_an_effect_that_worked_is_looked_at() -> None:
     trial = Trial(lambda _world, _now: Plan(effects=(trial.desk.mint("u"),)))
     await trial.reconcile()
     assert (trial.desk.woken, trial.looks) == ([KEY], [])
+
+
+@virtual
+async def test_an_effect_that_raises_does_not_end_the_backoff_of_its_key() -> None:
+    trial = Trial(lambda _world, _now: Plan(effects=(trial.desk.mint("u"),)))
+    trial.desk.wire.refuse = lambda call: Unanswered("away") if call.resource == SECRETS else None
+    assert await trial.reconciler.reconcile(KEY) is False
+    await trial.desk.settle()
+    with pytest.raises(Unanswered):
+        await trial.reconciler.reconcile(KEY)
 
 
 @virtual

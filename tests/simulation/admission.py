@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from codecourier.kube.api import Json, Resource
-from codecourier.kube.errors import ApiError, TooManyRequests
-from tests.simulation.refusals import denied_by_policy, exceeded_quota, forbidden_to_operator, webhook_failed
+from codecourier.kube.errors import KubeError, TooManyRequests, Unanswered
+from tests.simulation.refusals import (
+    denied_by_policy,
+    exceeded_quota,
+    forbidden_to_operator,
+    patch_failed,
+    webhook_failed,
+)
 
 __all__ = ["Admission", "Obstacle"]
 
@@ -20,21 +27,22 @@ class Obstacle(Enum):
     WEBHOOK = "an admission webhook does not answer"
     POLICY = "an admission policy refuses it"
     BUSY = "the server answers 429"
+    BROKEN = "a webhook's patch does not apply"
+    SILENCE = "a webhook hangs for longer than the operator waits"
 
-    def error(self, resource: Resource, body: Json) -> ApiError:
-        """Return the server's answer."""
-        metadata = body["metadata"]
-        match self:
-            case Obstacle.QUOTA:
-                return exceeded_quota(resource, metadata["name"])
-            case Obstacle.PERMISSION:
-                return forbidden_to_operator(resource, metadata["namespace"])
-            case Obstacle.WEBHOOK:
-                return webhook_failed()
-            case Obstacle.POLICY:
-                return denied_by_policy(resource, metadata["name"])
-            case Obstacle.BUSY:
-                return TooManyRequests(429, "TooManyRequests", "too many requests, please try again later")
+    def error(self, resource: Resource, body: Json) -> KubeError:
+        """Return what the operator meets instead of the object."""
+        name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+        errors: Mapping[Obstacle, Callable[[], KubeError]] = {
+            Obstacle.QUOTA: lambda: exceeded_quota(resource, name),
+            Obstacle.PERMISSION: lambda: forbidden_to_operator(resource, namespace),
+            Obstacle.WEBHOOK: webhook_failed,
+            Obstacle.POLICY: lambda: denied_by_policy(resource, name),
+            Obstacle.BUSY: lambda: TooManyRequests(429, "TooManyRequests", "too many requests, please try again later"),
+            Obstacle.BROKEN: patch_failed,
+            Obstacle.SILENCE: lambda: Unanswered("no answer"),
+        }
+        return errors[self]()
 
 
 class Admission:

@@ -22,6 +22,7 @@ __all__ = [
     "namespace_terminating",
     "not_found",
     "not_served",
+    "patch_failed",
     "webhook_failed",
 ]
 
@@ -121,6 +122,12 @@ def webhook_failed() -> ServerError:
     url = "https://hook.tools.svc:443/validate?timeout=10s"
     failed = f'failed calling webhook "hook.example.com": failed to call webhook: Post "{url}"'
     return ServerError(500, "InternalError", f"Internal error occurred: {failed}: context deadline exceeded")
+
+
+def patch_failed() -> ServerError:
+    """Return that the patch of a mutating webhook does not fit the object."""
+    failed = 'add operation does not apply: doc is missing path: "/spec/nodeSelector/pool": missing value'
+    return ServerError(500, "InternalError", f"Internal error occurred: {failed}")
 
 
 def denied_by_policy(resource: Resource, name: str) -> Invalid:

@@ -35,6 +35,9 @@ from tests.simulation.stories import (
 MOST_TRY_SECONDS = 600.0 + 600.0
 """The start timeout of a try, and the longest wait for the next one."""
 
+_UNCERTAIN = (Obstacle.BROKEN, Obstacle.SILENCE)
+"""After these a Secret can be there, so its tokens can be in use; they expire in an hour."""
+
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(120)]
 
 
@@ -98,7 +101,9 @@ def test_a_run_whose_revision_is_refused_leaves_its_place_to_others_and_ends() -
     play_story(RUN, lifted, controllerrevisions=Obstacle.QUOTA)
 
 
-@pytest.mark.parametrize("obstacle", [Obstacle.QUOTA, Obstacle.POLICY, Obstacle.PERMISSION])
+@pytest.mark.parametrize(
+    "obstacle", [Obstacle.QUOTA, Obstacle.POLICY, Obstacle.PERMISSION, Obstacle.BROKEN, Obstacle.SILENCE]
+)
 @pytest.mark.parametrize("kind", ["sandboxes", "secrets", "pods"])
 def test_a_run_that_cannot_start_ends_after_its_tries(kind: str, obstacle: Obstacle) -> None:
     async def story(cluster: SimulatedCluster) -> None:
@@ -110,7 +115,8 @@ def test_a_run_that_cannot_start_ends_after_its_tries(kind: str, obstacle: Obsta
         assert (len(status["tries"]) > 1) is (obstacle is Obstacle.QUOTA)
         assert status["phase"] == "Failed"
         assert len(cluster.forge.tokens) <= 2 * len(status["tries"])
-        assert all(token.is_revoked for token in cluster.forge.tokens.values())
+        if obstacle not in _UNCERTAIN:
+            assert all(token.is_revoked for token in cluster.forge.tokens.values())
 
     play_story(RUN, story, **{kind: obstacle})
 

@@ -12,10 +12,13 @@ from typing import Any
 from codecourier.controller.queue import Backoff
 from codecourier.core.shared.facts import Problem
 
-__all__ = ["Backlog"]
+__all__ = ["SILENCE", "Backlog"]
 
 _SHARE_OF_AGE = 0.1
 """Share of the time for which something has failed that it waits at least; from ten minutes on it counts."""
+
+SILENCE = timedelta(seconds=60)
+"""How long an intent may have no answer until that is a problem which plans read: an outage is mostly shorter."""
 
 _MOST_SECONDS = 600.0
 """Longest wait that follows from the age of a problem."""
@@ -46,6 +49,8 @@ class Backlog:
         self._random = random
         self._backoff = backoff or Backoff(base_seconds=1.0, max_seconds=60.0)
         self._entries: dict[Hashable, dict[Hashable, _Entry]] = {}
+        self._silent: dict[Hashable, dict[Hashable, datetime]] = {}
+        """Since when an intent has had no answer."""
 
     def __len__(self) -> int:
         return sum(len(entries) for entries in self._entries.values())
@@ -60,7 +65,7 @@ class Backlog:
         return entry is None or asyncio.get_running_loop().time() >= entry.due
 
     def note(self, key: Hashable, effect: Hashable, problem: Problem | None, *, wait_seconds: float = 0.0) -> None:
-        """Note the outcome of an effect; None: it worked.
+        """Note the answer to an effect; None: it worked.
 
         Parameters
         ----------
@@ -73,6 +78,13 @@ class Backlog:
         wait_seconds
             How long the server asks to wait, at most; up to the longest backoff it is believed.
         """
+        silent = self._silent.get(key, {})
+        silent.pop(effect, None)
+        if not silent:
+            self._silent.pop(key, None)
+        self._note(key, effect, problem, wait_seconds)
+
+    def _note(self, key: Hashable, effect: Hashable, problem: Problem | None, wait_seconds: float = 0.0) -> None:
         entries = self._entries.setdefault(key, {})
         old = entries.pop(effect, None)
         if problem is not None:
@@ -80,16 +92,37 @@ class Backlog:
             refused_since = None
             if problem.is_refusal:
                 refused_since = (old.problem.refused_since if old is not None else None) or self._now()
-            problem = replace(problem, since=since, refused_since=refused_since)
+            problem = replace(problem, since=since, refused_since=refused_since, tried=self._now())
             entries[effect] = self._entry(problem, failures, wait_seconds)
         if not entries:
             del self._entries[key]
 
-    def note_unanswered(self, key: Hashable, effect: Hashable) -> None:
-        """Note that an intent had no answer: if it was refused before, this time it may still be carried out."""
+    def note_unanswered(self, key: Hashable, effect: Hashable, problem: Problem | None) -> bool:
+        """Note that an intent had no answer: if it was refused before, this time it may still be carried out.
+
+        Parameters
+        ----------
+        key
+            The object that it was for.
+        effect
+            The intent.
+        problem
+            What plans read once it has had no answer for `SILENCE`; None: they never do.
+
+        Returns
+        -------
+        bool
+            Whether they do.
+        """
+        now = self._now()
         entry = self._entries.get(key, {}).get(effect)
         if entry is not None:
-            entry.problem = replace(entry.problem, refused_since=None)
+            entry.problem = replace(entry.problem, refused_since=None, tried=now)
+        since = self._silent.setdefault(key, {}).setdefault(effect, now)
+        if problem is None or now < since + SILENCE:
+            return False
+        self._note(key, effect, problem)
+        return True
 
     def next_time(self, key: Hashable, wanted: Iterable[Hashable]) -> float | None:
         """Return the loop's time at which the first of the wanted effects that failed may be retried, or None.
@@ -102,6 +135,7 @@ class Backlog:
     def forget(self, key: Hashable) -> None:
         """Forget an object that is gone or has nothing left to do."""
         self._entries.pop(key, None)
+        self._silent.pop(key, None)
 
     def _entry(self, problem: Problem, failures: int, wait_seconds: float) -> _Entry:
         delay = max(self._backoff.delay(failures, self._random), min(wait_seconds, self._backoff.max_seconds))

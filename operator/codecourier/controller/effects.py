@@ -16,7 +16,12 @@ from codecourier.cache.store import Store
 from codecourier.controller.credentials import MOST_CALLS, Credentials, decode_key
 from codecourier.controller.finalizers import release
 from codecourier.controller.gate import Gate
-from codecourier.controller.problems import problem_of_forge, problem_of_refusal, problem_of_taken_name
+from codecourier.controller.problems import (
+    problem_of_forge,
+    problem_of_refusal,
+    problem_of_silence,
+    problem_of_taken_name,
+)
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import (
@@ -32,7 +37,7 @@ from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPa
 from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
-from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, ServerError
+from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, ServerError, Unanswered
 
 __all__ = ["Effects"]
 
@@ -83,6 +88,10 @@ class Effects:
         """Carry out an effect; return why it failed, or None."""
         return await self._actions[type(effect)](effect)
 
+    def problem_of_silence(self, effect: Effect) -> Problem | None:
+        """Return the problem when the API server does not answer for the Secret of an effect; None: it has none."""
+        return None if isinstance(effect, OpenPullRequest) else problem_of_silence(SECRETS, _secret_named(effect))
+
     async def _mint(self, effect: MintTokens) -> Problem | None:
         repository = await self._credentials.find(effect.repository)
         if isinstance(repository, Problem):
@@ -96,6 +105,9 @@ class Effects:
             return problem_of_forge(error, repository.url)
         try:
             written = await self._write(effect, repository.url, tokens, old)
+        except Unanswered:
+            self._note_without_secret(effect)
+            raise
         except ApiError as error:
             # The server refused them for certain, so no pod will use them. After a server error, or without an answer,
             # they may be in use.
@@ -124,18 +136,21 @@ class Effects:
 
     def _refused(self, effect: MintTokens, error: ApiError) -> Problem:
         """Return the problem of a refused Secret; raise errors that are none."""
-        body = {"metadata": {"name": effect.secret, "namespace": effect.namespace}}
+        body = _secret_named(effect)
         if isinstance(error, AlreadyExists):
             problem: Problem | None = problem_of_taken_name(SECRETS, body)
         else:
             problem = problem_of_refusal(error, SECRETS, body)
         if problem is None:
             raise error
+        self._note_without_secret(effect)
+        return problem
+
+    def _note_without_secret(self, effect: MintTokens) -> None:
         if effect.replaces is None:
             self._without_secret[effect.namespace, effect.secret] = None
             if len(self._without_secret) > _MOST_REMEMBERED:
                 self._without_secret.popitem(last=False)
-        return problem
 
     async def _is_known(self, effect: MintTokens) -> bool:
         """Note a Secret that an unanswered call created; return whether it is the owner's."""
@@ -270,6 +285,10 @@ class Effects:
         except ForgeError as error:
             return problem_of_forge(error, repository.url, effect.head)
         return None
+
+
+def _secret_named(effect: MintTokens | RevokeTokens) -> Json:
+    return {"metadata": {"name": effect.secret, "namespace": effect.namespace}}
 
 
 def _tokens(secret: Json, keys: tuple[str, ...] = (*_PRESENT, *_PREVIOUS)) -> tuple[Secret, ...]:

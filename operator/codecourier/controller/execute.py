@@ -14,7 +14,7 @@ from codecourier.controller.backlog import Backlog
 from codecourier.controller.effects import Effects
 from codecourier.controller.finalizers import hold, release
 from codecourier.controller.in_flight import InFlight
-from codecourier.controller.problems import problem_of_refusal, problem_of_taken_name
+from codecourier.controller.problems import problem_of_refusal, problem_of_silence, problem_of_taken_name
 from codecourier.controller.recorder import Recorder
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import (
@@ -104,9 +104,18 @@ class Executor:
         self, memory: Hashable, effects: Iterable[Effect], then: Callable[[], Awaitable[None]] | None
     ) -> None:
         for effect in effects:
-            self.backlog.note(memory, effect, await self.effects.do(effect))
+            await self._do(memory, effect)
         if then is not None:
             await then()
+
+    async def _do(self, memory: Hashable, effect: Effect) -> None:
+        try:
+            problem = await self.effects.do(effect)
+        except Unanswered:
+            if not self.backlog.note_unanswered(memory, effect, self.effects.problem_of_silence(effect)):
+                raise
+        else:
+            self.backlog.note(memory, effect, problem)
 
     async def _finish(self, key: WorkKey, obj: Json, written: Json | None, plan: Plan) -> None:
         if plan.release_finalizer:
@@ -151,8 +160,9 @@ class Executor:
         try:
             await (self._write(resource, body) if isinstance(create, WritePolicy) else self._make(resource, body))
         except Unanswered:
-            self.backlog.note_unanswered(key, create)
-            raise
+            if not self.backlog.note_unanswered(key, create, problem_of_silence(resource, body)):
+                raise
+            return False
         except ForeignObjectError:
             self._note_refusal(key, create, problem_of_taken_name(resource, body))
             return False

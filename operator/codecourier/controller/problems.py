@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from codecourier.kube import errors as kube
 from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, Json, Resource
 from codecourier.redaction import redact
 
-__all__ = ["problem_of_forge", "problem_of_refusal", "problem_of_taken_name"]
+__all__ = ["problem_of_forge", "problem_of_refusal", "problem_of_silence", "problem_of_taken_name"]
 
 _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     HostNotAllowed: (Reason.HOST_NOT_ALLOWED, False),
@@ -87,37 +88,53 @@ def _is(*kinds: type[kube.ApiError]) -> Callable[[kube.ApiError], bool]:
 
 
 def _is_denied(error: kube.ApiError) -> bool:
-    return "denied the request" in error.message and not isinstance(error, kube.ServerError | kube.TooManyRequests)
+    # A webhook chooses the code of its refusal, and a policy one of four: some are those of conflicts and lost objects.
+    return _DENIAL.search(error.message) is not None and not isinstance(error, kube.ServerError | kube.TooManyRequests)
+
+
+def _is_unserved(error: kube.ApiError) -> bool:
+    return isinstance(error, kube.NotFound) and "could not find the requested resource" in error.message
 
 
 def _is_broken_webhook(error: kube.ApiError) -> bool:
     return any(words in error.message for words in ("denied the request", "failed calling webhook"))
 
 
+_QUOTA_WORDS = ("exceeded quota:", "failed quota:", "unknown for quota:", "insufficient quota")
+"""Whole phrases: the word alone can be in the name of a Run or namespace."""
+
 _REPAIR_WEBHOOK = "Repair the webhook, or exempt the operator's objects from it; the operator retries."
 _RETRIED = "The operator retries."
 
+_DENIAL = re.compile("denied (the )?request")
+"""How webhooks and policies refuse."""
+
+_NO_REFUSAL = _Refusal(
+    _is(kube.Conflict, kube.AlreadyExists, kube.NotFound, kube.Unauthorized, kube.Gone), "", is_certain=False
+)
+
 _REFUSALS = (
-    # No refusal of this object: the plan is made again from what is there then, or the operator cannot write anything.
-    _Refusal(_is(kube.Conflict, kube.AlreadyExists, kube.NotFound, kube.Unauthorized, kube.Gone), "", is_certain=False),
-    _Refusal(lambda error: error.has_cause("NamespaceTerminating"), "The namespace is being deleted."),
     _Refusal(_is_denied, "Change the policy of the webhook, or what it refuses.", is_final=True),
+    _Refusal(_is_unserved, "Apply the CustomResourceDefinitions of this version of the operator; it retries."),
+    # No refusal of this object: the plan is made again from what is there then, or the operator cannot write anything.
+    _NO_REFUSAL,
+    _Refusal(lambda error: error.has_cause("NamespaceTerminating"), "The namespace is being deleted."),
     _Refusal(_is_broken_webhook, _REPAIR_WEBHOOK),
     _Refusal(_is(kube.TooManyRequests), _RETRIED),
     _Refusal(_is(kube.ServerError), _RETRIED, is_certain=False),
-    _Refusal(_forbids("quota"), "", Reason.QUOTA_EXCEEDED),
+    _Refusal(_forbids(*_QUOTA_WORDS), "", Reason.QUOTA_EXCEEDED),
     _Refusal(
         _forbids("error looking up service account"),
         "Kubernetes makes it for each new namespace; create it if this lasts.",
     ),
     _Refusal(
-        _forbids("cannot create resource", "cannot update resource"),
+        _forbids("cannot create resource", "cannot update resource", "cannot set blockOwnerDeletion"),
         "Give the operator's account the permissions that its documentation lists; the operator retries.",
     ),
     _Refusal(_forbids("not yet ready to handle request"), _RETRIED),
     _Refusal(lambda _: True, "Change the policy that refuses it, or what it refuses.", is_final=True),
 )
-"""How the API server refuses creations; the first that fits counts, and the first of all is none."""
+"""How the API server refuses creations; the first that fits counts."""
 
 _REASONS = {PODS: Reason.POD_REFUSED, CONTROLLER_REVISIONS: Reason.REVISION_REFUSED}
 """Reasons of kinds that have one of their own."""
@@ -139,10 +156,16 @@ def problem_of_refusal(error: kube.ApiError, resource: Resource, body: Json) -> 
         The object; its name and namespace are read.
     """
     found = next(refusal for refusal in _REFUSALS if refusal.fits(error))
-    if found is _REFUSALS[0]:
+    if found is _NO_REFUSAL:
         return None
     detail = redact(error.message or str(error)).strip()[:_DETAIL_LENGTH]
     return _refusal(found, detail, resource, body)
+
+
+def problem_of_silence(resource: Resource, body: Json) -> Problem:
+    """Return the problem when the API server does not answer; it can make the object nevertheless."""
+    refusal = _Refusal(lambda _: True, _REPAIR_WEBHOOK, is_certain=False)
+    return _refusal(refusal, "the API server does not answer, as when an admission webhook hangs.", resource, body)
 
 
 def problem_of_taken_name(resource: Resource, body: Json) -> Problem:

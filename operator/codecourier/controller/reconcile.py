@@ -146,7 +146,8 @@ class Reconciler:
         if failed & {*plan.records, *plan.creates} - self._executor.backlog.problems(key).keys():
             # What was refused is made now. Its status still says otherwise, and not every object wakes its maker.
             self._look_again(key, asyncio.get_running_loop().time() + 0.05)
-        return True
+        # An effect that raises wakes the key each time: only one that succeeds may end the key's backoff.
+        return not self._executor.in_flight.is_busy(key)
 
     def _finish(self, model: CustomResource, decided: Plan | None) -> Plan:
         if decided is None:
@@ -202,7 +203,7 @@ class Reconciler:
             return False
         await self._executor.clear(key, memory, plan)
         self._schedule(key, memory, plan)
-        return True
+        return not self._executor.in_flight.is_busy(memory)
 
     def _is_busy(self, memory: Hashable) -> bool:
         self._executor.in_flight.check(memory)

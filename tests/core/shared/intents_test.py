@@ -56,6 +56,7 @@ PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
             "since": NOW,
             "is_refusal": True,
             "refused_since": NOW,
+            "tried": NOW,
         },
     ),
 }
@@ -69,6 +70,7 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "bool": (False, True),
     "datetime": (NOW, NOW + timedelta(seconds=1)),
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
+    "tuple[str, ...]": ((), ("uid",)),
     "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
     "int | None": (1, None),
     "WorkflowSpec | None": (make_workflow().spec, None),

@@ -8,7 +8,14 @@ from codecourier.core.run.end import claim_end
 from codecourier.core.run.result import plan_retry
 from codecourier.core.run.start import build_sandbox
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.creations import START_LIMIT, absent_from, given_up_from
+from codecourier.core.shared.creations import (
+    LOOK_AGAIN,
+    START_LIMIT,
+    absent_from,
+    given_up_from,
+    has_arrived,
+    is_certain,
+)
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.outcome import with_outcome
@@ -31,18 +38,23 @@ def plan_unmade(world: RunWorld, now: datetime) -> Plan:
     problem = world.failures.get(create)
     if problem is None:
         return Plan(creates=(create,))
-    given_up = given_up_from(problem, _deadline(world, problem, now))
+    deadline = _deadline(world, problem, now)
+    given_up = given_up_from(problem, deadline)
     if given_up is not None and now >= given_up:
-        return _give_up(world, problem, now)
+        if not has_arrived(world.facts, problem, create.resource):
+            return _give_up(world, problem, now)
+        given_up = now + LOOK_AGAIN
     waiting = with_outcome(run, status, RunPhase.RUNNING, problem.reason, problem.message, now)
-    return Plan(status=waiting, creates=(create,), events=(Event.of(problem),), look_again=given_up)
+    creates = (create,) if now < deadline or is_certain(problem) else ()
+    return Plan(status=waiting, creates=creates, events=(Event.of(problem),), look_again=given_up)
 
 
 def plan_unmade_stop(world: RunWorld, now: datetime) -> Plan | None:
     """Return what a stop waits for where there is no Sandbox; None: none can come any more.
 
     The claim may have a creation in flight: the Sandbox is made, and at once stopped, so that a creation that comes
-    late cannot start an agent for a Run that says Cancelled. What the API server refuses is not in flight.
+    late cannot start an agent for a Run that says Cancelled. What the API server refuses is not in flight; what it does
+    not answer is not asked for again, so that it has arrived, or cannot any more.
     """
     if world.is_namespace_ending:
         return None
@@ -52,10 +64,12 @@ def plan_unmade_stop(world: RunWorld, now: datetime) -> Plan | None:
         return Plan(creates=(create,))
     absent = absent_from(problem)
     if absent is not None and now >= absent:
-        return None
+        if not has_arrived(world.facts, problem, create.resource):
+            return None
+        absent = now + LOOK_AGAIN
     text = sentence(Reason.STOPPING)
     stopping = with_outcome(world.run, world.run.status, RunPhase.RUNNING, Reason.STOPPING, text, now)
-    return Plan(status=stopping, creates=(create,), look_again=absent)
+    return Plan(status=stopping, creates=(create,) if is_certain(problem) else (), look_again=absent)
 
 
 def close_unmade(status: RunStatus, phase: SandboxPhase, reason: str, message: str, now: datetime) -> RunStatus:

@@ -65,6 +65,9 @@ class Problem:
     refused_since: datetime | None = None
     """Since when every answer to the intent was a refusal; None: the last request may still be carried out."""
 
+    tried: datetime | None = None
+    """When the intent was last tried; None where this is not tracked."""
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryAccess:

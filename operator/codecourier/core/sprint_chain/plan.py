@@ -20,7 +20,14 @@ from functools import partial
 
 from codecourier.core.run.status import find_delay
 from codecourier.core.sandbox.pods import pod_deadline_seconds
-from codecourier.core.shared.creations import START_LIMIT, absent_from, given_up_from
+from codecourier.core.shared.creations import (
+    LOOK_AGAIN,
+    START_LIMIT,
+    absent_from,
+    given_up_from,
+    has_arrived,
+    is_certain,
+)
 from codecourier.core.shared.debts import find_refusal, without_debt
 from codecourier.core.shared.grace import next_look
 from codecourier.core.shared.intents import Create, Event, Plan, asking
@@ -132,16 +139,16 @@ def _plan_unmade(world: SprintChainWorld, active: SprintStatus, now: datetime) -
     problem = world.failures.get(create)
     if problem is None:
         return Plan(creates=(create,))
-    absent = absent_from(problem)
-    if chain.is_deleting and absent is not None and now >= absent:
-        return _cancel(world, close_unmade(status, active, SprintPhase.CANCELLED, problem.message, now), now)
-    given_up = given_up_from(problem, (active.start_time or problem.since or now) + START_LIMIT)
+    deadline = now if chain.is_deleting else (active.start_time or problem.since or now) + START_LIMIT
+    given_up = absent_from(problem) if chain.is_deleting else given_up_from(problem, deadline)
     if given_up is not None and now >= given_up:
-        closed = close_unmade(status, active, SprintPhase.FAILED, problem.message, now)
-        return _plan_ended(world, closed, active.index, now)
+        if not has_arrived(world.facts, problem, create.resource):
+            phase = SprintPhase.CANCELLED if chain.is_deleting else SprintPhase.FAILED
+            return _plan_ended(world, close_unmade(status, active, phase, problem.message, now), active.index, now)
+        given_up = now + LOOK_AGAIN
     waiting = with_outcome(chain, status, SprintChainPhase.RUNNING, problem.reason, problem.message, now)
-    look_again = absent if chain.is_deleting else given_up
-    return Plan(status=waiting, creates=(create,), events=_events(world, waiting), look_again=look_again)
+    creates = (create,) if now < deadline or is_certain(problem) else ()
+    return Plan(status=waiting, creates=creates, events=_events(world, waiting), look_again=given_up)
 
 
 def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: datetime) -> Plan:
