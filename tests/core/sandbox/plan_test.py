@@ -182,6 +182,7 @@ def test_the_log_is_asked_for_once_when_the_tokens_are_gone() -> None:
     over = pod(*DONE, publish(Publication.PUSHED, commit=HEAD, details_digest="0" * 64), phase="Succeeded")
     early = plan_sandbox(world(secret=SECRET, pod=over, facts=Facts()), NOW)
     assert (early.asks, [type(e) for e in early.effects]) == ((), [RevokeTokens])
+    assert early.is_brief, "the end is written at once"
     late = plan_sandbox(world(pod=over, facts=Facts()), NOW)
     assert [type(ask) for ask in late.asks] == [LogAsk]
 

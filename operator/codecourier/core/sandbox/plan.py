@@ -314,7 +314,7 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
     revocation = _revocation(world, now)
     if revocation is not None and revocation.is_waited_for:
         # The log is read for the end only, so that it is read once.
-        return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
+        return _revoke_first(revocation)
     publication = read_publication(pod)
     log: str | None = None
     if publication is not None and publication.details_digest is not None:
@@ -379,13 +379,19 @@ def _finish(world: SandboxWorld, outcome: Outcome, now: datetime) -> Plan:
     if revocation is None:
         return Plan(status=final_status(world, outcome, now), events=events)
     if revocation.is_waited_for:
-        return Plan(effects=(revocation.effect,), look_again=revocation.look_again)
+        return _revoke_first(revocation)
     return Plan(
         status=final_status(world, outcome, now),
         effects=(revocation.effect,),
         events=(*events, Event("TokensNotRevoked", _tokens(world), is_warning=True)),
         look_again=revocation.look_again,
     )
+
+
+def _revoke_first(revocation: Revocation) -> Plan:
+    """End the tokens; what else is to be said follows, at once where that works."""
+    is_brief = revocation.look_again is None
+    return Plan(effects=(revocation.effect,), look_again=revocation.look_again, is_brief=is_brief)
 
 
 def _failed(reason: Reason, **values: object) -> Outcome:
