@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.api import EVENTS, NAMESPACES, Json, Resource
 from codecourier.resources.crd import build_crd
 from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
+from tests.simulation.invariants.objects import FINISHED
 from tests.simulation.scenario import REFERENCE, Scenario
 from tests.simulation.schema import Definition, definition_of
 from tests.support.simulated import until
@@ -22,6 +25,9 @@ pytestmark = [pytest.mark.simulation]
 
 NEWER = "Hibernating"
 """A phase that this version does not know."""
+
+BOUND_SECONDS = 300.0
+"""How long a stop or a deletion may take."""
 
 TWO_RUNS = replace(REFERENCE, chains=0, runs=2, limit=1)
 
@@ -173,25 +179,70 @@ def test_a_run_in_a_namespace_that_goes_is_not_over_while_its_sandbox_cannot_be_
     play(replace(TWO_RUNS, runs=1), steps)
 
 
-def test_a_finished_run_goes_once_what_it_refers_to_can_be_read_again() -> None:
+def test_a_finished_run_goes_once_its_chain_can_be_read_again() -> None:
     async def steps(trial: Trial) -> None:
-        await until(trial.cluster.server, lambda: trial.phase(RUNS, "run-0") == "Completed")
+        await until(trial.cluster.server, lambda: trial.phase(SPRINT_CHAINS, "chain-0") == "Completed")
         trial.cluster.monitor.is_people = True
-        project = trial.get(PROJECTS, "default")["status"]["conditions"]
-        unknown = [condition | {"status": "Perhaps"} for condition in project]
-        write_conditions(trial, unknown)
+        conditions = trial.get(SPRINT_CHAINS, "chain-0")["status"]["conditions"]
+        write_conditions(trial, SPRINT_CHAINS, "chain-0", conditions, "Perhaps")
         await pass_time(10)
-        trial.cluster.server.store.delete(RUNS, NAMESPACE, "run-0")
+        for run in trial.cluster.server.store.list(RUNS, NAMESPACE):
+            trial.cluster.server.store.delete(RUNS, NAMESPACE, run.metadata["name"])
         await pass_time(10)
         assert trial.cluster.server.store.list(RUNS, NAMESPACE), "it waits for what it cannot read"
-        write_conditions(trial, project)
+        write_conditions(trial, SPRINT_CHAINS, "chain-0", conditions, None)
         await until(trial.cluster.server, lambda: not trial.cluster.server.store.list(RUNS, NAMESPACE))
 
-    play(replace(TWO_RUNS, runs=1), steps)
+    play(REFERENCE, steps)
 
 
-def write_conditions(trial: Trial, conditions: list[Json]) -> None:
-    """Write the Project's conditions as another version does."""
+@pytest.mark.parametrize(("resource", "name"), [(PROJECTS, "default"), (WORKFLOWS, "scripted")])
+@pytest.mark.parametrize("seconds", [0.5, 8.0, 120.0])
+def test_runs_are_stopped_and_deleted_whose_project_or_workflow_cannot_be_read(
+    resource: Resource, name: str, seconds: float
+) -> None:
+    async def steps(trial: Trial) -> None:
+        cluster, store = trial.cluster, trial.cluster.server.store
+        await pass_time(seconds)
+        cluster.monitor.is_people = True
+        write_conditions(trial, resource, name, trial.get(resource, name)["status"]["conditions"], "Perhaps")
+        await pass_time(5)
+        cluster.server.edit(RUNS, NAMESPACE, "run-0", lambda run: run["spec"].update(cancelled=True))
+        store.delete(RUNS, NAMESPACE, "run-1")
+        async with asyncio.timeout(BOUND_SECONDS):
+            await until(cluster.server, lambda: store.find((RUNS, NAMESPACE, "run-1")) is None)
+            await until(cluster.server, lambda: trial.phase(RUNS, "run-0") in FINISHED)
+        sandboxes = store.list(SANDBOXES, NAMESPACE)
+        assert all(sandbox.obj["status"]["phase"] in FINISHED for sandbox in sandboxes)
+        assert all(token.is_revoked for token in cluster.forge.tokens.values())
+        store.delete(RUNS, NAMESPACE, "run-0")
+        async with asyncio.timeout(BOUND_SECONDS):
+            await until(cluster.server, lambda: not [*store.list(SANDBOXES, NAMESPACE), *store.list(RUNS, NAMESPACE)])
+
+    play(replace(TWO_RUNS, limit=2, is_personal=False), steps)
+
+
+@pytest.mark.parametrize(("resource", "name"), [(PROJECTS, "default"), (WORKFLOWS, "scripted")])
+def test_a_chain_is_stopped_and_deleted_whose_project_or_workflow_cannot_be_read(resource: Resource, name: str) -> None:
+    async def steps(trial: Trial) -> None:
+        cluster, store = trial.cluster, trial.cluster.server.store
+        await until(cluster.server, lambda: store.list(SANDBOXES, NAMESPACE))
+        cluster.monitor.is_people = True
+        write_conditions(trial, resource, name, trial.get(resource, name)["status"]["conditions"], "Perhaps")
+        annotations = {ANNOTATION_STOP_NOW: "true"}
+        cluster.server.edit(
+            SPRINT_CHAINS, NAMESPACE, "chain-0", lambda chain: chain["metadata"].update(annotations=annotations)
+        )
+        store.delete(SPRINT_CHAINS, NAMESPACE, "chain-0")
+        async with asyncio.timeout(BOUND_SECONDS):
+            await until(cluster.server, lambda: not store.list(SPRINT_CHAINS, NAMESPACE))
+
+    play(REFERENCE, steps)
+
+
+def write_conditions(trial: Trial, resource: Resource, name: str, conditions: list[Json], status: str | None) -> None:
+    """Write conditions, all with a status that only another version knows; None: as they are."""
+    said = [condition | {"status": status} if status else condition for condition in conditions]
     trial.cluster.server.edit(
-        PROJECTS, NAMESPACE, "default", lambda obj: obj.update(status={**obj["status"], "conditions": conditions})
+        resource, NAMESPACE, name, lambda obj: obj.update(status={**obj["status"], "conditions": said})
     )

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from codecourier.cache.source import Source, custom
+from codecourier.cache.store import UnreadableError
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.worlds import World
 from codecourier.kinds.relation import OriginKind, Relation, View
@@ -52,6 +53,16 @@ class Reader(Generic[R]):
         if relation not in self.relations:
             raise UndeclaredReadError(f"the row of {self.obj.kind} does not declare what its gather reads")
         return relation.read(self.view, self.obj)
+
+    def unless_unreadable(self, relation: Relation[R, T | None]) -> T | None:
+        """Return what an object reads by a relation, None also where this version cannot read it.
+
+        Only for a plan that does the same without it, such as that of a stop.
+        """
+        try:
+            return self(relation)
+        except UnreadableError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 
 from codecourier.cache.store import Store
-from codecourier.core.run.plan import plan_run
+from codecourier.core.run.plan import needs_references, plan_run
 from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.revisions import WorkflowRevision, revision_name
@@ -72,11 +72,13 @@ _RECORDS = names_marked("spec.runUid", "spec.run", USAGE_RECORD_SOURCE)
 
 
 def _gather(read: Reader[Run], run: Run) -> RunWorld:
+    origin = read(ORIGIN)
+    is_needed = needs_references(run, origin)
     return RunWorld(
         run=run,
-        project=read(_PROJECT),
-        workflow=read(_WORKFLOW),
-        origin=read(ORIGIN),
+        project=read(_PROJECT) if is_needed else read.unless_unreadable(_PROJECT),
+        workflow=read(_WORKFLOW) if is_needed else read.unless_unreadable(_WORKFLOW),
+        origin=origin,
         sandboxes=read(_SANDBOXES),
         records=read(_RECORDS),
         notifications=read(NOTIFICATION_NAMES),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from codecourier.core.sandbox.plan import plan_sandbox
+from codecourier.core.sandbox.plan import needs_project, plan_sandbox
 from codecourier.core.sandbox.strays import plan_stray
 from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_secret, token_secret_name
@@ -41,11 +42,11 @@ _SECRET = named(TOKEN_SECRET_SOURCE, token_secret_name, sandbox_of_token_secret,
 
 
 def _gather(read: Reader[Sandbox], sandbox: Sandbox) -> SandboxWorld:
-    return SandboxWorld(
+    world = SandboxWorld(
         sandbox=sandbox,
         run=read(_RUN),
         origin=read(_RUN_ORIGIN),
-        project=read(PROJECT),
+        project=read.unless_unreadable(PROJECT),
         pod=read(_POD),
         secret=read(_SECRET),
         revision=read(_RUN_REVISION),
@@ -53,6 +54,7 @@ def _gather(read: Reader[Sandbox], sandbox: Sandbox) -> SandboxWorld:
         api_server=read(API_SERVER),
         settings=read.view.pods,
     )
+    return replace(world, project=read(PROJECT)) if needs_project(world) else world
 
 
 def _gather_strays(view: View, namespace: str, name: str, uid: str | None) -> Iterator[StrayWorld]:

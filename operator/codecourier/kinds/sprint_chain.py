@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from functools import partial
 
 from codecourier.core.sprint_chain.origin import SprintChainOrigin
-from codecourier.core.sprint_chain.plan import plan_sprint_chain
+from codecourier.core.sprint_chain.plan import needs_references, plan_sprint_chain
 from codecourier.core.sprint_chain.sprints import active_sprint
 from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
@@ -41,10 +41,11 @@ _RUNS = marked("spec.origin.uid", "spec.origin.name", RUN_SOURCE, kind="spec.ori
 
 
 def _gather(read: Reader[SprintChain], chain: SprintChain) -> SprintChainWorld:
+    is_needed = needs_references(chain)
     return SprintChainWorld(
         chain=chain,
-        project=read(PROJECT),
-        workflow=read(_WORKFLOW),
+        project=read(PROJECT) if is_needed else read.unless_unreadable(PROJECT),
+        workflow=read(_WORKFLOW) if is_needed else read.unless_unreadable(_WORKFLOW),
         runs=read(_RUNS),
         notifications=read(NOTIFICATION_NAMES),
         is_namespace_ending=read(NAMESPACE_ENDING),

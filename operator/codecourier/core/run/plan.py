@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from codecourier.core.origin import is_stop_requested
+from codecourier.core.origin import Origin, is_stop_requested
 from codecourier.core.run.debts import owe_records, settle_run
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.pull_request import plan_pull_request
@@ -42,10 +42,17 @@ from codecourier.core.shared.wishes import is_cancelled
 from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox, SandboxPhase
 
-__all__ = ["plan_run"]
+__all__ = ["needs_references", "plan_run"]
 
 _USUAL = frozenset({Reason.RUNNING, Reason.STOPPING})
 """What a Sandbox says when there is nothing to fix."""
+
+
+def needs_references(run: Run, origin: Origin | None) -> bool:
+    """Tell whether the plan depends on Project and Workflow: that of a stop, or of a Run that is over, does not."""
+    if run.status.phase.is_finished:
+        return starts_again(run)
+    return not is_stop_requested(run, origin)
 
 
 @asking

@@ -98,6 +98,12 @@ def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
     return _start(world, now)
 
 
+def needs_project(world: SandboxWorld) -> bool:
+    """Tell whether the plan depends on the Project: only a pod that is to be made does."""
+    is_begun = world.pod is not None or world.sandbox.status.pod_uid is not None
+    return not (world.sandbox.status.phase.is_finished or is_begun or _is_stopping(world))
+
+
 def _is_stopping(world: SandboxWorld) -> bool:
     run, spec = world.run, world.sandbox.spec
     if run is None or world.sandbox.is_deleting:

@@ -52,6 +52,7 @@ from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import (
+    SprintChain,
     SprintChainPhase,
     SprintChainStatus,
     SprintPhase,
@@ -59,7 +60,7 @@ from codecourier.resources.sprint_chain import (
 )
 from codecourier.resources.workflow import WorkflowSpec
 
-__all__ = ["DELAY_LIMIT", "plan_sprint_chain"]
+__all__ = ["DELAY_LIMIT", "needs_references", "plan_sprint_chain"]
 
 DELAY_LIMIT = timedelta(minutes=1)
 """How long the Run of a deleted chain may wait for anything but its pod: what passes by itself has that time."""
@@ -69,6 +70,12 @@ _REFUSED = frozenset({Reason.CREATION_REFUSED, Reason.QUOTA_EXCEEDED})
 
 FINISH_LIMIT = timedelta(days=1)
 """How long a deleted chain waits for its active sprint where the sprint's own deadline is not known."""
+
+
+def needs_references(chain: SprintChain) -> bool:
+    """Tell whether the plan depends on Project and Workflow: that of a deletion, or after the end, does not."""
+    is_over = chain.status.phase.is_finished and not asks_for_attempt(chain.spec, chain.status)
+    return not (chain.is_deleting or is_over)
 
 
 @asking
