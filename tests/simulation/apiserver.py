@@ -8,6 +8,7 @@ the real server makes a version of the first write that changes nothing, as it s
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -62,7 +63,7 @@ class ApiServer:
         self.is_kubelet_silent = False
         """Whether the kubelets answer no request for a log."""
         self._histories: dict[Resource, History] = {}
-        self._watchers: dict[Watcher, None] = {}
+        self._watchers: dict[Resource, dict[Watcher, None]] = defaultdict(dict)
         self.lives = 1
         """How often it was started."""
 
@@ -126,7 +127,7 @@ class ApiServer:
 
     def cut_watches(self, client: str | None = None, resource: Resource | None = None) -> None:
         """Break the links of watches, of all clients or kinds where None."""
-        for watcher in list(self._watchers):
+        for watcher in [watcher for known in self._watchers.values() for watcher in known]:
             if client in (None, watcher.client) and resource in (None, watcher.resource):
                 watcher.is_cut = True
                 watcher.wake()
@@ -150,12 +151,12 @@ class ApiServer:
             timeout_seconds=timeout_seconds,
             bookmark_seconds=self.bookmark_seconds,
         )
-        self._watchers[watcher] = None
+        self._watchers[resource][watcher] = None
         return watcher
 
     def leave(self, watcher: Watcher) -> None:
         """Wake a watcher no more."""
-        self._watchers.pop(watcher, None)
+        self._watchers[watcher.resource].pop(watcher, None)
 
     def _remember(self, change: Change) -> None:
         resource = change.identity[0]
@@ -163,9 +164,8 @@ class ApiServer:
         self._wake(resource)
 
     def _wake(self, resource: Resource) -> None:
-        for watcher in self._watchers:
-            if watcher.resource == resource:
-                watcher.wake()
+        for watcher in self._watchers[resource]:
+            watcher.wake()
 
 
 class SimulatedKube:

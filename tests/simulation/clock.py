@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from heapq import heappop
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from heapq import heappop, heappush
+from typing import Any, NoReturn, ParamSpec, TypeVar, TypeVarTuple
 
 __all__ = ["EPOCH", "Deadlock", "Livelock", "VirtualLoop", "WallClock", "pass_time", "run_virtual", "virtual"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the wall clock starts."""
@@ -47,6 +49,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Return the virtual time in seconds since the start."""
         return self._time
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """See `BaseEventLoop.call_soon`, whose checks of each call cost more than the call."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """See `BaseEventLoop.call_at`."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heappush(self._scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]  # as the base class does
+        return timer
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         """Refuse: a thread would end at a moment that no seed decides."""

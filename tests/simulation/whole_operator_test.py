@@ -124,11 +124,13 @@ def test_tokens_that_are_replaced_while_agents_work_cost_no_try() -> None:
 def test_planted_fault_is_noticed(words: str) -> None:
     plant = PLANTS[words]
     crashes = (ScriptedFault(write, fault) for write in range(1, 80) for fault in (Fault.CRASH_AFTER, Fault.LOST))
+    # Only invariant 9 is about what comes of a scenario compared with the one without faults.
+    attempt = play_and_compare if "9" in plant.breaks else play
     with planted(plant):
         played = chain(
-            map(play_and_compare, REHEARSED),
-            (play_and_compare(scenario_of(seed)) for seed in range(MOST_SEEDS_FOR_A_PLANT)),
-            (play_and_compare(REFERENCE, crash) for crash in crashes),
+            map(attempt, REHEARSED),
+            (attempt(scenario_of(seed)) for seed in range(MOST_SEEDS_FOR_A_PLANT)),
+            (attempt(REFERENCE, crash) for crash in crashes),
         )
         noticed = (result.violation.invariant for result in played if result.violation is not None)
         assert any(invariant in plant.breaks for invariant in noticed)

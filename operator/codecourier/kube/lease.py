@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -233,10 +232,9 @@ class LeaderElector:
     async def _give_back(self) -> None:
         if self._lease is None:
             return
-        lease = deepcopy(self._lease)
         # One second is the minimum that the API server accepts; a standby goes by the empty name.
-        lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}
-        await self._api.replace(LEASES, lease)
+        released = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._timestamp()}
+        await self._api.replace(LEASES, {**self._lease, "spec": {**self._lease["spec"], **released}})
 
     async def _is_lost(self) -> bool:
         if not self._is_alive():
@@ -334,8 +332,8 @@ class LeaderElector:
                 "spec": {"acquireTime": now, "leaseTransitions": 0},
             }
         else:
-            lease = deepcopy(old)
-            spec = lease.setdefault("spec", {})
+            spec = dict(old.get("spec") or {})
+            lease = {**old, "spec": spec}
             if spec.get("holderIdentity") != identity.holder:
                 spec |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
         lease["spec"] |= {
