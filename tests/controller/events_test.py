@@ -59,6 +59,22 @@ async def test_a_server_that_is_away_ends_nothing_and_stop_does_without_a_warnin
     assert "OS signals" not in caplog.text
 
 
+async def test_kopf_starts_once_the_operator_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    thread, begun = KopfThread(asyncio.get_running_loop(), (RUNS,), lambda *_: None), asyncio.Event()
+    running = asyncio.create_task(thread.run(begun.wait))
+    await asyncio.sleep(0)
+    assert thread._thread.ident is None
+    await asyncio.to_thread(thread.stop, 0.0)
+    thread = KopfThread(asyncio.get_running_loop(), (RUNS,), lambda *_: None)
+    running.cancel()
+    begun.set()
+    with pytest.raises(RuntimeError, match="Kopf ended: LoginError"):
+        await thread.run(begun.wait)
+    await asyncio.to_thread(thread.stop)
+
+
 async def test_an_event_is_passed_on_in_the_operators_loop() -> None:
     told: list[tuple[Resource, str, str, str, str, threading.Thread]] = []
     done = asyncio.Event()

@@ -24,7 +24,7 @@ class Listening(Operator):
 
     woken: tuple[str, ...] = ()
 
-    def wake(self, resource: Resource, namespace: str, name: str) -> None:
+    def wake(self, resource: Resource, namespace: str, name: str, *, is_late: bool = False) -> None:
         """Take note."""
         self.woken = (*self.woken, f"{resource.plural} {namespace}/{name}")
 

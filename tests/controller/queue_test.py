@@ -367,3 +367,34 @@ def test_no_call_is_lost_and_no_key_has_two_workers(
             assert last.get(key, 0) > sequence, f"no worker took {key} after it was asked for"
 
     scenario()
+
+
+@virtual
+async def test_late_keys_wait_behind_the_others_and_have_every_fourth_turn() -> None:
+    work = Work()
+    queue = make(work, workers=1)
+    queue.hold()
+    for number in range(4):
+        queue.add(f"late-{number}", is_late=True)
+    for number in range(6):
+        queue.add(f"new-{number}")
+    assert queue.depth == 10
+    queue.release()
+    await queue.wait_idle()
+    assert [key.partition("-")[0] for key in work.started] == ["new"] * 3 + ["late"] + ["new"] * 3 + ["late"] * 3
+
+
+@virtual
+async def test_a_late_key_that_is_added_as_others_are_waits_with_them() -> None:
+    work = Work()
+    queue = make(work, workers=1)
+    queue.hold()
+    queue.add("a", is_late=True)
+    queue.add("b", is_late=True)
+    queue.add("c")
+    queue.add("b")
+    queue.add("b", is_late=True)
+    assert queue.depth == 3
+    queue.release()
+    await queue.wait_idle()
+    assert work.started == ["c", "b", "a"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.shared.pod_settings import PodSettings
+from codecourier.core.shared.worlds import World
 from codecourier.github.client import GitHubForge
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.api import NAMESPACES, KubeApi
@@ -35,7 +36,12 @@ def make_server(kind: type[ApiServer] = ApiServer) -> ApiServer:
 
 
 def make_operator(
-    server: ApiServer, *, identity: str = "operator", network: Network | None = None, metrics: Metrics | None = None
+    server: ApiServer,
+    *,
+    identity: str = "operator",
+    network: Network | None = None,
+    metrics: Metrics | None = None,
+    inspect: Callable[[World], None] = lambda _world: None,
 ) -> Operator:
     """Return an operator that was not started; its forge is real and never reached."""
     api: KubeApi = server.client(identity, network or Network(Random(2)))
@@ -48,6 +54,7 @@ def make_operator(
         namespace=NAMESPACE,
         identity=identity,
         forge_hosts=frozenset({"forge.test"}),
+        inspect=inspect,
     )
     return Operator(parts, metrics or Metrics())
 

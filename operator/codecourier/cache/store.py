@@ -108,6 +108,10 @@ class Store:
         obj = self.raw(source.resource, namespace, name)
         return None if obj is None else self.read(source, obj)
 
+    def is_at_rest(self, resource: Resource, obj: Json | None) -> bool:
+        """Return whether an object has nothing left to do, and is not being deleted."""
+        return obj is not None and "deletionTimestamp" not in obj["metadata"] and self._is_settled[resource](obj)
+
     def by_index(self, source: Source[T], index: str, key: object) -> tuple[T, ...]:
         """Return the objects that an index has under a key; those that cannot be read are left out."""
         return self.readable(source, self._caches[source.resource].by_index(index, key))

@@ -3,6 +3,8 @@
 Kopf runs in its own thread with a stop flag: when it ends, it cancels every task started after it in its loop
 (https://github.com/nolar/kopf/issues/1030), and it handles SIGTERM itself. Its watches never give up, and it writes
 nothing: no posting, no handlers of creation or update, which would keep their progress in annotations.
+
+It is loaded by its thread, so that a start does not wait for its import.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any
-
-import kopf
+from typing import TYPE_CHECKING, Any
 
 from codecourier.kube.api import Resource
+
+if TYPE_CHECKING:
+    import kopf
 
 __all__ = ["KopfThread"]
 
@@ -52,6 +55,12 @@ class KopfThread:
         """Start the thread."""
         self._thread.start()
 
+    async def run(self, begun: Callable[[], Awaitable[object]]) -> None:
+        """Start the thread once `begun` returns, and wait for its end; raise its error."""
+        await begun()
+        self.start()
+        await self.watch()
+
     async def watch(self) -> None:
         """Wait for the end of the thread; raise its error."""
         await asyncio.shield(self._ended)
@@ -60,7 +69,8 @@ class KopfThread:
         """Ask Kopf to end and wait for it."""
         self._stopping.set()
         self._stop()
-        self._thread.join(timeout_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
         error: BaseException | None = None
@@ -84,6 +94,8 @@ class KopfThread:
         self._stop = lambda: _call(loop, flag.set)
         if self._stopping.is_set():
             return
+        import kopf  # noqa: PLC0415
+
         logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
         # At every start it warns that it does not handle signals, which is intended.
         logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

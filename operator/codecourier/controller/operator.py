@@ -182,10 +182,14 @@ class Operator:
         """Whether this operator may act."""
         return self._elector.leading.is_set()
 
-    def wake(self, resource: Resource, namespace: str, name: str) -> None:
-        """Queue an object for reconciling, if its kind has plans."""
+    async def wait_begun(self) -> None:
+        """Wait until this operator leads, with all caches complete."""
+        await self._has_begun.wait()
+
+    def wake(self, resource: Resource, namespace: str, name: str, *, is_late: bool = False) -> None:
+        """Queue an object for reconciling, if its kind has plans; a late one may wait behind all others."""
         if self._registry.plans(resource):
-            self._queue.add(WorkKey(resource, namespace, name))
+            self._queue.add(WorkKey(resource, namespace, name), is_late=is_late)
 
     def heard(self, resource: Resource, namespace: str, name: str, uid: str, version: str) -> None:
         """Wake an object for an event from outside the caches, unless a cache has this version already.
@@ -314,8 +318,9 @@ class Operator:
         return await self._reconciler.reconcile(key)
 
     def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
+        is_late = old is None and not self._has_begun.is_set() and self.store.is_at_rest(resource, new)
         for key in self._registry.wakes(self.store, resource, old, new):
-            self.wake(*key)
+            self.wake(*key, is_late=is_late)
 
 
 def _election(parts: OperatorParts) -> Election:

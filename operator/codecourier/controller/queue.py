@@ -144,16 +144,26 @@ class KeyQueue(Generic[K]):
         """The loop's time at which the next delayed key is due, None where there is none."""
         return self._delayed.first()
 
-    def add(self, key: K) -> None:
-        """Queue a key for work now; if it is being worked on, run it once more afterwards."""
+    def add(self, key: K, *, is_late: bool = False) -> None:
+        """Queue a key for work now; if it is being worked on, run it once more afterwards.
+
+        Parameters
+        ----------
+        key
+            The key.
+        is_late
+            Whether it may wait behind all others. A key that is added both ways waits with the others.
+        """
         if self._closed:
             return
         if key in self._running:
             self._again.add(key)
         elif key not in self._since:
             self._since[key] = asyncio.get_running_loop().time()
-            self._waiting.add(key)
+            self._waiting.add(key, is_late=is_late)
             self._pump()
+        elif not is_late:
+            self._waiting.hasten(key)
 
     def add_at(self, key: K, time: float) -> None:
         """Schedule a key at a time of the event loop; an earlier scheduled time wins."""

@@ -86,9 +86,9 @@ async def serve_with(
     port = await _listen(health, settings)
     _LOGGER.info("probes and metrics are on %s:%d", settings.listen_host, port)
     kopf_thread = KopfThread(loop, (kind.resource for kind in REGISTRY.kinds if kind.has_kopf_events), operator.heard)
-    kopf_thread.start()
     try:
-        return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.watch()})
+        # Until the caches are complete, every object is about to be woken anyway.
+        return await operator.run(stop, settings.drain_seconds, {"Kopf": kopf_thread.run(operator.wait_begun)})
     finally:
         await asyncio.to_thread(kopf_thread.stop)
         await health.stop()

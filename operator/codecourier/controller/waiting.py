@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
@@ -12,8 +12,14 @@ __all__ = ["Delayed", "Waiting"]
 K = TypeVar("K", bound=Hashable)
 
 
+_LATE_TURN = 4
+"""Each so many turns a late key comes first, so that no late key waits without a bound."""
+
+_Tier = OrderedDict[Hashable, "OrderedDict[K, None]"]
+
+
 class Waiting(Generic[K]):
-    """Keys that wait for a worker, by group; the groups take turns.
+    """Keys that wait for a worker, by group; the groups take turns. Late keys wait behind all others.
 
     Parameters
     ----------
@@ -26,33 +32,52 @@ class Waiting(Generic[K]):
     def __init__(self, group: Callable[[K], Hashable] | None, most: int) -> None:
         self._group = group or (lambda _: None)
         self._most = most
-        self._keys: OrderedDict[Hashable, deque[K]] = OrderedDict()
+        self._keys: _Tier[K] = OrderedDict()
+        self._late: _Tier[K] = OrderedDict()
         self._running: Counter[Hashable] = Counter()
         self._count = 0
+        self._turn = 0
 
     def __len__(self) -> int:
         return self._count
 
     def heads(self) -> Iterator[K]:
-        """Yield the key of each group that has waited longest."""
-        return (keys[0] for keys in self._keys.values())
+        """Yield the keys of each group that have waited longest."""
+        for tier in (self._keys, self._late):
+            yield from (next(iter(keys)) for keys in tier.values())
 
-    def add(self, key: K) -> None:
+    def add(self, key: K, *, is_late: bool = False) -> None:
         """Let a key wait behind those of its group."""
-        self._keys.setdefault(self._group(key), deque()).append(key)
+        tier = self._late if is_late else self._keys
+        tier.setdefault(self._group(key), OrderedDict())[key] = None
         self._count += 1
+
+    def hasten(self, key: K) -> None:
+        """Let a key that waits late wait with the others."""
+        group = self._group(key)
+        keys = self._late.get(group, OrderedDict())
+        if key in keys:
+            del keys[key]
+            if not keys:
+                del self._late[group]
+            self._count -= 1
+            self.add(key)
 
     def take(self) -> K | None:
         """Return the next key, which counts as one of its group's running ones until `end`; None: none may run now."""
-        for group, keys in self._keys.items():
-            if self._running[group] < self._most:
-                key = keys.popleft()
-                del self._keys[group]
-                if keys:
-                    self._keys[group] = keys
-                self._running[group] += 1
-                self._count -= 1
-                return key
+        is_late_turn = self._turn % _LATE_TURN == _LATE_TURN - 1
+        tiers = (self._late, self._keys) if is_late_turn else (self._keys, self._late)
+        for tier in tiers:
+            for group, keys in tier.items():
+                if self._running[group] < self._most:
+                    key, _ = keys.popitem(last=False)
+                    tier.move_to_end(group)
+                    if not keys:
+                        del tier[group]
+                    self._running[group] += 1
+                    self._count -= 1
+                    self._turn += 1
+                    return key
         return None
 
     def end(self, key: K) -> None:
@@ -65,6 +90,7 @@ class Waiting(Generic[K]):
     def clear(self) -> None:
         """Forget what waits."""
         self._keys.clear()
+        self._late.clear()
         self._count = 0
 
 
