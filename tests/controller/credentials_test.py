@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codecourier.controller.credentials import UnknownNamespaceError, decode_key
-from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Problem, UnreadableSecret
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE, PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.repositories import find_access
@@ -16,7 +16,7 @@ from codecourier.github.secret import Secret
 from codecourier.kinds.api_resources import PROJECTS
 from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import SECRETS, Json
-from codecourier.kube.errors import Unanswered
+from codecourier.kube.errors import Forbidden, Unanswered
 from tests.simulation.clock import virtual
 from tests.simulation.forge import URL
 from tests.support.desk import CREDENTIAL, NAMESPACE, TOKEN, Desk
@@ -36,6 +36,21 @@ async def test_a_personal_token_is_read_from_its_secret() -> None:
     desk.make_project()
     desk.make_secret(token=f"  {TOKEN}\n")
     assert await find(desk) == RepositoryRef(URL, PersonalToken(Secret(TOKEN)))
+
+
+@virtual
+async def test_a_secret_that_the_operator_may_not_read_is_named() -> None:
+    desk = Desk()
+    desk.make_project()
+    desk.make_secret()
+    refused = Forbidden(403, "Forbidden", 'cannot get resource "secrets" in API group ""')
+    desk.wire.refuse = lambda call: refused if call.resource == SECRETS else None
+    problem = await find(desk)
+    assert isinstance(problem, Problem)
+    assert problem.reason is Reason.CREDENTIALS_MISSING
+    assert "the operator's account may not read Secret 'token'" in problem.message
+    agent = await desk.observer.answer(AgentSecretsAsk(NAMESPACE, (("token", "key"),)))
+    assert agent == AgentSecretsFact((UnreadableSecret("token", "key", "the operator's account may not read it."),))
 
 
 @virtual

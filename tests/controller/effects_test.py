@@ -10,12 +10,12 @@ import pytest
 
 from codecourier.controller.credentials import MOST_CALLS
 from codecourier.core.shared.intents import OpenPullRequest, RevokeTokens
-from codecourier.core.shared.naming import FINALIZER_TOKENS
+from codecourier.core.shared.naming import ANNOTATION_REPOSITORY, FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import SECRETS, Json
-from codecourier.kube.errors import ServerError, Unanswered
+from codecourier.kube.errors import Forbidden, ServerError, Unanswered
 from tests.simulation.admission import Admission, Obstacle
 from tests.simulation.clock import virtual
 from tests.simulation.forge import MAIN
@@ -271,3 +271,31 @@ async def test_effects_that_begin_together_leave_connections_to_the_workers() ->
         await asyncio.gather(*(desk.effects.do(RevokeTokens(NAMESPACE, f"s{number}")) for number in range(500)))
         await asyncio.gather(*(desk.credentials.find(desk.access) for _ in range(500)))
     assert most == MOST_CALLS
+
+
+@pytest.mark.parametrize("verb", ["get", "patch", "delete"])
+def test_a_refused_secret_delays_a_revocation_like_a_host_that_is_away(verb: str) -> None:
+    @virtual
+    async def scenario() -> None:
+        desk = desk_with_sandbox()
+        await mint(desk)
+        denied = Forbidden(403, "Forbidden", 'admission webhook "keep.example.com" denied the request: Secrets stay')
+        desk.wire.refuse = lambda call: denied if (call.verb, call.resource) == (verb, SECRETS) else None
+        problem = await desk.effects.do(REVOKE)
+        assert problem is not None
+        assert (problem.reason, problem.is_final) == (Reason.CREATION_REFUSED, False)
+        assert "Secrets stay" in problem.message
+        assert revoked(desk) == [verb != "get"] * 2
+
+    scenario()
+
+
+@virtual
+async def test_a_secret_without_its_repository_is_a_problem_and_nothing_is_asked() -> None:
+    desk = desk_with_sandbox()
+    await mint(desk)
+    desk.server.edit(SECRETS, NAMESPACE, NAME, lambda s: s["metadata"]["annotations"].pop(ANNOTATION_REPOSITORY))
+    desk.refresh()
+    problem = await desk.effects.do(REVOKE)
+    assert problem is not None
+    assert revoked(desk) == [False, False]

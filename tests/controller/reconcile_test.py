@@ -22,7 +22,7 @@ from codecourier.kinds.api_resources import RUNS, SANDBOXES
 from codecourier.kinds.kind import Kind, Planning, Use
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kinds.sandbox import SANDBOX
-from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS
+from codecourier.kube.api import CONTROLLER_REVISIONS, EVENTS, SECRETS
 from codecourier.kube.errors import Conflict, Forbidden, ServerError, Unanswered
 from codecourier.resources.run import Run, RunPhase
 from tests.simulation.clock import pass_time, virtual
@@ -166,6 +166,30 @@ async def test_an_effect_that_worked_is_looked_at() -> None:
     trial = Trial(lambda _world, _now: Plan(effects=(trial.desk.mint("u"),)))
     await trial.reconcile()
     assert (trial.desk.woken, trial.looks) == ([KEY], [])
+
+
+@pytest.mark.parametrize("verb", ["replace_status", "patch"])
+def test_a_refused_write_is_reported_once(verb: str) -> None:
+    plans: dict[str, Callable[[Run], Plan]] = {
+        "replace_status": lambda run: Plan(status=run.status.updated(phase=RunPhase.RUNNING)),
+        "patch": lambda _: Plan(add_finalizer=True),
+    }
+
+    @virtual
+    async def scenario() -> None:
+        trial = Trial(lambda world, _now: plans[verb](world.run))
+        denied = Forbidden(403, "Forbidden", "a policy says no to ghs_abcdefgh12345678")
+        trial.desk.wire.refuse = lambda call: denied if call.verb == verb else None
+        for _ in range(2):
+            with pytest.raises(Forbidden):
+                await trial.reconcile()
+        (event,) = trial.desk.server.store.list(EVENTS, NAMESPACE)
+        assert (event.obj["reason"], event.obj["type"]) == ("WriteRefused", "Warning")
+        assert "a policy says no to ***" in event.obj["note"]
+        trial.desk.wire.refuse = lambda _: None
+        await trial.reconcile()
+
+    scenario()
 
 
 @virtual

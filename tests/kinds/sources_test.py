@@ -70,7 +70,13 @@ def test_a_cache_trims_what_it_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "year"), [("2026-03-01T12:00:00+00:00", 2026), ("soon", 9999), ("2026-03-01T12:00:00", 9999)]
+    ("text", "year"),
+    [
+        ("2026-03-01T12:00:00+00:00", 2026),
+        ("soon", 9999),
+        ("2026-03-01T12:00:00", 9999),
+        ("0001-01-01T00:00:00+00:00", 9999),
+    ],
 )
 def test_a_damaged_expiry_hides_no_token_that_has_to_be_revoked(text: str, year: int) -> None:
     metadata = {"name": "one-token", "resourceVersion": "1", "annotations": {ANNOTATION_TOKEN_EXPIRY: text}}

@@ -20,12 +20,14 @@ from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi
-from codecourier.kube.errors import NotFound
+from codecourier.kube.errors import Forbidden, NotFound
 
 __all__ = ["MOST_CALLS", "AppIdentity", "Credentials", "UnknownNamespaceError", "decode_key", "metadata_of"]
 
 _TOKEN_KEY = "token"  # noqa: S105  a key's name
 
+
+_PERMIT = "Give it the permissions that its documentation lists."
 
 MOST_CALLS = 32
 """How many Secrets are read at once. Look-ups and effects run beside the workers, as many as objects wait for them; the
@@ -93,6 +95,8 @@ class Credentials:
                 secret = await self._api.get(SECRETS, repository.namespace, name)
         except NotFound:
             return _missing(repository.url, f"Secret '{name}' is not there. Create it with the key '{_TOKEN_KEY}'.")
+        except Forbidden:
+            return _missing(repository.url, f"the operator's account may not read Secret '{name}'. {_PERMIT}")
         # Before the value is looked at: what a Secret is not meant for must not even show whether it has the key.
         problem = find_secret_problem(metadata_of(secret), repository.url)
         if problem is not None:

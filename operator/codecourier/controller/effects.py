@@ -10,6 +10,7 @@ import base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from codecourier.cache.store import Store
@@ -30,6 +31,7 @@ from codecourier.core.shared.naming import (
     FINALIZER_TOKENS,
     LABEL_MANAGED,
 )
+from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError
 from codecourier.github.operations.create_pull_request import CreatePullRequest
@@ -208,6 +210,16 @@ class Effects:
         return problem
 
     async def _revoke(self, effect: RevokeTokens) -> Problem | None:
+        try:
+            return await self._end_tokens(effect)
+        except ApiError as error:
+            # As every failing revocation, a Secret that may not be read, changed or deleted delays an end for a while.
+            problem = problem_of_refusal(error, SECRETS, _secret_named(effect))
+            if problem is None:
+                raise
+            return replace(problem, is_final=False)
+
+    async def _end_tokens(self, effect: RevokeTokens) -> Problem | None:
         if await self._delete_personal(effect):
             return None
         secret = await self._read(effect.namespace, effect.secret)
@@ -252,7 +264,12 @@ class Effects:
         annotations = secret["metadata"].get("annotations") or {}
         if ANNOTATION_TOKEN_EXPIRY not in annotations:
             return None  # a personal token, which only its owner can revoke
-        namespace, url = secret["metadata"]["namespace"], annotations[ANNOTATION_REPOSITORY]
+        namespace, url = secret["metadata"]["namespace"], annotations.get(ANNOTATION_REPOSITORY)
+        if url is None:
+            detail = f"a user has taken the annotation {ANNOTATION_REPOSITORY} off; its tokens expire within an hour."
+            name = f"the tokens of Secret {secret['metadata']['name']}"
+            reason = Reason.CREDENTIALS_MISSING
+            return Problem(reason, sentence(reason, repository=name, detail=detail))
         return await self._end_all(namespace, url, _tokens(secret))
 
     async def _let_go(self, secret: Json) -> None:

@@ -43,7 +43,7 @@ from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, KubeApi
-from codecourier.kube.errors import ApiError, ServerError, TooManyRequests, Unanswered
+from codecourier.kube.errors import ApiError, Forbidden, ServerError, TooManyRequests, Unanswered
 from codecourier.kube.errors import NotFound as KubeNotFound
 from codecourier.text import marker
 
@@ -229,6 +229,8 @@ class Observer:
             secret = await self._api.get(SECRETS, namespace, name)
         except KubeNotFound:
             return UnreadableSecret(name, key, find_agent_fault(None, (), key) or "")
+        except Forbidden:
+            return UnreadableSecret(name, key, "the operator's account may not read it.")
         detail = find_agent_fault(metadata_of(secret), (secret.get("data") or {}).keys(), key)
         if detail is None and not decode_key(secret, key):
             detail = "that key has no text."

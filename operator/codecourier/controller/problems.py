@@ -103,6 +103,8 @@ def _is_broken_webhook(error: kube.ApiError) -> bool:
 _QUOTA_WORDS = ("exceeded quota:", "failed quota:", "unknown for quota:", "insufficient quota")
 """Whole phrases: the word alone can be in the name of a Run or namespace."""
 
+_VERBS = ("get", "create", "update", "patch", "delete")
+
 _REPAIR_WEBHOOK = "Repair the webhook, or exempt the operator's objects from it; the operator retries."
 _RETRIED = "The operator retries."
 
@@ -128,7 +130,7 @@ _REFUSALS = (
         "Kubernetes makes it for each new namespace; create it if this lasts.",
     ),
     _Refusal(
-        _forbids("cannot create resource", "cannot update resource", "cannot set blockOwnerDeletion"),
+        _forbids(*(f"cannot {verb} resource" for verb in _VERBS), "cannot set blockOwnerDeletion"),
         "Give the operator's account the permissions that its documentation lists; the operator retries.",
     ),
     _Refusal(_forbids("not yet ready to handle request"), _RETRIED),

@@ -24,8 +24,9 @@ from codecourier.kinds.kind import Kind, Strays
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kinds.relation import View
 from codecourier.kube.api import Json
-from codecourier.kube.errors import Conflict, Forbidden, Invalid
+from codecourier.kube.errors import ApiError, Conflict, Forbidden, Invalid
 from codecourier.logs import log_context
+from codecourier.redaction import redact
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["Reconciler"]
@@ -36,6 +37,9 @@ W = TypeVar("W", bound=World)
 
 _UNREADABLE_SECONDS = 60.0
 """When an object is tried again that refers to an unreadable one."""
+
+_DETAIL_LENGTH = 1024
+"""Longest part of the API server's own words in a sentence, in characters."""
 
 _MOST_ROUNDS = 6
 """How often one plan may ask what the API server answers at once before it must decide."""
@@ -85,7 +89,7 @@ class Reconciler:
         self._inspect = inspect
         self._planned = planned
         self._reported: dict[WorkKey, str] = {}
-        """What was reported about unreadable objects, so that a further run does not repeat it."""
+        """What was reported about objects that cannot be read or written, so that a further run does not repeat it."""
 
     async def reconcile(self, key: WorkKey) -> bool:
         """Move one object a step forward; an exception asks the queue for a retry.
@@ -140,6 +144,9 @@ class Reconciler:
                 # the watch is late, the retry with backoff waits for it.
                 _LOGGER.debug("written by another client", extra={"reason": "Conflict", "error": str(error)})
                 raise
+            except ApiError as error:
+                await self._report_refusal(key, obj, error)
+                raise
         if decided is None:
             return False
         self._schedule(key, key, plan)
@@ -185,6 +192,16 @@ class Reconciler:
         except (Forbidden, Invalid) as refusal:
             # Its schema may not allow this status; the Event and the metric report it too.
             _LOGGER.info("the status of an object that cannot be read was not written: %s", refusal)
+
+    async def _report_refusal(self, key: WorkKey, obj: Json, error: ApiError) -> None:
+        """Report once that a status, finalizer or deletion is refused, which no status can say."""
+        word = type(error).__name__
+        if not isinstance(error, Forbidden | Invalid) or self._reported.get(key) == word:
+            return
+        message = sentence(Reason.WRITE_REFUSED, detail=redact(error.message)[:_DETAIL_LENGTH])
+        _LOGGER.warning(message, extra={"reason": Reason.WRITE_REFUSED.value})
+        await self._executor.recorder.record(obj, Event(Reason.WRITE_REFUSED.value, message, is_warning=True))
+        self._reported[key] = word
 
     async def _clear_strays(self, key: WorkKey, strays: Strays[Any], uid: str | None) -> bool:
         # Failures are remembered apart from those of the present object of that name.

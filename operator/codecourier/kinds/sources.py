@@ -45,6 +45,9 @@ __all__ = [
 ]
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_DAMAGED_YEAR = 2000
+"""No token expires in it or before; at the beginning of time no margin can be subtracted."""
+
 _OURS = f"{LABEL_MANAGED}=true"
 
 
@@ -85,7 +88,7 @@ def _read_expiry(text: str) -> datetime:
         expiry = datetime.fromisoformat(text)
     except ValueError:
         return _NEVER
-    return expiry if expiry.tzinfo is not None else _NEVER
+    return expiry if expiry.tzinfo is not None and expiry.year > _DAMAGED_YEAR else _NEVER
 
 
 PROJECT_SOURCE = custom(Project)

@@ -87,6 +87,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     RECORDS_OWED = "RecordsOwed"
     RECORDS_LOST = "RecordsLost"
+    WRITE_REFUSED = "WriteRefused"
     POD_DELETED = "PodDeleted"
     POD_EVICTED = "PodEvicted"
     NODE_LOST = "NodeLost"
@@ -231,6 +232,10 @@ SENTENCES: dict[Reason, str] = {
         "pull request may still appear: {detail}"
     ),
     Reason.RECORDS_OWED: "{owed} could not be made yet; the operator tries until {time}: {detail}",
+    Reason.WRITE_REFUSED: (
+        "The cluster refuses a change that the operator has to make, so nothing goes on here: {detail} Change what "
+        "refuses it, or give the operator's account the permissions that its documentation lists; the operator retries."
+    ),
     Reason.RECORDS_LOST: "{owed} could not be made in time and will not be tried again: {detail}",
     Reason.SANDBOX_RESTARTED: "The node stopped or recreated the pod's containers, and their data is lost: {detail}",
     Reason.UNREADABLE: (
