@@ -11,6 +11,7 @@ from typing import Any
 
 from codecourier.controller.queue import Backoff
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.intents import target_of
 
 __all__ = ["SILENCE", "Backlog"]
 
@@ -29,6 +30,8 @@ class _Entry:
     problem: Problem
     failures: int
     due: float
+    credential: Hashable = None
+    """Version of the credential with which it failed; None where that does not matter."""
 
 
 class Backlog:
@@ -64,6 +67,15 @@ class Backlog:
         entry = self._entries.get(key, {}).get(effect)
         return entry is None or asyncio.get_running_loop().time() >= entry.due
 
+    def credential(self, key: Hashable, effect: Hashable) -> Hashable:
+        """Return the version of the credential with which an effect failed; None where that does not matter."""
+        entry = self._entries.get(key, {}).get(effect)
+        return None if entry is None else entry.credential
+
+    def note_credential(self, key: Hashable, effect: Hashable, credential: Hashable) -> None:
+        """Note the version of the credential with which an effect has just failed."""
+        self._entries[key][effect].credential = credential
+
     def note(self, key: Hashable, effect: Hashable, problem: Problem | None, *, wait_seconds: float = 0.0) -> None:
         """Note the answer to an effect; None: it worked.
 
@@ -87,6 +99,9 @@ class Backlog:
     def _note(self, key: Hashable, effect: Hashable, problem: Problem | None, wait_seconds: float = 0.0) -> None:
         entries = self._entries.setdefault(key, {})
         old = entries.pop(effect, None)
+        target = target_of(effect)
+        for other in [known for known in entries if target is not None and target_of(known) == target]:
+            del entries[other]  # it was tried with a credential that is named no more
         if problem is not None:
             failures, since = (1, self._now()) if old is None else (old.failures + 1, old.problem.since)
             refused_since = None

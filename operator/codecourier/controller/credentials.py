@@ -86,6 +86,18 @@ class Credentials:
         credential = find_host_problem(self._hosts, repository.url) or await self._credential(repository)
         return credential if isinstance(credential, Problem) else RepositoryRef(repository.url, credential)
 
+    async def version(self, repository: RepositoryAccess) -> str:
+        """Return what changes with the credential of a repository and with what its owner allows."""
+        if repository.installation_id is not None:
+            namespace = self._store.raw(NAMESPACES, None, repository.namespace) or {"metadata": {}}
+            return str((namespace["metadata"].get("annotations") or {}).get(ANNOTATION_APP_REPOSITORIES))
+        try:
+            async with self._calls:
+                secret = await self._api.get(SECRETS, repository.namespace, repository.secret or "")
+        except NotFound:
+            return ""
+        return f"{secret['metadata']['uid']} {secret['metadata']['resourceVersion']}"
+
     async def _credential(self, repository: RepositoryAccess) -> Credential | Problem:
         if repository.installation_id is not None:
             return self._app_credential(repository, repository.installation_id)

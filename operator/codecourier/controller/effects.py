@@ -23,7 +23,7 @@ from codecourier.controller.problems import (
     problem_of_silence,
     problem_of_taken_name,
 )
-from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import (
     ANNOTATION_REPOSITORY,
@@ -93,6 +93,11 @@ class Effects:
     def problem_of_silence(self, effect: Effect) -> Problem | None:
         """Return the problem when the API server does not answer for the Secret of an effect; None: it has none."""
         return None if isinstance(effect, OpenPullRequest) else problem_of_silence(SECRETS, _secret_named(effect))
+
+    async def credential_of(self, effect: Effect) -> str | None:
+        """Return the version of the credential that an effect uses now; None for one that uses no repository's."""
+        repository = None if isinstance(effect, RevokeTokens) else effect.repository
+        return await self._credentials.version(repository) if isinstance(repository, RepositoryAccess) else None
 
     async def _mint(self, effect: MintTokens) -> Problem | None:
         repository = await self._credentials.find(effect.repository)

@@ -30,6 +30,7 @@ from codecourier.core.shared.intents import (
     WritePolicy,
 )
 from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.reasons import CREDENTIAL_REASONS, Reason
 from codecourier.kinds.kind import Verb
 from codecourier.kinds.registry import Registry, WorkKey
 from codecourier.kube.api import CONTROLLER_REVISIONS, NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
@@ -39,6 +40,9 @@ from codecourier.resources.meta import CustomResource, Status
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
 
 _LOGGER = logging.getLogger(__name__)
+
+_OF_CREDENTIALS = CREDENTIAL_REASONS | {Reason.REPOSITORY_NOT_FOUND, Reason.RATE_LIMITED}
+"""Reasons of failed effects that another credential may end at once."""
 
 
 class AlteredObjectError(Exception):
@@ -94,7 +98,7 @@ class Executor:
         """
         for delete in plan.deletes:
             await self._delete(key.resource, delete)
-        due = [effect for effect in plan.effects if self.backlog.is_due(memory, effect)]
+        due = [effect for effect in plan.effects if await self._is_due(memory, effect)]
         if due:
             self.in_flight.start(key, memory, lambda: self._do_all(memory, due, then))
         elif then is not None:
@@ -114,8 +118,17 @@ class Executor:
         except Unanswered:
             if not self.backlog.note_unanswered(memory, effect, self.effects.problem_of_silence(effect)):
                 raise
-        else:
-            self.backlog.note(memory, effect, problem)
+            return
+        self.backlog.note(memory, effect, problem)
+        if problem is not None and problem.reason in _OF_CREDENTIALS:
+            self.backlog.note_credential(memory, effect, await self.effects.credential_of(effect))
+
+    async def _is_due(self, memory: Hashable, effect: Effect) -> bool:
+        """Tell whether an effect may be tried: it never failed, has waited long enough, or has another credential."""
+        if self.backlog.is_due(memory, effect):
+            return True
+        failed = self.backlog.credential(memory, effect)
+        return failed is not None and failed != await self.effects.credential_of(effect)
 
     async def _finish(self, key: WorkKey, obj: Json, written: Json | None, plan: Plan) -> None:
         if plan.release_finalizer:

@@ -38,6 +38,7 @@ __all__ = [
     "RevokeTokens",
     "WritePolicy",
     "asking",
+    "target_of",
 ]
 
 
@@ -148,6 +149,15 @@ class OpenPullRequest:
     head: str
     base: str
     is_draft: bool
+
+
+def target_of(intent: object) -> tuple[str, ...] | None:
+    """Return what an effect with a repository's credential is for, whichever credential that is; None for others."""
+    if isinstance(intent, MintTokens):
+        return "tokens", intent.namespace, intent.secret
+    if isinstance(intent, OpenPullRequest):
+        return "pull request", intent.head, intent.base
+    return None
 
 
 Effect = MintTokens | RevokeTokens | OpenPullRequest
