@@ -27,6 +27,7 @@ from codecourier.local.demo.stage import OPERATOR_NAMESPACE, ensure_namespace
 from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.operator_process import OperatorProcess
 from codecourier.local.state import StateStore
+from tests.support.operator_access import OPERATOR
 
 __all__ = ["BEHAVIOURS", "Arena", "open_arena"]
 
@@ -61,6 +62,9 @@ class Arena:
     cluster: LocalCluster
     repository: Repository
     kwok_pid: int
+    kubeconfig: Path
+    """The operator's own, with the account that it has in a cluster."""
+
     logs: Path
     """Folder for what operators print."""
 
@@ -77,7 +81,7 @@ class Arena:
     async def started_operator(self) -> AsyncIterator[OperatorProcess]:
         """Run the real operator; enter the context at its start; cancel the body if the operator exits."""
         forge = ForgeAddress.read(self.cluster.layout.forge)
-        process = OperatorProcess(self.cluster.kubeconfig_path, forge, self.logs / "operator.log")
+        process = OperatorProcess(self.kubeconfig, forge, self.logs / "operator.log")
         process.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -170,7 +174,8 @@ async def open_arena(
         await ensure_namespace(api, OPERATOR_NAMESPACE)
         await api.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE_NAME}})
         with run_kwok(kwok, cluster.layout, state.ports[NODE], configuration, folder / "kwok.log") as process:
-            arena = Arena(api, cluster, repository, process.pid, folder, report)
+            kubeconfig = await asyncio.to_thread(OPERATOR.write_kubeconfig, cluster, folder / "operator.kubeconfig")
+            arena = Arena(api, cluster, repository, process.pid, kubeconfig, folder, report)
 
             async def is_node_ready() -> bool:
                 assert process.poll() is None, f"kwok ended by itself: see {folder / 'kwok.log'}"
