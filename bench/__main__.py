@@ -21,6 +21,7 @@ from rich.console import Console
 
 from bench.arena import Arena, open_arena
 from bench.cases.churn import ROUND, measure_churn
+from bench.cases.hang import measure_hang
 from bench.cases.look import measure_look
 from bench.cases.run_writes import measure_run_writes
 from bench.cases.scale import ScalePlan, measure_scale
@@ -40,6 +41,9 @@ _WIDTH = 140
 
 _LOGS = ("operator.log", "kwok.log")
 
+_RUNS_BESIDE = 100
+"""Runs of the team that is measured beside one whose host hangs."""
+
 Case = Callable[[Arena], Awaitable[CaseResult]]
 
 
@@ -51,12 +55,14 @@ def main(
     active: Annotated[int, typer.Option(min=4, max=4000, help="Active objects among the finished ones.")] = 1000,
     idle_seconds: Annotated[float, typer.Option(min=1, max=300, help="How long idleness is watched.")] = 30.0,
     churn: Annotated[int, typer.Option(min=2 * ROUND, max=30_000, help="Runs that are made and deleted.")] = 3000,
+    hung: Annotated[int, typer.Option(min=1, max=1000, help="Runs of another team whose host hangs.")] = 200,
     only: Annotated[
-        str, typer.Option(help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look.")
+        str,
+        typer.Option(help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look, hang."),
     ] = "",
 ) -> None:
     """Measure the operator on a separate control plane, and compare it with its targets."""
-    cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds), churn)
+    cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds), churn, hung)
     names = only.split(",") if only else list(cases)
     if unknown := sorted(set(names) - set(cases)):
         raise typer.BadParameter(f"there is no case {unknown[0]!r}; there are {', '.join(cases)}", param_hint="--only")
@@ -87,6 +93,7 @@ def main(
             "active": active,
             "idle_seconds": idle_seconds,
             "churn": churn,
+            "hung": hung,
         },
     }
     write_results(results, _RESULTS, about)
@@ -98,7 +105,7 @@ def main(
         raise typer.Exit(1)
 
 
-def _cases(runs: int, raw: int, scale: ScalePlan, churn: int) -> dict[str, Case]:
+def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int) -> dict[str, Case]:
     plain = ThroughputPlan(
         "runs", "bench-runs", has_pull_requests=False, runs=runs, raw=raw, target_ratio=0.6, target_runs=1200
     )
@@ -112,6 +119,7 @@ def _cases(runs: int, raw: int, scale: ScalePlan, churn: int) -> dict[str, Case]
         "scale": lambda arena: measure_scale(arena, scale),
         "churn": lambda arena: measure_churn(arena, churn),
         "look": _look,
+        "hang": lambda arena: measure_hang(arena, min(runs, _RUNS_BESIDE), hung),
     }
 
 

@@ -42,6 +42,8 @@ BEHAVIOURS = {
     "bench-active": Behaviour.HOLD,
     "bench-first": Behaviour.NO_CHANGE,
     "bench-churn": Behaviour.NO_CHANGE,
+    "bench-hang-without": Behaviour.NO_CHANGE,
+    "bench-hang-beside": Behaviour.NO_CHANGE,
 }
 """How the pods of each namespace behave."""
 
@@ -71,17 +73,17 @@ class Arena:
     report: Callable[[str], None]
 
     @asynccontextmanager
-    async def operator(self) -> AsyncIterator[OperatorProcess]:
+    async def operator(self, environment: dict[str, str] | None = None) -> AsyncIterator[OperatorProcess]:
         """Run the real operator as a separate process; enter the context once it leads."""
-        async with self.started_operator() as process:
+        async with self.started_operator(environment) as process:
             await self._wait_leading()
             yield process
 
     @asynccontextmanager
-    async def started_operator(self) -> AsyncIterator[OperatorProcess]:
+    async def started_operator(self, environment: dict[str, str] | None = None) -> AsyncIterator[OperatorProcess]:
         """Run the real operator; enter the context at its start; cancel the body if the operator exits."""
         forge = ForgeAddress.read(self.cluster.layout.forge)
-        process = OperatorProcess(self.kubeconfig, forge, self.logs / "operator.log")
+        process = OperatorProcess(self.kubeconfig, forge, self.logs / "operator.log", environment=environment)
         process.start()
         try:
             async with asyncio.TaskGroup() as group:

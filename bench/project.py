@@ -36,13 +36,19 @@ def build_run(namespace: str, name: str) -> Json:
 
 
 async def create_project(
-    api: KubeApi, namespace: str, repository: Repository, *, most_runs: int = _MOST_RUNS, suspend: bool = False
+    api: KubeApi,
+    namespace: str,
+    repository: Repository,
+    *,
+    most_runs: int = _MOST_RUNS,
+    suspend: bool = False,
+    url: str | None = None,
 ) -> None:
-    """Create a namespace with everything that Runs need."""
+    """Create a namespace with everything that Runs need; `url`: of a repository at another host."""
     await api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    credential = build_credential("repository-token", repository.token, repository.url)
+    credential = build_credential("repository-token", repository.token, url or repository.url)
     secret = {"apiVersion": "v1", "kind": "Secret", **credential}
-    entry = {"url": repository.url, "isDefault": True, "credentialRef": {"name": "repository-token"}}
+    entry = {"url": url or repository.url, "isDefault": True, "credentialRef": {"name": "repository-token"}}
     limits = {"maxConcurrentRuns": most_runs}
     project = _resource("Project", "default", {"repositories": [entry], "limits": limits, "suspend": suspend})
     agent = {"command": ["sh", "-c", 'my-agent --yes <"$CODECOURIER_PROMPT_FILE"'], "timeoutSeconds": 1800}
