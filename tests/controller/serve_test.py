@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,9 +20,3 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         settings = load_settings({"CODECOURIER_LISTEN_PORT": str(port)})
         with pytest.raises(SettingsError, match=f"CODECOURIER_LISTEN_PORT.*127.0.0.1:{port}"):
             await serve(settings, load_access(kubeconfig(tmp_path, port)))
-
-
-def test_a_start_loads_no_kopf() -> None:
-    script = "import sys, codecourier.cli, codecourier.controller.serve; print('kopf' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "False"

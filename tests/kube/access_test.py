@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from codecourier.kube.access import AccessError, load_access
+from codecourier.kube.access import Access, AccessError, load_access
+from codecourier.kube.service_account import NoServiceAccountError, ServiceAccount
 from codecourier.local.certificates import create_authority, write_key_pair
 
 CANARY = "canary-token"
+SERVICE = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 @pytest.fixture(autouse=True)
@@ -103,16 +108,70 @@ def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate_file, _ = certificate(tmp_path)
-    token_file = tmp_path / "token"
-    token_file.write_text(f"{CANARY}\n", encoding="utf-8")
+    mount(tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
-    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_TOKEN_FILENAME", str(token_file))
-    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_CERT_FILENAME", str(certificate_file))
+    monkeypatch.setattr("codecourier.kube.service_account.FOLDER", tmp_path)
     access = load_access()
-    assert access.address == "https://127.0.0.1:1"
-    assert access.authorization() == f"bearer {CANARY}"
+    assert (access.address, access.server_name, access.proxy) == ("https://127.0.0.1:1", None, None)
+    assert access.authorization() == f"Bearer {CANARY}"
+    context = access.ssl_context()
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.cert_store_stats()["x509"] == 1
+
+
+def mount(folder: Path) -> None:
+    """Write a service account's files."""
+    (folder / "token").write_text(f"{CANARY}\n", encoding="utf-8")
+    certificate(folder)[0].rename(folder / "ca.crt")
+
+
+def test_a_replaced_token_is_used_within_a_minute(tmp_path: Path) -> None:
+    mount(tmp_path)
+    now = 0.0
+    account = ServiceAccount(SERVICE | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path, lambda: now)
+    access = Access(account)
+    assert access.address == "https://[fd00::1]:443"
+    (tmp_path / "token").write_text("new", encoding="utf-8")
+    now = 59.0
+    assert access.authorization() == f"Bearer {CANARY}"
+    now = 60.0
+    assert access.authorization() == "Bearer new"
+    (tmp_path / "token").unlink()
+    now = 120.0
+    assert access.authorization() == "Bearer new", "the API server decides whether it still holds"
+
+
+@pytest.mark.parametrize("missing", ["host", "port", "token", "ca.crt", "empty token"])
+def test_what_a_service_account_lacks_is_said(tmp_path: Path, missing: str) -> None:
+    mount(tmp_path)
+    environment = {key: value for key, value in SERVICE.items() if not key.lower().endswith(missing)}
+    if missing == "empty token":
+        (tmp_path / "token").write_text("\n", encoding="utf-8")
+    elif missing in {"token", "ca.crt"}:
+        (tmp_path / missing).unlink()
+    with pytest.raises(
+        NoServiceAccountError, match="KUBERNETES_SERVICE_" if environment != SERVICE else "token|ca.crt"
+    ):
+        ServiceAccount(environment, tmp_path)
+
+
+def test_a_pod_loads_neither_kubernetes_nor_kopf_before_it_leads(tmp_path: Path) -> None:
+    mount(tmp_path)
+    script = (
+        "import sys, pathlib, codecourier.cli, codecourier.controller.serve\n"
+        "from codecourier.kube import access, service_account\n"
+        "service_account.FOLDER = pathlib.Path(sys.argv[1])\n"
+        "access.load_access()\n"
+        "print('kopf' in sys.modules, 'kubernetes' in sys.modules)\n"
+        "from codecourier.controller.events import _load_kopf\n"
+        "print(_load_kopf().__name__, 'kubernetes' in sys.modules)\n"
+        "import kubernetes\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **SERVICE})
+    assert done.stdout.split() == ["False", "False", "kopf", "False"]
 
 
 def test_where_there_is_no_way_all_that_was_tried_is_said() -> None:

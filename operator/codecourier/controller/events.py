@@ -10,11 +10,14 @@ It is loaded by its thread, so that a start does not wait for its import.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import logging
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from codecourier.kube.api import Resource
@@ -94,8 +97,7 @@ class KopfThread:
         self._stop = lambda: _call(loop, flag.set)
         if self._stopping.is_set():
             return
-        import kopf  # noqa: PLC0415
-
+        kopf = _load_kopf()
         logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
         # At every start it warns that it does not handle signals, which is intended.
         logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
@@ -114,6 +116,18 @@ class KopfThread:
 
         waken.__name__ = f"wake_{resource.plural}"
         return waken
+
+
+def _load_kopf() -> ModuleType:
+    # Kopf imports the `kubernetes` package where it is installed, only to recognize objects that we do not use.
+    is_loaded = "kubernetes" in sys.modules
+    if not is_loaded:
+        sys.modules["kubernetes"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("kopf")
+    finally:
+        if not is_loaded:
+            del sys.modules["kubernetes"]
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:

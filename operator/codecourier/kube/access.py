@@ -1,17 +1,18 @@
 """The API server's address and credentials, from a kubeconfig file or from a pod's service account.
 
-The `kubernetes` package's loader reads both. It rereads a service account's token every minute and reruns an exec
-plugin when its token expires.
+The `kubernetes` package reads kubeconfig files, and reruns an exec plugin when its token expires. A pod does not load
+it.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from kubernetes.client import Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from codecourier.kube import service_account
+from codecourier.kube.service_account import NoServiceAccountError, ServiceAccount
 
 __all__ = ["Access", "AccessError", "load_access"]
 
@@ -20,16 +21,31 @@ class AccessError(Exception):
     """No usable address or credentials were found; the message says what was tried."""
 
 
+class Configuration(Protocol):
+    """Address and credentials, under the names that the `kubernetes` package gives them."""
+
+    host: str
+    ssl_ca_cert: str | None
+    cert_file: str | None
+    key_file: str | None
+    verify_ssl: bool
+    proxy: str | None
+
+    def auth_settings(self) -> Any:
+        """Return the ways to authenticate, each with the header's `value`."""
+        ...
+
+
 class Access:
     """The address of an API server and the credentials for it.
 
     Parameters
     ----------
     configuration
-        What the `kubernetes` package's loader returns.
+        What a loader returns.
     """
 
-    def __init__(self, configuration: Any) -> None:
+    def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self.address: str = configuration.host.rstrip("/")
         """Scheme, host and port."""
@@ -79,15 +95,20 @@ def load_access(kubeconfig: Path | None = None, context: str | None = None) -> A
     AccessError
         None were found, or the file holds none.
     """
-    configuration = Configuration()
     tried = []
     if kubeconfig is None:
         try:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except ConfigException as error:
+            return Access(ServiceAccount(os.environ, service_account.FOLDER))
+        except NoServiceAccountError as error:
             tried.append(f"service account: {error}")
-        else:
-            return Access(configuration)
+    return _load_file(kubeconfig, context, tried)
+
+
+def _load_file(kubeconfig: Path | None, context: str | None, tried: list[str]) -> Access:
+    from kubernetes.client import Configuration  # noqa: PLC0415
+    from kubernetes.config import load_kube_config  # noqa: PLC0415
+
+    configuration = Configuration()
     try:
         load_kube_config(  # type: ignore[no-untyped-call]
             config_file=str(kubeconfig) if kubeconfig else None,
