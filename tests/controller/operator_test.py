@@ -1,7 +1,9 @@
 """What wakes an operator's keys."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import inf
 from random import Random
 
@@ -11,7 +13,7 @@ from kubernetes.client import Configuration
 from codecourier.controller.operator import Operator, OperatorParts, _least_delay
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.client import GitHubForge
-from codecourier.kinds.api_resources import RUNS
+from codecourier.kinds.api_resources import RUNS, WORKFLOWS
 from codecourier.kube.access import Access
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.client import AiohttpKube
@@ -81,3 +83,20 @@ def test_the_api_server_delays_a_key_by_a_minute_at_most(asked: float | None, se
 async def test_a_change_in_a_cache_wakes_its_key(operator: Listening) -> None:
     operator.store.cache(RUNS).apply(run("101"))
     assert operator.woken == ("runs shop/one",)
+
+
+async def test_a_change_that_wakes_thousands_wakes_some_in_each_turn_of_the_loop(operator: Listening) -> None:
+    for number in range(1700):
+        body = {**run(str(number)), "spec": {"prompt": "x", "workflowRef": {"name": "scripted"}}}
+        body["metadata"] |= {"name": f"fix-{number}", "uid": f"u{number}", "resourceVersion": str(200 + number)}
+        operator.store.cache(RUNS).apply(body)
+    operator.woken = ()
+    metadata = {"namespace": "shop", "name": "scripted", "uid": "w", "resourceVersion": "5000"}
+    operator.store.cache(WORKFLOWS).apply({"metadata": metadata})
+    counts = [len(operator.woken)]
+    while counts[-1] < 1700 and len(counts) < 10:
+        await asyncio.sleep(0)
+        counts.append(len(operator.woken))
+    steps = [after - before for before, after in pairwise([0, *counts])]
+    assert max(steps) <= 500
+    assert {f"runs shop/fix-{number}" for number in range(1700)} <= set(operator.woken)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from math import inf
 from random import Random
 from typing import Any
@@ -55,6 +56,9 @@ LEASE_NAME = "codecourier-operator"
 
 _LEAD_SECONDS = 1.0
 """How long lists wait for the Lease at the start: a free one takes less."""
+
+_PIECE = 500
+"""How many keys are woken in one piece, which takes a few milliseconds."""
 
 _MOST_DELAY_SECONDS = 60.0
 """The longest delay of a key that the API server may ask for: as long as the longest backoff."""
@@ -319,8 +323,14 @@ class Operator:
 
     def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
         is_late = old is None and not self._has_begun.is_set() and self.store.is_at_rest(resource, new)
-        for key in self._registry.wakes(self.store, resource, old, new):
+        self._wake_in_pieces(list(self._registry.wakes(self.store, resource, old, new)), is_late=is_late)
+
+    def _wake_in_pieces(self, keys: Sequence[WorkKey], *, is_late: bool) -> None:
+        """Wake keys, some in each turn of the loop: a Workflow may be that of thousands of Runs."""
+        for key in keys[:_PIECE]:
             self.wake(*key, is_late=is_late)
+        if rest := keys[_PIECE:]:
+            asyncio.get_running_loop().call_soon(partial(self._wake_in_pieces, rest, is_late=is_late))
 
 
 def _election(parts: OperatorParts) -> Election:
