@@ -27,11 +27,11 @@ class Counting(Network):
     async def after(self, call: Call, error: ApiError | None) -> None:
         """Count a call that was answered."""
         if call.verb == "list":
-            self.lists[call.resource.kind] += 1
+            self.lists[call.resource.title] += 1
         await super().after(call, error)
 
 
-ONCE = {kind.source.resource.kind: 1 for kind in REGISTRY.cached}
+ONCE = {kind.source.resource.title: 1 for kind in REGISTRY.cached}
 
 
 @virtual

@@ -79,6 +79,7 @@ class World:
         selector: str | None = None,
         timing: InformerTiming = TIMING,
         client: Callable[[ApiServer, Network], SimulatedKube] | None = None,
+        is_optional: bool = False,
     ) -> None:
         now = WallClock(asyncio.get_running_loop()).now
         self.network = Faulty(seed)
@@ -96,6 +97,7 @@ class World:
             label_selector=selector,
             timing=timing,
             observer=self.observer,
+            is_optional=is_optional,
         )
         self.task = asyncio.create_task(self.informer.run())
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import inf
 
 import pytest
 
-from codecourier.kube.errors import Gone, KubeError, NotFound, ServerError, TooManyRequests, Unanswered, Unauthorized
+from codecourier.kube.errors import (
+    Forbidden,
+    Gone,
+    KubeError,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unanswered,
+    Unauthorized,
+)
 from codecourier.kube.informer import InformerTiming
 from tests.kube.followed import SETTLED, World
 from tests.simulation.clock import pass_time, run_virtual, virtual
+from tests.simulation.network import Call
 
 
 @virtual
@@ -183,3 +194,66 @@ async def test_it_stays_synced_and_keeps_what_it_has_while_the_server_is_away() 
     await pass_time(100.0)
     assert world.informer.synced.is_set()
     world.assert_equal()
+
+
+def forbidding(*verbs: str) -> Callable[[Call], KubeError | None]:
+    return lambda call: Forbidden(403, "Forbidden", "no right") if call.verb in verbs else None
+
+
+def is_followed(world: World) -> bool:
+    return world.cache.is_followed
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> int:
+    return sum("refuses list or watch" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("verbs", [("list",), ("watch",), ("list", "watch")], ids="-".join)
+def test_a_watch_that_may_be_refused_is_done_without_and_said_once(
+    verbs: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        world = World(is_optional=True)
+        world.network.refuse = forbidding(*verbs)
+        await world.create("a")
+        await pass_time(600.0)
+        assert world.informer.synced.is_set(), "nothing waits for it"
+        assert not is_followed(world)
+        await world.informer.freshen()
+        assert refusals(caplog) == 1
+        assert len(world.network.calls) < 25
+        assert world.observer.errors == []
+        world.network.refuse = lambda _: None
+        await pass_time(300.0)
+        world.assert_equal()
+        assert is_followed(world)
+        world.network.refuse = forbidding(*verbs)
+        world.server.cut_watches("informer")
+        await world.create("b")
+        await world.create("c")
+        world.server.compact()
+        await pass_time(200.0)
+        assert (is_followed(world), refusals(caplog)) == (False, 2)
+
+    run_virtual(main)
+
+
+@virtual
+async def test_a_watch_that_is_needed_is_not_done_without() -> None:
+    world = World()
+    world.network.refuse = forbidding("list")
+    await pass_time(600.0)
+    assert not world.informer.synced.is_set()
+    assert {type(error) for error in world.observer.errors} == {Forbidden}
+
+
+@virtual
+async def test_a_cache_is_followed_while_its_watch_is_made_again() -> None:
+    world = World(is_optional=True)
+    assert not is_followed(world)
+    await pass_time(1.0)
+    assert is_followed(world)
+    world.network.refuse = lambda _: Unanswered("down")
+    world.server.cut_watches("informer")
+    await pass_time(30.0)
+    assert is_followed(world)

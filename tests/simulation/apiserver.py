@@ -20,6 +20,7 @@ import orjson
 
 from codecourier.kube.api import PODS, Json, ListResult, Propagation, Resource, WatchEvent
 from codecourier.kube.errors import ApiError, ServerError, Unanswered
+from codecourier.kube.identity import identity_of
 from tests.simulation.controllers import GarbageCollector, NamespaceController
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 from tests.simulation.refusals import not_served
@@ -192,7 +193,8 @@ class SimulatedKube:
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
         """See `KubeApi.get`."""
         call = Call(self._identity, "get", resource, namespace, name)
-        return (await self._carry(call, lambda: self._store.get(resource, namespace, name))).copy()
+        stored = await self._carry(call, lambda: self._store.get(resource.whole, namespace, name))
+        return _read(resource, stored.copy())
 
     async def list(
         self,
@@ -208,16 +210,17 @@ class SimulatedKube:
             current = self._store.version
             if int(resource_version or 0) > current:
                 raise ServerError(504, "Timeout", f"Too large resource version: {resource_version}, current: {current}")
-            return self._store.list(resource, namespace, label_selector), self._store.version
+            return self._store.list(resource.whole, namespace, wanted), self._store.version
 
+        wanted = label_selector or resource.identity_selector
         items, version = await self._carry(Call(self._identity, "list", resource, namespace, ""), work)
-        return ListResult([item.copy() for item in items], str(version))
+        return ListResult([_read(resource, item.copy()) for item in items], str(version))
 
     async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
         """See `KubeApi.current_version`."""
 
         def work() -> int:
-            self._store.list(resource, namespace)
+            self._store.list(resource.whole, namespace)
             return self._store.version
 
         return str(await self._carry(Call(self._identity, "current_version", resource, namespace, ""), work))
@@ -299,8 +302,8 @@ class SimulatedKube:
         """See `KubeApi.watch`."""
         await self._network.before(Call(self._identity, "watch", resource, namespace, ""))
         self._check_up()
-        matches = selector(label_selector or "")
-        watcher = self._server.watcher(self._identity, resource, int(resource_version), timeout_seconds)
+        matches = selector(label_selector or resource.identity_selector)
+        watcher = self._server.watcher(self._identity, resource.whole, int(resource_version), timeout_seconds)
         try:
             while (change := await watcher.next(self._network)) is not None:
                 if isinstance(change, Change):
@@ -310,7 +313,7 @@ class SimulatedKube:
                     is_newer = self._store.version > int(resource_version)
                     event = _bookmark(resource, self._store.version) if bookmarks and is_newer else None
                 if event is not None:
-                    yield event
+                    yield WatchEvent(event.type, _read(resource, event.object))
         finally:
             self._server.leave(watcher)
 
@@ -362,6 +365,10 @@ class SimulatedKube:
     def _check_up(self, life: int | None = None) -> None:
         if self._server.is_down or life not in (None, self._server.lives):
             raise Unanswered("the connection was refused, or broke before the answer came")
+
+
+def _read(resource: Resource, obj: Json) -> Json:
+    return identity_of(resource, obj) if resource.identity_selector else obj
 
 
 def _event(change: Change, matches: Matches) -> WatchEvent | None:

@@ -35,6 +35,7 @@ from codecourier.kinds.relation import View
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
 from codecourier.kube.errors import ApiError
+from codecourier.kube.identity import identity_of
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
@@ -200,8 +201,12 @@ class Desk:
     def refresh(self) -> None:
         """Make the caches equal to the server."""
         for source in (kind.source for kind in REGISTRY.cached):
-            items = [stored.copy() for stored in self.server.store.list(source.resource, None, source.label_selector)]
-            self.store.cache(source.resource).replace_all(items, str(self.server.store.version))
+            resource = source.resource
+            selector = source.label_selector or resource.identity_selector
+            items = [stored.copy() for stored in self.server.store.list(resource.whole, None, selector)]
+            if resource.identity_selector:
+                items = [identity_of(resource, item) for item in items]
+            self.store.cache(resource).replace_all(items, str(self.server.store.version))
 
     def has(self, resource: Resource, name: str) -> bool:
         """Tell whether an object is there."""

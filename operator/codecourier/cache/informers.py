@@ -52,6 +52,7 @@ class Informers:
                 namespace=kind.source.namespace,
                 label_selector=kind.source.label_selector,
                 observer=self,
+                is_optional=kind.source.is_optional,
             )
             for kind in store.kinds
         ]
@@ -64,7 +65,7 @@ class Informers:
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield a name and the endless loop of each informer."""
         for informer in self._informers:
-            yield f"the watch of {informer.cache.resource.plural}", informer.run()
+            yield f"the watch of {informer.cache.resource.title}", informer.run()
 
     async def wait_synced(self) -> None:
         """Wait until every kind has been listed once."""

@@ -37,6 +37,9 @@ class Source(Generic[T_co]):
     is_settled: Packs | None = None
     """Whether an object has nothing left to do, so that it is seldom read; None: the row of its kind says it."""
 
+    is_optional: bool = False
+    """Whether plans can do without the watch, where the API server refuses it."""
+
 
 @dataclass(frozen=True)
 class CachedKind:

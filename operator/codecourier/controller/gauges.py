@@ -78,7 +78,7 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
     metrics.read(
         "codecourier_cached_objects",
         "Objects in the caches",
-        lambda: {kind.source.resource.kind: len(store.cache(kind.source.resource)) for kind in store.kinds},
+        lambda: _cached_objects(store),
         label="kind",
     )
     metrics.read(
@@ -95,6 +95,13 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
             name, what = f"codecourier_{kind.resource.plural}", kind.resource.kind
             metrics.read(name, f"Objects of kind {what} in each phase", phases.read, label="phase")
             metrics.read(f"{name}_waiting", f"Unfinished {what} objects by reason", reasons.read, label="reason")
+
+
+def _cached_objects(store: Store) -> dict[str, float]:
+    counts: Counter[str] = Counter()
+    for kind in store.kinds:
+        counts[kind.source.resource.kind] += len(store.cache(kind.source.resource))
+    return dict(counts)
 
 
 def register_waiting_gauges(metrics: Metrics, look_ups: LookUps, in_flight: InFlight, gate: Gate) -> None:

@@ -73,7 +73,7 @@ class Registry:
                 if reads not in self._reads[edge.source.resource]:
                     self._reads[edge.source.resource].append(reads)
         self.cached: Sequence[CachedKind] = tuple(self._cached())
-        self._resources = {kind.source.resource.kind: kind.source.resource for kind in self.cached}
+        self._resources = {kind.source.resource.kind: kind.source.resource.whole for kind in self.cached}
 
     @property
     def planned(self) -> Sequence[Kind[Any, Any]]:

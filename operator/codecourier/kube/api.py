@@ -7,7 +7,7 @@ must not be changed.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
 from codecourier.resources.meta import GROUP, VERSION, KindInfo
@@ -59,6 +59,9 @@ class Resource:
         The PascalCase name in manifests.
     namespaced
         Whether its objects belong to namespaces.
+    identity_selector
+        Empty: whole objects are read. A label selector: get, list and watch read only what identifies an object (name,
+        namespace, UID and version), and list and watch only the objects that it selects.
     """
 
     group: str
@@ -66,6 +69,21 @@ class Resource:
     plural: str
     kind: str
     namespaced: bool = True
+    identity_selector: str = ""
+
+    def identities(self, label_selector: str) -> Resource:
+        """Return the kind as a client reads it that must not see its content, such as the values of Secrets."""
+        return replace(self, identity_selector=label_selector)
+
+    @property
+    def whole(self) -> Resource:
+        """The kind with whole objects."""
+        return replace(self, identity_selector="") if self.identity_selector else self
+
+    @property
+    def title(self) -> str:
+        """What people call it: the plural, with what is read of it."""
+        return f"{self.plural} ({self.identity_selector})" if self.identity_selector else self.plural
 
     @property
     def api_version(self) -> str:

@@ -123,6 +123,9 @@ class Cache:
         packs: Packs | None = None,
     ) -> None:
         self.resource = resource
+        self.is_followed = False
+        """Whether changes come by a watch; it stays set while a watch is renewed."""
+
         self._trim = trim
         self._packs = packs
         self._functions = dict(indexes or {})
@@ -154,6 +157,10 @@ class Cache:
         """Return an object, or None where none is known."""
         held = self._held((namespace or "", name))
         return held.obj if held is not None else None
+
+    def left_version(self, namespace: str, name: str) -> int | None:
+        """Return the last version of an object that has left the cache; None where none of that name is remembered."""
+        return self._last.get((namespace, name))
 
     def list(self, namespace: str | None = None) -> Sequence[Json]:
         """Return the objects of a namespace; None: of all namespaces."""

@@ -17,11 +17,13 @@ from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchE
 from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status, parse_retry_after
 from codecourier.kube.held import PackedList
+from codecourier.kube.identity import identity_of
 from codecourier.kube.pages import PageSize
 
 __all__ = ["AiohttpKube", "ClientTiming"]
 
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MERGE_PATCH = "application/merge-patch+json"
 _MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Far above the largest object that an API server stores (etcd's limit is 1.5 MiB by default)."""
@@ -115,7 +117,8 @@ class AiohttpKube:
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
         """See `KubeApi.get`."""
-        return await self._call("GET", resource.path(namespace, name))
+        accept = _METADATA if resource.identity_selector else None
+        return _visible(resource, await self._call("GET", resource.path(namespace, name), accept=accept))
 
     async def list(
         self,
@@ -127,14 +130,13 @@ class AiohttpKube:
     ) -> ListResult:
         """See `KubeApi.list`; it reads the list in pages, all of the same version."""
         items = PackedList()
-        query = {"limit": str(self._page_size.first)}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        query = {"limit": str(self._page_size.first), **_selection(resource, label_selector)}
         if resource_version is not None:
             query["resourceVersion"] = resource_version
         path, trim = resource.path(namespace), self._trims.get(resource)
+        accept = _METADATA_LIST if resource.identity_selector else None
         while True:
-            body = await self._read("GET", path, query=query, seconds=self._timing.page)
+            body = await self._read("GET", path, query=query, seconds=self._timing.page, accept=accept)
             found, version, token = _page(_parsed(body, f"GET {path}"), resource, trim)
             items.extend(found)
             if not token:
@@ -145,7 +147,9 @@ class AiohttpKube:
 
     async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
         """See `KubeApi.current_version`; it reads the metadata of one object, as no list is shorter."""
-        page = await self._call("GET", resource.path(namespace), query={"limit": "1"}, accept=_METADATA_ONLY)
+        query = {"limit": "1", **_selection(resource, None)}
+        accept = f"{_METADATA_LIST},application/json"
+        page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
         return _page(page, resource, None)[1]
 
     async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
@@ -218,16 +222,18 @@ class AiohttpKube:
             "timeoutSeconds": str(timeout_seconds),
             "allowWatchBookmarks": "true" if bookmarks else "false",
         }
-        if label_selector:
-            query["labelSelector"] = label_selector
+        query |= _selection(resource, label_selector)
+        accept = _METADATA if resource.identity_selector else None
         timeout = aiohttp.ClientTimeout(
             total=timeout_seconds + self._timing.watch_margin,
             sock_connect=self._timing.call,
             sock_read=self._timing.silence,
         )
-        async with self._request("GET", resource.path(namespace), query=query, timeout=timeout) as response:
+        path = resource.path(namespace)
+        async with self._request("GET", path, query=query, accept=accept, timeout=timeout) as response:
             async for line in _lines(response):
-                yield _event(line)
+                event = _event(line)
+                yield WatchEvent(event.type, _visible(resource, event.object))
 
     async def read_log(
         self, namespace: str, pod: str, container: str, *, limit_bytes: int, tail_lines: int | None = None
@@ -339,10 +345,28 @@ def _event(line: bytes) -> WatchEvent:
     return WatchEvent(cast("WatchEventType", type_), obj)
 
 
+def _selection(resource: Resource, label_selector: str | None) -> dict[str, str]:
+    selector = label_selector or resource.identity_selector
+    return {"labelSelector": selector} if selector else {}
+
+
+def _visible(resource: Resource, obj: Json) -> Json:
+    """Return what is to be read of an object, whatever a server or a proxy on the way has answered."""
+    if not resource.identity_selector:
+        return obj
+    try:
+        return identity_of(resource, obj)
+    except (AttributeError, KeyError, TypeError):
+        # Without the cause: a traceback must not lead to an object that is not to be read.
+        raise _misshapen(f"an object of {resource.plural}") from None
+
+
 def _page(page: Json, resource: Resource, trim: Trim | None) -> tuple[list[Json], str, str | None]:
     try:
         metadata = page["metadata"]
         found = page["items"] or []
+        if resource.identity_selector:
+            found = [identity_of(resource, item) for item in found]
         for item in found:
             # `managedFields` is up to half of an object; those of all pages together would fill the memory.
             item["metadata"].pop("managedFields", None)

@@ -14,6 +14,9 @@ lower; it accepts a watch from a version that it has not reached, and delivers n
 (https://github.com/kubernetes/kubernetes/issues/107457). A server that was away may have been restored and have passed
 it already, so that its answer proves nothing: then only a list does.
 
+A watch that the process can do without may be refused by the API server: then the informer says so once, counts as
+listed, and tries it again from time to time.
+
 It never ends by itself: each failure lengthens the wait, up to a bound; an event, or a watch that lasted, resets it. A
 list alone does not reset it: a server whose history is always too short would be listed without a pause.
 """
@@ -31,7 +34,7 @@ from typing import Protocol
 
 from codecourier.kube.api import KubeApi, Resource, WatchEvent
 from codecourier.kube.cache import Cache, Taken
-from codecourier.kube.errors import ApiError, Gone, KubeError, TooManyRequests, Unanswered
+from codecourier.kube.errors import ApiError, Forbidden, Gone, KubeError, TooManyRequests, Unanswered
 
 __all__ = ["Informer", "InformerObserver", "InformerTiming"]
 
@@ -57,12 +60,15 @@ class InformerTiming:
     max_told_seconds
         The longest wait that a server may ask for. The maintenance page of a proxy may ask for a day; meanwhile the
         cache would be stale without a sign.
+    refused_retry_seconds
+        The wait after a refusal of a watch that the process can do without.
     """
 
     watch_seconds: int = 240
     first_retry_seconds: float = 0.2
     max_retry_seconds: float = 10.0
     max_told_seconds: float = 30.0
+    refused_retry_seconds: float = 60.0
 
 
 class InformerObserver(Protocol):
@@ -108,6 +114,8 @@ class Informer:
         Durations.
     observer
         Receives lists, events and failures.
+    is_optional
+        Whether the process can do without the watch, so that it may be refused.
     """
 
     def __init__(
@@ -120,10 +128,11 @@ class Informer:
         label_selector: str | None = None,
         timing: InformerTiming | None = None,
         observer: InformerObserver | None = None,
+        is_optional: bool = False,
     ) -> None:
         self.cache = cache
         self.synced = asyncio.Event()
-        """Set after the first complete list; it stays set while later lists fail."""
+        """Set after the first complete list, or its refusal; it stays set while later lists fail."""
         self._api = api
         self._resource = cache.resource
         self._random = random
@@ -131,6 +140,8 @@ class Informer:
         self._label_selector = label_selector
         self._timing = timing or InformerTiming()
         self._observer = observer
+        self._is_optional = is_optional
+        self._is_refused = False
         self._version: str | None = None
         self._epoch = 0
         self._is_listed = False
@@ -148,6 +159,7 @@ class Informer:
                 else:
                     await self._resume(self._version)
                     self._failures = 0
+                    self._follow()
             except Exception as error:  # noqa: BLE001
                 # Not even an unexpected answer may end the cache's only source of truth.
                 await self._recover(error)
@@ -169,6 +181,8 @@ class Informer:
             try:
                 await self._load()
             except Exception as error:  # noqa: BLE001
+                if self._note_refusal(error):
+                    return
                 # As in `run`: whatever went wrong, the next try may work.
                 failures += 1
                 self._report(error)
@@ -180,6 +194,7 @@ class Informer:
         self._version = await self._load()
         self._epoch = self.cache.epoch
         self._is_listed = True
+        self.cache.is_followed = not self._is_refused
         self.synced.set()
 
     async def _load(self) -> str:
@@ -200,7 +215,7 @@ class Informer:
         _LOGGER.warning(
             "the history of %s went back, from version %d to %s: the API server was restored from a backup;"
             " its objects are taken as they are now",
-            self._resource.plural,
+            self._resource.title,
             before,
             version,
         )
@@ -268,10 +283,30 @@ class Informer:
         self.cache.reach(int(version))
         self._version = version
         self._failures = 0
+        self._follow()
         if self._observer is not None:
             self._observer.received(self._resource, event)
 
+    def _follow(self) -> None:
+        """Note that the watch works."""
+        self._is_refused, self.cache.is_followed = False, True
+
+    def _note_refusal(self, error: Exception) -> bool:
+        """Return whether a watch is refused that the process can do without; say so once."""
+        if not self._is_optional or not isinstance(error, Forbidden):
+            return False
+        if not self._is_refused:
+            words = "the API server refuses list or watch of %s; changes are noticed later until it allows both: %s"
+            _LOGGER.warning(words, self._resource.title, error, extra={"reason": "WatchRefused"})
+        self._is_refused, self.cache.is_followed = True, False
+        return True
+
     async def _recover(self, error: Exception) -> None:
+        if self._note_refusal(error):
+            self._version = None
+            self.synced.set()
+            await asyncio.sleep(self._timing.refused_retry_seconds)
+            return
         self._failures += 1
         if not isinstance(error, Unanswered | TooManyRequests):
             self._version = None
@@ -283,7 +318,7 @@ class Informer:
             self._observer.failed(self._resource, error)
         level = logging.INFO if isinstance(error, Gone | Unanswered) else logging.WARNING
         unexpected = None if isinstance(error, KubeError) else error
-        _LOGGER.log(level, "list or watch of %s failed: %s", self._resource.plural, error, exc_info=unexpected)
+        _LOGGER.log(level, "list or watch of %s failed: %s", self._resource.title, error, exc_info=unexpected)
 
     def _delay(self, error: Exception, failures: int) -> float:
         if isinstance(error, Gone | _HistoryError) and failures == 1:
