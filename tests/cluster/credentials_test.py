@@ -36,7 +36,8 @@ async def secret_is_missing(team: Team) -> None:
     await team.workflow(CHANGE)
     await team.run()
     assert await team.seen("CredentialsMissing") == (
-        f"No usable credential for {team.url}: Secret 'forge' is not there. Create it with the key 'token'."
+        f"No usable credential for {team.url}: Secret 'forge' is not there. Create it with the key 'token'"
+        " and the label codecourier.dev/repository-credential=true."
     )
     await team.create_credential("forge", token=token)
     await assert_completed(team)

@@ -7,15 +7,20 @@ from typing import Any
 import orjson
 import pytest
 
-from codecourier.kinds.api_resources import RUNS, SPRINT_CHAINS, WORKFLOWS
-from codecourier.kube.api import Json, Resource
+from codecourier.core.shared.naming import LABEL_AGENT_READABLE
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kube.api import SECRETS, Json, Resource
 from tests.resources.kstatus import kstatus
-from tests.support.team import CHANGE, HELD, Team, condition, reason
+from tests.support.audit import read_requests
+from tests.support.operator_access import OPERATOR
+from tests.support.team import CHANGE, HELD, PERMISSIONS, Team, condition, reason
 from tests.support.together import Played, Together
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 CASES = Together()
+
+_ROUNDS = 2
 
 
 def apply_server_side(team: Team, resource: Resource, name: str, spec: Json) -> None:
@@ -115,6 +120,46 @@ async def next_commits_fix_what_a_run_could_not_start_with(team: Team) -> None:
     run = await team.ended()
     assert (run["status"]["phase"], run["status"]["baseBranch"]) == ("Completed", "feature")
     await team.assert_done_once()
+
+
+def count_reads(team: Team, secret: str) -> int:
+    """Return how often the operator has read a Secret of the team."""
+    path = SECRETS.path(team.namespace, secret)
+    requests = read_requests(team.cluster.layout.audit_log, OPERATOR.user)
+    return sum(request.path == path and request.verb == "get" for request in requests)
+
+
+def is_ready(obj: Json) -> bool:
+    """Tell whether an object says that it is accepted."""
+    return bool(condition(obj, "Ready").get("status") == "True")
+
+
+@CASES.case
+async def project_and_workflow_wake_by_the_secrets_that_they_name(team: Team) -> None:
+    """Nothing but the watch tells one that is Ready of a deletion: it plans no look. And each change is read once."""
+    token = team.forge.create_token(team.namespace, [team.repository], PERMISSIONS)
+    entry = {"url": team.url, "isDefault": True, "credentialRef": {"name": "later"}}
+    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
+    model = {"name": "KEY", "secretKeyRef": {"name": "model", "key": "key"}}
+    await team.workflow(CHANGE, secretEnv=[model])
+    names = ((PROJECTS, "default", "later"), (WORKFLOWS, "work", "model"))
+    for resource, name, _ in names:
+        await team.wait(resource, name, lambda obj: condition(obj, "Ready").get("status") == "False")
+    before = {secret: count_reads(team, secret) for *_, secret in names}
+    for _ in range(_ROUNDS):
+        await team.create_credential("later", token=token)
+        await team.create_secret("model", {LABEL_AGENT_READABLE: "true"}, key="value")
+        for resource, name, _ in names:
+            await team.wait(resource, name, is_ready)
+        for resource, name, secret in names:
+            await team.delete(SECRETS, secret)
+            await team.wait(resource, name, lambda obj: not is_ready(obj))
+    for *_, secret in names:
+        assert 2 * _ROUNDS <= count_reads(team, secret) - before[secret] <= 2 * _ROUNDS + 2, secret
+    await team.create_credential("later", token=token)
+    await team.create_secret("model", {LABEL_AGENT_READABLE: "true"}, key="value")
+    await team.run()
+    assert (await team.ended())["status"]["phase"] == "Completed"
 
 
 @pytest.mark.parametrize("case", CASES.names)

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from codecourier.controller.credentials import MOST_CALLS
+from codecourier.controller.secret_reads import MOST_CALLS
 from codecourier.core.shared.intents import OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import ANNOTATION_REPOSITORY, FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason

@@ -25,6 +25,7 @@ from codecourier.core.shared.facts import (
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE
 from codecourier.core.shared.reasons import Reason
 from codecourier.github.operations.create_pull_request import CreatePullRequest
+from codecourier.kube.api import SECRETS
 from codecourier.kube.errors import KubeError, ServerError, TooManyRequests, Unanswered
 from codecourier.text import marker
 from tests.simulation.clock import pass_time, virtual
@@ -229,3 +230,56 @@ async def test_agents_may_read_what_people_labelled() -> None:
     details = ("that key has no text.", "it has no key 'none'; it has: empty, key.", "it has no such label.")
     why = (*details, "it is not there.")
     assert found == AgentSecretsFact(tuple(UnreadableSecret(*key, d) for key, d in zip(keys[1:], why, strict=True)))
+
+
+def reads(desk: Desk) -> int:
+    return sum(call.verb == "get" and call.resource.kind == "Secret" for call in desk.wire.calls)
+
+
+@virtual
+async def test_a_repository_is_asked_for_again_with_another_version_of_its_secret() -> None:
+    desk = make()
+    first, second = (replace(ACCESS, secret_version=version) for version in ("1", "2"))
+    for access in (first, first, second, second):
+        assert await desk.observer.answer(RepositoryAsk(access)) == RepositoryFact(MAIN)
+    assert forge_calls(desk) == 2
+
+
+@virtual
+async def test_a_secret_is_read_once_for_all_its_keys() -> None:
+    desk = Desk()
+    desk.make_secret("model", {LABEL_AGENT_READABLE: "true"}, one="a", two="b")
+    keys = (("model", "one"), ("model", "two"), ("model", "three"))
+    answer = await desk.observer.answer(AgentSecretsAsk(NAMESPACE, keys))
+    assert isinstance(answer, AgentSecretsFact)
+    assert [fault.key for fault in answer.unreadable] == ["three"]
+    assert reads(desk) == 1
+
+
+@virtual
+async def test_a_secret_that_many_workflows_name_is_read_once_for_each_version() -> None:
+    desk = Desk()
+    secret = desk.make_secret("model", {LABEL_AGENT_READABLE: "true"}, one="a")
+    ask = AgentSecretsAsk(NAMESPACE, (("model", "one"),), (secret["metadata"]["resourceVersion"],))
+    for _ in range(1000):
+        assert await desk.observer.answer(ask) == AgentSecretsFact()
+    assert reads(desk) == 1
+    assert await desk.observer.answer(replace(ask, versions=())) == AgentSecretsFact()
+    assert reads(desk) == 2, "where a pod is about to use it"
+    changed = desk.server.edit(SECRETS, NAMESPACE, "model", lambda found: found.update(data={}))
+    ask = replace(ask, versions=(changed["metadata"]["resourceVersion"],))
+    for _ in range(2):
+        answer = await desk.observer.answer(ask)
+        assert isinstance(answer, AgentSecretsFact)
+        assert [fault.detail for fault in answer.unreadable] == ["it has no keys."]
+    assert reads(desk) == 3
+
+
+@virtual
+async def test_what_was_read_before_the_watch_told_of_it_counts_for_its_own_version() -> None:
+    desk = Desk()
+    desk.make_secret("model", {LABEL_AGENT_READABLE: "true"}, one="a")
+    ask = AgentSecretsAsk(NAMESPACE, (("model", "one"),), ("1",))
+    for _ in range(2):
+        assert await desk.observer.answer(ask) == AgentSecretsFact()
+    assert reads(desk) == 2

@@ -33,12 +33,13 @@ def test_kind_that_is_only_recorded_is_read() -> None:
 
 
 def test_kind_with_a_plan_has_its_status_written() -> None:
-    declared = replace(WORKFLOW, uses=())
+    assert WORKFLOW.planning is not None
+    declared = replace(WORKFLOW, planning=replace(WORKFLOW.planning, reads=()), uses=())
     assert rules_of(declared) == {"workflows": {"list", "watch"}, "workflows/status": {"update"}}
 
 
 def test_kind_whose_objects_name_secrets_may_read_them() -> None:
-    assert rules_of(WORKFLOW)["secrets"] == {"get"}
+    assert rules_of(WORKFLOW)["secrets"] == {"get", "list", "watch"}
 
 
 def test_declared_requests_are_granted() -> None:

@@ -18,6 +18,7 @@ from codecourier.kinds.api_resources import (
     WORKFLOWS,
 )
 from codecourier.kinds.registry import REGISTRY
+from codecourier.kinds.sources import AGENT_SECRET_SOURCE, CREDENTIAL_SOURCE
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, Resource
 from tests.support.views import make_store
 
@@ -219,3 +220,47 @@ def test_a_namespace_that_is_given_the_app_wakes_what_is_unfinished(store: Store
     assert "Run/alone" in found
     assert "SprintChain/ended" not in found
     assert woken(store, NAMESPACES, before, other) == set()
+
+
+CREDENTIAL, AGENT_SECRET = CREDENTIAL_SOURCE.resource, AGENT_SECRET_SOURCE.resource
+
+
+def naming(*credentials: str) -> Json:
+    """Return a Project whose repositories name Secrets."""
+    return obj("default", spec={"repositories": [{"credentialRef": {"name": name}} for name in credentials]})
+
+
+def workflow(name: str, *secrets: str) -> Json:
+    """Return a Workflow whose agents read Secrets."""
+    return obj(name, spec={"secretEnv": [{"name": "A", "secretKeyRef": {"name": n, "key": "k"}} for n in secrets]})
+
+
+def test_a_credential_wakes_the_project_that_names_it_and_what_works_there(store: Store) -> None:
+    store.cache(PROJECTS).apply(naming("token", "token", "second"))
+    unfinished = {"Run/s0", "Run/alone", "SprintChain/nightly", "Sandbox/s0-1", "Sandbox/alone-1"}
+    for name in ("token", "second"):
+        for old, new in ((None, obj(name)), (obj(name), obj(name)), (obj(name), None)):
+            assert woken(store, CREDENTIAL, old, new) == {"Project/default", *unfinished}
+    assert woken(store, CREDENTIAL, None, obj("other")) == set()
+    assert woken(store, AGENT_SECRET, None, obj("token")) == set()
+    assert woken(store, CREDENTIAL, None, obj("token", namespace="another")) == set()
+    store.cache(PROJECTS).remove(naming("token") | {"metadata": {**naming()["metadata"], "resourceVersion": "2"}})
+    assert woken(store, CREDENTIAL, None, obj("token")) == set()
+
+
+def test_an_agents_secret_wakes_the_workflows_that_name_it_and_what_waits_for_these(store: Store) -> None:
+    store.cache(WORKFLOWS).apply(workflow("scripted", "model", "model"))
+    store.cache(WORKFLOWS).apply(workflow("unused", "model", "other"))
+    waiting = {"Run/s0", "Run/alone", "SprintChain/nightly"}
+    for old, new in ((None, obj("model")), (obj("model"), obj("model")), (obj("model"), None)):
+        assert woken(store, AGENT_SECRET, old, new) == {"Workflow/scripted", "Workflow/unused", *waiting}
+    assert woken(store, AGENT_SECRET, None, obj("other")) == {"Workflow/unused"}
+    assert woken(store, CREDENTIAL, None, obj("model")) == set()
+    keys = list(REGISTRY.wakes(store, AGENT_SECRET, None, obj("model")))
+    assert len(keys) == len(set(keys))
+
+
+def test_a_secret_that_no_object_names_costs_no_look_at_others(store: Store) -> None:
+    for number in range(100):
+        store.cache(WORKFLOWS).apply(workflow(f"w{number}", "model"))
+    assert woken(store, AGENT_SECRET, None, obj("unrelated")) == set()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from dataclasses import dataclass
 
 from codecourier.cache.store import Store
+from codecourier.controller.secret_reads import SecretReads
 from codecourier.core.shared.consent import (
     SecretMetadata,
     find_app_problem,
@@ -15,23 +15,19 @@ from codecourier.core.shared.consent import (
     find_secret_problem,
 )
 from codecourier.core.shared.facts import Problem, RepositoryAccess
-from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES
+from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
-from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi
+from codecourier.kube.api import NAMESPACES, Json, KubeApi
 from codecourier.kube.errors import Forbidden, NotFound
 
-__all__ = ["MOST_CALLS", "AppIdentity", "Credentials", "UnknownNamespaceError", "decode_key", "metadata_of"]
+__all__ = ["AppIdentity", "Credentials", "UnknownNamespaceError", "decode_key", "metadata_of"]
 
 _TOKEN_KEY = "token"  # noqa: S105  a key's name
 
 
 _PERMIT = "Give it the permissions that its documentation lists."
-
-MOST_CALLS = 32
-"""How many Secrets are read at once. Look-ups and effects run beside the workers, as many as objects wait for them; the
-workers must still find connections to the API server."""
 
 
 class UnknownNamespaceError(Exception):
@@ -67,11 +63,10 @@ class Credentials:
     """
 
     def __init__(self, api: KubeApi, store: Store, hosts: frozenset[str], app: AppIdentity | None) -> None:
-        self._api = api
         self._store = store
         self._hosts = hosts
         self._app = app
-        self._calls = asyncio.Semaphore(MOST_CALLS)
+        self._reads = SecretReads(api)
 
     async def find(self, repository: RepositoryAccess | Problem) -> RepositoryRef | Problem:
         """Return the repository with its credential, or why there is none.
@@ -92,9 +87,8 @@ class Credentials:
             namespace = self._store.raw(NAMESPACES, None, repository.namespace) or {"metadata": {}}
             return str((namespace["metadata"].get("annotations") or {}).get(ANNOTATION_APP_REPOSITORIES))
         try:
-            async with self._calls:
-                secret = await self._api.get(SECRETS, repository.namespace, repository.secret or "")
-        except NotFound:
+            secret = await self._reads.read(repository.namespace, repository.secret or "", repository.secret_version)
+        except (Forbidden, NotFound):
             return ""
         return f"{secret['metadata']['uid']} {secret['metadata']['resourceVersion']}"
 
@@ -103,10 +97,10 @@ class Credentials:
             return self._app_credential(repository, repository.installation_id)
         name = repository.secret or ""
         try:
-            async with self._calls:
-                secret = await self._api.get(SECRETS, repository.namespace, name)
+            secret = await self._reads.read(repository.namespace, name, repository.secret_version)
         except NotFound:
-            return _missing(repository.url, f"Secret '{name}' is not there. Create it with the key '{_TOKEN_KEY}'.")
+            detail = f"Create it with the key '{_TOKEN_KEY}' and the label {LABEL_REPOSITORY_CREDENTIAL}=true."
+            return _missing(repository.url, f"Secret '{name}' is not there. {detail}")
         except Forbidden:
             return _missing(repository.url, f"the operator's account may not read Secret '{name}'. {_PERMIT}")
         # Before the value is looked at: what a Secret is not meant for must not even show whether it has the key.

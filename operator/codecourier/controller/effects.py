@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from codecourier.cache.store import Store
-from codecourier.controller.credentials import MOST_CALLS, Credentials, decode_key
+from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.finalizers import release
 from codecourier.controller.gate import Gate
 from codecourier.controller.problems import (
@@ -23,6 +23,7 @@ from codecourier.controller.problems import (
     problem_of_silence,
     problem_of_taken_name,
 )
+from codecourier.controller.secret_reads import MOST_CALLS
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import (

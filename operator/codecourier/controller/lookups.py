@@ -23,6 +23,9 @@ __all__ = ["ANSWER_SECONDS", "EndlessAskError", "LookUps"]
 ANSWER_SECONDS = 60.0
 """How long an answer waits for the plan that asked; a key can be held up by its backoff."""
 
+_MOST_CALLS = 8
+"""How many questions of one plan the API server is asked at once."""
+
 _MOST_ROUNDS = 6
 """How often one plan may ask before it must decide."""
 
@@ -134,8 +137,11 @@ class LookUps:
             self._await_answers(key, memory, missing)
             return None
         quick = [ask for ask in asks if ask not in found]
-        answers = await asyncio.gather(*(self._observer.answer(ask) for ask in quick))
-        return {**found, **dict(zip(quick, answers, strict=True))}
+        for start in range(0, len(quick), _MOST_CALLS):
+            some = quick[start : start + _MOST_CALLS]
+            answers = await asyncio.gather(*(self._observer.answer(ask) for ask in some))
+            found |= zip(some, answers, strict=True)
+        return found
 
     def decide(self, memory: Hashable) -> None:
         """Empty the mailbox of an object whose plan has decided; what it still waits for is not for its next plan."""

@@ -42,7 +42,7 @@ from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
 from codecourier.kinds.registry import Registry
-from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, KubeApi
+from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, Json, KubeApi
 from codecourier.kube.errors import ApiError, Forbidden, ServerError, TooManyRequests, Unanswered
 from codecourier.kube.errors import NotFound as KubeNotFound
 from codecourier.text import marker
@@ -64,6 +64,7 @@ _LOG_LIMIT_BYTES = 1024 * 1024
 _LOG_TAIL_LINES = 200
 _MOST_MISSED = 1024
 _MOST_REPOSITORIES = 4096
+_MOST_JUDGED = 4096
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,9 @@ class Observer:
         self._credentials = credentials
         self._repositories: OrderedDict[RepositoryAccess, _Reached] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
+        self._judged: OrderedDict[tuple[str, str, str, str], UnreadableSecret | None] = OrderedDict()
+        """Whether agents can read a key of a Secret, by namespace, name, key and version; it holds no value."""
+
         self._lookups: dict[type[Ask[Any]], Callable[[Any], Awaitable[object]]] = {
             RepositoryAsk: self._repository,
             BranchHeadAsk: self._branch_head,
@@ -221,17 +225,40 @@ class Observer:
         return time < since + LOG_SECONDS
 
     async def _agent_secrets(self, ask: AgentSecretsAsk) -> AgentSecretsFact:
-        faults = [await self._agent_fault(ask.namespace, name, key) for name, key in ask.keys]
+        secrets: dict[str, Json | str] = {}
+        faults = []
+        versions = ask.versions or ("",) * len(ask.keys)
+        for (name, key), version in zip(ask.keys, versions, strict=True):
+            mark = (ask.namespace, name, key, version)
+            if not version or mark not in self._judged:
+                if name not in secrets:
+                    secrets[name] = await self._find_secret(ask.namespace, name)
+                found = secrets[name]
+                mark = (*mark[:3], "" if isinstance(found, str) else found["metadata"]["resourceVersion"])
+                self._remember_judgement(mark, _agent_fault(found, name, key))
+            faults.append(self._judged[mark])
         return AgentSecretsFact(tuple(filter(None, faults)))
 
-    async def _agent_fault(self, namespace: str, name: str, key: str) -> UnreadableSecret | None:
+    async def _find_secret(self, namespace: str, name: str) -> Json | str:
+        """Return a Secret, or why there is none, as the end of a sentence."""
         try:
-            secret = await self._api.get(SECRETS, namespace, name)
+            return await self._api.get(SECRETS, namespace, name)
         except KubeNotFound:
-            return UnreadableSecret(name, key, find_agent_fault(None, (), key) or "")
+            return find_agent_fault(None, (), "") or ""
         except Forbidden:
-            return UnreadableSecret(name, key, "the operator's account may not read it.")
-        detail = find_agent_fault(metadata_of(secret), (secret.get("data") or {}).keys(), key)
-        if detail is None and not decode_key(secret, key):
-            detail = "that key has no text."
-        return None if detail is None else UnreadableSecret(name, key, detail)
+            return "the operator's account may not read it."
+
+    def _remember_judgement(self, mark: tuple[str, str, str, str], fault: UnreadableSecret | None) -> None:
+        self._judged[mark] = fault
+        self._judged.move_to_end(mark)
+        if len(self._judged) > _MOST_JUDGED:
+            self._judged.popitem(last=False)
+
+
+def _agent_fault(secret: Json | str, name: str, key: str) -> UnreadableSecret | None:
+    if isinstance(secret, str):
+        return UnreadableSecret(name, key, secret)
+    detail = find_agent_fault(metadata_of(secret), (secret.get("data") or {}).keys(), key)
+    if detail is None and not decode_key(secret, key):
+        detail = "that key has no text."
+    return None if detail is None else UnreadableSecret(name, key, detail)

@@ -8,6 +8,7 @@ from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.kinds.admission import runs_in_namespace
 from codecourier.kinds.kind import Kind, Planning, Reader, Use
 from codecourier.kinds.relations import all_in_namespace, unnamed
+from codecourier.kinds.secrets import CREDENTIALS
 from codecourier.kinds.shared import API_SERVER, NAMESPACE_ENDING, NOTIFICATION_NAMES, POLICY, READ_REFERENCES, REVISION
 from codecourier.kinds.sources import NOTIFICATION_SOURCE, PROJECT_SOURCE, REVISION_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
 from codecourier.kube import api
@@ -31,6 +32,7 @@ def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
         policy=read(POLICY),
         api_server=read(API_SERVER),
         is_namespace_ending=read(NAMESPACE_ENDING),
+        credentials=read(CREDENTIALS),
     )
 
 
@@ -39,7 +41,16 @@ PROJECT: Kind[Project, ProjectWorld] = Kind(
     Planning(
         _gather,
         plan_project,
-        reads=(_RUNS, _WORKFLOWS, _UNUSED_REVISIONS, NOTIFICATION_NAMES, POLICY, API_SERVER, NAMESPACE_ENDING),
+        reads=(
+            _RUNS,
+            _WORKFLOWS,
+            _UNUSED_REVISIONS,
+            NOTIFICATION_NAMES,
+            POLICY,
+            API_SERVER,
+            NAMESPACE_ENDING,
+            CREDENTIALS,
+        ),
     ),
     uses=(
         Use(PROJECT_SOURCE.resource, ("patch",)),

@@ -12,6 +12,7 @@ from codecourier.core.shared.revisions import WorkflowRevision, revision_name
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
 from codecourier.kinds.relation import Edge, Relation, View
 from codecourier.kinds.relations import marked, named_by, names_marked, through
+from codecourier.kinds.secrets import AGENT_SECRETS, CREDENTIALS, of_another
 from codecourier.kinds.shared import (
     NAMESPACE_ENDING,
     NOTIFICATION_NAMES,
@@ -66,6 +67,8 @@ def _present_revision(view: View, workflow: Workflow) -> WorkflowRevision | None
 
 _PROJECT = project_of(Edge(PROJECT_SOURCE, _newly_admitted))
 _WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
+_CREDENTIALS = of_another(_PROJECT, PROJECT_SOURCE, CREDENTIALS)
+_AGENT_SECRETS = of_another(_WORKFLOW, WORKFLOW_SOURCE, AGENT_SECRETS)
 _PRESENT_REVISION = through(_WORKFLOW, WORKFLOW_SOURCE, Relation(_present_revision, lambda _origins: ()))
 _SANDBOXES = marked("spec.runRef.uid", "spec.runRef.name", SANDBOX_SOURCE, awaited=_awaited)
 _RECORDS = names_marked("spec.runUid", "spec.run", USAGE_RECORD_SOURCE)
@@ -84,6 +87,8 @@ def _gather(read: Reader[Run], run: Run) -> RunWorld:
         notifications=read(NOTIFICATION_NAMES),
         revision=read(REVISION if attempt_status(run).workflow_revision is not None else _PRESENT_REVISION),
         is_namespace_ending=read(NAMESPACE_ENDING),
+        credentials=read(_CREDENTIALS),
+        agent_secrets=read(_AGENT_SECRETS),
     )
 
 
@@ -107,6 +112,8 @@ RUN: Kind[Run, RunWorld] = Kind(
             _RECORDS,
             NOTIFICATION_NAMES,
             NAMESPACE_ENDING,
+            _CREDENTIALS,
+            _AGENT_SECRETS,
         ),
     ),
     is_unfinished=_is_unfinished,

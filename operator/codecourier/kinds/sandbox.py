@@ -12,6 +12,7 @@ from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_s
 from codecourier.kinds.kind import Kind, Planning, Reader, Strays, Use, phases
 from codecourier.kinds.relation import View, label_or_owner_of
 from codecourier.kinds.relations import named, named_by, through
+from codecourier.kinds.secrets import PROJECT_CREDENTIALS
 from codecourier.kinds.shared import API_SERVER, ORIGIN, POLICY, PROJECT, REVISION
 from codecourier.kinds.sources import POD_SOURCE, RUN_SOURCE, SANDBOX_SOURCE, TOKEN_SECRET_SOURCE
 from codecourier.kube import api
@@ -53,6 +54,7 @@ def _gather(read: Reader[Sandbox], sandbox: Sandbox) -> SandboxWorld:
         policy=read(POLICY),
         api_server=read(API_SERVER),
         settings=read.view.pods,
+        credentials=read(PROJECT_CREDENTIALS),
     )
     return replace(world, project=read(PROJECT)) if needs_project(world) else world
 
@@ -79,7 +81,7 @@ SANDBOX: Kind[Sandbox, SandboxWorld] = Kind(
     Planning(
         _gather,
         plan_sandbox,
-        reads=(_RUN, _RUN_ORIGIN, _RUN_REVISION, PROJECT, _POD, _SECRET, POLICY, API_SERVER),
+        reads=(_RUN, _RUN_ORIGIN, _RUN_REVISION, PROJECT, _POD, _SECRET, POLICY, API_SERVER, PROJECT_CREDENTIALS),
     ),
     is_unfinished=_is_unfinished,
     machines=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from codecourier.cache.source import Source, custom, raw
@@ -12,7 +13,9 @@ from codecourier.core.shared.naming import (
     ANNOTATION_TASK,
     ANNOTATION_TOKEN_EXPIRY,
     FINALIZER_TOKENS,
+    LABEL_AGENT_READABLE,
     LABEL_MANAGED,
+    LABEL_REPOSITORY_CREDENTIAL,
 )
 from codecourier.core.shared.revisions import WorkflowRevision, view_revision
 from codecourier.kube import api
@@ -26,7 +29,9 @@ from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
 
 __all__ = [
+    "AGENT_SECRET_SOURCE",
     "API_SERVER_SOURCE",
+    "CREDENTIAL_SOURCE",
     "NAMESPACE_SOURCE",
     "NETWORK_POLICY_SOURCE",
     "NOTIFICATION_SOURCE",
@@ -91,6 +96,10 @@ def _read_expiry(text: str) -> datetime:
     return expiry if expiry.tzinfo is not None and expiry.year > _DAMAGED_YEAR else _NEVER
 
 
+def _identities(label: str) -> Source[Json]:
+    return replace(raw(api.SECRETS.identities(f"{label}=true")), is_optional=True)
+
+
 PROJECT_SOURCE = custom(Project)
 WORKFLOW_SOURCE = custom(Workflow)
 RUN_SOURCE = custom(Run)
@@ -104,6 +113,12 @@ POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod, i
 TOKEN_SECRET_SOURCE: Source[TokenSecret | None] = Source(api.SECRETS, view_secret, _OURS, trim=trim_secret)
 REVISION_SOURCE: Source[WorkflowRevision] = Source(api.CONTROLLER_REVISIONS, view_revision, _OURS)
 NETWORK_POLICY_SOURCE: Source[PolicyView] = Source(api.NETWORK_POLICIES, view_policy, _OURS)
+CREDENTIAL_SOURCE: Source[Json] = _identities(LABEL_REPOSITORY_CREDENTIAL)
+"""Which Secrets users have labelled for repositories, and nothing of what is in them."""
+
+AGENT_SECRET_SOURCE: Source[Json] = _identities(LABEL_AGENT_READABLE)
+"""Which Secrets users have labelled for agents, and nothing of what is in them."""
+
 API_SERVER_SOURCE = raw(
     api.ENDPOINT_SLICES, label_selector="kubernetes.io/service-name=kubernetes", namespace="default"
 )

@@ -12,6 +12,7 @@ from codecourier.core.sprint_chain.world import SprintChainWorld
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
 from codecourier.kinds.relation import OriginKind
 from codecourier.kinds.relations import marked, named_by
+from codecourier.kinds.secrets import AGENT_SECRETS, PROJECT_CREDENTIALS, of_another
 from codecourier.kinds.shared import (
     NAMESPACE_ENDING,
     NOTIFICATION_NAMES,
@@ -37,6 +38,7 @@ def _awaited(chain: SprintChain) -> tuple[str, ...]:
 
 
 _WORKFLOW = named_by("spec.workflowRef.name", WORKFLOW_SOURCE, is_reader=_is_unfinished)
+_AGENT_SECRETS = of_another(_WORKFLOW, WORKFLOW_SOURCE, AGENT_SECRETS)
 _RUNS = marked("spec.origin.uid", "spec.origin.name", RUN_SOURCE, kind="spec.origin.kind", awaited=_awaited)
 
 
@@ -49,6 +51,8 @@ def _gather(read: Reader[SprintChain], chain: SprintChain) -> SprintChainWorld:
         runs=read(_RUNS),
         notifications=read(NOTIFICATION_NAMES),
         is_namespace_ending=read(NAMESPACE_ENDING),
+        credentials=read(PROJECT_CREDENTIALS),
+        agent_secrets=read(_AGENT_SECRETS),
     )
 
 
@@ -61,7 +65,15 @@ SPRINT_CHAIN: Kind[SprintChain, SprintChainWorld] = Kind(
     Planning(
         _gather,
         plan_sprint_chain,
-        reads=(PROJECT, _WORKFLOW, _RUNS, NOTIFICATION_NAMES, NAMESPACE_ENDING),
+        reads=(
+            PROJECT,
+            _WORKFLOW,
+            _RUNS,
+            NOTIFICATION_NAMES,
+            NAMESPACE_ENDING,
+            PROJECT_CREDENTIALS,
+            _AGENT_SECRETS,
+        ),
     ),
     is_unfinished=_is_unfinished,
     machines=(

@@ -51,7 +51,8 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if project.is_deleting:
         return plan_finishing(world, writes, now)
     answers = _ask_repositories(world)
-    unreached = _worst_problem(answers.values())
+    problems = [answer for answer in answers.values() if isinstance(answer, Problem)]
+    unreached = _worst_problem(problems)
     refused = next(filter(None, map(world.failures.get, writes)), None)
     status, creates = settle_notifications(world, judge(project, unreached, refused, now))
     admitted = admit(project, world.runs, _reached(answers), UsableWorkflows(world.workflows), now)
@@ -63,7 +64,7 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
         creates=creates + writes,
         deletes=deletes,
         events=events_of(project.status, status),
-        look_again=min(filter(None, (_look_again(world, unreached or refused, now), next_collection)), default=None),
+        look_again=min(filter(None, (_look_again(world, problems, refused, now), next_collection)), default=None),
     )
 
 
@@ -78,13 +79,13 @@ def _policy_write(world: ProjectWorld) -> tuple[WritePolicy, ...]:
 def _ask_repositories(world: ProjectWorld) -> Mapping[Repository, RepositoryFact | Problem]:
     project = world.project
     repositories = project.spec.repositories
-    asks = (RepositoryAsk(find_access(project, project.namespace, r.url), REACHED_SECONDS) for r in repositories)
+    accesses = (find_access(project, project.namespace, r.url, world.credentials) for r in repositories)
+    asks = (RepositoryAsk(access, REACHED_SECONDS) for access in accesses)
     return dict(zip(repositories, world.facts.get_all(asks), strict=True))
 
 
-def _worst_problem(answers: Iterable[RepositoryFact | Problem]) -> Problem | None:
+def _worst_problem(problems: Iterable[Problem]) -> Problem | None:
     """Return what is said of repositories that are not reached: what people have to fix before what passes."""
-    problems = [answer for answer in answers if isinstance(answer, Problem)]
     return min(problems, key=lambda problem: is_passing(problem.reason), default=None)
 
 
@@ -95,14 +96,22 @@ def _reached(answers: Mapping[Repository, RepositoryFact | Problem]) -> frozense
     return frozenset(keys | {None} if any(repository.is_default for repository in reached) else keys)
 
 
-def _look_again(world: ProjectWorld, problem: Problem | None, now: datetime) -> datetime | None:
+def _look_again(
+    world: ProjectWorld, unreached: Iterable[Problem], refused: Problem | None, now: datetime
+) -> datetime | None:
     runs = world.runs
     unseen = (e.admission_time + UNSEEN_LIMIT for e in world.project.status.admitted if not _is_known(runs, e))
     times = [time for time in unseen if time > now]
     times += filter(None, (runs.next_retry(now), settles_at(world.project, runs, now)))
-    if problem is not None:
-        times.append(problem.retry_time or min(next_look(world.project, problem, now), now + LOOK_AGAIN))
+    for problem in filter(None, (*unreached, refused)):
+        times.append(problem.retry_time or _next_look(world, problem, now))
     return min(times, default=None)
+
+
+def _next_look(world: ProjectWorld, problem: Problem, now: datetime) -> datetime:
+    usual = next_look(world.project, problem, now)
+    watched = next_look(world.project, problem, now, world.credentials)
+    return min(usual, now + LOOK_AGAIN) if watched == usual else watched
 
 
 def _is_known(runs: Runs, entry: AdmittedRun) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.project.places import Runs
 from codecourier.core.shared.revisions import WorkflowRevision
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.workflow import Workflow
@@ -40,6 +41,9 @@ class ProjectWorld(World):
     """The API server's addresses."""
 
     is_namespace_ending: bool = False
+
+    credentials: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that are meant for repositories."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

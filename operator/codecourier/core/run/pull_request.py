@@ -102,7 +102,8 @@ def _open(world: RunWorld, claim: PullRequest, now: datetime) -> Plan:
 
 
 def _access(world: RunWorld) -> RepositoryAccess | Problem:
-    return find_access(world.project, world.run.namespace, world.run.status.repository_url or "")
+    url = world.run.status.repository_url or ""
+    return find_access(world.project, world.run.namespace, url, world.credentials)
 
 
 def _find_base(world: RunWorld) -> str | Problem:

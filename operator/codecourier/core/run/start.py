@@ -72,7 +72,7 @@ def _wait(world: RunWorld, status: RunStatus, project: Project, now: datetime, d
 
     Until `due` the Project's plan is about to give it one.
     """
-    access = find_access(project, world.run.namespace, status.repository_url)
+    access = find_access(project, world.run.namespace, status.repository_url, world.credentials)
     answer = None if project.spec.suspend else world.facts.get(RepositoryAsk(access))
     if isinstance(answer, Problem) and not is_passing(answer.reason):
         return _refuse(world, status, answer, now)
@@ -116,7 +116,7 @@ def _refuse(world: RunWorld, status: RunStatus, problem: Problem, now: datetime)
         return _refuse_retry(world, status, problem, now)
     waiting = status.updated(phase=RunPhase.PENDING, conditions=run.status.conditions)
     new = refused(run, waiting, problem, now)
-    look_again = next_look(run, problem, now)
+    look_again = next_look(run, problem, now, world.credentials, world.agent_secrets)
     if world.project is not None and (has_place(world.project, run) or _may_have_place(status, look_again)):
         new = new.updated(retry_time=now + LONGEST_WAIT)
     events = (Event.of(problem),) if new.message != run.status.message else ()
@@ -217,7 +217,7 @@ def _base(world: RunWorld, status: RunStatus) -> tuple[str, str] | Problem:
     run = world.run
     branch = status.base_branch or run.spec.base_branch
     url = status.repository_url or ""
-    repository = find_access(world.project, run.namespace, url)
+    repository = find_access(world.project, run.namespace, url, world.credentials)
     if branch is None:
         answer = world.facts.get(RepositoryAsk(repository))
         if isinstance(answer, Problem):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from codecourier.core.origin import Origin, find_origin_faults
 from codecourier.core.run.status import attempt_status
 from codecourier.core.shared.revisions import WorkflowRevision, revision_name
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
@@ -41,6 +42,12 @@ class RunWorld(World):
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    credentials: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that are meant for repositories."""
+
+    agent_secrets: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that agents may read."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

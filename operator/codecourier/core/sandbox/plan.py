@@ -230,7 +230,7 @@ def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: Commit
 def _minting(world: SandboxWorld, run: Run, replaces: str | None = None) -> MintTokens:
     sandbox = world.sandbox
     return MintTokens(
-        repository=find_access(world.project, sandbox.namespace, run.status.repository_url or ""),
+        repository=find_access(world.project, sandbox.namespace, run.status.repository_url or "", world.credentials),
         namespace=sandbox.namespace,
         owner=sandbox.as_owner,
         owner_label=LABEL_SANDBOX_UID,

@@ -12,6 +12,7 @@ from codecourier.core.sandbox.tokens import TokenSecret
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.revisions import WorkflowRevision
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.core.shared.worlds import World, find_identity_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
@@ -43,6 +44,9 @@ class SandboxWorld(World):
 
     revision: WorkflowRevision | None = None
     """The revision that the Run's status names; None where it is not known, or the Run has recorded none."""
+
+    credentials: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that are meant for repositories."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

@@ -78,6 +78,10 @@ class RepositoryAccess:
     secret: str | None = None
     """Name of the namespace's Secret with a personal token."""
 
+    secret_version: str | None = None
+    """Version of that Secret as a watch shows it; None: none is known. What was answered, or went wrong, with one
+    version of it says nothing of the next."""
+
     installation_id: int | None = None
     """Installation of the operator's GitHub App."""
 
@@ -231,6 +235,9 @@ class AgentSecretsAsk(Ask[AgentSecretsFact]):
 
     namespace: str
     keys: tuple[tuple[str, str], ...]
+    versions: tuple[str, ...] = ()
+    """For each key the version of its Secret as a watch shows it, for which an earlier answer will do; an empty text,
+    or no versions at all: look."""
 
 
 class MissingFacts(Exception):  # noqa: N818  no error: the plan is made once they are known

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["GRACE", "LOOK_LATER", "LOOK_SOON", "grace_end", "is_passing", "is_stalling", "next_look"]
@@ -22,9 +23,13 @@ LOOK_SOON = timedelta(seconds=10)
 """Delay within the grace until what is not watched is looked for again."""
 
 LOOK_LATER = timedelta(minutes=1)
-"""The same delay after the grace."""
+"""The same delay after the grace, and within it for a Secret whose changes are watched. One that lacks its label is
+not watched, and the sentence about it should be right."""
 
 _PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
+
+_OF_CREDENTIALS = frozenset({Reason.CREDENTIALS_MISSING, Reason.SECRET_NOT_ALLOWED})
+"""Trouble that only a change of the Secret ends."""
 
 _REFUSED_BY_HOST = frozenset({Reason.CREDENTIALS_REFUSED, Reason.REPOSITORY_NOT_FOUND, Reason.FORGE_REFUSED})
 
@@ -51,8 +56,31 @@ def is_stalling(resource: CustomResource, problem: Problem, now: datetime) -> bo
     return problem.reason in _REFUSED_BY_HOST or now >= grace_end(resource, now)
 
 
-def next_look(resource: CustomResource, problem: Problem, now: datetime) -> datetime:
-    """Return when to plan again for an object with a problem, if nothing that is watched changes before."""
+def next_look(
+    resource: CustomResource,
+    problem: Problem,
+    now: datetime,
+    credentials: WatchedSecrets = UNWATCHED,
+    agent_secrets: WatchedSecrets = UNWATCHED,
+) -> datetime:
+    """Return when to plan again for an object with a problem, if nothing that is watched changes before.
+
+    Parameters
+    ----------
+    resource
+        The object.
+    problem
+        The problem.
+    now
+        The time.
+    credentials
+        The Secrets that are meant for repositories.
+    agent_secrets
+        The Secrets that agents may read.
+    """
     end = grace_end(resource, now)
-    usual = min(now + LOOK_SOON, end) if now < end else now + LOOK_LATER
+    is_watched = credentials.is_followed and problem.reason in _OF_CREDENTIALS
+    is_watched |= agent_secrets.is_followed and problem.reason is Reason.SECRET_NOT_READABLE
+    delay = LOOK_LATER if is_watched else LOOK_SOON
+    usual = min(now + delay, end) if now < end else now + LOOK_LATER
     return max(usual, problem.retry_time or usual)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     BranchHeadAsk,
@@ -37,8 +39,22 @@ def find_workflow(workflow: Workflow | None, name: str, *, has_sprint: bool) -> 
     return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault))
 
 
-def find_secret_problem(facts: Facts, namespace: str, workflow: WorkflowSpec) -> Problem | None:
+def find_secret_problem(
+    facts: Facts, namespace: str, workflow: WorkflowSpec, versions: Mapping[str, str] | None = None
+) -> Problem | None:
     """Return which Secret of a Workflow an agent may not read, or None.
+
+    Parameters
+    ----------
+    facts
+        The answers.
+    namespace
+        The namespace.
+    workflow
+        The Workflow.
+    versions
+        Versions of Secrets, by name, for which an earlier answer will do; None: each is read now, as a pod is about to
+        use it.
 
     Raises
     ------
@@ -48,7 +64,8 @@ def find_secret_problem(facts: Facts, namespace: str, workflow: WorkflowSpec) ->
     keys = tuple((v.secret_key_ref.name, v.secret_key_ref.key) for v in workflow.secret_env)
     if not keys:
         return None
-    answer = facts.get(AgentSecretsAsk(namespace, keys))
+    known = tuple((versions or {}).get(name) or "" for name, _ in keys)
+    answer = facts.get(AgentSecretsAsk(namespace, keys, known if any(known) else ()))
     if isinstance(answer, Problem):
         return answer
     if not answer.unreadable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from codecourier.core.shared.consent import is_same_repository
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.resources.project import Project, Repository
 
 __all__ = ["find_access", "find_repository"]
@@ -19,7 +20,9 @@ def find_repository(project: Project, url: str | None) -> Repository | Reason:
     return found if found is not None else Reason.REPOSITORY_NOT_ALLOWED
 
 
-def find_access(project: Project | None, namespace: str, url: str | None) -> RepositoryAccess | Problem:
+def find_access(
+    project: Project | None, namespace: str, url: str | None, credentials: WatchedSecrets = UNWATCHED
+) -> RepositoryAccess | Problem:
     """Return how a repository is reached with a credential of the namespace's Project, or why it cannot be.
 
     Parameters
@@ -30,6 +33,8 @@ def find_access(project: Project | None, namespace: str, url: str | None) -> Rep
         The namespace.
     url
         Address of the repository; None: the Project's default one.
+    credentials
+        The Secrets of the namespace that are meant for repositories.
     """
     if project is None:
         return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
@@ -39,7 +44,8 @@ def find_access(project: Project | None, namespace: str, url: str | None) -> Rep
     if found.app is not None:
         return RepositoryAccess(namespace, found.url, installation_id=found.app.installation_id)
     if found.credential_ref is not None:
-        return RepositoryAccess(namespace, found.url, secret=found.credential_ref.name)
+        name = found.credential_ref.name
+        return RepositoryAccess(namespace, found.url, secret=name, secret_version=credentials.versions.get(name))
     detail = "the Project names neither a Secret nor an App."
     text = sentence(Reason.CREDENTIALS_MISSING, repository=found.url, detail=detail)
     return Problem(Reason.CREDENTIALS_MISSING, text)

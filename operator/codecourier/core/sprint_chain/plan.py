@@ -219,7 +219,8 @@ def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) 
         return _claim(world, with_outcome(chain, held, SprintChainPhase.RUNNING, Reason.SUSPENDED, text, now))
     if (problem := find_start_problem(world)) is not None:
         held = refused(chain, status, problem, now)
-        return replace(_claim(world, held), look_again=next_look(chain, problem, now))
+        look_again = next_look(chain, problem, now, world.credentials, world.agent_secrets)
+        return replace(_claim(world, held), look_again=look_again)
     claimed = claim_sprint(chain, accepted(chain, status, now), following.index, now)
     text = f"Sprint {following.number} ({following.index + 1} of {len(status.sprints)}) is under way."
     running = with_outcome(

@@ -116,7 +116,7 @@ def _refuse(world: SprintChainWorld, status: SprintChainStatus, problem: Problem
     return Plan(
         status=refused(chain, status, problem, now),
         events=(Event.of(problem),),
-        look_again=next_look(chain, problem, now),
+        look_again=next_look(chain, problem, now, world.credentials, world.agent_secrets),
     )
 
 
@@ -127,7 +127,7 @@ def _base(world: SprintChainWorld, url: str, recorded: str | None) -> tuple[str,
     the head that the base branch has now.
     """
     chain = world.chain
-    repository = find_access(world.project, chain.namespace, url)
+    repository = find_access(world.project, chain.namespace, url, world.credentials)
     branch = chain.spec.base_branch or chain.status.base_branch
     if branch is None:
         fact = world.facts.get(RepositoryAsk(repository))

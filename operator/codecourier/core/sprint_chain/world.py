@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run
@@ -29,6 +30,12 @@ class SprintChainWorld(World):
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    credentials: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that are meant for repositories."""
+
+    agent_secrets: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that agents may read."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

@@ -36,9 +36,10 @@ def plan_workflow(world: WorkflowWorld, now: datetime) -> Plan:
         generation=generation,
     )
     new = workflow.status.updated(observed_generation=generation, conditions=conditions)
-    # Secrets are not watched.
     is_awaited = problem is not None and problem.reason is not Reason.TEMPLATE_INVALID
-    look_again = next_look(workflow, problem, now) if problem is not None and is_awaited else None
+    look_again = None
+    if problem is not None and is_awaited:
+        look_again = next_look(workflow, problem, now, agent_secrets=world.agent_secrets)
     if new.conditions == workflow.status.conditions:
         return Plan(status=new, look_again=look_again)
     return Plan(status=new, events=(Event(reason.value, text, is_warning=problem is not None),), look_again=look_again)
@@ -49,7 +50,7 @@ def _find_problem(world: WorkflowWorld) -> Problem | None:
     fault = unknown_placeholders(spec.prompt_template)
     if fault is not None:
         return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault))
-    return find_secret_problem(world.facts, world.workflow.namespace, spec)
+    return find_secret_problem(world.facts, world.workflow.namespace, spec, world.agent_secrets.versions)
 
 
 def _is_stalled(workflow: Workflow, problem: Problem, now: datetime) -> bool:
