@@ -53,15 +53,16 @@ LAYERS = {
     "text": Layer(),
     "trees": Layer(),
     "wire": Layer(),
+    "zones": Layer(),  # reads the data of the package tzdata
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
     "github": Layer(
         own=BASE | {"address", "pull_request", "redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
     ),  # PyGithub and its transport
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
-    "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources"}),
+    "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources", "zones"}),
     "controller": Layer(
-        own=BASE | SHARED | {"cache", "core", "github", "kinds", "kube", "resources"},
+        own=BASE | SHARED | {"cache", "core", "github", "kinds", "kube", "resources", "zones"},
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "apiserver": Layer(own=BASE | {"cache", "core", "kinds", "kube", "resources"}),  # the room to come: no shell

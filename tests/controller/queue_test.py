@@ -40,6 +40,18 @@ async def test_what_is_added_while_it_is_worked_on_is_done_once_more() -> None:
 
 
 @virtual
+async def test_urgent_keys_start_first_and_their_groups_take_turns() -> None:
+    work = Work()
+    queue = make(work, workers=1, group=lambda key: key[0], is_urgent=lambda key: key.endswith("!"))
+    queue.hold()
+    for key in ("a1", "a2!", "a3!", "b1!", "b2"):
+        queue.add(key)
+    queue.release()
+    await queue.wait_idle()
+    assert work.started == ["a2!", "b1!", "a3!", "a1", "b2"]
+
+
+@virtual
 async def test_keys_start_in_the_order_in_which_they_came() -> None:
     work = Work()
     queue = make(work, workers=1)

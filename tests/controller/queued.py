@@ -59,6 +59,7 @@ def make(
     seed: int = 1,
     least_delay: Callable[[Exception], float] | None = None,
     group: Callable[[str], Hashable] | None = None,
+    is_urgent: Callable[[str], bool] | None = None,
 ) -> KeyQueue[str]:
     """Make a queue that is released."""
     queue = KeyQueue(
@@ -68,6 +69,7 @@ def make(
         backoff=Backoff(BASE, MOST),
         least_delay=least_delay,
         group=group,
+        is_urgent=is_urgent,
     )
     queue.release()
     return queue

@@ -13,9 +13,11 @@ from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.queue import KeyQueue
 from codecourier.github.client import GitHubForge
+from codecourier.kinds.kind import Kind, Tally
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Json, Resource
 from codecourier.metrics import Metrics
+from codecourier.zones import tz_database_version
 
 __all__ = ["StateCounter", "register_forge_gauges", "register_gauges"]
 
@@ -87,14 +89,54 @@ def register_gauges(metrics: Metrics, registry: Registry, store: Store, queue: K
         lambda: store.unreadable,
         label="kind",
     )
+    metrics.read(
+        "codecourier_tz_database_info",
+        "Release of the tz database that schedules go by",
+        lambda: {tz_database_version(): 1},
+        label="version",
+    )
     for kind in registry.kinds:
         if kind.has_phases:
-            phases, reasons = StateCounter(kind.resource), StateCounter(kind.resource, _waiting_reason)
-            store.subscribe(phases.changed)
-            store.subscribe(reasons.changed)
-            name, what = f"codecourier_{kind.resource.plural}", kind.resource.kind
-            metrics.read(name, f"Objects of kind {what} in each phase", phases.read, label="phase")
-            metrics.read(f"{name}_waiting", f"Unfinished {what} objects by reason", reasons.read, label="reason")
+            _register_phases(metrics, kind, store)
+        if kind.tally is not None:
+            store.subscribe(TallyCounter(metrics, kind.resource, kind.tally).changed)
+
+
+def _register_phases(metrics: Metrics, kind: Kind[Any, Any], store: Store) -> None:
+    name, what = f"codecourier_{kind.resource.plural}", kind.resource.kind
+    phases = StateCounter(kind.resource)
+    store.subscribe(phases.changed)
+    metrics.read(name, f"Objects of kind {what} in each phase", phases.read, label="phase")
+    if kind.is_unfinished is not None:
+        reasons = StateCounter(kind.resource, _waiting_reason)
+        store.subscribe(reasons.changed)
+        metrics.read(f"{name}_waiting", f"Unfinished {what} objects by reason", reasons.read, label="reason")
+
+
+class TallyCounter:
+    """Adds up by how much the numbers of a kind's objects grow while this operator runs.
+
+    Parameters
+    ----------
+    metrics
+        The metrics that it counts in.
+    resource
+        The kind.
+    tally
+        Its numbers.
+    """
+
+    def __init__(self, metrics: Metrics, resource: Resource, tally: Tally) -> None:
+        self._resource, self._read = resource, tally.read
+        self._counter = metrics.counter(f"codecourier_{tally.metric}", tally.about, tally.label)
+
+    def changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
+        """Count a change; other kinds, and objects that come or go, are ignored."""
+        if resource != self._resource or old is None or new is None:
+            return
+        before = self._read(old)
+        for value, number in self._read(new).items():
+            self._counter.labels(value).inc(max(0, number - before[value]))
 
 
 def _cached_objects(store: Store) -> dict[str, float]:

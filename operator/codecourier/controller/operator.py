@@ -21,6 +21,7 @@ from codecourier.cache.informers import Informers
 from codecourier.cache.store import Store
 from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
+from codecourier.controller.clock_watch import watch_clock
 from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.election import Elect, Election
@@ -112,6 +113,7 @@ class Operator:
 
     def __init__(self, parts: OperatorParts, metrics: Metrics) -> None:
         self.store = Store(parts.registry.cached)
+        self._now = parts.now
         self._registry = parts.registry
         self._inspect_world = parts.inspect
         self._metrics = metrics
@@ -124,6 +126,7 @@ class Operator:
             least_delay=_least_delay,
             observer=QueueReporter(metrics),
             group=lambda key: key.namespace,
+            is_urgent=lambda key: parts.registry.by_resource[key.resource].is_urgent,
         )
         self._background = Background()
         self._reconciler = self._build_reconciler(parts, api)
@@ -256,6 +259,7 @@ class Operator:
         self._vitals.start("the leader election", self._elector.run(self._lost.set))
         self._vitals.start("the queue", self._work_when_ready())
         self._vitals.start("the recovery from restores", self._recover_from_restores())
+        self._vitals.start("the clock watch", watch_clock(self._now, self._queue.add_delayed))
         for name, work in also.items():
             self._vitals.start(name, work)
 

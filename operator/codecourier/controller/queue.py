@@ -85,6 +85,8 @@ class KeyQueue(Generic[K]):
         Receives starts and ends.
     group
         Returns the group of a key. One group has at most `GROUP_SHARE` of the workers. None: keys have no groups.
+    is_urgent
+        Whether a key goes before those that are not urgent; None: none is.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class KeyQueue(Generic[K]):
         least_delay: Callable[[Exception], float] | None = None,
         observer: QueueObserver[K] | None = None,
         group: Callable[[K], Hashable] | None = None,
+        is_urgent: Callable[[K], bool] | None = None,
     ) -> None:
         self._handler = handler
         self._workers = workers
@@ -104,7 +107,8 @@ class KeyQueue(Generic[K]):
         self._backoff = backoff or Backoff()
         self._least_delay = least_delay or (lambda _: 0.0)
         self._observer = observer
-        self._waiting = Waiting[K](group, workers if group is None else max(1, int(workers * GROUP_SHARE)))
+        most = workers if group is None else max(1, int(workers * GROUP_SHARE))
+        self._waiting = Waiting[K](group, most, is_urgent)
         self._since: dict[K, float] = {}
         self._running: dict[K, asyncio.Task[None]] = {}
         self._again: set[K] = set()
@@ -177,6 +181,12 @@ class KeyQueue(Generic[K]):
     def add_after(self, key: K, seconds: float) -> None:
         """Schedule a key in some seconds; an earlier scheduled time wins."""
         self.add_at(key, asyncio.get_running_loop().time() + seconds)
+
+    def add_delayed(self) -> None:
+        """Queue all scheduled keys now: the times that they were scheduled for have come to mean something else."""
+        for key in self._delayed.take_all():
+            self.add(key)
+        self._arm()
 
     def fail(self, key: K, at_least_seconds: float = 0.0) -> float:
         """Count a failure and schedule the key after its backoff.

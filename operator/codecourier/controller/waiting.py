@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from heapq import heappop, heappush
+from math import inf
 from typing import Generic, TypeVar
 
 __all__ = ["Delayed", "Waiting"]
@@ -19,7 +20,7 @@ _Tier = OrderedDict[Hashable, "OrderedDict[K, None]"]
 
 
 class Waiting(Generic[K]):
-    """Keys that wait for a worker, by group; the groups take turns. Late keys wait behind all others.
+    """Keys that wait for a worker, by group; the groups take turns. Urgent keys go first, late ones last.
 
     Parameters
     ----------
@@ -27,11 +28,17 @@ class Waiting(Generic[K]):
         Returns the group of a key; None: they have none.
     most
         How many keys of one group may run at once.
+    is_urgent
+        Whether a key is urgent; None: none is.
     """
 
-    def __init__(self, group: Callable[[K], Hashable] | None, most: int) -> None:
+    def __init__(
+        self, group: Callable[[K], Hashable] | None, most: int, is_urgent: Callable[[K], bool] | None = None
+    ) -> None:
         self._group = group or (lambda _: None)
         self._most = most
+        self._is_urgent = is_urgent or (lambda _: False)
+        self._urgent: _Tier[K] = OrderedDict()
         self._keys: _Tier[K] = OrderedDict()
         self._late: _Tier[K] = OrderedDict()
         self._running: Counter[Hashable] = Counter()
@@ -43,12 +50,12 @@ class Waiting(Generic[K]):
 
     def heads(self) -> Iterator[K]:
         """Yield the keys of each group that have waited longest."""
-        for tier in (self._keys, self._late):
+        for tier in (self._urgent, self._keys, self._late):
             yield from (next(iter(keys)) for keys in tier.values())
 
     def add(self, key: K, *, is_late: bool = False) -> None:
         """Let a key wait behind those of its group."""
-        tier = self._late if is_late else self._keys
+        tier = self._late if is_late else self._urgent if self._is_urgent(key) else self._keys
         tier.setdefault(self._group(key), OrderedDict())[key] = None
         self._count += 1
 
@@ -66,8 +73,8 @@ class Waiting(Generic[K]):
     def take(self) -> K | None:
         """Return the next key, which counts as one of its group's running ones until `end`; None: none may run now."""
         is_late_turn = self._turn % _LATE_TURN == _LATE_TURN - 1
-        tiers = (self._late, self._keys) if is_late_turn else (self._keys, self._late)
-        for tier in tiers:
+        tiers = (self._urgent, self._keys, self._late)
+        for tier in (self._late, *tiers) if is_late_turn else tiers:
             for group, keys in tier.items():
                 if self._running[group] < self._most:
                     key, _ = keys.popitem(last=False)
@@ -89,6 +96,7 @@ class Waiting(Generic[K]):
 
     def clear(self) -> None:
         """Forget what waits."""
+        self._urgent.clear()
         self._keys.clear()
         self._late.clear()
         self._count = 0
@@ -136,6 +144,10 @@ class Delayed(Generic[K]):
             del self._due[key]
             keys.append(key)
         return keys
+
+    def take_all(self) -> list[K]:
+        """Return all keys, which are forgotten, in the order in which they are due."""
+        return self.take_until(inf)
 
     def clear(self) -> None:
         """Forget all keys."""

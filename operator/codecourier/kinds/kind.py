@@ -17,7 +17,7 @@ from codecourier.kube.api import Json, Resource
 from codecourier.kube.cache import Trim
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["Kind", "Machine", "Planning", "Reader", "Strays", "UndeclaredReadError", "Use", "phases"]
+__all__ = ["Kind", "Machine", "Planning", "Reader", "Strays", "Tally", "UndeclaredReadError", "Use", "phases"]
 
 R = TypeVar("R", bound=CustomResource)
 W = TypeVar("W", bound=World)
@@ -105,6 +105,23 @@ class Machine:
     initial: str = ""
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Numbers in the status of a kind that only grow, which a metric adds up."""
+
+    metric: str
+    """Name of the metric, without the prefix `codecourier_` and the ending `_total`."""
+
+    label: str
+    """Name of its label."""
+
+    about: str
+    """What it counts, as a sentence without its full stop."""
+
+    read: Callable[[Json], Mapping[str, int]]
+    """Returns an object's numbers by value of the label."""
+
+
 def phases(kind: str, *transitions: tuple[str, str]) -> Machine:
     """Return the machine of `status.phase`, which starts as Pending."""
     return Machine(
@@ -137,6 +154,9 @@ class Kind(Generic[R, W]):
     """Whether an object has something left to do; None: its objects never finish."""
 
     machines: tuple[Machine, ...] = ()
+    tally: Tally | None = None
+    """What its objects count for good; None: nothing."""
+
     mark: str = ""
     """Field of the spec that says what an object was created for; empty where the operator creates none."""
 
@@ -145,6 +165,9 @@ class Kind(Generic[R, W]):
     strays: Strays[Any] | None = None
     trim: Trim | None = None
     """Removes from each object what nothing reads; None: objects are cached whole, as planned ones have to be."""
+
+    is_urgent: bool = False
+    """Whether its objects are planned before those of other kinds: what they do has a time."""
 
     has_kopf_events: bool = False
     """Whether Kopf's events wake its objects: for the few that people create."""
