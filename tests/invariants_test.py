@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from codecourier.kinds.registry import ALL
 from tests.simulation.plants import PLANTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,9 +27,6 @@ CITED = re.compile(r"invariants?[ _]((?:\d+(?:, | and | to )?)+)", re.IGNORECASE
 NAMED = re.compile(r"`([\w/.]+\.py)`: ((?:`\w+`(?:, )?)+)")
 TEST = re.compile(r"`(tests/[\w/.]+)::(\w+)`")
 QUOTED = re.compile(r'"([^"]+)"')
-
-WITHOUT_KIND: Mapping[str, str] = {"2": "RecurringTask"}
-"""Invariants of kinds that do not exist yet, so that nothing can be tested or planted."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def test_the_page_has_every_invariant_in_its_order() -> None:
 @pytest.mark.parametrize("section", SECTIONS.values(), ids=lambda section: section.number)
 def test_named_functions_exist(section: Section) -> None:
     places = NAMED.findall(section.parts["Kept by"])
-    assert places or section.number in WITHOUT_KIND, "no function keeps it"
+    assert places, "no function keeps it"
     for file, names in places:
         defined = {
             node.name
@@ -115,7 +111,7 @@ def test_named_functions_exist(section: Section) -> None:
 @pytest.mark.parametrize("section", SECTIONS.values(), ids=lambda section: section.number)
 def test_every_invariant_has_tests_that_exist(section: Section) -> None:
     tests = TEST.findall(section.parts["Tests"])
-    assert bool(tests) is (section.number not in WITHOUT_KIND)
+    assert tests
     for file, function in tests:
         assert re.search(rf"^(?:async )?def {function}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), (
             f"{file}::{function}"
@@ -126,7 +122,7 @@ def test_every_invariant_has_tests_that_exist(section: Section) -> None:
 def test_every_invariant_has_its_plants(section: Section) -> None:
     planted = {words for words, plant in PLANTS.items() if section.number in plant.breaks}
     assert set(QUOTED.findall(section.parts["Plants"])) == planted
-    assert bool(planted) is (section.number not in WITHOUT_KIND)
+    assert planted
 
 
 def test_plants_break_what_is_on_the_page() -> None:
@@ -139,10 +135,4 @@ def test_the_simulation_watches_over_every_invariant() -> None:
     simulation = ROOT / "tests" / "simulation"
     files = (*(simulation / "invariants").glob("*.py"), simulation / "play.py")
     watched = {number for path in files for number in failures_of(ast.parse(path.read_text(encoding="utf-8")))}
-    assert watched == SECTIONS.keys() - WITHOUT_KIND.keys()
-
-
-@pytest.mark.parametrize(("number", "kind"), WITHOUT_KIND.items())
-def test_an_invariant_without_kind_ends_with_the_kind(number: str, kind: str) -> None:
-    assert kind not in {row.resource.kind for row in ALL}, f"give invariant {number} its tests and plants"
-    assert kind in SECTIONS[number].parts["Kept by"]
+    assert watched == SECTIONS.keys()

@@ -108,6 +108,10 @@ class Metrics:
         self._hosts.add(host)
         self.forge_requests.labels(host, method, code).inc()
 
+    def counter(self, name: str, help_: str, label: str) -> Counter:
+        """Return a new counter with a label; its name is given without the ending `_total`."""
+        return Counter(name, help_, (label,), registry=self.registry)
+
     def read(self, name: str, help_: str, reading: Reading, label: str | None = None) -> None:
         """Register a gauge that is read whenever Prometheus scrapes.
 

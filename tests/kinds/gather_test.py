@@ -17,6 +17,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.revisions import build_revision, revision_name
 from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
+    RECURRING_TASKS,
     RUNS,
     SANDBOXES,
     SPRINT_CHAINS,
@@ -24,10 +25,11 @@ from codecourier.kinds.api_resources import (
     WORKFLOWS,
 )
 from codecourier.kinds.project import PROJECT
+from codecourier.kinds.recurring_task import RECURRING_TASK
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
-from codecourier.kinds.sources import PROJECT_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sources import PROJECT_SOURCE, RECURRING_TASK_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
 from codecourier.kinds.sprint_chain import SPRINT_CHAIN
 from codecourier.kinds.workflow import WORKFLOW
 from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, SECRETS, Json, Resource
@@ -150,6 +152,23 @@ async def test_a_chain_made_again_is_not_a_runs_origin() -> None:
     chain = desk.store.get(SPRINT_CHAIN_SOURCE, NAMESPACE, "nightly")
     assert chain is not None
     assert world_of(desk.store, SPRINT_CHAIN, chain).runs == ()
+
+
+@virtual
+async def test_a_task_has_its_own_runs_and_its_zones() -> None:
+    desk = Desk()
+    spec = {"frequency": "Daily", "timeZone": "Europe/Berlin", "hour": 8, "minute": 0}
+    task = desk.make(RECURRING_TASKS, "audit", {**spec, "workflowRef": {"name": "scripted"}, "prompt": "Audit it."})
+    slot = "2026-01-01T07:00:00Z"
+    origin = {"kind": "RecurringTask", "name": "audit", "uid": task["metadata"]["uid"], "slot": slot}
+    desk.make_run("mine", origin=origin)
+    desk.make_run("others", origin={**origin, "uid": "another-task"})
+    desk.refresh()
+    model = desk.store.get(RECURRING_TASK_SOURCE, NAMESPACE, "audit")
+    assert model is not None
+    world = world_of(desk.store, RECURRING_TASK, model)
+    assert [run.name for run in world.runs] == ["mine"]
+    assert (str(world.zones.declared), world.zones.anchored) == ("Europe/Berlin", None)
 
 
 @virtual

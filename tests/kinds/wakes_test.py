@@ -11,6 +11,7 @@ from codecourier.core.shared.naming import LABEL_SANDBOX_UID
 from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     PROJECTS,
+    RECURRING_TASKS,
     RUNS,
     SANDBOXES,
     SPRINT_CHAINS,
@@ -42,6 +43,10 @@ def chain(name: str, **status: Any) -> Json:
     return obj(name, spec={"workflowRef": {"name": "scripted"}}, status=status)
 
 
+def task(name: str, **status: Any) -> Json:
+    return obj(name, spec={"workflowRef": {"name": "daily"}}, status=status)
+
+
 def sandbox(name: str, of: str) -> Json:
     return obj(name, spec={"runRef": {"name": of, "uid": f"uid-{of}"}})
 
@@ -52,6 +57,7 @@ def store() -> Store:
     for resource, item in (
         (SPRINT_CHAINS, chain("nightly")),
         (SPRINT_CHAINS, chain("ended", phase="Completed", attempt=1)),
+        (RECURRING_TASKS, task("audit")),
         (RUNS, run("s0", "nightly")),
         (RUNS, run("s1", "nightly", phase="Completed", attempt=1)),
         (RUNS, run("alone")),
@@ -132,6 +138,20 @@ def test_a_chain_wakes_its_runs_and_their_sandboxes(store: Store) -> None:
     assert woken_by_it == {"SprintChain/nightly", "Run/s0", "Run/s1", "Sandbox/s0-1"}
 
 
+def test_a_run_wakes_the_task_that_made_it(store: Store) -> None:
+    made = run("slot")
+    made["spec"]["origin"] = {"kind": "RecurringTask", "name": "audit", "uid": "uid-audit"}
+    assert woken(store, RUNS, None, made) == {"Run/slot", "RecurringTask/audit", "Project/default"}
+
+
+def test_a_workflow_wakes_the_tasks_that_name_it(store: Store) -> None:
+    assert woken(store, WORKFLOWS, None, obj("daily")) == {
+        "Workflow/daily",
+        "Project/default",
+        "RecurringTask/audit",
+    }
+
+
 def test_a_workflow_wakes_what_names_it_and_is_not_finished(store: Store) -> None:
     assert woken(store, WORKFLOWS, None, obj("scripted")) == {
         "Workflow/scripted",
@@ -182,11 +202,18 @@ def test_a_place_for_the_next_try_wakes_a_run_that_is_listed_already(store: Stor
 def test_what_a_project_declares_wakes_everything_that_is_not_finished(
     store: Store, old: Json | None, new: Json | None
 ) -> None:
-    unfinished = {"Run/s0", "Run/alone", "SprintChain/nightly", "Sandbox/s0-1", "Sandbox/alone-1"}
+    unfinished = {
+        "Run/s0",
+        "Run/alone",
+        "SprintChain/nightly",
+        "RecurringTask/audit",
+        "Sandbox/s0-1",
+        "Sandbox/alone-1",
+    }
     assert woken(store, PROJECTS, old, new) == {"Project/default", *unfinished}
 
 
-@pytest.mark.parametrize("kind", ["Project", "Run", "SprintChain"])
+@pytest.mark.parametrize("kind", ["Project", "Run", "SprintChain", "RecurringTask"])
 def test_a_notification_wakes_what_it_is_about(store: Store, kind: str) -> None:
     item = obj("n", spec={"entity": {"kind": kind, "name": "x", "uid": "u"}})
     assert woken(store, NOTIFICATIONS, None, item) == {f"{kind}/x"}
@@ -202,6 +229,7 @@ def test_a_namespace_that_goes_wakes_everything_that_asks_for_it(store: Store) -
     everything = {
         "SprintChain/nightly",
         "SprintChain/ended",
+        "RecurringTask/audit",
         "Run/s0",
         "Run/s1",
         "Run/alone",

@@ -62,6 +62,9 @@ def _longer(schema: Json, _: Any) -> str:
     return value + value[-1]
 
 
+_TIMES = {"date": "", "date-time": "T23:59:59.123456Z"}
+"""What comes after the day in each format."""
+
 BOUNDS: Mapping[str, Bound] = {
     "minLength": Bound(
         lambda schema, _: text(schema, length=schema["minLength"]),
@@ -76,7 +79,9 @@ BOUNDS: Mapping[str, Bound] = {
     ),
     "enum": Bound(lambda schema, _: schema["enum"][-1], lambda *_: "Other", r"supported values: "),
     "format": Bound(
-        lambda *_: "2026-02-28T23:59:59.123456Z", lambda *_: "2026-02-29T00:00:00Z", r"must be of type date-time"
+        lambda schema, _: "2026-02-28" + _TIMES[schema["format"]],
+        lambda schema, _: "2026-02-29" + _TIMES[schema["format"]],
+        r"must be of type {value}",
     ),
     "minimum": Bound(
         lambda schema, _: schema["minimum"],
@@ -118,10 +123,15 @@ HARMLESS = {
 }  # fmt: skip
 """Keywords that refuse nothing that these tests are about."""
 
+_MONTHLY = {"spec.frequency": "Monthly", "spec.dayOfWeek": ABSENT}
+
 COMPANIONS: Mapping[tuple[str, str, str], Mapping[str, Any]] = {
     ("SprintChain", "spec.sprintRange.first", "maximum"): {"spec.sprintRange.last": 1_000_000},
     ("SprintChain", "spec.sprintRange.last", "maximum"): {"spec.sprintRange.first": 1_000_000},
     ("SprintChain", "spec.resumeFromSprint", "maximum"): {"spec.sprintRange.last": 99},
+    ("RecurringTask", "spec.frequency", "enum"): {"spec.dayOfWeek": ABSENT},
+    ("RecurringTask", "spec.dayOfMonth", "minimum"): _MONTHLY,
+    ("RecurringTask", "spec.dayOfMonth", "maximum"): _MONTHLY,
 }
 """What else an accepted manifest needs where a CEL rule binds fields together: (kind, path, keyword)."""
 

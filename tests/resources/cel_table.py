@@ -75,6 +75,10 @@ VALUES: Mapping[str, Values] = {
         accepted=["8.0.0.0/5", "168.63.129.0/24", "fc00::/7", "169.0.0.0/8"],
         refused=[*NEVER_OPEN, "169.254.169.254/32", "169.254.0.0/17", "127.0.0.1/32", "fe80::1/128"],
     ),
+    "must be the name of an IANA time zone, such as Europe/Berlin or UTC": Values(
+        accepted=["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "W-SU", "EST5EDT"],
+        refused=["Local", "Mars/Olympus", "Europe/berlin-mitte", "GMT+25"],
+    ),
     "names that start with CODECOURIER_ are reserved": Values(
         accepted=["CODECOURIER", "codecourier_x", "MY_CODECOURIER_X"],
         refused=["CODECOURIER_", "CODECOURIER_PROMPT_FILE"],
@@ -128,5 +132,18 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         ],
         refused=[Update({"spec.sprintRange": {"first": 5, "last": 9}, "spec.resumeFromSprint": 5})],
         field_path=".resumeFromSprint",
+    ),
+    ("RecurringTask", "spec", "dayOfWeek is for frequency Weekly or Biweekly"): Objects(
+        accepted=[
+            Update({"spec.frequency": "Biweekly"}),
+            Update({"spec.frequency": "Daily", "spec.dayOfWeek": ABSENT}),
+        ],
+        refused=[Update({"spec.frequency": "Daily"}), Update({"spec.frequency": "Monthly"})],
+        field_path=".dayOfWeek",
+    ),
+    ("RecurringTask", "spec", "dayOfMonth is for frequency Monthly"): Objects(
+        accepted=[Update({"spec.frequency": "Monthly", "spec.dayOfWeek": ABSENT, "spec.dayOfMonth": 31})],
+        refused=[Update({"spec.dayOfMonth": 31})],
+        field_path=".dayOfMonth",
     ),
 }

@@ -41,6 +41,10 @@ PATTERNS: Mapping[str, Shape] = {
     r"^[-._a-zA-Z0-9]+$": Shape(refused="a b"),
     r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$": Shape(refused="-a"),
     r"^[a-z]+$": Shape(refused="Agent"),
+    r"^[A-Za-z]+$": Shape(refused="every day"),
+    r"^[A-Za-z][A-Za-z0-9_+/-]*$": Shape(
+        refused="+01:00", letters="0123456789", head="Etc/GMT-", longest="America/Argentina/ComodRivadavia"
+    ),
     r"^[0-9a-f:.]+/[0-9]{1,3}$": Shape(
         refused="2001:DB8::/32",
         head="2001:db8::",
@@ -91,6 +95,8 @@ def _text_sample(schema: Json, number: int) -> str:
         return str(schema["enum"][number % len(schema["enum"])])
     if schema.get("format") == "date-time":
         return f"2026-01-01T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}Z"
+    if schema.get("format") == "date":
+        return f"2026-01-{number % 28 + 1:02}"
     return text(schema, number)
 
 
@@ -112,8 +118,16 @@ def _repositories(schema: Json, number: int) -> list[Json]:
     return items
 
 
+def _weekly_task(schema: Json, number: int) -> Json:
+    """A Weekly task, which has no day of the month."""
+    spec: Json = sample(schema, number)
+    del spec["dayOfMonth"]
+    return spec | {"frequency": "Weekly"}
+
+
 EXCEPTIONS: Mapping[tuple[str, str], Callable[[Json, int], Any]] = {
     ("Project", "spec.repositories"): _repositories,
+    ("RecurringTask", "spec"): _weekly_task,
 }
 """Parts of full objects that the schema alone does not tell, because a CEL rule binds fields together."""
 
@@ -197,9 +211,10 @@ def _has(target: Any, steps: tuple[str, ...]) -> bool:
 
 
 def value_at(target: Any, steps: tuple[str, ...]) -> Any:
-    """Return what stands at a place."""
+    """Return what stands at a place; None where nothing does."""
     for position, step in enumerate(steps):
-        target = target[_key(target, step, steps[position + 1 :])]
+        key = _key(target, step, steps[position + 1 :])
+        target = target.get(key) if isinstance(target, dict) else target[key]
     return target
 
 

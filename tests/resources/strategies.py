@@ -58,12 +58,12 @@ def _arrays(schema: Json) -> st.SearchStrategy[list[Any]]:
 def _texts(schema: Json) -> st.SearchStrategy[str]:
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    if schema.get("format") == "date-time":
-        return st.integers(0, _LAST_INSTANT).map(
-            lambda found: (_FIRST_INSTANT + timedelta(microseconds=found)).isoformat()
-        )
+    if "format" in schema:
+        return _FORMATS[schema["format"]]
     least, most = schema.get("minLength", 0), schema["maxLength"]
     rules = {rule["message"] for rule in schema.get("x-kubernetes-validations", ())} & set(VALUES)
+    if _ZONE_RULE in rules:
+        return st.sampled_from(VALUES[_ZONE_RULE].accepted)
     if "pattern" not in schema:
         return st.text(_WRITTEN if rules else _ANY, min_size=least, max_size=min(most, _MAX_CHARACTERS))
     made = st.builds(lambda number: text(schema, number), st.integers(0, 10_000))
@@ -71,6 +71,17 @@ def _texts(schema: Json) -> st.SearchStrategy[str]:
         return made
     pattern = re.compile(schema["pattern"].removesuffix("$") + r"\Z")
     return made | st.from_regex(pattern, alphabet=_ANY).filter(lambda found: least <= len(found) <= most)
+
+
+_FORMATS: Mapping[str, st.SearchStrategy[str]] = {
+    "date-time": st.integers(0, _LAST_INSTANT).map(
+        lambda found: (_FIRST_INSTANT + timedelta(microseconds=found)).isoformat()
+    ),
+    "date": st.dates().map(lambda found: found.isoformat()),
+}
+
+_ZONE_RULE = "must be the name of an IANA time zone, such as Europe/Berlin or UTC"
+"""The one rule whose values cannot be made, only chosen."""
 
 
 def _bind_project(found: Json) -> Json:
@@ -91,6 +102,15 @@ def _bind_chain(found: Json) -> Json:
     return found
 
 
+def _bind_task(found: Json) -> Json:
+    spec = found["spec"]
+    if spec["frequency"] not in {"Weekly", "Biweekly"}:
+        spec.pop("dayOfWeek", None)
+    if spec["frequency"] != "Monthly":
+        spec.pop("dayOfMonth", None)
+    return found
+
+
 _STRATEGIES: Mapping[str, Callable[[Json], st.SearchStrategy[Any]]] = {
     "object": _objects,
     "array": _arrays,
@@ -99,5 +119,9 @@ _STRATEGIES: Mapping[str, Callable[[Json], st.SearchStrategy[Any]]] = {
     "boolean": lambda _: st.booleans(),
 }
 
-_BINDINGS: Mapping[str, Callable[[Json], Json]] = {"Project": _bind_project, "SprintChain": _bind_chain}
+_BINDINGS: Mapping[str, Callable[[Json], Json]] = {
+    "Project": _bind_project,
+    "SprintChain": _bind_chain,
+    "RecurringTask": _bind_task,
+}
 """What CEL rules on several fields ask of the objects of a kind."""

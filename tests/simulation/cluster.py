@@ -14,7 +14,7 @@ from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
-from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry
 from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
@@ -260,6 +260,24 @@ class SimulatedCluster:
             spec["resumeFromSprint"] = self.scenario.resume_from
         self._create(SPRINT_CHAINS, name, spec)
 
+    def make_task(self, name: str) -> None:
+        """Declare a RecurringTask that is due each day, its first slot a minute after the start."""
+        number = int(name.rpartition("-")[2])
+        policies = ("Forbid", "Allow", "Replace")
+        spec: Json = {
+            "frequency": "Daily",
+            "timeZone": "UTC",
+            "hour": 0,
+            "minute": 1 + number,
+            "workflowRef": {"name": "scripted"},
+            "prompt": "Audit it.",
+            "concurrencyPolicy": policies[number % len(policies)],
+            "startingDeadlineSeconds": 120,
+            "pauseAfterFailures": 2,
+            "completedRunsHistoryLimit": 1,
+        }
+        self._create(RECURRING_TASKS, name, spec)
+
     def make_run(self, name: str, workflow: str = "scripted") -> None:
         """Declare a Run."""
         self._create(RUNS, name, {"workflowRef": {"name": workflow}, "prompt": f"Fix {name}."})
@@ -303,6 +321,8 @@ class SimulatedCluster:
             declare_neighbours(self.server.store, self.scenario.neighbours)
         for number in range(self.scenario.chains):
             self.make_sprint_chain(f"chain-{number}")
+        for number in range(self.scenario.tasks):
+            self.make_task(f"task-{number}")
         for resource, name, spec in self.scenario.declared:
             self._create(resource, name, spec)
         for number in range(self.scenario.runs):
@@ -322,6 +342,8 @@ class SimulatedCluster:
 
     def _script(self, task: Task) -> tuple[Behaviour, PodTrouble | None]:
         slot = task.run.name, 0
+        if task.run.name.startswith("task-"):
+            slot = "-".join(task.run.name.split("-")[:2]), 0
         if (index := task.variables.get("CODECOURIER_SPRINT_INDEX")) is not None:
             # chain-0-<hash>-s1-a1
             slot = "-".join(task.run.name.split("-")[:2]), int(index)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, LABEL_MANAGED
+from codecourier.core.shared.naming import (
+    ANNOTATION_RUN_NOW,
+    ANNOTATION_STOP_NOW,
+    ANNOTATION_UNPAUSE,
+    LABEL_MANAGED,
+)
 from codecourier.kinds.api_resources import (
     NOTIFICATIONS,
     PROJECTS,
+    RECURRING_TASKS,
     RUNS,
     SANDBOXES,
     SPRINT_CHAINS,
@@ -113,6 +120,20 @@ class Deeds:
             "break credential": self._break_credential,
             "delete workflow": self._delete_workflow,
             "edit workflow": self._edit_workflow,
+            "pass a day": lambda: self._pass_days(1),
+            "pass some days": lambda: self._pass_days(random.randrange(2, 6)),
+            "run task now": lambda: self._annotate_task(ANNOTATION_RUN_NOW),
+            "unpause task": lambda: self._annotate_task(ANNOTATION_UNPAUSE),
+            "suspend task": lambda: self._suspend(RECURRING_TASKS),
+            "suspend task for long": lambda: self._edit(
+                RECURRING_TASKS, lambda task: task["spec"].update(suspend=True)
+            ),
+            "edit task": lambda: self._edit(RECURRING_TASKS, lambda task: task["spec"].update(prompt="Look again.")),
+            "reschedule task": lambda: self._edit_task(minute=random.randrange(60)),
+            "delete task": lambda: self._delete(RECURRING_TASKS),
+            "make task again": self._make_task_again,
+            "lose workflow": self._lose_workflow,
+            "refuse Runs for long": self._refuse_runs,
             "delete revision": lambda: self._delete(CONTROLLER_REVISIONS),
             "merge pull request": cluster.forge.merge,
             "refuse pull request": self._refuse,
@@ -303,6 +324,40 @@ class Deeds:
 
         if self._edit(first, apply, fits) is None:
             self._edit(second, apply, fits)
+
+    def _pass_days(self, days: int) -> None:
+        """Let the clock be shortly before midnight, so many days on."""
+        clock = self._cluster.clock
+        midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
+        clock.jump((midnight - clock.now()).total_seconds() - 5.0)
+
+    def _annotate_task(self, annotation: str) -> None:
+        value = str(self._random.random())
+        self._edit(
+            RECURRING_TASKS, lambda task: task["metadata"].setdefault("annotations", {}).update({annotation: value})
+        )
+
+    def _edit_task(self, **changes: object) -> None:
+        self._edit(RECURRING_TASKS, lambda task: task["spec"].update(changes))
+
+    def _make_task_again(self) -> None:
+        """Delete a task and make it again at once, under its name and with another UID."""
+        stored = self._delete(RECURRING_TASKS)
+        if stored is not None:
+            name = stored.metadata["name"]
+            self._cluster.when_gone(
+                RECURRING_TASKS, name, lambda: self._later(0, lambda: self._cluster.make_task(name))
+            )
+
+    def _lose_workflow(self) -> None:
+        """Take the Workflow away for longer than a slot may be late."""
+        if self._delete(WORKFLOWS) is not None:
+            self._later(300.0, self._cluster.make_workflow)
+
+    def _refuse_runs(self) -> None:
+        """Refuse every Run for longer than a slot may be late."""
+        self._cluster.admission.obstacles[RUNS] = Obstacle.QUOTA
+        self._later(400.0, lambda: self._cluster.admission.obstacles.pop(RUNS, None))
 
     def _change_limit(self) -> None:
         limit = self._random.choice((1, 2, 3))

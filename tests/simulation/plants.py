@@ -13,6 +13,9 @@ from unittest.mock import patch
 from codecourier.cache import store
 from codecourier.controller import effects, execute, observe, reconcile
 from codecourier.core.project import plan as project_plan
+from codecourier.core.recurring_task import due
+from codecourier.core.recurring_task import plan as task_plan
+from codecourier.core.recurring_task import runs as task_runs
 from codecourier.core.run import plan as run_plan
 from codecourier.core.run import pull_request, recorded, result, start
 from codecourier.core.sandbox import plan as sandbox_plan
@@ -83,6 +86,27 @@ def _talking_on(right: Any) -> Any:
         return replace(plan, status=world.run.status.updated(message=message))
 
     return settle
+
+
+def _leaving_it_due(right: Any) -> Any:
+    return lambda status, *others: right(status, *others).updated(settled_time=status.settled_time)
+
+
+def _settling_only(_right: Any) -> Any:
+    def record(status: Any, records: Any) -> Any:
+        return status.updated(settled_time=max([status.settled_time, *(record.slot for record in records)]))
+
+    return record
+
+
+def _renaming(right: Any) -> Any:
+    numbers = count()
+
+    def build(task: Any, active: Any) -> Any:
+        run = right(task, active)
+        return run.updated(metadata=run.metadata.updated(name=f"{run.name}-{next(numbers)}"))
+
+    return build
 
 
 def _admitting_one_more(right: Any) -> Any:
@@ -165,6 +189,15 @@ PLANTS: Mapping[str, Plant] = {
         admission.RunsInNamespace, "with_pods", _returning(()), frozenset({"10"})
     ),
     "a step may wait without an end": Plant(sandbox_plan, "find_overrun", _returning(None), frozenset({"9"})),
+    "a slot fires and is due again": Plant(due, "record_fired", _leaving_it_due, frozenset({"2"})),
+    "a slot is lost": Plant(
+        task_plan,
+        "settle_due",
+        lambda _right: lambda _task, status, _schedule, _hold, _problem, now: (status.updated(settled_time=now), None),
+        frozenset({"2"}),
+    ),
+    "a slot that is skipped has no disposition": Plant(due, "record_unfired", _settling_only, frozenset({"2"})),
+    "a Run is made that no slot claims": Plant(task_runs, "_build_run", _renaming, frozenset({"2"})),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),

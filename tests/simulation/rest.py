@@ -52,6 +52,8 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     for stored in store.list(PODS, NAMESPACE):
         if FINALIZER in (stored.metadata.get("finalizers") or ()):
             yield f"pod {stored.metadata['name']} is not released"
+    if not cluster.monitor.is_namespace_ending:
+        yield from cluster.monitor.slots.unsettled(cluster.clock.now())
     for uid in cluster.nodes.living():
         yield f"processes of pod {uid} run"
     yield from _unrecorded(cluster)

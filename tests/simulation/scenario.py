@@ -89,6 +89,20 @@ _PEOPLE_DEEDS = (
     "jump clock far",
     "delete namespace",
 )
+_TASK_DEEDS = (
+    "pass a day",
+    "pass a day",
+    "pass some days",
+    "run task now",
+    "unpause task",
+    "suspend task",
+    "edit task",
+    "reschedule task",
+    "delete task",
+    "make task again",
+)
+"""What people do with RecurringTasks, and what makes their slots come."""
+
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
 """What makes sense only for what has ended."""
 
@@ -139,6 +153,9 @@ class Scenario:
     declared: tuple[tuple[Resource, str, Json], ...] = ()
     """What else people declare at the beginning: kind, name and spec."""
 
+    tasks: int = 0
+    """How many RecurringTasks there are, due each day soon after midnight UTC."""
+
     neighbours: int = 0
     """How many Runs another team has, whose repository host hangs; keys must not wait for workers because of it."""
 
@@ -165,6 +182,21 @@ REFERENCE = Scenario(
     behaviours={},
 )
 """A chain of two sprints in a world where nothing goes wrong."""
+
+
+def _rehearsed_task(*deeds: tuple[float, str], fails: bool = False, hangs: bool = False, tasks: int = 1) -> Scenario:
+    """Return a scenario of daily tasks in which people do just this."""
+    behaviour = Behaviour.FAILS if fails else Behaviour.HANGS if hangs else None
+    behaviours = {} if behaviour is None else {(f"task-{number}", 0): behaviour for number in range(tasks)}
+    return replace(
+        REFERENCE,
+        mood="peopled",
+        chains=0,
+        tasks=tasks,
+        limit=3,
+        behaviours=behaviours,
+        deeds=tuple(Deed(*deed) for deed in deeds),
+    )
 
 
 def _rehearsed(
@@ -226,6 +258,14 @@ REHEARSED = (
     _rehearsed(1, (4.0, "edit workflow"), (6.0, "evict pod")),
     _rehearsed(3, (3.0, "edit workflow"), (6.0, "delete revision"), (7.0, "evict pod")),
     _rehearsed(1, (5.0, "delete revision"), (6.0, "evict pod")),
+    _rehearsed_task((200.0, "pass a day"), (400.0, "pass some days"), (600.0, "run task now"), (700.0, "suspend task")),
+    _rehearsed_task(*((200.0 * n, "pass a day") for n in (1, 2, 3)), (700.0, "unpause task"), fails=True),
+    _rehearsed_task((5.0, "pass a day"), (80.0, "pass a day"), hangs=True, tasks=3),
+    _rehearsed_task((1.0, "suspend task for long"), (100.0, "pass a day"), (200.0, "pass a day")),
+    _rehearsed_task((50.0, "lose workflow"), (55.0, "suspend task"), (200.0, "pass a day")),
+    _rehearsed_task((50.0, "refuse Runs for long")),
+    _rehearsed_task((200.0, "reschedule task"), (250.0, "delete task"), (300.0, "make task again")),
+    replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
 )
 """What happens too seldom for every budget of seeds to come through it."""
 
@@ -243,6 +283,7 @@ def scenario_of(seed: int) -> Scenario:
         # A wait that the provider asked for is one try of a sequence; storms use tries up and would shift it.
         behaviours = {s: b for s, b in behaviours.items() if b is not Behaviour.PROVIDER_LIMIT}
     fault_seconds = 240.0
+    tasks = Random(f"tasks {seed}").choice((0, 0, 0, 1, 2))
     return Scenario(
         seed=seed,
         mood=mood,
@@ -257,7 +298,8 @@ def scenario_of(seed: int) -> Scenario:
         resume_from=sprints - 1 if chains and random.random() < 0.1 else None,
         behaviours=behaviours,
         troubles=_troubles(random, slots) if mood == "stormy" else {},
-        deeds=_deeds(random, mood, fault_seconds),
+        deeds=_deeds(random, mood, fault_seconds, with_tasks=tasks > 0),
+        tasks=tasks,
         rates=random.choice(_RATES),
         fault_seconds=fault_seconds,
         pace=random.choice((1.0, 1.0, 1.0, 0.01)),
@@ -268,8 +310,9 @@ def _troubles(random: Random, slots: list[tuple[str, int]]) -> dict[tuple[str, i
     return {slot: random.choice(tuple(PodTrouble)) for slot in slots if random.random() < 0.4}
 
 
-def _deeds(random: Random, mood: Mood, seconds: float) -> tuple[Deed, ...]:
-    known = {"calm": (), "stormy": _STORMY_DEEDS, "peopled": (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *_STORMY_DEEDS)}[mood]
+def _deeds(random: Random, mood: Mood, seconds: float, *, with_tasks: bool) -> tuple[Deed, ...]:
+    people = (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *(_TASK_DEEDS * 3 if with_tasks else ()))
+    known = {"calm": (), "stormy": _STORMY_DEEDS, "peopled": (*people, *_STORMY_DEEDS)}[mood]
     chosen = [random.choice(_CLUSTER_DEEDS) for _ in range(random.randrange(4))]
     chosen += [random.choice(known) for _ in range(random.randrange(1, 6))] if known else []
     late = (

@@ -85,6 +85,23 @@ def test_a_fault_at_any_write_changes_nothing(fault: Fault, operators: int) -> N
         assert result.agent_starts == expected.agent_starts
 
 
+@pytest.mark.parametrize(
+    ("fault", "operators"), [(Fault.CRASH_BEFORE, 1), (Fault.CRASH_AFTER, 1), (Fault.LOST, 1), (Fault.ORPHANED, 2)]
+)
+def test_a_fault_at_any_write_of_a_slot_changes_nothing(fault: Fault, operators: int) -> None:
+    reference = replace(REFERENCE, chains=0, tasks=1, operators=operators)
+    expected = play(reference, NoFaults())
+    assert expected.violation is None, complain(expected)
+    assert expected.outcome is not None
+    assert expected.agent_starts == 1
+    for write in range(1, expected.writes + 1):
+        result = play(reference, ScriptedFault(write, fault))
+        assert result.violation is None, f"write {write}: {complain(result)}"
+        assert result.outcome is not None
+        assert list(differences(result.outcome, expected.outcome, is_calm=True)) == []
+        assert result.agent_starts == expected.agent_starts
+
+
 @pytest.mark.parametrize("late", ["late pods", "late runs"])
 @pytest.mark.parametrize("seconds", [3.0, 5.0, 8.0])
 def test_a_standby_that_has_not_heard_of_everything_changes_nothing(late: str, seconds: float) -> None:

@@ -5,17 +5,28 @@ from __future__ import annotations
 from codecourier.kube.api import custom_resource
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
+from codecourier.resources.recurring_task import RecurringTask
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["NOTIFICATIONS", "PROJECTS", "RUNS", "SANDBOXES", "SPRINT_CHAINS", "USAGE_RECORDS", "WORKFLOWS"]
+__all__ = [
+    "NOTIFICATIONS",
+    "PROJECTS",
+    "RECURRING_TASKS",
+    "RUNS",
+    "SANDBOXES",
+    "SPRINT_CHAINS",
+    "USAGE_RECORDS",
+    "WORKFLOWS",
+]
 
 PROJECTS = custom_resource(Project.info)
 WORKFLOWS = custom_resource(Workflow.info)
 RUNS = custom_resource(Run.info)
+RECURRING_TASKS = custom_resource(RecurringTask.info)
 SPRINT_CHAINS = custom_resource(SprintChain.info)
 SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)

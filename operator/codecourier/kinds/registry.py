@@ -14,6 +14,7 @@ from codecourier.cache.store import Store
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.project import PROJECT
 from codecourier.kinds.records import NOTIFICATION, USAGE_RECORD
+from codecourier.kinds.recurring_task import RECURRING_TASK
 from codecourier.kinds.relation import UNFINISHED, Edge, OriginKind
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
@@ -26,7 +27,16 @@ __all__ = ["ALL", "REGISTRY", "Registry", "UndeclaredUseError", "WorkKey"]
 
 T = TypeVar("T")
 
-ALL: tuple[Kind[Any, Any], ...] = (PROJECT, WORKFLOW, RUN, SPRINT_CHAIN, SANDBOX, NOTIFICATION, USAGE_RECORD)
+ALL: tuple[Kind[Any, Any], ...] = (
+    PROJECT,
+    WORKFLOW,
+    RUN,
+    SPRINT_CHAIN,
+    RECURRING_TASK,
+    SANDBOX,
+    NOTIFICATION,
+    USAGE_RECORD,
+)
 """Every kind, in the order in which people meet them."""
 
 

@@ -22,6 +22,7 @@ from codecourier.kube import api
 from codecourier.kube.api import Json
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
+from codecourier.resources.recurring_task import RecurringTask
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintChain
@@ -37,6 +38,7 @@ __all__ = [
     "NOTIFICATION_SOURCE",
     "POD_SOURCE",
     "PROJECT_SOURCE",
+    "RECURRING_TASK_SOURCE",
     "REVISION_SOURCE",
     "RUN_SOURCE",
     "SANDBOX_SOURCE",
@@ -103,6 +105,7 @@ def _identities(label: str) -> Source[Json]:
 PROJECT_SOURCE = custom(Project)
 WORKFLOW_SOURCE = custom(Workflow)
 RUN_SOURCE = custom(Run)
+RECURRING_TASK_SOURCE = custom(RecurringTask)
 SPRINT_CHAIN_SOURCE = custom(SprintChain)
 SANDBOX_SOURCE = custom(Sandbox)
 NOTIFICATION_SOURCE = custom(Notification)

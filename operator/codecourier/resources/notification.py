@@ -37,6 +37,7 @@ class NotificationType(StrEnum):
     SPRINT_FAILED = "SprintFailed"
     CREDENTIALS_FAILED = "CredentialsFailed"
     CHAIN_CANCELLED = "ChainCancelled"
+    TASK_PAUSED = "TaskPaused"
 
 
 class NotificationEntity(Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
+from codecourier.resources.recurring_task import RecurringTask
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
 from codecourier.resources.sprint_chain import SprintChain
@@ -13,5 +14,14 @@ from codecourier.resources.workflow import Workflow
 
 __all__ = ["KINDS"]
 
-KINDS: tuple[type[CustomResource], ...] = (Project, Workflow, Run, SprintChain, Sandbox, Notification, UsageRecord)
+KINDS: tuple[type[CustomResource], ...] = (
+    Project,
+    Workflow,
+    Run,
+    SprintChain,
+    RecurringTask,
+    Sandbox,
+    Notification,
+    UsageRecord,
+)
 """Every kind of the API group, for the CRD generator and the tests."""

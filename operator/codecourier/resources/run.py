@@ -66,8 +66,11 @@ class Origin(Model):
     uid: Uid
     """UID of the object: one recreated under the same name does not adopt this Run."""
 
-    index: Annotated[int, Field(ge=0, le=99)]
-    """Which of the object's Runs this is: the zero-based index of the sprint."""
+    index: Annotated[int, Field(ge=0, le=99)] | None = None
+    """Which Run of a SprintChain this is: the zero-based index of the sprint; absent in others."""
+
+    slot: Time | None = None
+    """Which Run of a RecurringTask this is: the slot, or when a user asked for it; absent in others."""
 
 
 class Sprint(Model):
@@ -124,6 +127,12 @@ class RunSpec(Model):
 
     origin: Annotated[Origin, Immutable()] | None = None
     """The object that made the Run; absent for one that a person made."""
+
+    scheduled_for: Annotated[Time, Immutable()] | None = None
+    """The slot of the RecurringTask that made the Run; absent in others, and where a user asked for it."""
+
+    recurrence_pattern: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z]+$"), Immutable()] | None = None
+    """Frequency of that RecurringTask when the slot was due; absent where `scheduledFor` is."""
 
     attempt: Annotated[int, Field(ge=1, le=1000)] = 1
     """Raise it by one to rerun a finished Run from the start, 1 to 1,000. A value that is not greater than

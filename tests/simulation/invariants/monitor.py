@@ -1,6 +1,6 @@
 """The monitor: it sees every change and every deed, and has each invariant of the design checked.
 
-`docs/invariants.md` has each by its number (2 belongs to RecurringTasks). `once` counts what cannot be taken back:
+`docs/invariants.md` has each by its number. `once` counts what cannot be taken back:
 agent starts, pushes and pull requests. `world` refuses worlds that no cluster can show.
 """
 
@@ -12,7 +12,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_world
-from codecourier.kinds.api_resources import NOTIFICATIONS, PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kinds.api_resources import (
+    NOTIFICATIONS,
+    PROJECTS,
+    RECURRING_TASKS,
+    RUNS,
+    SANDBOXES,
+    SPRINT_CHAINS,
+    USAGE_RECORDS,
+)
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import PODS, SECRETS, Resource
 from codecourier.resources.meta import GROUP
@@ -25,6 +33,7 @@ from tests.simulation.invariants.outcomes import Outcomes
 from tests.simulation.invariants.places import Places
 from tests.simulation.invariants.records import Records
 from tests.simulation.invariants.scene import Scene, Violation
+from tests.simulation.invariants.slots import Slots
 from tests.simulation.invariants.sprints import Sprints
 from tests.simulation.invariants.stops import Stops
 from tests.simulation.invariants.work import WorkDone
@@ -76,6 +85,7 @@ class Monitor:
         self._scene = Scene(store, forge, nodes)
         self.generations = GenerationWatch(store, lambda text: self.fail("13", text))
         self.records = Records(self._scene)
+        self.slots = Slots(self._scene)
         self.credentials = Credentials(self._scene)
         self._endings = Endings(registry)
         self._sprints = Sprints(self._scene)
@@ -105,7 +115,9 @@ class Monitor:
                 places.run_has_place,
                 places.few_run,
                 outcomes.revision_stays,
+                self.slots.run_made,
             ],
+            RECURRING_TASKS: [self.slots.task_changed],
             SPRINT_CHAINS: [stops.chain_is_over, self._name, sprints.resume_keeps],
             SANDBOXES: [stops.sandbox_is_over],
             PROJECTS: [places.limit_seen, places.limit_holds],
@@ -136,6 +148,7 @@ class Monitor:
         records.made, records.taken_back, records.told = kept.made, kept.taken_back, kept.told
         records.started, self.credentials.stored = kept.started, kept.stored_tokens
         self._work.restored()
+        self.slots.restored()
         self._endings.restored()
 
     def fail(self, invariant: str, text: str) -> None:

@@ -44,9 +44,9 @@ def sprint_of(run: Json) -> Json | None:
 
 
 def key_of(run: Json) -> str:
-    """Return what a Run is called in comparisons: its name, or its chain's with its sprint and attempt."""
+    """Return what a Run is called in comparisons: its name, or its origin's with its sprint or slot."""
     origin = run["spec"].get("origin")
     if origin is None:
         return str(run["metadata"]["name"])
     suffix = run["metadata"]["name"].rpartition("-")[2]
-    return f"{origin['name']}/s{origin['index']}{suffix}"
+    return f"{origin['name']}/s{origin['index']}{suffix}" if "index" in origin else f"{origin['name']}/{suffix}"

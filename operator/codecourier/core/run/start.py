@@ -159,7 +159,7 @@ def _look_at_base(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
 
 def _queued(run: Run, status: RunStatus, project: Project, now: datetime) -> RunStatus:
     reason = Reason.PROJECT_SUSPENDED if project.spec.suspend else Reason.WAITING_FOR_PLACE
-    text = sentence(reason, limit=project.spec.limits.max_concurrent_runs)
+    text = sentence(reason, limit=project.spec.limits.max_concurrent_runs, what="the Run starts")
     return with_outcome(run, status, RunPhase.QUEUED, reason, text, now)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC, datetime
 
 from codecourier.resources.meta import GROUP
 
@@ -11,9 +12,11 @@ __all__ = [
     "ANNOTATION_APP_REPOSITORIES",
     "ANNOTATION_REPOSITORIES",
     "ANNOTATION_REPOSITORY",
+    "ANNOTATION_RUN_NOW",
     "ANNOTATION_STOP_NOW",
     "ANNOTATION_TASK",
     "ANNOTATION_TOKEN_EXPIRY",
+    "ANNOTATION_UNPAUSE",
     "FINALIZER",
     "FINALIZER_TOKENS",
     "LABEL_AGENT_READABLE",
@@ -30,6 +33,7 @@ __all__ = [
     "sandbox_of_token_secret",
     "split_words",
     "sprint_run_name",
+    "task_run_name",
     "token_secret_name",
     "uid_hash",
 ]
@@ -79,6 +83,12 @@ ANNOTATION_REPOSITORY = f"{GROUP}/repository-url"
 ANNOTATION_STOP_NOW = f"{GROUP}/stop-now"
 """Set to `true` by people on a SprintChain that is being deleted, to stop its active sprint at once."""
 
+ANNOTATION_RUN_NOW = f"{GROUP}/run-now"
+"""Set to a new value by people on a RecurringTask, to make one Run now, whatever the schedule says."""
+
+ANNOTATION_UNPAUSE = f"{GROUP}/unpause"
+"""Set to a new value by people on a RecurringTask that is paused by failures, to end the pause."""
+
 PROJECT_NAME = "default"
 """Name of a namespace's one Project."""
 
@@ -101,6 +111,12 @@ def uid_hash(uid: str) -> str:
 def sprint_run_name(chain_name: str, chain_uid: str, index: int, attempt: int) -> str:
     """Return the name of the Run of a chain's sprint (zero-based index) in an attempt of the chain."""
     return f"{chain_name}-{uid_hash(chain_uid)}-s{index}-a{attempt}"
+
+
+def task_run_name(task_name: str, task_uid: str, slot: datetime, *, is_manual: bool) -> str:
+    """Return the name of the Run of a task's slot, or of one that a user asked for then."""
+    prefix = "now-" if is_manual else ""
+    return f"{task_name}-{uid_hash(task_uid)}-{prefix}{slot.astimezone(UTC):%Y%m%dt%H%M%S}"
 
 
 def sandbox_name(run_name: str, run_uid: str, attempt: int, try_number: int) -> str:

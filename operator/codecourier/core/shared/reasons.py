@@ -52,6 +52,16 @@ class Reason(StrEnum):
     PROVIDER_LIMIT = "ProviderLimit"
     NETWORK_POLICY_MISSING = "NetworkPolicyMissing"
     SUSPENDED = "Suspended"
+    # slots of a schedule
+    TIME_ZONE_UNKNOWN = "TimeZoneUnknown"
+    ON_TIME = "OnTime"
+    LATE = "Late"
+    MANUAL = "Manual"
+    OVERLAP = "Overlap"
+    PAUSED_BY_FAILURES = "PausedByFailures"
+    STARTING_DEADLINE_EXCEEDED = "StartingDeadlineExceeded"
+    SUPERSEDED = "Superseded"
+    SCHEDULE_CHANGED = "ScheduleChanged"
     # running
     RUNNING = "Running"
     STARTING = "Starting"
@@ -135,14 +145,29 @@ SENTENCES: dict[Reason, str] = {
     Reason.TASK_TOO_LARGE: "Prompt, context and steps together are too large for a pod: {detail}",
     Reason.REVISION_REFUSED: ("The cluster refuses {what}, which keeps the Workflow of this attempt: {detail}"),
     Reason.WAITING_FOR_PLACE: "All {limit} places of the project are taken; the Run starts when one is free.",
-    Reason.PROJECT_SUSPENDED: "The Project is suspended; the Run starts once spec.suspend is false again.",
+    Reason.PROJECT_SUSPENDED: "The Project is suspended; {what} once its spec.suspend is false again.",
     Reason.RETRYING: "Try {number} of {limit} ended: {detail} The next one starts at {time}.",
     Reason.PROVIDER_LIMIT: "{detail} The work goes on from its branch at {time}.",
     Reason.NETWORK_POLICY_MISSING: (
         "NetworkPolicy '{policy}' of namespace {namespace} is missing or is not what the Project asks for, so no pod "
         "starts. The operator writes it; if this lasts, its log says what refuses the write."
     ),
-    Reason.SUSPENDED: "The chain is suspended; sprint {number} starts once spec.suspend is false again.",
+    Reason.SUSPENDED: "The {kind} is suspended; {what} once spec.suspend is false again.",
+    Reason.TIME_ZONE_UNKNOWN: (
+        "Release {version} of the tz database, which the operator uses, has no time zone '{zone}', so nothing fires. "
+        "Name another one in spec.timeZone."
+    ),
+    Reason.ON_TIME: "Slot {slot} fires Run {run}.",
+    Reason.LATE: "Slot {slot} fires Run {run}, {seconds} seconds late.",
+    Reason.MANUAL: "A user asked for Run {run}.",
+    Reason.OVERLAP: "Slot {slot} does not fire because {what}.",
+    Reason.PAUSED_BY_FAILURES: (
+        "The task is paused because its last {count} Runs failed. Fix the cause, then change the spec or set the "
+        "annotation codecourier.dev/unpause to a new value."
+    ),
+    Reason.STARTING_DEADLINE_EXCEEDED: "Slot {slot} did not fire within {seconds} seconds: {detail}",
+    Reason.SUPERSEDED: "Slot {slot} did not fire because the operator came after slot {newer}, which replaces it.",
+    Reason.SCHEDULE_CHANGED: "Slot {slot} did not fire: the schedule was changed before the operator came to it.",
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",
     Reason.LOG_DELAYED: (
@@ -281,11 +306,9 @@ def sentence(reason: Reason, **values: object) -> str:
     return cut(SENTENCES[reason].format(**values).strip())
 
 
-def cut(text: str) -> str:
-    """Return a sentence cut to 2,048 characters."""
-    if len(text) <= SENTENCE_MAX_LENGTH:
-        return text
-    return text[: SENTENCE_MAX_LENGTH - 1] + "…"
+def cut(text: str, length: int = SENTENCE_MAX_LENGTH) -> str:
+    """Return a sentence cut to so many characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def clean_word(text: str) -> str:

@@ -214,7 +214,7 @@ def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) 
         done = with_outcome(chain, status, SprintChainPhase.COMPLETED, Reason.COMPLETED, text, now)
         return _claim(world, done.updated(current_sprint_index=len(status.sprints) - 1))
     if chain.spec.suspend:
-        text = sentence(Reason.SUSPENDED, number=following.number)
+        text = sentence(Reason.SUSPENDED, kind="chain", what=f"sprint {following.number} starts")
         held = accepted(chain, status, now)
         return _claim(world, with_outcome(chain, held, SprintChainPhase.RUNNING, Reason.SUSPENDED, text, now))
     if (problem := find_start_problem(world)) is not None:

@@ -1,0 +1,82 @@
+"""Why a task fires nothing: its own suspension or the Project's, failures in a row, or something that it lacks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from codecourier.core.recurring_task.due import Hold
+from codecourier.core.recurring_task.world import RecurringTaskWorld
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.naming import ANNOTATION_UNPAUSE
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
+from codecourier.core.shared.references import find_workflow
+from codecourier.core.shared.repositories import find_repository
+from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.recurring_task import RecurringTask, RecurringTaskPhase, RecurringTaskStatus
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["WISH_LENGTH", "find_hold", "find_past_hold", "find_problem", "with_pause"]
+
+WISH_LENGTH = 256
+"""How many characters of an annotation's value the status keeps."""
+
+
+def find_hold(world: RecurringTaskWorld, status: RecurringTaskStatus) -> Hold | None:
+    """Return why the task fires nothing now although it could; None: it fires."""
+    if world.task.spec.suspend:
+        return Hold(Reason.SUSPENDED, sentence(Reason.SUSPENDED, kind="task", what="its slots fire"))
+    if world.project is not None and world.project.spec.suspend:
+        return Hold(Reason.PROJECT_SUSPENDED, sentence(Reason.PROJECT_SUSPENDED, what="slots fire"))
+    if status.paused_time is not None:
+        text = sentence(Reason.PAUSED_BY_FAILURES, count=status.failures)
+        return Hold(Reason.PAUSED_BY_FAILURES, text)
+    return None
+
+
+def find_past_hold(task: RecurringTask) -> Hold | None:
+    """Return why the task fired nothing until now, by its status: what was due meanwhile is not made up for."""
+    reasons = {
+        RecurringTaskPhase.SUSPENDED: Reason.SUSPENDED,
+        RecurringTaskPhase.PAUSED: Reason.PAUSED_BY_FAILURES,
+    }
+    reason = reasons.get(task.status.phase)
+    return None if reason is None else Hold(reason, task.status.message)
+
+
+def with_pause(task: RecurringTask, status: RecurringTaskStatus, now: datetime) -> RecurringTaskStatus:
+    """Return the status in which the task is paused after its failures, or no longer because a user ended the pause."""
+    wish = task.metadata.annotations.get(ANNOTATION_UNPAUSE, "")[:WISH_LENGTH]
+    is_wished = bool(wish) and wish != status.handled_unpause
+    status = status.updated(handled_unpause=wish) if is_wished else status
+    generation, limit = task.metadata.generation, task.spec.pause_after_failures
+    if status.paused_time is not None:
+        is_over = is_wished or status.paused_generation != generation
+        return status.updated(paused_time=None, failures=0) if is_over else status
+    if limit and status.failures >= limit:
+        return status.updated(paused_time=now, paused_generation=generation)
+    return status
+
+
+def find_problem(world: RecurringTaskWorld) -> Problem | None:
+    """Return what the task lacks to make a Run; None: nothing."""
+    spec = world.task.spec
+    if world.zones.declared is None:
+        reason = Reason.TIME_ZONE_UNKNOWN
+        return Problem(reason, sentence(reason, version=world.zones.version, zone=spec.time_zone))
+    if world.project is None:
+        return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
+    workflow = find_workflow(world.workflow, spec.workflow_ref.name, has_sprint=False)
+    if isinstance(workflow, Problem):
+        return workflow
+    repository = find_repository(world.project, spec.repository_url)
+    if isinstance(repository, Reason):
+        return Problem(repository, sentence(repository, repository=spec.repository_url))
+    return _find_unreadiness(workflow)
+
+
+def _find_unreadiness(workflow: Workflow) -> Problem | None:
+    """Return why a Workflow says that it cannot be used: its plan asks for what the caches do not hold."""
+    ready = workflow.status.condition(ConditionType.READY)
+    if ready is None or ready.status != ConditionStatus.FALSE or ready.reason not in set(Reason):
+        return None
+    return Problem(Reason(ready.reason), f"Workflow {workflow.name} is not ready: {ready.message}")
