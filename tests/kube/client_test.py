@@ -69,6 +69,7 @@ async def test_calls_go_where_the_api_server_expects_them() -> None:
     headers = [headers for *_, headers, _ in recorder.requests]
     assert {one["authorization"] for one in headers} == {f"Bearer {TOKEN}"}
     assert {one["user-agent"] for one in headers} == {"codecourier-operator"}
+    assert {one["accept-encoding"] for one in headers} == {"identity"}
     assert [one.get("content-type") for one in headers[:5]] == [
         None,
         "application/json",
