@@ -55,8 +55,8 @@ _LOGGER = logging.getLogger(__name__)
 LEASE_NAME = "codecourier-operator"
 """Name of the Lease that the leader holds."""
 
-_LEAD_SECONDS = 1.0
-"""How long lists wait for the Lease at the start: a free one takes less."""
+_LEAD_SECONDS = 3.0
+"""How long lists wait for the Lease at the start: a free one takes less, even of a busy API server."""
 
 _PIECE = 500
 """How many keys are woken in one piece, which takes a few milliseconds."""
