@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from codecourier.core.run.start import DECISION_GRACE
-from codecourier.core.sandbox.plan import USUAL_SHORT, USUAL_START
+from codecourier.core.sandbox.news import USUAL_SHORT, USUAL_START
 from codecourier.core.shared.reasons import Reason
 from codecourier.kinds.api_resources import RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kube.api import EVENTS, PODS, Json

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from codecourier.core.sandbox.plan import LOG_RETRY, LOOK_AGAIN, SILENCE_LIMIT, USUAL_SHORT, USUAL_START
+from codecourier.core.sandbox.news import UNEXPLAINED_START, USUAL_SHORT, USUAL_START
+from codecourier.core.sandbox.plan import LOG_RETRY, LOOK_AGAIN, SILENCE_LIMIT
 from codecourier.core.sandbox.pod_view import ContainerView
 from codecourier.core.sandbox.tokens import REVOCATION_LIMIT
 from codecourier.core.sandbox.world import SandboxWorld
@@ -102,11 +103,11 @@ def test_a_task_that_no_pod_can_hold_ends_the_try_before_tokens_are_minted() -> 
 
 
 def test_that_a_pod_waits_is_said_when_it_takes_longer_than_usual() -> None:
-    plan = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW)
-    assert (plan.status, plan.look_again) == (None, NOW + USUAL_START)
-    late = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + USUAL_START)
+    plan = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + USUAL_START)
+    assert (plan.status, plan.look_again) == (None, NOW + UNEXPLAINED_START)
+    late = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending")), NOW + UNEXPLAINED_START)
     assert status_of(late).message == "Step checkout waits to start; the cluster gives no reason."
-    unbound = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", node="")), NOW + USUAL_START)
+    unbound = plan_sandbox(world(secret=SECRET, pod=pod(phase="Pending", node="")), NOW + UNEXPLAINED_START)
     assert status_of(unbound).message == "The pod was made and waits for a node."
     scheduled = pod(phase="Pending", node="", waiting_for="Unschedulable: no room")
     explained = plan_sandbox(world(secret=SECRET, pod=scheduled), NOW + USUAL_START)

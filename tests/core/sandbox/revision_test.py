@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from codecourier.core.sandbox.plan import REVISION_GRACE, USUAL_SHORT
+from codecourier.core.sandbox.news import USUAL_SHORT
+from codecourier.core.sandbox.plan import REVISION_GRACE
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.facts import Facts, RevisionAsk, RevisionFact

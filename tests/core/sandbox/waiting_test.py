@@ -10,7 +10,8 @@ import pytest
 
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
-from codecourier.core.sandbox.plan import SILENCE_LIMIT, USUAL_SHORT, USUAL_START
+from codecourier.core.sandbox.news import USUAL_SHORT, USUAL_START
+from codecourier.core.sandbox.plan import SILENCE_LIMIT
 from codecourier.core.sandbox.pod_view import ContainerView, PodView, view_pod
 from codecourier.core.sandbox.pods import pod_deadline_seconds
 from codecourier.core.sandbox.waiting import OVERDUE

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from codecourier.core.origin import is_stop_requested
 from codecourier.core.project.network_policy import find_policy_problem
 from codecourier.core.sandbox.hidden import restore_hidden_pod
+from codecourier.core.sandbox.news import plan_living
 from codecourier.core.sandbox.outcome import Outcome, read_outcome, read_publication
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.pods import build_pod
@@ -35,7 +36,7 @@ from codecourier.core.sandbox.status import (
 from codecourier.core.sandbox.strays import remove_pod
 from codecourier.core.sandbox.tasks import build_task
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
-from codecourier.core.sandbox.waiting import as_given_up, find_lack_of_memory, find_overrun, find_wait, last_moment
+from codecourier.core.sandbox.waiting import as_given_up, find_lack_of_memory, find_overrun, last_moment
 from codecourier.core.sandbox.world import SandboxWorld
 from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.debts import URGENT_LIMIT, has_given_up
@@ -57,16 +58,10 @@ from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.workflow import START_TIMEOUT_SECONDS, WorkflowSpec
 from codecourier.task import CONTAINER_PUBLISH, TaskError
 
-__all__ = ["LOOK_AGAIN", "USUAL_SHORT", "USUAL_START", "plan_sandbox"]
+__all__ = ["LOOK_AGAIN", "plan_sandbox"]
 
 ROTATION_MARGIN = timedelta(minutes=15)
 """Tokens that end sooner than this are replaced while the pod runs."""
-
-USUAL_START = timedelta(seconds=5)
-"""How long a step may wait for its node, image and volumes without a word of it in the status."""
-
-USUAL_SHORT = timedelta(seconds=5)
-"""How long after its start a pod may end without a word in the status that it runs."""
 
 LOG_RETRY = timedelta(seconds=10)
 """Retry delay for a log that a node does not deliver."""
@@ -255,31 +250,9 @@ def _follow(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
         status = pod_status(world, pod, overrun.reason, overrun.message, now)
         return Plan(status=status, deletes=(delete,), look_again=now + SILENCE_LIMIT)
     rotation = _rotate(world, run, now)
-    going = _follow_living(world, pod, now)
+    going = plan_living(world, pod, now)
     times = (last_moment(pod, seconds), rotation.look_again, going.look_again)
     return replace(going, effects=rotation.effects, look_again=min(time for time in times if time is not None))
-
-
-def _follow_living(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
-    """Say that a pod runs, or what it has been waiting for longer than usual."""
-    wait = find_wait(pod, world.sandbox.status.message)
-    if wait is not None and now >= wait.since + USUAL_START:
-        event = Event(Reason.STARTING.value, wait.sentence)
-        return Plan(status=pod_status(world, pod, Reason.STARTING, wait.sentence, now), events=(event,))
-    look_again = None if wait is None else wait.since + USUAL_START
-    if pod.start_time is None:
-        return Plan(look_again=look_again, is_brief=True)
-    due = pod.start_time + USUAL_SHORT
-    if world.sandbox.status.phase is SandboxPhase.PENDING and _may_end_soon(pod, now):
-        return Plan(look_again=min(due, look_again or due), is_brief=True)
-    return Plan(status=running_status(world, pod, now), look_again=look_again)
-
-
-def _may_end_soon(pod: PodView, now: datetime) -> bool:
-    """Tell whether a pod has just begun and cannot go before its end is recorded, so that only its end is news."""
-    start = pod.start_time
-    # A start in the future is that of a node's wrong clock.
-    return start is not None and pod.has_finalizer and start <= now < start + USUAL_SHORT
 
 
 def _rotate(world: SandboxWorld, run: Run, now: datetime) -> Plan:
