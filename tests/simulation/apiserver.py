@@ -20,7 +20,7 @@ import orjson
 
 from codecourier.kube.api import PODS, Json, ListResult, Propagation, Resource, WatchEvent
 from codecourier.kube.errors import ApiError, ServerError, Unanswered
-from codecourier.kube.identity import identity_of
+from codecourier.kube.identity import as_read
 from tests.simulation.controllers import GarbageCollector, NamespaceController
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 from tests.simulation.refusals import not_served
@@ -194,7 +194,7 @@ class SimulatedKube:
         """See `KubeApi.get`."""
         call = Call(self._identity, "get", resource, namespace, name)
         stored = await self._carry(call, lambda: self._store.get(resource.whole, namespace, name))
-        return _read(resource, stored.copy())
+        return as_read(resource, stored.copy())
 
     async def list(
         self,
@@ -214,7 +214,7 @@ class SimulatedKube:
 
         wanted = label_selector or resource.identity_selector
         items, version = await self._carry(Call(self._identity, "list", resource, namespace, ""), work)
-        return ListResult([_read(resource, item.copy()) for item in items], str(version))
+        return ListResult([as_read(resource, item.copy()) for item in items], str(version))
 
     async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
         """See `KubeApi.current_version`."""
@@ -313,7 +313,7 @@ class SimulatedKube:
                     is_newer = self._store.version > int(resource_version)
                     event = _bookmark(resource, self._store.version) if bookmarks and is_newer else None
                 if event is not None:
-                    yield WatchEvent(event.type, _read(resource, event.object))
+                    yield WatchEvent(event.type, as_read(resource, event.object))
         finally:
             self._server.leave(watcher)
 
@@ -365,10 +365,6 @@ class SimulatedKube:
     def _check_up(self, life: int | None = None) -> None:
         if self._server.is_down or life not in (None, self._server.lives):
             raise Unanswered("the connection was refused, or broke before the answer came")
-
-
-def _read(resource: Resource, obj: Json) -> Json:
-    return identity_of(resource, obj) if resource.identity_selector else obj
 
 
 def _event(change: Change, matches: Matches) -> WatchEvent | None:

@@ -17,7 +17,7 @@ from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchE
 from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status, parse_retry_after
 from codecourier.kube.held import PackedList
-from codecourier.kube.identity import identity_of
+from codecourier.kube.identity import as_read, identity_of, selection_of
 from codecourier.kube.pages import PageSize
 
 __all__ = ["AiohttpKube", "ClientTiming"]
@@ -120,7 +120,7 @@ class AiohttpKube:
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Json:
         """See `KubeApi.get`."""
         accept = _METADATA if resource.identity_selector else None
-        return _visible(resource, await self._call("GET", resource.path(namespace, name), accept=accept))
+        return as_read(resource, await self._call("GET", resource.path(namespace, name), accept=accept))
 
     async def list(
         self,
@@ -132,7 +132,7 @@ class AiohttpKube:
     ) -> ListResult:
         """See `KubeApi.list`; it reads the list in pages, all of the same version."""
         items = PackedList()
-        query = {"limit": str(self._page_size.first), **_selection(resource, label_selector)}
+        query = {"limit": str(self._page_size.first), **selection_of(resource, label_selector)}
         if resource_version is not None:
             query["resourceVersion"] = resource_version
         path, trim = resource.path(namespace), self._trims.get(resource)
@@ -149,7 +149,7 @@ class AiohttpKube:
 
     async def current_version(self, resource: Resource, namespace: str | None = None) -> str:
         """See `KubeApi.current_version`; it reads the metadata of one object, as no list is shorter."""
-        query = {"limit": "1", **_selection(resource, None)}
+        query = {"limit": "1", **selection_of(resource, None)}
         accept = f"{_METADATA_LIST},application/json"
         page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
         return _page(page, resource, None)[1]
@@ -224,7 +224,7 @@ class AiohttpKube:
             "timeoutSeconds": str(timeout_seconds),
             "allowWatchBookmarks": "true" if bookmarks else "false",
         }
-        query |= _selection(resource, label_selector)
+        query |= selection_of(resource, label_selector)
         accept = _METADATA if resource.identity_selector else None
         timeout = aiohttp.ClientTimeout(
             total=timeout_seconds + self._timing.watch_margin,
@@ -235,7 +235,7 @@ class AiohttpKube:
         async with self._request("GET", path, query=query, accept=accept, timeout=timeout) as response:
             async for line in _lines(response):
                 event = _event(line)
-                yield WatchEvent(event.type, _visible(resource, event.object))
+                yield WatchEvent(event.type, as_read(resource, event.object))
 
     async def read_log(
         self, namespace: str, pod: str, container: str, *, limit_bytes: int, tail_lines: int | None = None
@@ -345,22 +345,6 @@ def _event(line: bytes) -> WatchEvent:
         code = obj.get("code")
         raise error_from_status(code if isinstance(code, int) else 500, obj)
     return WatchEvent(cast("WatchEventType", type_), obj)
-
-
-def _selection(resource: Resource, label_selector: str | None) -> dict[str, str]:
-    selector = label_selector or resource.identity_selector
-    return {"labelSelector": selector} if selector else {}
-
-
-def _visible(resource: Resource, obj: Json) -> Json:
-    """Return what is to be read of an object, whatever a server or a proxy on the way has answered."""
-    if not resource.identity_selector:
-        return obj
-    try:
-        return identity_of(resource, obj)
-    except (AttributeError, KeyError, TypeError):
-        # Without the cause: a traceback must not lead to an object that is not to be read.
-        raise _misshapen(f"an object of {resource.plural}") from None
 
 
 def _page(page: Json, resource: Resource, trim: Trim | None) -> tuple[list[Json], str, str | None]:
