@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from codecourier.core.sandbox.plan import needs_project, plan_sandbox
+from codecourier.core.sandbox.plan import plan_sandbox
+from codecourier.core.sandbox.stopping import needs_project
 from codecourier.core.sandbox.strays import plan_stray
 from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_secret, token_secret_name

@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from codecourier.core.origin import is_stop_requested
 from codecourier.core.project.network_policy import find_policy_problem
 from codecourier.core.sandbox.hidden import restore_hidden_pod
 from codecourier.core.sandbox.news import plan_living
@@ -33,6 +32,7 @@ from codecourier.core.sandbox.status import (
     running_status,
     status_saying,
 )
+from codecourier.core.sandbox.stopping import find_entry, is_stopping
 from codecourier.core.sandbox.strays import remove_pod
 from codecourier.core.sandbox.tasks import build_task
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
@@ -53,7 +53,7 @@ from codecourier.core.shared.revisions import (
     read_recorded_workflow,
 )
 from codecourier.resources.project import CommitIdentity
-from codecourier.resources.run import Run, Try
+from codecourier.resources.run import Run
 from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.workflow import START_TIMEOUT_SECONDS, WorkflowSpec
 from codecourier.task import CONTAINER_PUBLISH, TaskError
@@ -79,10 +79,10 @@ def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
     status = world.sandbox.status
     if status.phase.is_finished:
         return _settle(world, now)
-    is_stopping = _is_stopping(world)
-    if (restored := restore_hidden_pod(world, now, is_stopping=is_stopping)) is not None:
+    has_to_stop = is_stopping(world)
+    if (restored := restore_hidden_pod(world, now, is_stopping=has_to_stop)) is not None:
         return restored
-    if is_stopping:
+    if has_to_stop:
         return _stop(world, now)
     if world.pod is not None:
         return _follow(world, world.pod, now)
@@ -91,26 +91,6 @@ def plan_sandbox(world: SandboxWorld, now: datetime) -> Plan:
         outcome = _failed(Reason.POD_DELETED, pod=pod_name)
         return _finish(world, outcome, now)
     return _start(world, now)
-
-
-def needs_project(world: SandboxWorld) -> bool:
-    """Tell whether the plan depends on the Project: only a pod that is to be made does."""
-    is_begun = world.pod is not None or world.sandbox.status.pod_uid is not None
-    return not (world.sandbox.status.phase.is_finished or is_begun or _is_stopping(world))
-
-
-def _is_stopping(world: SandboxWorld) -> bool:
-    run, spec = world.run, world.sandbox.spec
-    if run is None or world.sandbox.is_deleting:
-        return True
-    is_current = run.status.attempt == spec.attempt and not run.status.phase.is_finished
-    return not is_current or _is_given_up(world) or is_stop_requested(run, world.origin)
-
-
-def _is_given_up(world: SandboxWorld) -> bool:
-    """Tell whether the Run's ledger has an end of this try: the Sandbox was refused then, and came late."""
-    entry = _entry(world)
-    return entry is not None and entry.phase.is_finished
 
 
 def _settle(world: SandboxWorld, now: datetime) -> Plan:
@@ -137,7 +117,7 @@ def _settle(world: SandboxWorld, now: datetime) -> Plan:
 def _is_recorded(world: SandboxWorld, now: datetime) -> bool:
     if world.run is None or world.run.status.attempt != world.sandbox.spec.attempt:
         return True
-    entry = _entry(world)
+    entry = find_entry(world)
     if entry is None:
         return True
     is_owed = entry.start_time is not None and not entry.is_recorded and not has_given_up(world.run.status)
@@ -147,11 +127,6 @@ def _is_recorded(world: SandboxWorld, now: datetime) -> bool:
 def _debt_limit(world: SandboxWorld, now: datetime) -> datetime:
     """Return how long a Sandbox that is being deleted stays for the UsageRecord that is made from it."""
     return (world.sandbox.metadata.deletion_timestamp or now) + URGENT_LIMIT
-
-
-def _entry(world: SandboxWorld) -> Try | None:
-    tries = world.run.status.tries if world.run is not None else ()
-    return next((t for t in tries if t.sandbox == world.sandbox.name), None)
 
 
 def _start(world: SandboxWorld, now: datetime) -> Plan:
