@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from codecourier.core.shared.reasons import RETRYABLE, SENTENCES, Reason
 from tests.simulation.faults import Fault
 from tests.simulation.scenario import Mood
 from tests.simulation.steps import Behaviour, PodTrouble
@@ -89,6 +90,15 @@ def test_testing_lists_what_a_scenario_can_hold(*, update_golden: bool) -> None:
     rows += ["", "| behaviour of an agent | |", "|---|---|"]
     rows += [f"| {behaviour.name} | {behaviour.value} |" for behaviour in Behaviour]
     check_marked(ROOT / "docs" / "testing.md", "words", "\n".join([*rows, "", ""]), update=update_golden)
+
+
+def test_operations_lists_every_reason(*, update_golden: bool) -> None:
+    rows = ["", "| reason | says | tried again |", "|---|---|---|"]
+    for reason, text in SENTENCES.items():
+        words = " ".join(re.sub(r"\{[a-z_]+\}", "…", text).split()).replace("|", "\\|")
+        rows.append(f"| `{reason.value}` | {words} | {'yes' if reason in RETRYABLE else ''} |")
+    check_marked(ROOT / "docs" / "operations.md", "reasons", "\n".join([*rows, "", ""]), update=update_golden)
+    assert set(SENTENCES) == set(Reason)
 
 
 @pytest.mark.parametrize(
