@@ -26,6 +26,7 @@ __all__ = ["OPERATOR", "OperatorAccount"]
 _RBAC = "rbac.authorization.k8s.io"
 _DISCOVERY = 'ClusterRole "system:discovery"'
 _ENDING = "because it is being terminated"
+_QUOTA = "is forbidden: exceeded quota: "
 _TOKEN_SECONDS = 6 * 3600
 _IN_FORCE_SECONDS = 30
 
@@ -61,7 +62,8 @@ class OperatorAccount:
         """Return those requests that go beyond the account's rules, or that were refused as if they did.
 
         Discovery, which Kopf needs, is open to every account. In a namespace that is being deleted no account may
-        create anything, and the operator learns of the deletion by a watch: such an answer is no excess.
+        create anything, and the operator learns of the deletion by a watch: such an answer is no excess. Nor is that
+        of a quota.
         """
         return [request for request in requests if _is_refused(request) or not self._grants(request)]
 
@@ -121,7 +123,7 @@ class OperatorAccount:
 def _is_refused(request: Request) -> bool:
     # The authorizer forbids what the rules grant only while an API server that was restarted learns of them again.
     is_refused = request.status == HTTPStatus.FORBIDDEN and not request.is_forbidden
-    return is_refused and not request.message.endswith(_ENDING)
+    return is_refused and not request.message.endswith(_ENDING) and _QUOTA not in request.message
 
 
 def _rights(rules: Iterable[AccessRule]) -> frozenset[Right]:
