@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from codecourier.controller.operator import LEASE_NAME
 from codecourier.core.project.network_policy import POLICY_NAME
-from codecourier.core.shared.naming import ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
-from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
+from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
+from codecourier.kinds.api_resources import PROJECTS, RECURRING_TASKS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES, PODS, SECRETS, KubeApi
 from codecourier.kube.client import AiohttpKube
@@ -99,6 +99,16 @@ async def revision_of_a_workflow_is_deleted(team: Team) -> None:
     assert f"ControllerRevision '{name}'" in status["message"]
 
 
+async def task_runs_now_and_keeps_no_run(team: Team) -> None:
+    await team.workflow("true\n")
+    spec = {"frequency": "Daily", "timeZone": "UTC", "hour": 0, "minute": 0, "completedRunsHistoryLimit": 0}
+    metadata = {"annotations": {ANNOTATION_RUN_NOW: "once"}}
+    body = {**spec, "workflowRef": {"name": "work"}, "prompt": "Look around."}
+    await team.create(RECURRING_TASKS, "task", metadata=metadata, spec=body)
+    task = await team.wait(RECURRING_TASKS, "task", lambda task: task["status"].get("lastResult") == "Completed")
+    await team.wait_gone(RUNS, task["status"]["history"][0]["run"])
+
+
 async def tokens_are_about_to_expire(team: Team) -> None:
     """A pod that still works is given others."""
     await team.workflow(HELD + CHANGE)
@@ -143,6 +153,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     run_is_cancelled,
     run_is_deleted_in_the_foreground,
     revision_of_a_workflow_is_deleted,
+    task_runs_now_and_keeps_no_run,
     tokens_are_about_to_expire,
     sandbox_leaves_its_pod_behind,
     network_policy_is_edited,

@@ -189,7 +189,7 @@ def test_a_revision_that_a_member_made_first_is_not_used_and_said() -> None:
         forged = {"metadata": {"name": name, "namespace": NAMESPACE}, "data": spec, "revision": 1}
         cluster.server.store.create(CONTROLLER_REVISIONS, forged)
         await until(cluster, lambda: name in run_status(cluster).get("message", ""))
-        assert (run_status(cluster)["phase"], some(cluster, PODS)) == ("Queued", [])
+        assert (run_status(cluster)["phase"], some(cluster, PODS)) == ("Pending", [])
         cluster.server.store.delete(CONTROLLER_REVISIONS, NAMESPACE, name)
         await until_phase(cluster, "Completed")
         assert images(cluster) == {"agent"}

@@ -6,6 +6,7 @@ from codecourier.core.recurring_task.due import CATCH_UP_SECONDS, LATE_AFTER
 from codecourier.core.recurring_task.origin import RecurringTaskOrigin
 from codecourier.core.shared.creations import ARRIVAL_LIMIT
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.grace import GRACE
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_UNPAUSE, FINALIZER
 from codecourier.core.shared.reasons import Reason
@@ -327,9 +328,18 @@ def test_a_user_runs_a_task_now_without_moving_its_slots() -> None:
 def test_a_wish_that_cannot_be_granted_is_answered() -> None:
     played = Played(workflow=None)
     played.annotate(ANNOTATION_RUN_NOW, "please")
-    played.rest()
+    played.pass_time(NOW + GRACE + SOON)
     assert played.records == [("Skipped", "WorkflowNotFound")]
     assert played.made == []
+
+
+def test_a_wish_waits_for_what_comes_after_the_task() -> None:
+    played = Played(workflow=None)
+    played.annotate(ANNOTATION_RUN_NOW, "please")
+    played.pass_time(NOW + GRACE - SOON)
+    played.workflow = Played().workflow
+    played.rest()
+    assert played.records == [("Fired", "Manual")]
 
 
 def test_a_run_that_is_refused_until_its_deadline_is_skipped() -> None:

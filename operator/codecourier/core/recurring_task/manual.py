@@ -8,6 +8,7 @@ from codecourier.core.recurring_task.holds import WISH_LENGTH
 from codecourier.core.recurring_task.ledger import record_fired, record_unfired
 from codecourier.core.recurring_task.records import fired, skipped
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.grace import grace_end
 from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, task_run_name
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.resources.recurring_task import MOST_ACTIVE, RecurringTask, RecurringTaskStatus
@@ -20,10 +21,13 @@ def run_now(
 ) -> RecurringTaskStatus:
     """Return the status that claims the Run which a new value of the annotation asks for, or says why there is none.
 
-    A user who asks means it: neither a suspension nor an unfinished Run stands in the way.
+    A user who asks means it: neither a suspension nor an unfinished Run stands in the way. What the task names may come
+    after it, so a new task waits for that before it says no.
     """
     wish = task.metadata.annotations.get(ANNOTATION_RUN_NOW, "")[:WISH_LENGTH]
     if not wish or wish == status.handled_run_now:
+        return status
+    if problem is not None and now < grace_end(task, now):
         return status
     status = status.updated(handled_run_now=wish)
     time = _own_second(status, now)
