@@ -29,6 +29,12 @@ _QUIET_SECONDS = 150.0
 _MOST_WORK_AT_REST = 20
 """Keys that may be worked on in one step when nothing is left to do: a few look at the forge now and then."""
 
+_MOST_WORK_UNCHANGED = 60
+"""Keys that may be worked on in one step while nothing changes: what waits looks now and then, and does not spin."""
+
+_SPINNING_STEPS = 12
+"""In how many steps, one after the other, more shows that something spins."""
+
 _LIMIT_SECONDS = 3 * 3600.0
 """How long after the last fault a cluster may take to come to rest."""
 
@@ -112,6 +118,7 @@ async def _until_rest(cluster: SimulatedCluster) -> None:
     loop, monitor = asyncio.get_running_loop(), cluster.monitor
     last = max([cluster.fault_end, *(deed.seconds for deed in cluster.scenario.deeds)])
     worked = before = 0.0
+    spinning = 0
     while monitor.violation is None:
         try:
             await asyncio.sleep(_STEP_SECONDS)
@@ -122,6 +129,10 @@ async def _until_rest(cluster: SimulatedCluster) -> None:
         quiet_seconds = loop.time() - max(last, cluster.quiet_since)
         if quiet_seconds > _QUIET_SECONDS - 2 * _STEP_SECONDS:
             worked, before = cluster.worked, worked
+        is_spinning = quiet_seconds > _QUIET_SECONDS and worked - before > _MOST_WORK_UNCHANGED
+        spinning = spinning + 1 if is_spinning and not cluster.scenario.neighbours else 0
+        if spinning == _SPINNING_STEPS:
+            monitor.fail("9", f"nothing changes and {worked - before:.0f} keys are worked on in {_STEP_SECONDS} s")
         if quiet_seconds > _QUIET_SECONDS and not list(unrest(cluster)):
             if worked - before > _MOST_WORK_AT_REST and not cluster.scenario.neighbours:
                 monitor.fail("9", f"all is at rest and {worked - before:.0f} keys were worked on in {_STEP_SECONDS} s")

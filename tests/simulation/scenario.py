@@ -253,6 +253,7 @@ REHEARSED = (
     _rehearsed(3, (6.0, "make project again")),
     _rehearsed(0, (8.0, "back up"), (25.0, "restore")),
     _rehearsed(0, (8.0, "back up"), (80.0, "restore")),
+    _rehearsed(0, (16.0, "back up"), (46.0, "restore")),
     replace(_rehearsed(0, (5.0, "back up"), (40.0, "restore"), (60.0, "hand over")), operators=2),
     replace(REFERENCE, runs=1, limit=2, neighbours=40),
     _rehearsed(1, (4.0, "edit workflow"), (6.0, "evict pod")),
