@@ -25,6 +25,7 @@ from bench.cases.hang import measure_hang
 from bench.cases.look import measure_look
 from bench.cases.run_writes import measure_run_writes
 from bench.cases.scale import ScalePlan, measure_scale
+from bench.cases.schedules import measure_idle_tasks, measure_lateness, measure_slots
 from bench.cases.throughput import ThroughputPlan, measure_throughput
 from bench.kwok import KwokProgram, find_kwok
 from bench.report import CaseResult, render, write_results
@@ -44,6 +45,9 @@ _LOGS = ("operator.log", "kwok.log")
 _RUNS_BESIDE = 100
 """Runs of the team that is measured beside one whose host hangs."""
 
+_MINUTES, _TASKS_A_MINUTE = 3, 100
+"""6,000 tasks over an hour are 100 in each minute; some minutes show as much as all."""
+
 Case = Callable[[Arena], Awaitable[CaseResult]]
 
 
@@ -56,13 +60,17 @@ def main(
     idle_seconds: Annotated[float, typer.Option(min=1, max=300, help="How long idleness is watched.")] = 30.0,
     churn: Annotated[int, typer.Option(min=2 * ROUND, max=30_000, help="Runs that are made and deleted.")] = 3000,
     hung: Annotated[int, typer.Option(min=1, max=1000, help="Runs of another team whose host hangs.")] = 200,
+    tasks: Annotated[int, typer.Option(min=10, max=4000, help="Tasks that are due in the same minute.")] = 1000,
     only: Annotated[
         str,
-        typer.Option(help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look, hang."),
+        typer.Option(
+            help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look, hang, slots, "
+            "lateness, idle-tasks."
+        ),
     ] = "",
 ) -> None:
     """Measure the operator on a separate control plane, and compare it with its targets."""
-    cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds), churn, hung)
+    cases = _cases(runs, raw, ScalePlan(objects, active, idle_seconds), churn, hung, tasks)
     names = only.split(",") if only else list(cases)
     if unknown := sorted(set(names) - set(cases)):
         raise typer.BadParameter(f"there is no case {unknown[0]!r}; there are {', '.join(cases)}", param_hint="--only")
@@ -94,6 +102,7 @@ def main(
             "idle_seconds": idle_seconds,
             "churn": churn,
             "hung": hung,
+            "tasks": tasks,
         },
     }
     write_results(results, _RESULTS, about)
@@ -105,7 +114,7 @@ def main(
         raise typer.Exit(1)
 
 
-def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int) -> dict[str, Case]:
+def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int, tasks: int) -> dict[str, Case]:
     plain = ThroughputPlan(
         "runs", "bench-runs", has_pull_requests=False, runs=runs, raw=raw, target_ratio=0.6, target_runs=1200
     )
@@ -120,6 +129,9 @@ def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int) -> dict
         "churn": lambda arena: measure_churn(arena, churn),
         "look": _look,
         "hang": lambda arena: measure_hang(arena, min(runs, _RUNS_BESIDE), hung),
+        "slots": lambda arena: measure_slots(arena, tasks),
+        "lateness": lambda arena: measure_lateness(arena, _MINUTES, _TASKS_A_MINUTE),
+        "idle-tasks": lambda arena: measure_idle_tasks(arena, scale.objects, scale.idle_seconds),
     }
 
 

@@ -44,6 +44,8 @@ BEHAVIOURS = {
     "bench-churn": Behaviour.NO_CHANGE,
     "bench-hang-without": Behaviour.NO_CHANGE,
     "bench-hang-beside": Behaviour.NO_CHANGE,
+    "bench-tasks": Behaviour.NO_CHANGE,
+    "bench-lateness": Behaviour.NO_CHANGE,
 }
 """How the pods of each namespace behave."""
 

@@ -11,7 +11,7 @@ from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.local.demo.stage import build_credential
 from codecourier.resources.meta import API_VERSION
 
-__all__ = ["IN_FLIGHT", "PROMPT_BYTES", "build_run", "create_all", "create_project"]
+__all__ = ["IN_FLIGHT", "PROMPT_BYTES", "build_run", "build_task", "create_all", "create_project"]
 
 IN_FLIGHT = 64
 """Requests of the load that are in flight at once."""
@@ -32,6 +32,23 @@ def build_run(namespace: str, name: str) -> Json:
         "kind": "Run",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"workflowRef": {"name": _WORKFLOW}, "prompt": prompt},
+    }
+
+
+def build_task(namespace: str, name: str, hour: int, minute: int) -> Json:
+    """Return a RecurringTask that is due each day, at a time in UTC."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "RecurringTask",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "frequency": "Daily",
+            "timeZone": "UTC",
+            "hour": hour,
+            "minute": minute,
+            "workflowRef": {"name": _WORKFLOW},
+            "prompt": build_run(namespace, name)["spec"]["prompt"],
+        },
     }
 
 

@@ -38,6 +38,11 @@ class Watched:
         """When each object that meets the condition first met it, earliest first, by the monotonic clock."""
         return sorted(self._met.values())
 
+    @property
+    def first_times(self) -> dict[Key, float]:
+        """The same by namespace and name."""
+        return dict(self._met)
+
     async def wait_for(self, count: int, seconds: float) -> None:
         """Wait until so many objects meet the condition.
 

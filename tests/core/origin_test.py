@@ -123,9 +123,19 @@ def test_a_deleted_run_waits_for_the_ledger_of_its_origin() -> None:
     assert plan_run(replace(waiting, is_namespace_ending=True), NOW).release_finalizer
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("SprintChain", "weekly"), ("Fixture", None), ("Run", None)])
-def test_a_usage_record_names_the_origin_where_it_has_a_field_for_it(kind: str, expected: str | None) -> None:
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("SprintChain", ("weekly", None)),
+        ("RecurringTask", (None, "weekly")),
+        ("Fixture", (None, None)),
+        ("Run", (None, None)),
+    ],
+)
+def test_a_usage_record_names_the_origin_where_it_has_a_field_for_it(
+    kind: str, expected: tuple[str | None, str | None]
+) -> None:
     run = made(replace(ABSENT, kind=kind, name="weekly"))
     record = build_usage_record(run, ended(run, SandboxPhase.FAILED, "AgentFailed"))
-    assert record.spec.sprint_chain == expected
+    assert (record.spec.sprint_chain, record.spec.recurring_task) == expected
     assert record.spec.run == run.name

@@ -136,7 +136,8 @@ class RunSpec(Model):
 
     attempt: Annotated[int, Field(ge=1, le=1000)] = 1
     """Raise it by one to rerun a finished Run from the start, 1 to 1,000. A value that is not greater than
-    `status.attempt` asks for nothing, and so does any value in a Run of a SprintChain: raise the chain's instead."""
+    `status.attempt` asks for nothing, and so does any value in a Run that another object made: raise a SprintChain's
+    own, or let a RecurringTask run now."""
 
     cancelled: bool = False
     """Set it to true to stop the Run. The attempts asked for by then stay cancelled, also if it becomes false again; a

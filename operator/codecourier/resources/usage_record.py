@@ -81,6 +81,9 @@ class UsageRecordSpec(Model):
     sprint_chain: ObjectName | None = None
     """Name of the SprintChain that the Run belongs to; absent outside chains."""
 
+    recurring_task: ObjectName | None = None
+    """Name of the RecurringTask that made the Run; absent for others."""
+
     start_time: Time
     """When the try started to run."""
 
