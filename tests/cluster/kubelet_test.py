@@ -8,7 +8,7 @@ import pytest
 
 from codecourier.kinds.api_resources import SANDBOXES, USAGE_RECORDS
 from codecourier.kube.api import EVENTS, PODS, Json
-from codecourier.local.processnode.troubles import OUT_OF_MEMORY, SANDBOX
+from codecourier.local.processnode.troubles import LOGS, OUT_OF_MEMORY, SANDBOX
 from tests.support.git_https import git
 from tests.support.team import CHANGE, HELD, Team, reason
 from tests.support.together import Played, Together
@@ -19,6 +19,8 @@ CASES = Together()
 
 HUNGRY = "dd if=/dev/zero of=/dev/null bs=200M count=100000 2>/dev/null\n"
 """An agent's child that is killed for memory; the agent itself goes on."""
+
+SUMMARY = 'echo "All is well." >"$CODECOURIER_SUMMARY_FILE"\n'
 
 OWN = """
 set -e
@@ -116,6 +118,23 @@ async def sandbox_dies(team: Team) -> None:
         ("Completed", "Completed"),
     ]
     await team.assert_done_once(agents=2)
+
+
+@CASES.case
+async def logs_cannot_be_read(team: Team) -> None:
+    """The API server does not reach the node: people read what the Sandbox waits for, and nothing is lost."""
+    await team.workflow(f"{HELD}{CHANGE}{SUMMARY}")
+    await team.run()
+    pod = await team.running_pod("agent")
+    await annotate(team, pod, LOGS, "unreachable")
+    team.release(pod)
+    said = await team.sandbox_says("LogDelayed")
+    assert said.startswith(f"Pod {pod['metadata']['name']} has ended, but the API server cannot read the log")
+    assert (await team.seen("LogDelayed")) == said
+    await annotate(team, pod, LOGS, "")
+    run = await team.ended()
+    assert (run["status"]["phase"], run["status"]["summary"]) == ("Completed", "All is well.")
+    await team.assert_done_once()
 
 
 @CASES.case

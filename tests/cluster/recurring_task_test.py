@@ -14,13 +14,10 @@ from codecourier.kinds.api_resources import RECURRING_TASKS, RUNS, SPRINT_CHAINS
 from codecourier.kube.api import EVENTS, Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import example_workflow
-from codecourier.resources.meta import API_VERSION
 from tests.support.main_job import MainJob, main_job, wait_for
+from tests.support.tasks import due_slot, make_due_task
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
-
-FIRST = timedelta(seconds=25)
-"""How much of a minute may be over if its slot is still to be on time once the operator has started."""
 
 RUN_NOW = "codecourier.dev/run-now"
 
@@ -35,7 +32,7 @@ async def job(cluster: LocalCluster, namespace: str, tmp_path: Path) -> AsyncIte
 
 async def test_a_slot_fires_and_a_user_runs_the_task_again(job: MainJob) -> None:
     namespace = job.stage.namespace
-    slot = next_slot(datetime.now(UTC))
+    slot = due_slot(datetime.now(UTC))
     await make_task(job, slot)
     with job.operator():
         task = await until(job, lambda task: results_of(task) == ["Completed"])
@@ -57,35 +54,15 @@ async def test_a_slot_fires_and_a_user_runs_the_task_again(job: MainJob) -> None
     assert "Fired" in reasons
 
 
-def next_slot(now: datetime) -> datetime:
-    """Return the present minute, or the next one where much of it is over."""
-    minute = now.replace(second=0, microsecond=0)
-    return minute if now - minute < FIRST else minute + timedelta(minutes=1)
-
-
 async def make_task(job: MainJob, slot: datetime) -> None:
-    """Make a daily task whose ledger ends just before a slot, as if it had been there since yesterday."""
+    """Make a task that is due at a slot and takes a workspace in which nothing was changed."""
     namespace = job.stage.namespace
     workflow = example_workflow()
     workflow["metadata"] = {"name": "unchecked", "namespace": namespace}
     del workflow["spec"]["verify"]
     await job.api.create(WORKFLOWS, workflow)
-    schedule: Json = {"frequency": "Daily", "timeZone": "UTC", "hour": slot.hour, "minute": slot.minute}
-    spec = {
-        **schedule,
-        "workflowRef": {"name": "unchecked"},
-        "prompt": "SCRIPTED_AGENT=nothing",
-        "completedRunsHistoryLimit": 1,
-    }
-    body = {"apiVersion": API_VERSION, "kind": "RecurringTask", "metadata": {"name": "audit", "namespace": namespace}}
-    made = await job.api.create(RECURRING_TASKS, {**body, "spec": spec})
-    yesterday = slot - timedelta(days=1)
-    made["status"] = {
-        "phase": "Active",
-        "anchor": {**schedule, "date": f"{yesterday:%Y-%m-%d}", "day": yesterday.day},
-        "settledTime": f"{yesterday:%Y-%m-%dT%H:%M:%SZ}",
-    }
-    await job.api.replace_status(RECURRING_TASKS, made)
+    spec = {"prompt": "SCRIPTED_AGENT=nothing", "completedRunsHistoryLimit": 1}
+    await make_due_task(job.api, namespace, "audit", slot, "unchecked", **spec)
 
 
 async def until(job: MainJob, condition: Callable[[Json], bool]) -> Json:

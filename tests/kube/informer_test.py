@@ -183,7 +183,7 @@ async def test_it_ends_when_it_is_cancelled() -> None:
     world.task.cancel()
     await asyncio.wait([world.task])
     assert world.task.cancelled()
-    assert world.server._watchers == {}
+    assert not any(world.server._watchers.values())
 
 
 Happening = tuple[float, str, str]

@@ -43,7 +43,7 @@ def _objects(schema: Json) -> st.SearchStrategy[Json]:
 def _arrays(schema: Json) -> st.SearchStrategy[list[Any]]:
     unique_by: Callable[[Any], Any] | None = None
     if keys := schema.get("x-kubernetes-list-map-keys"):
-        unique_by = lambda item: tuple(item[key] for key in keys)  # noqa: E731  one of two ways to tell items apart
+        unique_by = lambda item: tuple(item.get(key, False) for key in keys)  # noqa: E731  one of two ways to tell items apart
     elif schema["x-kubernetes-list-type"] == "set":
         unique_by = lambda item: item  # noqa: E731
     least = schema.get("minItems", 0)

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from codecourier.controller.observers import PlanReporter
-from codecourier.kinds.api_resources import RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, WorkKey
 from codecourier.kube.api import Json, Resource
 from tests.resources.samples import crds, schema_at, text
@@ -86,7 +86,7 @@ def filled_spec(kind: str, share: Share, pump: str, **fields: Any) -> Json:
 
 
 def declare(share: Share, pump: str) -> tuple[tuple[Resource, str, Json], ...]:
-    """Return Workflows, Runs and chains that members may apply: whole ones, and such whose pods can start."""
+    """Return Workflows, Runs, chains and tasks that members may apply: whole ones, and such whose pods can start."""
     template = (pump * 16_384)[: int(16_384 * share.texts)]
     prompt = (pump * 60_000)[: int(60_000 * share.texts)]
     whole = filled_spec("Workflow", share, pump, runtimeClassName=None)
@@ -102,6 +102,14 @@ def declare(share: Share, pump: str) -> tuple[tuple[Resource, str, Json], ...]:
             "sprintRange": {"first": 1, "last": int(100 * share.items)},
         }
         objects.append((SPRINT_CHAINS, f"chain-{name}", chain))
+        schedule = {"frequency": "Daily", "timeZone": "UTC", "hour": 0, "minute": 1}
+        task = {
+            **schedule,
+            "workflowRef": {"name": name},
+            "prompt": prompt,
+            "description": (pump * 4096)[: int(4096 * share.texts)],
+        }
+        objects.append((RECURRING_TASKS, f"task-{name}", task))
     return tuple(objects)
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from codecourier.local.processnode.logs import follow_log, read_log
 from codecourier.local.processnode.status import Waiting
+from codecourier.local.processnode.troubles import has_lost_logs
 from codecourier.local.processnode.worker import PodWorker
 
 __all__ = ["build_server", "serving_context"]
@@ -40,6 +41,8 @@ async def _container_logs(request: web.Request, find: Callable[[str, str], PodWo
     name, container = request.match_info["pod"], request.match_info["container"]
     worker = find(request.match_info["namespace"], name)
     run = worker.runs.get(container) if worker else None
+    if worker is not None and has_lost_logs(worker.pod):
+        raise web.HTTPBadGateway(text="the node does not answer\n")
     if run is None:
         raise web.HTTPNotFound(text=f"container {container} of pod {name} not found\n")
     if isinstance(run.view.state, Waiting):

@@ -10,7 +10,10 @@ from enum import StrEnum
 
 from codecourier.kube.api import Json
 
-__all__ = ["OUT_OF_MEMORY", "SANDBOX", "OutOfMemory", "has_dead_sandbox", "out_of_memory_of"]
+__all__ = ["LOGS", "OUT_OF_MEMORY", "SANDBOX", "OutOfMemory", "has_dead_sandbox", "has_lost_logs", "out_of_memory_of"]
+
+LOGS = "processnode.codecourier.dev/logs"
+"""Annotation: the API server does not reach the pod's logs while this is `unreachable`."""
 
 OUT_OF_MEMORY = "processnode.codecourier.dev/out-of-memory"
 """Annotation: how a container ends that reaches its memory limit, one of `OutOfMemory`."""
@@ -40,3 +43,8 @@ def out_of_memory_of(pod: Json) -> OutOfMemory:
 def has_dead_sandbox(pod: Json) -> bool:
     """Tell whether the pod's sandbox is to die."""
     return (pod["metadata"].get("annotations") or {}).get(SANDBOX) == "dead"
+
+
+def has_lost_logs(pod: Json) -> bool:
+    """Tell whether the API server is not to reach the pod's logs."""
+    return (pod["metadata"].get("annotations") or {}).get(LOGS) == "unreachable"
