@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from bench.processes import end
+from bench.processes import running_program
 from codecourier.kube.api import Json, Resource
 from codecourier.local.binaries import find_binaries
 from codecourier.local.layout import ClusterLayout
@@ -35,18 +33,8 @@ def running_cron_job_controller(layout: ClusterLayout, log: Path, flags: tuple[s
         "--leader-elect=false",
         *flags,
     ]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
+    with running_program(command, log):
         yield
-    finally:
-        end(process)
 
 
 def build_cron_job(namespace: str, name: str, slot: datetime) -> Json:

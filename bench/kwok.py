@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import end
+from bench.processes import running_program
 from codecourier.local.binaries import cache_folder
 from codecourier.local.errors import LocalError
 from codecourier.local.layout import ClusterLayout
@@ -99,16 +99,5 @@ def run_kwok(
         f"--tls-cert-file={layout.certificate('node-serving')}",
         f"--tls-private-key-file={layout.key('node-serving')}",
     ]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            # A separate HOME, so that no configuration of this machine's user applies.
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(configuration.parent)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
+    with running_program(command, log) as process:
         yield process
-    finally:
-        end(process)

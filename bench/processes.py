@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Usage", "cpu_seconds", "differences", "end", "resident_bytes", "usage_of"]
+__all__ = ["Usage", "cpu_seconds", "differences", "end", "resident_bytes", "running_program", "usage_of"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STOP_SECONDS = 5
@@ -59,3 +60,21 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def running_program(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program beside the cluster; what it prints goes to its log."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            # A separate HOME, so that no configuration of this machine's user applies.
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        end(process)

@@ -96,7 +96,7 @@ def settle_due(
 
 
 def settle_replaced_schedule(status: RecurringTaskStatus, schedule: Schedule, now: datetime) -> RecurringTaskStatus:
-    """Return the status in which slots of an earlier schedule that nobody came to are Missed."""
+    """Return the status in which slots of a replaced schedule that the operator did not come to are Missed."""
     due = slots_between(schedule, status.settled_time or now, now)
     reason = Reason.SCHEDULE_CHANGED
     texts = ((slot, sentence(reason, slot=show_slot(slot, schedule))) for slot in due)
@@ -159,7 +159,7 @@ def _catch_up_delay(task: RecurringTask, left: timedelta) -> timedelta:
 def _expired(
     task: RecurringTask, slot: datetime, schedule: Schedule, problem: Problem | None, now: datetime
 ) -> SlotRecord:
-    """Return the record of a slot after its deadline: Skipped if something was missing, Missed if nobody looked."""
+    """Return the record of a slot after its deadline: Skipped if something was missing, else Missed."""
     detail = problem.message if problem is not None else "The operator was not running, or was busy."
     text = sentence(
         Reason.STARTING_DEADLINE_EXCEEDED,
