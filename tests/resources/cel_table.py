@@ -59,6 +59,16 @@ VALUES: Mapping[str, Values] = {
         accepted=["a\tb\nc\rd", "\u0080\u200b\u2028\ufeff", "{{ x }} ${y} $(z) `'\"\\"],
         refused=[f"a{chr(code)}b" for code in _CONTROLS],
     ),
+    "must be at most 1024 bytes of UTF-8": Values(
+        accepted=["é" * 512, "😀" * 256], refused=["é" * 512 + "a", "😀" * 256 + "a"]
+    ),
+    "must not contain characters that are not shown, other than tab, newline and carriage return": Values(
+        accepted=["a\tb\nc\rd", "👩\u200d💻 \u0645\u200c\u062e", "{{ x }} ${y} $(z) `'\"\\"],
+        refused=[
+            *(f"a{chr(code)}b" for code in (*_CONTROLS, 0x80, 0x9F, 0x200B, 0x200E, 0x200F, 0x2028, 0x202E)),
+            *(f"a{chr(code)}b" for code in (0x2060, 0x2066, 0x206F, 0xFEFF, 0xE0000, 0xE0041, 0xE0FFF)),
+        ],
+    ),
     "must be an address range in CIDR notation without host bits, such as 10.20.0.0/16 or 2001:db8::/32": Values(
         accepted=["0.0.0.0/0", "10.20.0.0/16", "203.0.113.7/32", "::/0", "2001:db8::/32", "fd00::1/128"],
         refused=[
@@ -132,6 +142,10 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         ],
         refused=[Update({"spec.sprintRange": {"first": 5, "last": 9}, "spec.resumeFromSprint": 5})],
         field_path=".resumeFromSprint",
+    ),
+    ("Learning", "spec", "must name a repository, a Workflow or both"): Objects(
+        accepted=[Update({}), Update({"spec.workflowRef": ABSENT}), Update({"spec.repositoryUrl": ABSENT})],
+        refused=[Update({"spec.workflowRef": ABSENT, "spec.repositoryUrl": ABSENT})],
     ),
     ("RecurringTask", "spec", "dayOfWeek is for frequency Weekly or Biweekly"): Objects(
         accepted=[

@@ -13,6 +13,9 @@ from tests.resources.samples import PATTERNS, Json, schema_of, text
 _MAX_ITEMS = 3
 _MAX_CHARACTERS = 60
 _WRITTEN = st.characters(codec="utf-8", exclude_categories=["Cc"], include_characters="\t\n\r\x85")
+_SHOWN = st.characters(
+    codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Zl", "Zp"], include_characters="\t\n\r", max_codepoint=0xDFFFF
+)
 _FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INSTANT = (datetime(9999, 12, 31, tzinfo=UTC) - _FIRST_INSTANT) // timedelta(microseconds=1)
 _ANY = st.characters(codec="utf-8")
@@ -65,7 +68,8 @@ def _texts(schema: Json) -> st.SearchStrategy[str]:
     if _ZONE_RULE in rules:
         return st.sampled_from(VALUES[_ZONE_RULE].accepted)
     if "pattern" not in schema:
-        return st.text(_WRITTEN if rules else _ANY, min_size=least, max_size=min(most, _MAX_CHARACTERS))
+        letters = _SHOWN if _SHOWN_RULE in rules else _WRITTEN if rules else _ANY
+        return st.text(letters, min_size=least, max_size=min(most, _MAX_CHARACTERS))
     made = st.builds(lambda number: text(schema, number), st.integers(0, 10_000))
     if rules or PATTERNS[schema["pattern"]].head:
         return made
@@ -82,6 +86,10 @@ _FORMATS: Mapping[str, st.SearchStrategy[str]] = {
 
 _ZONE_RULE = "must be the name of an IANA time zone, such as Europe/Berlin or UTC"
 """The one rule whose values cannot be made, only chosen."""
+
+
+_SHOWN_RULE = "must not contain characters that are not shown, other than tab, newline and carriage return"
+"""The one rule that refuses more characters than controls."""
 
 
 def _bind_project(found: Json) -> Json:
@@ -111,6 +119,12 @@ def _bind_task(found: Json) -> Json:
     return found
 
 
+def _bind_learning(found: Json) -> Json:
+    if not {"repositoryUrl", "workflowRef"} & set(found["spec"]):
+        found["spec"]["workflowRef"] = {"name": "fix"}
+    return found
+
+
 _STRATEGIES: Mapping[str, Callable[[Json], st.SearchStrategy[Any]]] = {
     "object": _objects,
     "array": _arrays,
@@ -123,5 +137,6 @@ _BINDINGS: Mapping[str, Callable[[Json], Json]] = {
     "Project": _bind_project,
     "SprintChain": _bind_chain,
     "RecurringTask": _bind_task,
+    "Learning": _bind_learning,
 }
 """What CEL rules on several fields ask of the objects of a kind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.kube.api import custom_resource
+from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask
@@ -13,6 +14,7 @@ from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
 
 __all__ = [
+    "LEARNINGS",
     "NOTIFICATIONS",
     "PROJECTS",
     "RECURRING_TASKS",
@@ -31,3 +33,4 @@ SPRINT_CHAINS = custom_resource(SprintChain.info)
 SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)
 USAGE_RECORDS = custom_resource(UsageRecord.info)
+LEARNINGS = custom_resource(Learning.info)

@@ -1,4 +1,4 @@
-"""The rows of records: the operator creates them, and they never change."""
+"""The rows of records: the operator creates them, has no plan for them and never changes them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from codecourier.kinds.kind import Kind
 from codecourier.kube.api import Json
 from codecourier.kube.cache import Trim
+from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.usage_record import UsageRecord
 
-__all__ = ["NOTIFICATION", "USAGE_RECORD"]
+__all__ = ["LEARNING", "NOTIFICATION", "USAGE_RECORD"]
 
 
 def _keeping(*fields: str) -> Trim:
@@ -28,3 +29,6 @@ _IDENTITY = ("name", "namespace", "uid", "resourceVersion")
 
 NOTIFICATION: Kind[Notification, Any] = Kind(Notification, mark="entity", trim=_keeping("entity"))
 USAGE_RECORD: Kind[UsageRecord, Any] = Kind(UsageRecord, mark="runUid", trim=_keeping("runUid", "run"))
+
+LEARNING: Kind[Learning, Any] = Kind(Learning, mark="repositoryUrl")
+"""The name of a proposed one holds the hash of its text, so it is the same one after a user has corrected the text."""

@@ -13,7 +13,7 @@ from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.project import PROJECT
-from codecourier.kinds.records import NOTIFICATION, USAGE_RECORD
+from codecourier.kinds.records import LEARNING, NOTIFICATION, USAGE_RECORD
 from codecourier.kinds.recurring_task import RECURRING_TASK
 from codecourier.kinds.relation import UNFINISHED, Edge, OriginKind
 from codecourier.kinds.run import RUN
@@ -36,6 +36,7 @@ ALL: tuple[Kind[Any, Any], ...] = (
     SANDBOX,
     NOTIFICATION,
     USAGE_RECORD,
+    LEARNING,
 )
 """Every kind, in the order in which people meet them."""
 

@@ -20,6 +20,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.revisions import WorkflowRevision, view_revision
 from codecourier.kube import api
 from codecourier.kube.api import Json
+from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask
@@ -33,6 +34,7 @@ __all__ = [
     "AGENT_SECRET_SOURCE",
     "API_SERVER_SOURCE",
     "CREDENTIAL_SOURCE",
+    "LEARNING_SOURCE",
     "NAMESPACE_SOURCE",
     "NETWORK_POLICY_SOURCE",
     "NOTIFICATION_SOURCE",
@@ -110,6 +112,7 @@ SPRINT_CHAIN_SOURCE = custom(SprintChain)
 SANDBOX_SOURCE = custom(Sandbox)
 NOTIFICATION_SOURCE = custom(Notification)
 USAGE_RECORD_SOURCE = custom(UsageRecord)
+LEARNING_SOURCE = custom(Learning)
 
 NAMESPACE_SOURCE = raw(api.NAMESPACES)
 POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod, is_settled=_has_ended)

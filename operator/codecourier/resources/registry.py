@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecourier.resources.learning import Learning
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
@@ -23,5 +24,6 @@ KINDS: tuple[type[CustomResource], ...] = (
     Sandbox,
     Notification,
     UsageRecord,
+    Learning,
 )
 """Every kind of the API group, for the CRD generator and the tests."""
