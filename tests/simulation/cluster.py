@@ -23,7 +23,7 @@ from codecourier.resources.meta import API_VERSION
 from codecourier.task import Task
 from tests.simulation.admission import Admission
 from tests.simulation.apiserver import ApiServer
-from tests.simulation.clock import WallClock
+from tests.simulation.clock import EPOCH, WallClock
 from tests.simulation.coverage import Coverage
 from tests.simulation.deeds import Deeds
 from tests.simulation.faults import CountingPlan, FaultPlan, FaultyNetwork, RandomFaults
@@ -31,6 +31,7 @@ from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
 from tests.simulation.invariants.monitor import Monitor, Seen
 from tests.simulation.kubelets import Kubelets
 from tests.simulation.neighbours import NEIGHBOUR, declare_neighbours
+from tests.simulation.nights import begin_of, schedule_of
 from tests.simulation.nodes import Nodes
 from tests.simulation.scenario import Scenario
 from tests.simulation.schema import Definition, definitions_of
@@ -155,7 +156,7 @@ class SimulatedCluster:
         """When something last changed, the Lease and Kubernetes Events not counted; virtual seconds."""
 
         self._loop = asyncio.get_running_loop()
-        self.clock = WallClock(self._loop)
+        self.clock = WallClock(self._loop, EPOCH if scenario.night is None else begin_of(scenario.night))
         self.server = ApiServer(
             now=self.clock.now, random=self._fork(), definitions=definitions or definitions_of(registry)
         )
@@ -261,14 +262,11 @@ class SimulatedCluster:
         self._create(SPRINT_CHAINS, name, spec)
 
     def make_task(self, name: str) -> None:
-        """Declare a RecurringTask that is due each day, its first slot a minute after the start."""
+        """Declare a RecurringTask whose first slot comes soon after the start."""
         number = int(name.rpartition("-")[2])
         policies = ("Forbid", "Allow", "Replace")
         spec: Json = {
-            "frequency": "Daily",
-            "timeZone": "UTC",
-            "hour": 0,
-            "minute": 1 + number,
+            **schedule_of(self.scenario.night, number),
             "workflowRef": {"name": "scripted"},
             "prompt": "Audit it.",
             "concurrencyPolicy": policies[number % len(policies)],

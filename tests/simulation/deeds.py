@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from codecourier.kube.errors import ApiError
 from tests.simulation.admission import Obstacle
 from tests.simulation.forge import CANARY, ForgeTrouble
 from tests.simulation.invariants.objects import is_unfinished
+from tests.simulation.nights import seconds_to_next
 from tests.simulation.stored import Stored
 
 if TYPE_CHECKING:
@@ -326,10 +326,9 @@ class Deeds:
             self._edit(second, apply, fits)
 
     def _pass_days(self, days: int) -> None:
-        """Let the clock be shortly before midnight, so many days on."""
+        """Let the clock be shortly before midnight, so many days on; or before the next times of a night."""
         clock = self._cluster.clock
-        midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days)
-        clock.jump((midnight - clock.now()).total_seconds() - 5.0)
+        clock.jump(seconds_to_next(self._cluster.scenario.night, clock.now(), days))
 
     def _annotate_task(self, annotation: str) -> None:
         value = str(self._random.random())

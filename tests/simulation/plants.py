@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 from itertools import count
 from typing import Any
 from unittest.mock import patch
@@ -25,6 +26,7 @@ from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.revisions import revision_name
+from codecourier.core.slots import schedule
 from codecourier.core.sprint_chain import plan as sprint_chain_plan
 from codecourier.core.sprint_chain import sprints
 from codecourier.core.sprint_chain import start as sprint_chain_start
@@ -97,6 +99,26 @@ def _settling_only(_right: Any) -> Any:
         return status.updated(settled_time=max([status.settled_time, *(record.slot for record in records)]))
 
     return record
+
+
+def _without_gaps(right: Any) -> Any:
+    def slots_after(known: Any, after: Any) -> Any:
+        return (slot for slot in right(known, after) if slot.astimezone(known.zone).time() == known.time)
+
+    return slots_after
+
+
+def _at_both_times(right: Any) -> Any:
+    def slots_after(known: Any, after: Any) -> Any:
+        for slot in right(known, after - timedelta(hours=3)):
+            again = slot.astimezone(known.zone).replace(fold=1).astimezone(UTC)
+            yield from (time for time in (slot, again)[: 1 + (again > slot)] if time > after)
+
+    return slots_after
+
+
+def _at_the_second_time(right: Any) -> Any:
+    return lambda shown, zone: right(shown, zone).astimezone(zone).replace(fold=1).astimezone(UTC)
 
 
 def _renaming(right: Any) -> Any:
@@ -197,6 +219,11 @@ PLANTS: Mapping[str, Plant] = {
         frozenset({"2"}),
     ),
     "a slot that is skipped has no disposition": Plant(due, "record_unfired", _settling_only, frozenset({"2"})),
+    "a time that clocks skip has no slot": Plant(schedule, "_slots_after", _without_gaps, frozenset({"2"})),
+    "a time that clocks show twice has two slots": Plant(schedule, "_slots_after", _at_both_times, frozenset({"2"})),
+    "a slot comes the second time that clocks show it": Plant(
+        schedule, "first_instant", _at_the_second_time, frozenset({"2"})
+    ),
     "a Run is made that no slot claims": Plant(task_runs, "_build_run", _renaming, frozenset({"2"})),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),

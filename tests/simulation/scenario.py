@@ -9,6 +9,7 @@ from typing import Literal
 
 from codecourier.kube.api import Json, Resource
 from tests.simulation.faults import Fault
+from tests.simulation.nights import NIGHTS, Night
 from tests.simulation.steps import Behaviour, PodTrouble
 
 __all__ = ["KUBELET_BEHAVIOURS", "REFERENCE", "REHEARSED", "Deed", "Mood", "Scenario", "scenario_of"]
@@ -156,6 +157,9 @@ class Scenario:
     tasks: int = 0
     """How many RecurringTasks there are, due each day soon after midnight UTC."""
 
+    night: Night | None = None
+    """A change of clocks that the clock goes over; its tasks are due by the clocks of its zone."""
+
     neighbours: int = 0
     """How many Runs another team has, whose repository host hangs; keys must not wait for workers because of it."""
 
@@ -266,6 +270,7 @@ REHEARSED = (
     _rehearsed_task((50.0, "lose workflow"), (55.0, "suspend task"), (200.0, "pass a day")),
     _rehearsed_task((50.0, "refuse Runs for long")),
     _rehearsed_task((200.0, "reschedule task"), (250.0, "delete task"), (300.0, "make task again")),
+    *(replace(_rehearsed_task(*((80.0 * n, "pass a day") for n in range(1, 9))), night=night) for night in NIGHTS[:2]),
     replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
 )
 """What happens too seldom for every budget of seeds to come through it."""
@@ -285,6 +290,7 @@ def scenario_of(seed: int) -> Scenario:
         behaviours = {s: b for s, b in behaviours.items() if b is not Behaviour.PROVIDER_LIMIT}
     fault_seconds = 240.0
     tasks = Random(f"tasks {seed}").choice((0, 0, 0, 1, 2))
+    night = Random(f"night {seed}").choice((None, *NIGHTS)) if tasks and mood == "peopled" else None
     return Scenario(
         seed=seed,
         mood=mood,
@@ -301,6 +307,7 @@ def scenario_of(seed: int) -> Scenario:
         troubles=_troubles(random, slots) if mood == "stormy" else {},
         deeds=_deeds(random, mood, fault_seconds, with_tasks=tasks > 0),
         tasks=tasks,
+        night=night,
         rates=random.choice(_RATES),
         fault_seconds=fault_seconds,
         pace=random.choice((1.0, 1.0, 1.0, 0.01)),

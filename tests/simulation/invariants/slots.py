@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache, partial
+from typing import Any
 
 from codecourier.kinds.api_resources import RECURRING_TASKS
-from codecourier.kube.api import Json
+from codecourier.zones import find_zone
+from tests.core.slots.oracle import Walk, is_due, walk_slots
 from tests.simulation.invariants.objects import status_of
 from tests.simulation.invariants.scene import Scene
 from tests.simulation.stored import Change, Stored
@@ -15,10 +18,12 @@ from tests.simulation.stored import Change, Stored
 __all__ = ["Slots"]
 
 DAY = timedelta(days=1)
+AROUND = 4 * DAY
+"""How far the oracle walks beyond what is asked for: it says nothing about the first and last days of a walk."""
 
 
 class Slots:
-    """Sees every Run that a task makes, and every step of a task's ledger. Tasks are daily, in UTC.
+    """Sees every Run that a task makes, and every step of a task's ledger.
 
     Parameters
     ----------
@@ -47,22 +52,27 @@ class Slots:
             self._fail(f"Run {change.identity[2]} is not claimed by its task")
 
     def task_changed(self, change: Change) -> None:
-        """Check a step of a task's ledger: it goes forward, and counts each slot that it passes once."""
+        """Check a step of a task's ledger: it goes forward, and settles each slot that it passes once.
+
+        Where the schedule began anew, the ledger has passed the slots of the replaced one.
+        """
         if change.type != "MODIFIED" or change.old is None:
             return
         name, old, new = change.identity[2], status_of(change.old), status_of(change.new)
         slots = Counter((record["slot"], record.get("isManual", False)) for record in new.get("history") or ())
         if any(count > 1 for count in slots.values()):
             self._fail(f"a slot of task {name} has two dispositions: {dict(slots)}")
-        if not old.get("settledTime") or old.get("anchor") != new.get("anchor"):
+        if not old.get("settledTime"):
             return
         before, after = (datetime.fromisoformat(status["settledTime"]) for status in (old, new))
         if after < before:
             self._fail(f"the ledger of task {name} goes back")
-        passed = sum(1 for _ in slots_of(change.new.obj, before, after))
+        passed = set(slots_of(old["anchor"], before, after))
         counted = _dispositions(new) - _dispositions(old)
-        if counted != passed:
-            self._fail(f"{passed} slots of task {name} passed, and {counted} got a disposition")
+        if counted != len(passed):
+            self._fail(f"{len(passed)} slots of task {name} passed, and {counted} got a disposition")
+        if wrong := _settled(new) - _settled(old) - passed:
+            self._fail(f"task {name} settled what was no slot: {sorted(wrong)}")
 
     def _fail(self, text: str) -> None:
         self._scene.fail("2", text)
@@ -74,26 +84,44 @@ class Slots:
             if "deletionTimestamp" in stored.metadata or not status.get("settledTime"):
                 continue
             settled = datetime.fromisoformat(status["settledTime"])
-            for slot in slots_of(stored.obj, settled, now - timedelta(seconds=60)):
+            for slot in slots_of(status["anchor"], settled, now - timedelta(seconds=60)):
                 yield f"slot {slot} of task {stored.metadata['name']} has no disposition"
             if _active(stored):
                 yield f"task {stored.metadata['name']} waits for {_active(stored)}"
 
 
-def slots_of(task: Json, after: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield the slots of a daily task in UTC, by adding days."""
-    spec = task["spec"]
-    slot = after.replace(hour=spec["hour"], minute=spec["minute"], second=0, microsecond=0)
-    while slot <= until:
-        if slot > after:
-            yield slot
-        slot += DAY
+def slots_of(anchor: Mapping[str, Any], after: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield the slots after one time up to another, by the tests' own walk through time."""
+    if until <= after:
+        return
+    first, at = date.fromisoformat(anchor["date"]), time(anchor["hour"], anchor["minute"])
+    due = partial(is_due, anchor["frequency"], first, anchor["day"])
+    if anchor["timeZone"] == "UTC":
+        days = (after.date() + number * DAY for number in range((until.date() - after.date()).days + 1))
+        slots = [datetime.combine(day, at, UTC) for day in days if due(day)]
+    else:
+        walk = _walk(anchor["timeZone"], after.date(), until.date())
+        slots = list(walk_slots(walk, at, due))
+    yield from (slot for slot in slots if after < slot <= until)
+
+
+@lru_cache(maxsize=64)
+def _walk(name: str, first: date, last: date) -> Walk:
+    zone = find_zone(name)
+    assert zone is not None
+    start, end = (datetime.combine(day, time(), UTC) for day in (first, last))
+    return Walk.through(start - AROUND, end + AROUND, zone)
 
 
 def _active(task: Stored) -> list[str]:
     return [active["run"] for active in status_of(task).get("active") or ()]
 
 
-def _dispositions(status: Json) -> int:
+def _settled(status: Mapping[str, Any]) -> set[datetime]:
+    records = status.get("history") or ()
+    return {datetime.fromisoformat(record["slot"]) for record in records if not record.get("isManual")}
+
+
+def _dispositions(status: Mapping[str, Any]) -> int:
     totals = status.get("totals") or {}
     return sum(totals.get(name, 0) for name in ("fired", "skipped", "missed"))
