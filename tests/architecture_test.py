@@ -24,7 +24,9 @@ MAX_LINES = 500
 
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
-SHARED = frozenset({"address", "layout", "pull_request", "redaction", "result", "task", "text", "trees", "wire"})
+SHARED = frozenset(
+    {"address", "issue", "layout", "pull_request", "redaction", "result", "task", "text", "trees", "wire"}
+)
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
 
@@ -45,6 +47,7 @@ LAYERS = {
     "resources.crd": Layer(libraries=frozenset({"pydantic", "yaml"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "address": Layer(),
+    "issue": Layer(),
     "layout": Layer(),
     "pull_request": Layer(),
     "redaction": Layer(),
@@ -57,7 +60,8 @@ LAYERS = {
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
     "github": Layer(
-        own=BASE | {"address", "pull_request", "redaction"}, libraries=frozenset({"github", "requests", "urllib3"})
+        own=BASE | {"address", "issue", "pull_request", "redaction"},
+        libraries=frozenset({"github", "requests", "urllib3"}),
     ),  # PyGithub and its transport
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
     "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources", "zones"}),

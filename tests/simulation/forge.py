@@ -1,4 +1,4 @@
-"""A forge in memory: commits with trees, branches, pull requests and tokens, behind a network that may fail."""
+"""A forge in memory: commits with trees, branches, pull requests, issues and tokens, behind a network that fails."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from codecourier.github.secret import Secret
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
 from codecourier.pull_request import PullRequestState
+from tests.simulation.issues import Board, IssueDesk
 from tests.simulation.neighbours import HUNG_SECONDS, HUNG_URL
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
 
@@ -153,6 +154,7 @@ class ForgeServer:
     """Tokens whose minting was never answered: no operator knows them, so none can revoke them."""
 
     def __post_init__(self) -> None:
+        self.board = Board(self.now, URL)
         self.branches[MAIN] = self.commit("", {"README.md": "shop"}).sha
         if self.personal:
             self.tokens[self.personal] = _Token(may_write=True, ends=None)
@@ -267,6 +269,7 @@ class ForgeClient:
             CreatePullRequest: self._create,
             MintTokenPair: self._mint,
             RevokeToken: self._revoke,
+            **IssueDesk(server.board, self._look, self._carry).doings,
         }
 
     async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
@@ -331,7 +334,7 @@ class ForgeClient:
 
     async def _carry(self, verb: Verb, name: str, work: Callable[[], T]) -> T:
         write = 0
-        if verb in {"create", "delete"}:
+        if verb in {"create", "patch", "delete"}:
             self._writes += 1
             write = self._writes
         call = Call(f"{self._identity}@forge", verb, FORGE, None, name, write)

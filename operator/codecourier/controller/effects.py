@@ -1,4 +1,4 @@
-"""What plans do outside our own objects: tokens and pull requests.
+"""What plans do outside our own objects: tokens, pull requests and comments.
 
 Each effect can be done twice without harm, and its result is never assumed: the next plan checks.
 """
@@ -25,7 +25,7 @@ from codecourier.controller.problems import (
 )
 from codecourier.controller.secret_reads import MOST_CALLS
 from codecourier.core.shared.facts import Problem, RepositoryAccess
-from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens
+from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens, WriteComment
 from codecourier.core.shared.naming import (
     ANNOTATION_REPOSITORY,
     ANNOTATION_TOKEN_EXPIRY,
@@ -34,10 +34,11 @@ from codecourier.core.shared.naming import (
 )
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import InstallationToken, RepositoryRef
-from codecourier.github.errors import ForgeError
+from codecourier.github.errors import ForgeError, Unavailable
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
 from codecourier.github.operations.revoke_token import RevokeToken
+from codecourier.github.operations.write_issue_comment import WriteIssueComment
 from codecourier.github.secret import Secret
 from codecourier.kube.api import SECRETS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, ServerError, Unanswered
@@ -85,6 +86,7 @@ class Effects:
             MintTokens: self._mint,
             RevokeTokens: self._revoke,
             OpenPullRequest: self._open,
+            WriteComment: self._comment,
         }
 
     async def do(self, effect: Effect) -> Problem | None:
@@ -93,7 +95,9 @@ class Effects:
 
     def problem_of_silence(self, effect: Effect) -> Problem | None:
         """Return the problem when the API server does not answer for the Secret of an effect; None: it has none."""
-        return None if isinstance(effect, OpenPullRequest) else problem_of_silence(SECRETS, _secret_named(effect))
+        if isinstance(effect, OpenPullRequest | WriteComment):
+            return None
+        return problem_of_silence(SECRETS, _secret_named(effect))
 
     async def credential_of(self, effect: Effect) -> str | None:
         """Return the version of the credential that an effect uses now; None for one that uses no repository's."""
@@ -307,6 +311,21 @@ class Effects:
             await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
             return problem_of_forge(error, repository.url, effect.head)
+        return None
+
+    async def _comment(self, effect: WriteComment) -> Problem | None:
+        access = effect.repository
+        if isinstance(access, Problem):
+            return replace(access, is_refusal=True)
+        repository = await self._credentials.find(access)
+        if isinstance(repository, Problem):
+            return replace(repository, is_refusal=True)
+        operation = WriteIssueComment(effect.number, effect.body, effect.comment)
+        try:
+            await self._gate.do(access.namespace, repository, operation)
+        except ForgeError as error:
+            is_refusal = not (isinstance(error, Unavailable) and error.may_have_happened)
+            return replace(problem_of_forge(error, repository.url, number=effect.number), is_refusal=is_refusal)
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from codecourier.controller.credentials import Credentials, decode_key, metadata_of
 from codecourier.controller.gate import Gate
+from codecourier.controller.issues import IssueReader
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.shared.consent import find_agent_fault
 from codecourier.core.shared.facts import (
@@ -19,10 +20,12 @@ from codecourier.core.shared.facts import (
     Ask,
     BranchHeadAsk,
     BranchHeadFact,
+    IssueAsk,
     LogAsk,
     LogFact,
     ObjectAsk,
     ObjectFact,
+    OwnCommentsAsk,
     Problem,
     PullRequestFact,
     PullRequestsAsk,
@@ -41,6 +44,7 @@ from codecourier.github.errors import ForgeError, RateLimited
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
+from codecourier.github.operations.issue import IssueNotFound, IssuesForbidden
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, Json, KubeApi
 from codecourier.kube.errors import ApiError, Forbidden, ServerError, TooManyRequests, Unanswered
@@ -65,6 +69,12 @@ _LOG_TAIL_LINES = 200
 _MOST_MISSED = 1024
 _MOST_REPOSITORIES = 4096
 _MOST_JUDGED = 4096
+
+_OF_HOSTS = (RepositoryAsk, BranchHeadAsk, PullRequestsAsk, IssueAsk, OwnCommentsAsk)
+"""Questions that a repository's host answers."""
+
+_REACHED = (RateLimited, IssueNotFound, IssuesForbidden)
+"""Errors that do not say that the repository cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,7 @@ class Observer:
         self._credentials = credentials
         self._repositories: OrderedDict[RepositoryAccess, _Reached] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
+        self._issues = IssueReader(self._ask)
         self._judged: OrderedDict[tuple[str, str, str, str], UnreadableSecret | None] = OrderedDict()
         """Whether agents can read a key of a Secret, by namespace, name, key and version; it holds no value."""
 
@@ -106,6 +117,8 @@ class Observer:
             RepositoryAsk: self._repository,
             BranchHeadAsk: self._branch_head,
             PullRequestsAsk: self._pull_requests,
+            IssueAsk: self._issues.look,
+            OwnCommentsAsk: self._issues.find_own,
             ObjectAsk: self._object,
             RevisionAsk: self._revision,
             LogAsk: self._log,
@@ -119,11 +132,13 @@ class Observer:
 
     def recall(self, ask: Ask[Any]) -> object | None:
         """Return the answer to a question that needs no look-up; None: look it up."""
-        if not isinstance(ask, RepositoryAsk | BranchHeadAsk | PullRequestsAsk):
+        if not isinstance(ask, _OF_HOSTS):
             return None
         access = ask.repository
         if isinstance(access, Problem):
             return access
+        if isinstance(ask, IssueAsk):
+            return self._issues.recall(ask)
         known = self._repositories.get(access) if isinstance(ask, RepositoryAsk) else None
         if known is None or not isinstance(ask, RepositoryAsk):
             return None
@@ -142,7 +157,7 @@ class Observer:
         if isinstance(access, Problem):
             return access
         known = self._repositories.get(access)
-        answer = await self._ask(ask, GetRepository(None if known is None else known.facts))
+        answer = await self._ask(access, GetRepository(None if known is None else known.facts))
         time = asyncio.get_running_loop().time()
         if isinstance(answer, Problem):
             reached = _Reached(time, answer, None)
@@ -155,11 +170,12 @@ class Observer:
         return reached.fact
 
     async def _branch_head(self, ask: BranchHeadAsk) -> BranchHeadFact | Problem:
-        answer = await self._ask(ask, GetBranchHead(ask.branch))
+        answer = await self._ask(ask.repository, GetBranchHead(ask.branch))
         return answer if isinstance(answer, Problem) else BranchHeadFact(answer)
 
     async def _pull_requests(self, ask: PullRequestsAsk) -> PullRequestsFact | Problem:
-        found = await self._ask(ask, FindPullRequests(ask.head_branch, marker(ask.run_uid, ask.attempt)))
+        operation = FindPullRequests(ask.head_branch, marker(ask.run_uid, ask.attempt))
+        found = await self._ask(ask.repository, operation)
         if isinstance(found, Problem):
             return found
         items = (
@@ -169,8 +185,7 @@ class Observer:
         )
         return PullRequestsFact(tuple(items))
 
-    async def _ask(self, ask: RepositoryAsk | BranchHeadAsk | PullRequestsAsk, operation: Operation[R]) -> R | Problem:
-        access = ask.repository
+    async def _ask(self, access: RepositoryAccess | Problem, operation: Operation[R], number: int = 0) -> R | Problem:
         if isinstance(access, Problem):
             return access
         repository = await self._credentials.find(access)
@@ -180,10 +195,10 @@ class Observer:
         try:
             return await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
-            if not isinstance(error, RateLimited):
+            if not isinstance(error, _REACHED):
                 # That it was reached is no longer true, whatever was asked: the Project asks for it again.
                 self._repositories.pop(access, None)
-            return problem_of_forge(error, repository.url)
+            return problem_of_forge(error, repository.url, number=number)
 
     async def _object(self, ask: ObjectAsk) -> ObjectFact:
         try:

@@ -18,6 +18,7 @@ from codecourier.github.errors import (
     Silent,
 )
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
+from codecourier.github.operations.issue import IssueLocked, IssueNotFound, IssuesForbidden
 from codecourier.kube import errors as kube
 from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, Json, Resource
 from codecourier.redaction import redact
@@ -29,6 +30,9 @@ _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     RateLimited: (Reason.RATE_LIMITED, False),
     CredentialsRefused: (Reason.CREDENTIALS_REFUSED, False),
     ForgeNotFound: (Reason.REPOSITORY_NOT_FOUND, False),
+    IssueNotFound: (Reason.ISSUE_NOT_FOUND, False),
+    IssueLocked: (Reason.ISSUE_LOCKED, False),
+    IssuesForbidden: (Reason.ISSUES_FORBIDDEN, False),
     PullRequestExists: (Reason.PULL_REQUEST_TAKEN, False),
     PullRequestRefused: (Reason.PULL_REQUEST_REFUSED, True),
     ForgeRefused: (Reason.FORGE_REFUSED, True),
@@ -40,7 +44,7 @@ Each operation decides which error a refusal is, in its module of `codecourier.g
 """
 
 
-def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
+def problem_of_forge(error: ForgeError, url: str, branch: str = "", number: int = 0) -> Problem:
     """Return the problem that a plan reads for a forge's error.
 
     Parameters
@@ -51,10 +55,13 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "") -> Problem:
         The repository's address.
     branch
         The head of the pull request that was to be opened, if one was.
+    number
+        The issue that was asked for, if one was.
     """
     reason, is_final = next(_FORGE_REASONS[kind] for kind in type(error).__mro__ if kind in _FORGE_REASONS)
     host = url.removeprefix("https://").partition("/")[0]
-    text = sentence(reason, repository=url, host=host, branch=branch, detail=error.message)
+    issue = f"{url}/issues/{number}"
+    text = sentence(reason, repository=url, host=host, branch=branch, issue=issue, detail=error.message)
     retry_time = error.retry_at if isinstance(error, RateLimited | Silent) else None
     return Problem(reason, text, retry_time, is_final)
 

@@ -13,6 +13,7 @@ __all__ = [
     "ForgeNotFound",
     "ForgeRefused",
     "HostNotAllowed",
+    "Moved",
     "RateLimited",
     "Silent",
     "Unavailable",
@@ -57,6 +58,24 @@ class ForgeError(Exception):
 
 class ForgeNotFound(ForgeError):
     """There is no such thing, it moved, or the credential may not see it."""
+
+
+class Moved(ForgeNotFound):
+    """What was asked for has another address; no request went there.
+
+    Parameters
+    ----------
+    message
+        What moved.
+    location
+        The address that the forge names. It is not to be trusted: another server may have answered.
+    status
+        The HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, *, location: str, status: int) -> None:
+        super().__init__(message, status=status)
+        self.location = location
 
 
 class HostNotAllowed(ForgeError):

@@ -17,6 +17,7 @@ from codecourier.github.address import PUBLIC_HOST, RepositoryAddress
 from codecourier.github.answers import Answer, Field, unreadable
 from codecourier.github.budget import Budgets
 from codecourier.github.errors import ForgeError, RateLimited
+from codecourier.github.needs import OPERATOR_NEED, Need
 from codecourier.github.refusals import Refusal, to_error
 from codecourier.github.transport import Connection, Transport, Wait
 
@@ -61,6 +62,9 @@ class Request:
 
     etag: str = ""
     """Name of an earlier answer: if it still holds, the forge is asked only to say so. Empty: there is none."""
+
+    need: Need = OPERATOR_NEED
+    """Permissions of the token that an App mints for the request."""
 
     @property
     def is_write(self) -> bool:

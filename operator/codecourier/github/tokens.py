@@ -17,6 +17,7 @@ from codecourier.github.answers import Field, unreadable
 from codecourier.github.credentials import AppInstallation, Credential, InstallationToken, PersonalToken
 from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound
 from codecourier.github.gateway import Gateway, Login, Request
+from codecourier.github.needs import OPERATOR_NEED, Need
 from codecourier.github.refusals import Refusal
 from codecourier.github.secret import Secret
 
@@ -24,9 +25,6 @@ __all__ = ["REVOCATION_PATH", "Logins", "Minted", "Wish", "check_minted"]
 
 REVOCATION_PATH = "/installation/token"
 """Where an installation's token revokes itself."""
-
-_OPERATOR_PERMISSIONS = {"contents": "read", "pull_requests": "write"}
-"""What the operator itself needs: the tips of branches, and pull requests."""
 
 _IMPLIED_PERMISSIONS = {"metadata": "read"}
 """GitHub adds this to every token, asked or not."""
@@ -54,6 +52,14 @@ class Wish:
     permissions: Mapping[str, str]
     repository_id: int | None = None
     """Number of the only repository; None while only its name is known."""
+
+    need: Need = OPERATOR_NEED
+    """What the installation must have; named, and its error raised, where it lacks a permission."""
+
+    @classmethod
+    def of(cls, need: Need) -> Wish:
+        """Return the wish for a token of the operator's own."""
+        return cls(dict(need.permissions), need=need)
 
 
 def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
@@ -90,10 +96,11 @@ def check_minted(field: Field, wish: Wish, full_name: str) -> Minted:
     return Minted(_read_token(field), field.at("expires_at").time(), number)
 
 
-def _refusals(address: RepositoryAddress, credential: AppInstallation) -> tuple[Refusal, ...]:
+def _refusals(address: RepositoryAddress, credential: AppInstallation, need: Need) -> tuple[Refusal, ...]:
     """Return what each refusal to mint a token means."""
     installation = f"installation {credential.installation_id} of the GitHub App {credential.app_id}"
-    wanted = ", ".join(f"{name}: {level}" for name, level in _OPERATOR_PERMISSIONS.items())
+    # The tokens of sandboxes are minted with the operator's own.
+    wanted = f"contents: write and {need.words}" if need == OPERATOR_NEED else need.words
     return (
         Refusal(
             frozenset({404}),
@@ -102,8 +109,8 @@ def _refusals(address: RepositoryAddress, credential: AppInstallation) -> tuple[
         ),
         Refusal(
             frozenset({422}),
-            CredentialsRefused,
-            f"the {installation} lacks a permission; it needs contents: write and {wanted}",
+            need.error,
+            f"the {installation} lacks a permission; it needs {wanted}",
             words="permission",
         ),
         Refusal(
@@ -140,26 +147,26 @@ class Logins:
         """
         if not isinstance(credential, AppInstallation):
             return self._gateway.send(address, _token_login(address, credential), request, deadline)
-        minted, is_fresh = self.own_token(address, credential, deadline)
+        minted, is_fresh = self.own_token(address, credential, deadline, request.need)
         try:
             return self._gateway.send(address, _installation_login(address, credential, minted), request, deadline)
         except CredentialsRefused as error:
             if error.status != 401 or is_fresh:  # noqa: PLR2004 - HTTP
                 raise
         self.forget(address, credential)
-        minted, _ = self.own_token(address, credential, deadline)
+        minted, _ = self.own_token(address, credential, deadline, request.need)
         return self._gateway.send(address, _installation_login(address, credential, minted), request, deadline)
 
     def own_token(
-        self, address: RepositoryAddress, credential: AppInstallation, deadline: float
+        self, address: RepositoryAddress, credential: AppInstallation, deadline: float, need: Need = OPERATOR_NEED
     ) -> tuple[Minted, bool]:
         """Return the operator's own token for a repository, and whether it was minted just now."""
-        key = _key(address, credential)
+        key = (*_key(address, credential), need.words)
         with self._lock:
             kept = self._kept.get(key)
         if kept is not None and kept.expires_at - _RENEWAL_MARGIN > self._clock():
             return kept, False
-        minted = self.mint(address, credential, deadline, Wish(_OPERATOR_PERMISSIONS))
+        minted = self.mint(address, credential, deadline, Wish.of(need))
         with self._lock:
             self._kept[key] = minted
             self._kept.move_to_end(key)
@@ -183,7 +190,7 @@ class Logins:
             "POST",
             f"/app/installations/{credential.installation_id}/access_tokens",
             body={**narrowing, "permissions": dict(wish.permissions)},
-            refusals=_refusals(address, credential),
+            refusals=_refusals(address, credential, wish.need),
         )
         try:
             field = self._gateway.send(address, _app_login(address, credential), request, deadline)
@@ -205,9 +212,11 @@ class Logins:
             self._gateway.send(address, login, Request("DELETE", REVOCATION_PATH), deadline)
 
     def forget(self, address: RepositoryAddress, credential: AppInstallation) -> None:
-        """Drop the operator's own token for a repository."""
+        """Drop the operator's own tokens for a repository."""
+        key = _key(address, credential)
         with self._lock:
-            self._kept.pop(_key(address, credential), None)
+            for kept in [kept for kept in self._kept if kept[: len(key)] == key]:
+                del self._kept[kept]
 
 
 def _key(address: RepositoryAddress, credential: AppInstallation) -> tuple[str, ...]:

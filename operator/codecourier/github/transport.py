@@ -16,7 +16,7 @@ import urllib3
 from github.Requester import HTTPSRequestsConnectionClass, RequestsResponse
 from requests.models import PreparedRequest
 
-from codecourier.github.errors import ForgeNotFound, Silent, Unavailable
+from codecourier.github.errors import Moved, Silent, Unavailable
 from codecourier.github.timed import TimedAdapter, deadline
 
 __all__ = ["Connection", "Transport", "Wait"]
@@ -115,7 +115,7 @@ class Connection(HTTPSRequestsConnectionClass):
         ------
         Unavailable
             If no answer arrives in time, it cannot be read, or it says to ask again later.
-        ForgeNotFound
+        Moved
             If the forge redirects the request.
         """
         try:
@@ -165,9 +165,11 @@ class Connection(HTTPSRequestsConnectionClass):
                 f"the forge is still preparing its answer to {self._what}", may_have_happened=False, status=status
             )
         if status in {301, 302, 303, 307, 308}:
-            target = headers.get("location", "another address")
-            raise ForgeNotFound(
-                f"{self._what} moved to {target}: the repository was renamed or moved; give its present address",
+            target = headers.get("location", "")
+            raise Moved(
+                f"{self._what} moved to {target or 'another address'}: the repository was renamed or moved; "
+                "give its present address",
+                location=target,
                 status=status,
             )
 

@@ -13,6 +13,7 @@ import pytest
 from codecourier.core.shared import facts, intents
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
+from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import RunStatus
 from tests.support.worlds import ACCESS, NOW, make_run, make_workflow
@@ -71,6 +72,10 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "datetime": (NOW, NOW + timedelta(seconds=1)),
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[str, ...]": ((), ("uid",)),
+    "tuple[int, ...]": ((), (1,)),
+    "IssueState": (IssueState.OPEN, IssueState.CLOSED),
+    "tuple[IssueComment, ...]": ((), (facts.IssueComment(1, "alice", "Fix it."),)),
+    "tuple[OwnComment, ...]": ((), (facts.OwnComment(1, "u", "It runs."),)),
     "tuple[tuple[str, str], ...]": ((("a", "b"),), (("a", "c"),)),
     "int | None": (1, None),
     "WorkflowSpec | None": (make_workflow().spec, None),

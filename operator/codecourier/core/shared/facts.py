@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
 from codecourier.core.shared.reasons import Reason
+from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.workflow import WorkflowSpec
 
@@ -22,11 +23,17 @@ __all__ = [
     "BranchHeadAsk",
     "BranchHeadFact",
     "Facts",
+    "IssueAsk",
+    "IssueComment",
+    "IssueFact",
     "LogAsk",
     "LogFact",
     "MissingFacts",
     "ObjectAsk",
     "ObjectFact",
+    "OwnComment",
+    "OwnCommentsAsk",
+    "OwnCommentsFact",
     "Problem",
     "PullRequestFact",
     "PullRequestsAsk",
@@ -159,6 +166,85 @@ class PullRequestsAsk(Ask[PullRequestsFact]):
     head_branch: str
     run_uid: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class IssueComment:
+    """A comment of an issue, as its author wrote it."""
+
+    id: int
+    author: str
+    body: str
+    """Cut to 16 KiB of UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFact:
+    """An issue; one that was transferred or deleted has no texts."""
+
+    state: IssueState
+    url: str | None
+    """Its page now; None: the credential cannot read where it was transferred to, or it was deleted."""
+
+    title: str
+    author: str
+    body: str
+    """Cut to 64 KiB of UTF-8."""
+
+    is_locked: bool
+    is_pull_request: bool
+    comments: tuple[IssueComment, ...]
+    """Those that were asked for, in that order."""
+
+    missing_comments: tuple[int, ...]
+    """Those that were asked for and are not there, or are of another issue."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueAsk(Ask[IssueFact]):
+    """Ask for an issue and some of its comments."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    number: int
+    comments: tuple[int, ...] = ()
+    """At most 10."""
+
+    age_seconds: float = 60.0
+    """How old the answer may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnComment:
+    """A comment that carries our marker."""
+
+    id: int
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCommentsFact:
+    """The comments that carry our marker, oldest first."""
+
+    items: tuple[OwnComment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCommentsAsk(Ask[OwnCommentsFact]):
+    """Ask which comments of an issue carry our marker."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    number: int
+    marker: str
+    since: datetime
+    """Comments that were last changed before this time cannot be ours."""
+
+    comment: int | None = None
+    """The comment that is known to be ours: only this one is looked at; None: all are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ __all__ = [
     "ReleasePod",
     "RestoreLabels",
     "RevokeTokens",
+    "WriteComment",
     "WritePolicy",
     "asking",
     "target_of",
@@ -151,16 +152,33 @@ class OpenPullRequest:
     is_draft: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WriteComment:
+    """Write a comment on an issue."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the outcome."""
+
+    number: int
+    body: str
+    """Carries the marker by which the comment is found again."""
+
+    comment: int | None = None
+    """The comment whose text is replaced; None: a new one is made."""
+
+
 def target_of(intent: object) -> tuple[str, ...] | None:
     """Return what an effect with a repository's credential is for, whichever credential that is; None for others."""
     if isinstance(intent, MintTokens):
         return "tokens", intent.namespace, intent.secret
     if isinstance(intent, OpenPullRequest):
         return "pull request", intent.head, intent.base
+    if isinstance(intent, WriteComment):
+        return "comment", str(intent.number)
     return None
 
 
-Effect = MintTokens | RevokeTokens | OpenPullRequest
+Effect = MintTokens | RevokeTokens | OpenPullRequest | WriteComment
 Creation = Create | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect
 

@@ -114,6 +114,10 @@ class Reason(StrEnum):
     PULL_REQUEST_REFUSED = "PullRequestRefused"
     PULL_REQUEST_TAKEN = "PullRequestTaken"
     PULL_REQUEST_UNKNOWN = "PullRequestUnknown"
+    ISSUE_NOT_FOUND = "IssueNotFound"
+    ISSUE_LOCKED = "IssueLocked"
+    ISSUES_FORBIDDEN = "IssuesForbidden"
+    ISSUE_COMMENTS_UNCOUNTED = "IssueCommentsUncounted"
     REPORT_LOST = "ReportLost"
     SANDBOX_RESTARTED = "SandboxRestarted"
     UNREADABLE = "Unreadable"
@@ -255,6 +259,22 @@ SENTENCES: dict[Reason, str] = {
     Reason.PULL_REQUEST_UNKNOWN: (
         "The work is on branch {branch}. Its host was asked for a pull request and did not answer as it should; its "
         "pull request may still appear: {detail}"
+    ),
+    Reason.ISSUE_NOT_FOUND: (
+        "The Project's credential sees no issue {issue}. Check the number, that the repository has issues, and that "
+        "the credential has the permission 'Issues: read' for it: {detail}"
+    ),
+    Reason.ISSUE_LOCKED: (
+        "Issue {issue} is locked, so its host takes no comment. Unlock the conversation, and the comment is written "
+        "by itself: {detail}"
+    ),
+    Reason.ISSUES_FORBIDDEN: (
+        "The credential for {repository} lacks a permission for its issues. Grant the permission in the settings of "
+        "the token or the GitHub App: {detail}"
+    ),
+    Reason.ISSUE_COMMENTS_UNCOUNTED: (
+        "Issue {issue} has too many new comments to find the operator's own among them, so no comment is written. "
+        "The state is shown in the status: {detail}"
     ),
     Reason.RECORDS_OWED: "{owed} could not be made yet; the operator tries until {time}: {detail}",
     Reason.WRITE_REFUSED: (
