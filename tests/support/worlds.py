@@ -7,7 +7,7 @@ from typing import Any
 
 from codecourier.core.project.network_policy import PolicyView, build_network_policy
 from codecourier.core.shared.facts import RepositoryAccess
-from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.naming import FINALIZER, LABEL_TRASHED
 from codecourier.core.shared.revisions import WorkflowRevision, build_revision, view_revision
 from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Limits, Project, ProjectSpec, Repository
@@ -27,6 +27,7 @@ __all__ = [
     "make_sprint_chain",
     "make_workflow",
     "queued",
+    "trashed_workflow",
 ]
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -64,6 +65,12 @@ def make_workflow(**changes: Any) -> Workflow:
     """Return a Workflow."""
     fields: dict[str, Any] = {"image": "busybox", "agent": Agent(command=("true",))}
     return Workflow(metadata=_meta("scripted"), spec=WorkflowSpec(**{**fields, **changes}))
+
+
+def trashed_workflow() -> Workflow:
+    """Return a Workflow that a user put into the trash."""
+    workflow = make_workflow()
+    return workflow.updated(metadata=workflow.metadata.updated(labels={LABEL_TRASHED: "true"}))
 
 
 def make_revision(workflow: Workflow | None = None) -> WorkflowRevision:

@@ -16,7 +16,7 @@ from codecourier.core.shared.facts import Facts, RepositoryAsk, RepositoryFact
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, Try
 from tests.support.places import admit, runs_of
 from tests.support.plans import plan_project
-from tests.support.worlds import ACCESS, NOW, URL, make_project, make_run, make_workflow, queued
+from tests.support.worlds import ACCESS, NOW, URL, make_project, make_run, make_workflow, queued, trashed_workflow
 
 FACTS = Facts({RepositoryAsk(ACCESS, REACHED_SECONDS): RepositoryFact("main")})
 
@@ -87,6 +87,7 @@ def test_a_pending_run_is_admitted_once_what_it_names_is_there() -> None:
     assert admit(make_project(), [elsewhere], {workflow.name: workflow}, NOW) == ()
     broken = make_workflow(prompt_template="{{ nonsense }}")
     assert admit(make_project(), [run], {broken.name: broken}, NOW) == ()
+    assert admit(make_project(), [run], {workflow.name: trashed_workflow()}, NOW) == ()
 
 
 def test_pending_and_queued_runs_are_admitted_in_one_order() -> None:

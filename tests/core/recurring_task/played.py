@@ -65,6 +65,8 @@ class Played:
     made: list[str] = field(default_factory=list)
     """Names of the Runs that were ever made, in their order."""
 
+    is_namespace_ending: bool = False
+
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
 
@@ -117,6 +119,7 @@ class Played:
             workflow=self.workflow,
             runs=tuple(self.runs.values()),
             notifications=frozenset(self.notifications),
+            is_namespace_ending=self.is_namespace_ending,
             failures=Failures(self.refused),
         )
         check_world(world)

@@ -46,7 +46,18 @@ from tests.support.runs import (
     run_status_of,
     running,
 )
-from tests.support.worlds import ACCESS, BASE, NOW, URL, make_project, make_revision, make_run, make_workflow, queued
+from tests.support.worlds import (
+    ACCESS,
+    BASE,
+    NOW,
+    URL,
+    make_project,
+    make_revision,
+    make_run,
+    make_workflow,
+    queued,
+    trashed_workflow,
+)
 
 FACTS = Facts({BranchHeadAsk(ACCESS, "main"): BranchHeadFact(BASE), RepositoryAsk(ACCESS): RepositoryFact("main")})
 
@@ -136,6 +147,7 @@ def test_an_admitted_run_claims_its_try_before_the_sandbox_is_made() -> None:
         (make_workflow(), Reason.BRANCH_NOT_FOUND),
         (make_workflow(prompt_template="{{ nonsense }}"), Reason.TEMPLATE_INVALID),
         (make_workflow(prompt_template="{{ sprint.number }}"), Reason.TEMPLATE_INVALID),
+        (trashed_workflow(), Reason.WORKFLOW_TRASHED),
     ],
 )
 def test_a_run_that_cannot_start_has_not_failed(workflow: Workflow, reason: Reason) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from codecourier.core.shared.consent import RepositoryKey
 from codecourier.core.shared.prompts import unknown_placeholders
+from codecourier.core.shared.references import is_trashed
 from codecourier.resources.run import RunPhase
 from codecourier.resources.workflow import Workflow
 
@@ -71,7 +72,9 @@ class UsableWorkflows:
 
     def _is_usable(self, name: str | None) -> bool:
         workflow = self.workflows.get(name) if name is not None else None
-        return name is None or (workflow is not None and unknown_placeholders(workflow.spec.prompt_template) is None)
+        if workflow is None:
+            return name is None
+        return not is_trashed(workflow) and unknown_placeholders(workflow.spec.prompt_template) is None
 
 
 class Runs(Protocol):

@@ -12,6 +12,7 @@ from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.references import find_workflow
 from codecourier.core.shared.repositories import find_repository
 from codecourier.resources.meta import ConditionStatus
+from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask, RecurringTaskPhase, RecurringTaskStatus
 from codecourier.resources.workflow import Workflow
 
@@ -63,14 +64,28 @@ def find_problem(world: RecurringTaskWorld) -> Problem | None:
     if world.zones.declared is None:
         reason = Reason.TIME_ZONE_UNKNOWN
         return Problem(reason, sentence(reason, version=world.zones.version, zone=spec.time_zone))
-    if world.project is None:
+    return _find_project_problem(world.project, spec.repository_url) or _find_workflow_problem(
+        world.workflow, spec.workflow_ref.name
+    )
+
+
+def _find_project_problem(project: Project | None, repository_url: str | None) -> Problem | None:
+    if project is None:
         return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
-    workflow = find_workflow(world.workflow, spec.workflow_ref.name, has_sprint=False)
+    if project.is_deleting:
+        return Problem(Reason.PROJECT_ENDING, sentence(Reason.PROJECT_ENDING))
+    repository = find_repository(project, repository_url)
+    if isinstance(repository, Reason):
+        return Problem(repository, sentence(repository, repository=repository_url))
+    return None
+
+
+def _find_workflow_problem(found: Workflow | None, name: str) -> Problem | None:
+    workflow = find_workflow(found, name, has_sprint=False)
     if isinstance(workflow, Problem):
         return workflow
-    repository = find_repository(world.project, spec.repository_url)
-    if isinstance(repository, Reason):
-        return Problem(repository, sentence(repository, repository=spec.repository_url))
+    if workflow.is_deleting:
+        return Problem(Reason.WORKFLOW_ENDING, sentence(Reason.WORKFLOW_ENDING, workflow=name))
     return _find_unreadiness(workflow)
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "LABEL_REPOSITORY_CREDENTIAL",
     "LABEL_RUN_UID",
     "LABEL_SANDBOX_UID",
+    "LABEL_TRASHED",
     "LABEL_WORKFLOW",
     "PROJECT_NAME",
     "branch_name",
@@ -55,6 +56,9 @@ LABEL_SANDBOX_UID = f"{GROUP}/sandbox-uid"
 
 LABEL_MANAGED = f"{GROUP}/managed"
 """Set to `true` on pods, Secrets and ControllerRevisions that the operator made; its caches hold no others."""
+
+LABEL_TRASHED = f"{GROUP}/trashed"
+"""Set to `true` on an object that a user put into the trash: it can be restored, and nothing new uses it meanwhile."""
 
 LABEL_WORKFLOW = f"{GROUP}/workflow"
 """Name of the Workflow that a ControllerRevision holds a version of; such names fit into a label."""

@@ -36,7 +36,10 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     REACHABLE = "Reachable"
     PROJECT_NOT_FOUND = "ProjectNotFound"
+    PROJECT_ENDING = "ProjectEnding"
     WORKFLOW_NOT_FOUND = "WorkflowNotFound"
+    WORKFLOW_ENDING = "WorkflowEnding"
+    WORKFLOW_TRASHED = "WorkflowTrashed"
     REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
     HOST_NOT_ALLOWED = "HostNotAllowed"
     SECRET_NOT_ALLOWED = "SecretNotAllowed"  # noqa: S105  a reason, no credential
@@ -127,7 +130,16 @@ SENTENCES: dict[Reason, str] = {
     Reason.ACCEPTED: "The declaration is valid and everything that it names exists.",
     Reason.REACHABLE: "The hosts of all repositories answer and let the Project's credentials in.",
     Reason.PROJECT_NOT_FOUND: "The namespace has no Project. Create one named 'default' that lists the repository.",
+    Reason.PROJECT_ENDING: "The Project is being deleted, so nothing starts. Create it again once it is gone.",
     Reason.WORKFLOW_NOT_FOUND: "The namespace has no Workflow '{workflow}'. Create it, or name another one.",
+    Reason.WORKFLOW_ENDING: (
+        "Workflow '{workflow}' is being deleted. Create it again once it is gone, or name another one in "
+        "spec.workflowRef."
+    ),
+    Reason.WORKFLOW_TRASHED: (
+        "Workflow '{workflow}' is in the trash. Restore it: remove its label codecourier.dev/trashed. Or name another "
+        "one in spec.workflowRef."
+    ),
     Reason.REPOSITORY_NOT_ALLOWED: (
         "Repository {repository} is not one of the Project's. Add it to spec.repositories of Project 'default', "
         "or name one of those."

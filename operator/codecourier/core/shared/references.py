@@ -12,11 +12,13 @@ from codecourier.core.shared.facts import (
     RepositoryAccess,
     RepositoryAsk,
 )
+from codecourier.core.shared.naming import LABEL_TRASHED
 from codecourier.core.shared.prompts import find_placeholder_fault
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.resources.meta import CustomResource
 from codecourier.resources.workflow import Workflow, WorkflowSpec
 
-__all__ = ["find_head", "find_secret_problem", "find_workflow"]
+__all__ = ["find_head", "find_secret_problem", "find_workflow", "is_trashed"]
 
 
 def find_workflow(workflow: Workflow | None, name: str, *, has_sprint: bool) -> Workflow | Problem:
@@ -33,10 +35,17 @@ def find_workflow(workflow: Workflow | None, name: str, *, has_sprint: bool) -> 
     """
     if workflow is None:
         return Problem(Reason.WORKFLOW_NOT_FOUND, sentence(Reason.WORKFLOW_NOT_FOUND, workflow=name))
+    if is_trashed(workflow):
+        return Problem(Reason.WORKFLOW_TRASHED, sentence(Reason.WORKFLOW_TRASHED, workflow=name))
     fault = find_placeholder_fault(workflow.spec.prompt_template, has_sprint=has_sprint)
     if fault is None:
         return workflow
     return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault))
+
+
+def is_trashed(obj: CustomResource) -> bool:
+    """Tell whether a user put an object into the trash, so that nothing new uses it."""
+    return obj.metadata.labels.get(LABEL_TRASHED) == "true"
 
 
 def find_secret_problem(
