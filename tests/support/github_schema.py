@@ -18,11 +18,12 @@ from typing import Any
 import jsonschema_rs
 
 from codecourier.local.forge.call import Endpoint
-from codecourier.local.forge.routes import accounts, commits, pulls, repositories
+from codecourier.local.forge.routes import accounts, commits, issues, pulls, repositories
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
     *commits.ENDPOINTS,
+    *issues.ENDPOINTS,
     *pulls.ENDPOINTS,
     *repositories.ENDPOINTS,
 )

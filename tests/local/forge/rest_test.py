@@ -25,6 +25,9 @@ NEEDED: list[tuple[str, str, dict[str, Any] | None, Permissions]] = [
     ("GET", "/commits/main/status", None, {"statuses": "read"}),
     ("POST", "/statuses/{sha}", {"state": "success"}, {"statuses": "write"}),
     ("GET", "/pulls", None, {"pull_requests": "read"}),
+    ("GET", "/issues/1", None, {"issues": "read"}),
+    ("GET", "/issues/1/comments", None, {"issues": "read"}),
+    ("POST", "/issues/1/comments", {"body": "Text"}, {"issues": "write"}),
     ("POST", "/pulls", {"title": "T", "head": "work", "base": "main"}, {"pull_requests": "write"}),
 ]
 """A call, and the least permission that it needs."""
@@ -36,6 +39,7 @@ def test_least_permission_is_enough_and_less_is_refused(
 ) -> None:
     repository.branch("work")
     repository.control.protect(repository.full_name, "main")
+    repository.control.create_issue(repository.full_name)
     path = path.format(sha=repository.sha)
     sent = body and {key: repository.sha if value == "{sha}" else value for key, value in body.items()}
     others: Permissions = {name: "write" for name in ("contents", "statuses", "issues") if name not in needed}

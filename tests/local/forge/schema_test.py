@@ -18,7 +18,13 @@ class Session:
 
     def __init__(self, repository: ForgeRepository) -> None:
         self.repository = repository
-        granted = {"contents": "write", "pull_requests": "write", "checks": "write", "statuses": "write"}
+        granted = {
+            "contents": "write",
+            "pull_requests": "write",
+            "checks": "write",
+            "statuses": "write",
+            "issues": "write",
+        }
         installation = repository.control.install_app(repository.owner, granted)  # type: ignore[arg-type]
         self.installation = installation
         self.app = assertion(repository.forge)
@@ -99,7 +105,28 @@ def pulls(session: Session) -> None:
     assert session.call("GET ~/pulls/{}", 99).status == 404
 
 
-PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls)
+def issues(session: Session) -> None:
+    control, name = session.repository.control, session.repository.full_name
+    number = control.create_issue(name, login=None, body=None)
+    made = session.good("POST ~/issues/{}/comments", number, body={"body": "Text"})
+    session.good("GET ~/issues/{}", number)
+    session.good("GET ~/issues/{}", 1)
+    session.good("GET ~/issues/{}/comments", number)
+    session.good("GET ~/issues/comments/{}", made["id"])
+    session.good("PATCH ~/issues/comments/{}", made["id"], body={"body": "Other"})
+    assert session.call("POST ~/issues/{}/comments", number, body={}).status == 422
+    control.change_issue(name, number, locked=True)
+    assert session.call("POST ~/issues/{}/comments", number, body={"body": "Text"}).status == 403
+    session.good("DELETE ~/issues/comments/{}", made["id"])
+    other = control.create_repository(f"{session.repository.owner}/moved", {"a.txt": "a\n"})
+    control.transfer_issue(name, number, other.full_name)
+    assert session.call("GET ~/issues/{}", number).status == 301
+    control.delete_issue(name, control.create_issue(name))
+    assert session.call("GET ~/issues/{}", number + 1).status == 410
+    assert session.call("GET ~/issues/{}", 99).status == 404
+
+
+PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, issues)
 
 
 def test_every_answer_fits(repository: ForgeRepository) -> None:

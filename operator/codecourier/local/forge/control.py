@@ -74,6 +74,9 @@ class ForgeCounters:
     pushes: dict[str, int]
     """Ref changes by a push, by `owner/name ref`."""
 
+    comments_created: dict[str, int]
+    """Comments on issues and pull requests, by `owner/name#number`."""
+
     pulls_created: dict[str, int]
     """By `owner/name`."""
 
@@ -138,6 +141,47 @@ class ForgeControl:
         """Put a commit on a branch, new or not, and return its SHA; None deletes a file. It is no push."""
         made = self._post("commit", repository=full_name, branch=branch, files=_encode(files), message=message)
         return str(made["sha"])
+
+    def create_issue(
+        self, full_name: str, *, title: str = "Title", body: str | None = "Text", login: str | None = "alice"
+    ) -> int:
+        """Make an issue and return its number; without a login its author has deleted the account."""
+        return int(self._post("create-issue", repository=full_name, title=title, body=body, login=login)["number"])
+
+    def comment_issue(self, full_name: str, number: int, body: str, *, login: str | None = "alice") -> int:
+        """Write a comment on an issue or a pull request and return its id."""
+        made = self._post("comment-issue", repository=full_name, number=number, body=body, login=login)
+        return int(made["id"])
+
+    def change_issue(
+        self,
+        full_name: str,
+        number: int,
+        *,
+        state: Literal["open", "closed"] | None = None,
+        locked: bool | None = None,
+        title: str | None = None,
+        body: str | None = None,
+    ) -> None:
+        """Close, reopen, lock, unlock or edit an issue; None leaves a field as it is."""
+        changes = {"state": state, "locked": locked, "title": title, "body": body}
+        self._post("change-issue", repository=full_name, number=number, **changes)
+
+    def transfer_issue(self, full_name: str, number: int, target: str) -> int:
+        """Move an issue to another repository and return its number there."""
+        return int(self._post("transfer-issue", repository=full_name, number=number, target=target)["number"])
+
+    def delete_issue(self, full_name: str, number: int) -> None:
+        """Delete an issue with its comments."""
+        self._post("delete-issue", repository=full_name, number=number)
+
+    def set_issues(self, full_name: str, *, enabled: bool) -> None:
+        """Say whether a repository has issues."""
+        self._post("set-issues", repository=full_name, enabled=enabled)
+
+    def rename_repository(self, full_name: str, name: str) -> str:
+        """Give a repository another name and return it with the owner; its REST API redirects from the old one."""
+        return str(self._post("rename-repository", repository=full_name, name=name)["full_name"])
 
     def create_token(self, login: str, repositories: Sequence[str], permissions: Permissions) -> str:
         """Make a fine-grained personal token for repositories of one account."""

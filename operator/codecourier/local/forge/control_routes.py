@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from codecourier.local.forge.control_issues import ISSUE_OPERATIONS, named_repository
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
@@ -33,6 +34,7 @@ CONTROL_PREFIX = "/_control/"
 
 COUNTER_TOPICS = (
     "clones",
+    "comments_created",
     "faults",
     "fetches",
     "merges",
@@ -79,14 +81,6 @@ def _run(forge: Forge, operation: _Operation, body: _Body) -> Response:
             return JSONResponse({"message": str(error)}, 422)
 
 
-def _repository(forge: Forge, body: _Body) -> Repository:
-    owner, _, name = str(body["repository"]).partition("/")
-    found = forge.repositories.find(owner, name)
-    if found is None:
-        raise RefusedError(404, f"there is no repository {body['repository']} on the forge")
-    return found
-
-
 def _create_repository(forge: Forge, body: _Body) -> dict[str, Any]:
     owner, _, name = str(body["repository"]).partition("/")
     if not (_NAME.fullmatch(owner) and _NAME.fullmatch(name)) or name.endswith(".git"):
@@ -102,7 +96,7 @@ def _create_repository(forge: Forge, body: _Body) -> dict[str, Any]:
 
 
 def _commit(forge: Forge, body: _Body) -> dict[str, Any]:
-    repository = _repository(forge, body)
+    repository = named_repository(forge, body)
     git = forge.repositories.git(repository)
     message = body.get("message", "Change files")
     sha = forge.repositories.commit_files(
@@ -118,7 +112,7 @@ def _files(body: _Body) -> dict[str, bytes | None]:
 
 
 def _create_token(forge: Forge, body: _Body) -> dict[str, Any]:
-    repositories = [_repository(forge, {"repository": name}) for name in body["repositories"]]
+    repositories = [named_repository(forge, {"repository": name}) for name in body["repositories"]]
     accounts = {repository.owner for repository in repositories}
     if len(accounts) != 1:
         raise RefusedError(422, "a fine-grained token is for one or more repositories of one account")
@@ -130,7 +124,7 @@ def _create_token(forge: Forge, body: _Body) -> dict[str, Any]:
 
 def _install_app(forge: Forge, body: _Body) -> dict[str, Any]:
     names = body.get("repositories")
-    repositories = None if names is None else [_repository(forge, {"repository": name}) for name in names]
+    repositories = None if names is None else [named_repository(forge, {"repository": name}) for name in names]
     account = body["account"]
     # GitHub knows one installation for each account: a second one replaces what was granted.
     known = [found.id for found in forge.store.all(Installation) if found.account == account]
@@ -172,7 +166,7 @@ def _token(forge: Forge, body: _Body) -> Token:
 
 
 def _protect(forge: Forge, body: _Body) -> dict[str, Any]:
-    repository = _repository(forge, body)
+    repository = named_repository(forge, body)
     rules = {key: value for key, value in body.items() if key != "repository"}
     old = find_protection(forge.store, repository, body["branch"])
     number = old.id if old else forge.store.next_id()
@@ -205,7 +199,7 @@ def _counters(forge: Forge, _: _Body) -> dict[str, Any]:
 
 
 def _pushes(forge: Forge, body: _Body) -> dict[str, Any]:
-    pushes = forge.repositories.pushes(_repository(forge, body))
+    pushes = forge.repositories.pushes(named_repository(forge, body))
     return {"pushes": [{"ref": push.ref, "old": push.old, "new": push.new, "login": push.login} for push in pushes]}
 
 
@@ -223,4 +217,5 @@ _OPERATIONS: dict[str, _Operation] = {
     "pushes": _pushes,
     "revoke-token": _revoke_token,
     "set-rate": _set_rate,
+    **ISSUE_OPERATIONS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.local.forge.accounts import App, TokenService
+from codecourier.local.forge.issues import IssueService
 from codecourier.local.forge.limits import RateLimits
 from codecourier.local.forge.merging import MergeService
 from codecourier.local.forge.pulls import PullService
@@ -35,6 +36,7 @@ class Forge:
         self.app = app
         self.store = ForgeStore(settings.database)
         self.repositories = RepositoryService(self.store, settings)
+        self.issues = IssueService(self.store)
         self.pulls = PullService(self.store, self.repositories)
         self.merges = MergeService(self.store, self.repositories, self.pulls)
         self.tokens = TokenService(self.store, app)

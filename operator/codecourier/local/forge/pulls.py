@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from codecourier.local.forge.errors import RefusedError, invalid_field, validation_failed
 from codecourier.local.forge.git import BareRepository
+from codecourier.local.forge.issues import next_number
 from codecourier.local.forge.records import Pull, Repository, now
 from codecourier.local.forge.repositories import RepositoryService
 from codecourier.local.forge.store import Count, ForgeStore
@@ -54,11 +55,10 @@ class PullService:
         if git.is_ancestor(head_sha, base_sha):
             raise validation_failed("PullRequest", f"No commits between {base} and {branch}")
         self._refuse_second(repository, branch, base, other_than=0)
-        numbers = [pull.number for pull in self._store.of_repository(Pull, repository.id)]
         pull = Pull(
             id=self._store.next_id(),
             repository_id=repository.id,
-            number=max(numbers, default=0) + 1,
+            number=next_number(self._store, repository),
             title=title,
             body=body,
             draft=draft,

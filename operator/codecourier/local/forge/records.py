@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 __all__ = [
     "CheckRun",
+    "Comment",
     "CommitStatus",
     "Fault",
     "Installation",
+    "Issue",
     "MergeIntent",
     "Permissions",
     "Protection",
@@ -71,6 +73,9 @@ class Repository(Record):
 
     default_branch: str
     created_at: Time
+    has_issues: bool = True
+    former_names: tuple[str, ...] = ()
+    """Names with owners that it had; requests for them are redirected."""
 
     @property
     def full_name(self) -> str:
@@ -162,6 +167,44 @@ class Pull(Record):
 
     merge_intent: MergeIntent | None = None
     """A merge under way."""
+
+
+class Issue(Record):
+    """An issue."""
+
+    kind: ClassVar[str] = "issue"
+    number: int
+    """One sequence for issues and pull requests."""
+
+    title: str
+    body: str | None
+    login: str | None
+    """None: its author has deleted the account."""
+
+    state: Literal["open", "closed"] = "open"
+    locked: bool = False
+    created_at: Time
+    updated_at: Time
+    closed_at: Time | None = None
+    transferred_to: int = 0
+    """Id of what it is in another repository; 0: it was not transferred."""
+
+    is_deleted: bool = False
+
+
+class Comment(Record):
+    """A comment on an issue or a pull request."""
+
+    kind: ClassVar[str] = "comment"
+    number: int
+    """The issue or pull request."""
+
+    body: str
+    login: str | None
+    """None: its author has deleted the account."""
+
+    created_at: Time
+    updated_at: Time
 
 
 class CommitStatus(Record):

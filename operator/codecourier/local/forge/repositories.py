@@ -65,6 +65,28 @@ class RepositoryService:
         wanted = f"{owner}/{name}".lower()
         return next((found for found in self._store.all(Repository) if found.full_name.lower() == wanted), None)
 
+    def find_former(self, owner: str, name: str) -> Repository | None:
+        """Return the repository that had a name before, or None."""
+        wanted = f"{owner}/{name}".lower()
+        found = (found for found in self._store.all(Repository) if wanted in map(str.lower, found.former_names))
+        return next(found, None)
+
+    def rename(self, repository: Repository, name: str) -> Repository:
+        """Give a repository another name.
+
+        Raises
+        ------
+        RefusedError
+            422 if the name is taken.
+        """
+        if self.find(repository.owner, name):
+            raise RefusedError(422, f"name already exists on this account: {repository.owner}/{name}")
+        former = (*repository.former_names, repository.full_name)
+        renamed = repository.model_copy(update={"name": name, "former_names": former})
+        self.git(repository).path.rename(self.git(renamed).path)
+        self._store.write(renamed)
+        return renamed
+
     def git(self, repository: Repository) -> BareRepository:
         """Return a repository's Git side."""
         return BareRepository(self._settings.repositories / repository.owner / f"{repository.name}.git")

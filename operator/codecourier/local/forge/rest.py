@@ -20,11 +20,14 @@ from codecourier.local.forge.errors import RefusedError, not_accessible, not_fou
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
 from codecourier.local.forge.records import Repository
-from codecourier.local.forge.routes import accounts, commits, pulls, repositories
+from codecourier.local.forge.routes import accounts, commits, issues, pulls, repositories
 
 __all__ = ["API_PREFIX", "rest_routes"]
 
 API_PREFIX = "/api/v3"
+
+_NAMED = "/repos/{owner}/{repo}"
+_NUMBERED = "/repositories/{repository_id:int}"
 
 _UNCHANGED = 304
 _LARGEST_BODY_BYTES = 1024 * 1024
@@ -32,16 +35,20 @@ _LARGEST_BODY_BYTES = 1024 * 1024
 
 def rest_routes(forge: Forge) -> list[Route]:
     """Return the routes of the REST API; the first that fits is taken."""
-    endpoints = (*accounts.ENDPOINTS, *repositories.ENDPOINTS, *commits.ENDPOINTS, *pulls.ENDPOINTS)
-    return [_route(forge, endpoint) for endpoint in endpoints]
+    parts = (accounts, repositories, commits, issues, pulls)
+    endpoints = [endpoint for part in parts for endpoint in part.ENDPOINTS]
+    routes = [_route(forge, endpoint, endpoint.path) for endpoint in endpoints]
+    # Where redirects lead: a number outlives each name.
+    numbered = [endpoint for endpoint in endpoints if endpoint.permission is not None]
+    return routes + [_route(forge, endpoint, endpoint.path.replace(_NAMED, _NUMBERED)) for endpoint in numbered]
 
 
-def _route(forge: Forge, endpoint: Endpoint) -> Route:
+def _route(forge: Forge, endpoint: Endpoint, path: str) -> Route:
     async def serve(request: Request) -> Response:
         body = await request.body()
         return await run_in_threadpool(_serve, forge, endpoint, request, body)
 
-    return Route(API_PREFIX + endpoint.path, serve, methods=[endpoint.method])
+    return Route(API_PREFIX + path, serve, methods=[endpoint.method])
 
 
 def _serve(forge: Forge, endpoint: Endpoint, request: Request, body: bytes) -> Response:
@@ -86,7 +93,7 @@ def _admitted(forge: Forge, endpoint: Endpoint, request: Request, body: bytes, p
     """
     repository = None
     if endpoint.permission is not None:
-        repository = _visible_repository(forge, request.path_params, principal)
+        repository = _visible_repository(forge, request, principal)
         _check_permission(repository, principal, *endpoint.permission)
         forge.pulls.follow(repository)
     return Call(
@@ -100,12 +107,31 @@ def _admitted(forge: Forge, endpoint: Endpoint, request: Request, body: bytes, p
     )
 
 
-def _visible_repository(forge: Forge, parameters: Mapping[str, str], principal: Principal | None) -> Repository:
+def _visible_repository(forge: Forge, request: Request, principal: Principal | None) -> Repository:
+    parameters: Mapping[str, Any] = request.path_params
+    if "repository_id" in parameters:
+        return _seen(forge.store.get(Repository, parameters["repository_id"]), principal)
     repository = forge.repositories.find(parameters["owner"], parameters["repo"])
+    if repository is None:
+        former = _seen(forge.repositories.find_former(parameters["owner"], parameters["repo"]), principal)
+        raise _renamed(forge, request, former)
+    return _seen(repository, principal)
+
+
+def _seen(repository: Repository | None, principal: Principal | None) -> Repository:
     is_seen = repository is not None and (principal.sees(repository) if principal else not repository.private)
     if repository is None or not is_seen:
         raise not_found()
     return repository
+
+
+def _renamed(forge: Forge, request: Request, repository: Repository) -> RefusedError:
+    """Return the redirect of a request that names a repository as it was called before."""
+    rest = request.url.path.removeprefix(API_PREFIX).split("/", 4)[4:]
+    path = "/".join([f"/repositories/{repository.id}", *rest])
+    query = f"?{request.url.query}" if request.url.query else ""
+    status, message = (301, "Moved Permanently") if request.method == "GET" else (307, "Temporary Redirect")
+    return RefusedError(status, message, headers={"location": f"{forge.api_url}{path}{query}"})
 
 
 def _check_permission(repository: Repository, principal: Principal | None, permission: str, level: str) -> None:

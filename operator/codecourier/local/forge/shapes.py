@@ -16,6 +16,7 @@ __all__ = [
     "branch_shape",
     "check_run_shape",
     "installation_shape",
+    "node_id",
     "protection_shape",
     "pull_shape",
     "ref_shape",
@@ -25,6 +26,7 @@ __all__ = [
     "short_pull_shape",
     "stamp",
     "status_shape",
+    "user_shape",
 ]
 
 _TEMPLATES = {
@@ -72,11 +74,11 @@ _CONSTANTS: dict[str, Any] = {
     **dict.fromkeys(("has_pages", "has_projects", "has_wiki"), False),
     **dict.fromkeys(("forks", "forks_count", "network_count", "size", "stargazers_count"), 0),
     **dict.fromkeys(("subscribers_count", "watchers", "watchers_count"), 0),
-    "has_issues": True,
 }
 
 
-def _node_id(kind: str, number: int | str) -> str:
+def node_id(kind: str, number: int | str) -> str:
+    """Return a global id."""
     return base64.urlsafe_b64encode(f"{kind}:{number}".encode()).decode()
 
 
@@ -89,13 +91,14 @@ def stamp(time: datetime | None) -> str | None:
     return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _user_shape(forge: Forge, login: str) -> dict[str, Any]:
+def user_shape(forge: Forge, login: str) -> dict[str, Any]:
+    """Return an account as `simple-user`."""
     user = forge.repositories.user(login)
     url = f"{forge.api_url}/users/{login}"
     return {
         "login": login,
         "id": user.id,
-        "node_id": _node_id("User", user.id),
+        "node_id": node_id("User", user.id),
         "avatar_url": f"{forge.base_url}/avatars/{user.id}",
         "gravatar_id": "",
         "url": url,
@@ -116,7 +119,7 @@ def _user_shape(forge: Forge, login: str) -> dict[str, Any]:
 
 def installation_shape(forge: Forge, installation: Installation) -> dict[str, Any]:
     """Return an installation of the App as `installation`."""
-    account = _user_shape(forge, installation.account)
+    account = user_shape(forge, installation.account)
     created = stamp(installation.created_at)
     return {
         "id": installation.id,
@@ -153,10 +156,10 @@ def repository_shape(forge: Forge, repository: Repository) -> dict[str, Any]:
         **_CONSTANTS,
         **{name: f"{url}/{template}" for name, template in _TEMPLATES.items()},
         "id": repository.id,
-        "node_id": _node_id("Repository", repository.id),
+        "node_id": node_id("Repository", repository.id),
         "name": repository.name,
         "full_name": repository.full_name,
-        "owner": _user_shape(forge, repository.owner),
+        "owner": user_shape(forge, repository.owner),
         "private": repository.private,
         "html_url": html_url,
         "url": url,
@@ -165,6 +168,7 @@ def repository_shape(forge: Forge, repository: Repository) -> dict[str, Any]:
         "clone_url": f"{html_url}.git",
         "svn_url": html_url,
         "default_branch": repository.default_branch,
+        "has_issues": repository.has_issues,
         "open_issues": len(open_pulls),
         "open_issues_count": len(open_pulls),
         "created_at": created,
@@ -178,7 +182,7 @@ def ref_shape(forge: Forge, repository: Repository, name: str, sha: str, object_
     url = repository_url(forge, repository)
     return {
         "ref": name,
-        "node_id": _node_id("Ref", f"{repository.id}:{name}"),
+        "node_id": node_id("Ref", f"{repository.id}:{name}"),
         "url": f"{url}/git/{name}",
         "object": {"type": object_type, "sha": sha, "url": f"{url}/git/{object_type}s/{sha}"},
     }
@@ -242,7 +246,7 @@ def _commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[
     return {
         "url": f"{url}/commits/{commit.sha}",
         "sha": commit.sha,
-        "node_id": _node_id("Commit", commit.sha),
+        "node_id": node_id("Commit", commit.sha),
         "html_url": f"{html_url}/commit/{commit.sha}",
         "comments_url": f"{url}/commits/{commit.sha}/comments",
         "commit": {
@@ -265,12 +269,12 @@ def _commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[
 def status_shape(forge: Forge, repository: Repository, status: CommitStatus) -> dict[str, Any]:
     """Return a commit status as `status`, which is a `simple-commit-status` too."""
     url = repository_url(forge, repository)
-    creator = _user_shape(forge, status.login)
+    creator = user_shape(forge, status.login)
     return {
         "url": f"{url}/statuses/{status.sha}",
         "avatar_url": creator["avatar_url"],
         "id": status.id,
-        "node_id": _node_id("StatusContext", status.id),
+        "node_id": node_id("StatusContext", status.id),
         "state": status.state,
         "description": status.description,
         "target_url": status.target_url,
@@ -286,7 +290,7 @@ def check_run_shape(forge: Forge, repository: Repository, run: CheckRun) -> dict
     url, html_url = repository_url(forge, repository), f"{forge.base_url}/{repository.full_name}"
     return {
         "id": run.id,
-        "node_id": _node_id("CheckRun", run.id),
+        "node_id": node_id("CheckRun", run.id),
         "head_sha": run.sha,
         "external_id": run.external_id,
         "url": f"{url}/check-runs/{run.id}",
@@ -322,12 +326,12 @@ def short_pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[s
     return {
         **_addresses(url, html_url, pull),
         "id": pull.id,
-        "node_id": _node_id("PullRequest", pull.id),
+        "node_id": node_id("PullRequest", pull.id),
         "number": pull.number,
         "state": pull.state,
         "locked": False,
         "title": pull.title,
-        "user": _user_shape(forge, pull.login),
+        "user": user_shape(forge, pull.login),
         "body": pull.body,
         "labels": [],
         "milestone": None,
@@ -354,7 +358,7 @@ def pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[str, An
     return {
         **short_pull_shape(forge, repository, pull),
         "merged": pull.merged_at is not None,
-        "merged_by": _user_shape(forge, pull.merged_by) if pull.merged_by else None,
+        "merged_by": user_shape(forge, pull.merged_by) if pull.merged_by else None,
         "mergeable": mergeable,
         "mergeable_state": merge_state(forge.store, git, repository, pull, mergeable=bool(mergeable)),
         "maintainer_can_modify": False,

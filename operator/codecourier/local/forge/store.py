@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from codecourier.local.forge.records import (
     CheckRun,
+    Comment,
     CommitStatus,
     Fault,
     Installation,
+    Issue,
     Protection,
     Pull,
     RateBudget,
@@ -30,9 +32,11 @@ Count = tuple[str, str]
 
 _KINDS: tuple[type[Record], ...] = (
     CheckRun,
+    Comment,
     CommitStatus,
     Fault,
     Installation,
+    Issue,
     Protection,
     Pull,
     RateBudget,
