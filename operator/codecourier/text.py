@@ -15,7 +15,15 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["BODY_MAX_BYTES", "TITLE_MAX_CHARS", "defuse_body", "defuse_title", "has_marker", "marker"]
+__all__ = [
+    "BODY_MAX_BYTES",
+    "TITLE_MAX_CHARS",
+    "defuse_body",
+    "defuse_title",
+    "has_marker",
+    "marker",
+    "show_hidden",
+]
 
 BODY_MAX_BYTES = 60 * 1024
 """Longest body or message in bytes of UTF-8. GitHub takes 65,536 characters; the rest is the operator's part."""
@@ -66,6 +74,7 @@ _CLOSING = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])")
+_COMMENT = re.compile(r"<(?=!)")
 _HTML = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]*>)")
 _ENTITY = re.compile(r"&(?=\#?[A-Za-z0-9]{1,40};)(?!(?:amp|lt|gt|quot);)")
 _IMAGE = re.compile(r"!(?=\[)")
@@ -122,6 +131,15 @@ def defuse_title(text: str) -> str:
     if len(title) <= TITLE_MAX_CHARS:
         return title
     return title[: TITLE_MAX_CHARS - 1].rstrip() + "…"
+
+
+def show_hidden(text: str) -> str:
+    """Return an agent's text so that people see all of it, wherever it is shown, and otherwise as it is.
+
+    Invisible characters are dropped. Comments of HTML and Markdown, which a page would hide, become text. For texts
+    that have no effect at a forge, such as those with names of decorators and generic types.
+    """
+    return _LINK_DEFINITION.sub("] ", _COMMENT.sub("< ", _visible(text)))
 
 
 def marker(run_uid: str, attempt: int) -> str:

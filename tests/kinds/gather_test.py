@@ -12,10 +12,12 @@ from codecourier.core.shared.naming import (
     LABEL_ORIGIN_UID,
     LABEL_RUN_UID,
     LABEL_SANDBOX_UID,
+    LABEL_TRASHED,
     token_secret_name,
 )
 from codecourier.core.shared.revisions import build_revision, revision_name
 from codecourier.kinds.api_resources import (
+    LEARNINGS,
     NOTIFICATIONS,
     RECURRING_TASKS,
     RUNS,
@@ -136,6 +138,34 @@ async def test_a_run_has_what_belongs_to_its_uid() -> None:
     assert world.notifications == {"run-failed-fix"}
     assert world.records == {"fix-1"}
     assert not world.is_namespace_ending
+
+
+@virtual
+async def test_a_run_finds_the_learnings_of_its_repository_and_workflow() -> None:
+    desk = Desk()
+    desk.make_run("fix")
+    url, other = "https://forge.test/example/shop", "https://forge.test/example/other"
+    proposed = {"run": {"name": "fix", "uid": "uid-fix"}}
+    specs: dict[str, Json] = {
+        "repository": {"repositoryUrl": f"{url}.git", "accepted": True},
+        "workflow": {"workflowRef": {"name": "scripted"}, "accepted": True},
+        "both": {"repositoryUrl": url, "workflowRef": {"name": "scripted"}, "accepted": True},
+        "elsewhere": {"repositoryUrl": other, "workflowRef": {"name": "scripted"}, "accepted": True},
+        "undecided": {"repositoryUrl": url} | proposed,
+        "undecided-elsewhere": {"repositoryUrl": other} | proposed,
+        "draft": {"repositoryUrl": url},
+    }
+    for name, spec in specs.items():
+        desk.make(LEARNINGS, name, spec | {"text": "Run make db first."})
+    trashed = {"metadata": {"labels": {LABEL_TRASHED: "true"}}}
+    desk.make(LEARNINGS, "trashed", specs["repository"] | {"text": "Do not."})
+    desk.server.store.patch(LEARNINGS, NAMESPACE, "trashed", trashed)
+    desk.refresh()
+    known = world_of(desk.store, RUN, desk.run()[1]).learnings
+    assert {item.name for item in known.accepted(url, "scripted")} == {"repository", "workflow", "both"}
+    assert [item.name for item in known.accepted(url, "other")] == ["repository"]
+    assert (known.count_undecided(url), known.has("trashed"), known.has("absent")) == (1, True, False)
+    assert [item.name for item in known.find(("both", "absent", "draft"))] == ["both", "draft"]
 
 
 @virtual

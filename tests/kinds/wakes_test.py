@@ -9,6 +9,7 @@ import pytest
 from codecourier.cache.store import Store
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID
 from codecourier.kinds.api_resources import (
+    LEARNINGS,
     NOTIFICATIONS,
     PROJECTS,
     RECURRING_TASKS,
@@ -222,6 +223,13 @@ def test_a_notification_wakes_what_it_is_about(store: Store, kind: str) -> None:
 
 def test_a_usage_record_wakes_its_run(store: Store) -> None:
     assert woken(store, USAGE_RECORDS, None, obj("u", spec={"run": "s0"})) == {"Run/s0"}
+
+
+def test_a_learning_wakes_nothing(store: Store) -> None:
+    spec = {"repositoryUrl": "https://forge.test/example/shop", "run": {"name": "s0", "uid": "uid-s0"}}
+    proposed, accepted = obj("l", spec=spec), obj("l", spec=spec | {"accepted": True}, resourceVersion="2")
+    for old, new in ((None, proposed), (proposed, accepted), (accepted, None)):
+        assert woken(store, LEARNINGS, old, new) == set()
 
 
 def test_a_namespace_that_goes_wakes_everything_that_asks_for_it(store: Store) -> None:

@@ -107,6 +107,12 @@ def test_a_secret_in_a_report_is_refused(tmp_path: Path, name: str) -> None:
         _read(tmp_path, _SECRET)
 
 
+def test_a_secret_that_json_spells_otherwise_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "learnings.jsonl").write_text(r'{"text": "\u0061-secret-value"}')
+    with pytest.raises(StepError, match="SecretInOutput: The value of the secret variable KEY is in the report"):
+        _read(tmp_path, _SECRET)
+
+
 def test_the_last_lines_of_a_failed_step_are_kept(tmp_path: Path) -> None:
     report = StepReport("agent", StepState.FAILED, "AgentFailed", "The agent ended with exit code 3.", 3)
     _step(tmp_path, report, b"".join(b"line %d\n" % n for n in range(100)))

@@ -10,6 +10,7 @@ from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.revisions import WorkflowRevision, revision_name
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
+from codecourier.kinds.learnings import LEARNINGS
 from codecourier.kinds.relation import Edge, Relation, View
 from codecourier.kinds.relations import marked, named_by, names_marked, through
 from codecourier.kinds.secrets import AGENT_SECRETS, CREDENTIALS, of_another
@@ -23,6 +24,7 @@ from codecourier.kinds.shared import (
     project_of,
 )
 from codecourier.kinds.sources import (
+    LEARNING_SOURCE,
     NOTIFICATION_SOURCE,
     PROJECT_SOURCE,
     REVISION_SOURCE,
@@ -89,6 +91,7 @@ def _gather(read: Reader[Run], run: Run) -> RunWorld:
         is_namespace_ending=read(NAMESPACE_ENDING),
         credentials=read(_CREDENTIALS),
         agent_secrets=read(_AGENT_SECRETS),
+        learnings=read(LEARNINGS),
     )
 
 
@@ -114,6 +117,7 @@ RUN: Kind[Run, RunWorld] = Kind(
             NAMESPACE_ENDING,
             _CREDENTIALS,
             _AGENT_SECRETS,
+            LEARNINGS,
         ),
     ),
     is_unfinished=_is_unfinished,
@@ -147,6 +151,7 @@ RUN: Kind[Run, RunWorld] = Kind(
         Use(CONTROLLER_REVISIONS, ("create", "get")),
         Use(USAGE_RECORD_SOURCE.resource, ("create", "get")),
         Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
+        Use(LEARNING_SOURCE.resource, ("create", "get")),
         READ_REFERENCES,
     ),
 )

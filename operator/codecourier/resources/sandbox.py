@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codecourier.resources.learning import LEARNING_MAX_BYTES
 from codecourier.resources.meta import (
     CommitSha,
     CustomResource,
@@ -105,6 +106,9 @@ class PublishState(StrEnum):
     FAILED = "Failed"
 
 
+ProposedLesson = Annotated[str, Field(min_length=1, max_length=LEARNING_MAX_BYTES)]
+
+
 class SandboxResult(Model):
     """Outcome of the work."""
 
@@ -131,6 +135,9 @@ class SandboxResult(Model):
 
     usage: Annotated[tuple[UsageItem, ...], Field(max_length=8)] = ()
     """Usage that the agent reported, up to eight items."""
+
+    learnings: Annotated[tuple[ProposedLesson, ...], Field(max_length=5)] = ()
+    """Lessons that the agent proposes, up to five of up to 1,024 bytes, with secrets hidden."""
 
 
 class SandboxStatus(Status):

@@ -93,7 +93,7 @@ def read_details(reports: Tree, canaries: Canaries, notes: list[str]) -> Details
 
     summary = clean_text(read(SUMMARY_FILE, _SUMMARY_MAX_BYTES)).strip()
     usage = _read_usage(read(USAGE_FILE, _LINES_MAX_BYTES), notes)
-    learnings = _read_learnings(read(LEARNINGS_FILE, _LINES_MAX_BYTES), notes)
+    learnings = _read_learnings(read(LEARNINGS_FILE, _LINES_MAX_BYTES), canaries, notes)
     steps = tuple(_read_steps(reports, canaries, read))
     return Details(
         summary=cut_bytes(summary, _SUMMARY_MAX_BYTES),
@@ -158,11 +158,13 @@ def _parse_usage(value: dict[str, Any]) -> UsageItem | None:
         return None
 
 
-def _read_learnings(data: bytes, notes: list[str]) -> tuple[str, ...]:
+def _read_learnings(data: bytes, canaries: Canaries, notes: list[str]) -> tuple[str, ...]:
     learnings: list[str] = []
     for value in _json_lines(data, LEARNINGS_FILE, notes):
         text = value.get("text")
         if isinstance(text, str) and (clean := clean_text(text.encode("utf-8", "replace")).strip()):
+            # JSON may spell any letter as \uXXXX, which a search of the file does not find.
+            canaries.check(clean.encode(), f"the report {LEARNINGS_FILE}")
             learnings.append(cut_bytes(clean, LEARNING_MAX_BYTES))
     if len(learnings) > LEARNINGS_MAX_COUNT:
         notes.append(f"{len(learnings)} learnings were proposed, the first {LEARNINGS_MAX_COUNT} are kept.")

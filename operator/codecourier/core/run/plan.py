@@ -27,6 +27,7 @@ from datetime import datetime
 from codecourier.core.origin import Origin, is_stop_requested
 from codecourier.core.run.debts import owe_records, settle_run
 from codecourier.core.run.end import claim_end
+from codecourier.core.run.proposals import with_proposals
 from codecourier.core.run.pull_request import plan_pull_request
 from codecourier.core.run.recorded import restore_revision
 from codecourier.core.run.result import close_try, is_decided, plan_result, record_usage
@@ -116,7 +117,7 @@ def _follow(run: Run, sandbox: Sandbox, now: datetime) -> Plan:
 
 
 def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
-    run, records = world.run, tuple[Create, ...]()
+    run, records, sandbox = world.run, tuple[Create, ...](), None
     if status.phase is RunPhase.RUNNING:
         sandbox = _current_sandbox(world, status)
         if sandbox is None and (waiting := plan_unmade_stop(world, now)) is not None:
@@ -131,7 +132,8 @@ def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
             status = close_unmade(status, SandboxPhase.CANCELLED, *_stop_words(world, status), now)
     reason, text = _stop_words(world, status)
     new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
-    return replace(claim_end(world, new.updated(retry_time=None), reason, now), records=records)
+    plan = replace(claim_end(world, new.updated(retry_time=None), reason, now), records=records)
+    return plan if sandbox is None else with_proposals(world, plan, sandbox)
 
 
 def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.run.end import claim_end, ended_status, record_end
+from codecourier.core.run.proposals import with_proposals
 from codecourier.core.run.recorded import read_workflow
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
@@ -81,7 +82,7 @@ def plan_result(world: RunWorld, sandbox: Sandbox, now: datetime) -> Plan:
         plan = _plan_success(world, status, sandbox, now)
     else:
         plan = _plan_failure(world, status, sandbox, now)
-    return replace(plan, records=(*record_usage(world, sandbox), *plan.records))
+    return with_proposals(world, replace(plan, records=(*record_usage(world, sandbox), *plan.records)), sandbox)
 
 
 def _plan_success(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:

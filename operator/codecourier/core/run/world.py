@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from codecourier.core.origin import Origin, find_origin_faults
 from codecourier.core.run.status import attempt_status
+from codecourier.core.shared.learnings import NO_LEARNINGS, KnownLearnings
 from codecourier.core.shared.revisions import WorkflowRevision, revision_name
 from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
@@ -48,6 +49,9 @@ class RunWorld(World):
 
     agent_secrets: WatchedSecrets = UNWATCHED
     """The Secrets of the namespace that agents may read."""
+
+    learnings: KnownLearnings = NO_LEARNINGS
+    """The Learnings of the namespace."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.run.usage import build_items
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
+from codecourier.core.shared.learnings import clean_lesson
 from codecourier.core.shared.reasons import Reason, clean_word, cut, sentence
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxResult, Step
 from codecourier.task import (
@@ -288,6 +289,7 @@ def _result(publication: PublishResult, details: Details | None) -> SandboxResul
         insertions=publication.insertions,
         deletions=publication.deletions,
         usage=build_items(details.usage) if details is not None else (),
+        learnings=tuple(filter(None, map(clean_lesson, details.learnings))) if details is not None else (),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from codecourier.resources.meta import GROUP
@@ -29,6 +30,7 @@ __all__ = [
     "LABEL_WORKFLOW",
     "PROJECT_NAME",
     "branch_name",
+    "learning_name",
     "notification_name",
     "sandbox_name",
     "sandbox_of_token_secret",
@@ -49,7 +51,7 @@ LABEL_ORIGIN_UID = f"{GROUP}/origin-uid"
 """UID of the object that a Run was made by. Labels hold UIDs: names can be longer than a label's value may be."""
 
 LABEL_RUN_UID = f"{GROUP}/run-uid"
-"""UID of the Run that a Sandbox, pod, UsageRecord or Notification belongs to."""
+"""UID of the Run that a Sandbox, pod, UsageRecord or Notification belongs to, or that proposed a Learning."""
 
 LABEL_SANDBOX_UID = f"{GROUP}/sandbox-uid"
 """UID of the Sandbox that a pod or token Secret belongs to."""
@@ -62,6 +64,9 @@ LABEL_TRASHED = f"{GROUP}/trashed"
 
 LABEL_WORKFLOW = f"{GROUP}/workflow"
 """Name of the Workflow that a ControllerRevision holds a version of; such names fit into a label."""
+
+LABEL_TRASHED = f"{GROUP}/trashed"
+"""Set to `true` by people on what they have thrown away: it stays, and nothing uses it."""
 
 LABEL_AGENT_READABLE = f"{GROUP}/agent-readable"
 """Set to `true` by people on Secrets that agents may read."""
@@ -98,8 +103,13 @@ PROJECT_NAME = "default"
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
+_NO_NAME = re.compile(r"[^a-z0-9]+")
+
 HASH_DIGITS = 8
 """Hex digits of a UID hash."""
+
+LESSON_DIGITS = 16
+"""Hex digits of a lesson's hash in a name."""
 
 
 def split_words(name: str, separator: str) -> str:
@@ -142,6 +152,16 @@ def branch_name(run_name: str, run_uid: str, attempt: int) -> str:
     """Return the branch that an attempt of a Run pushes to."""
     suffix = "" if attempt == 1 else f"-a{attempt}"
     return f"codecourier/{run_name}-{uid_hash(run_uid)}{suffix}"
+
+
+def learning_name(repository: Sequence[str], lesson: str) -> str:
+    """Return the name of the Learning that an agent proposes about a repository, given by its parts.
+
+    The same lesson has the same name whichever Run proposes it, so that it is proposed once.
+    """
+    digest = hashlib.sha256("\0".join((*repository, lesson)).encode()).hexdigest()[:LESSON_DIGITS]
+    words = _NO_NAME.sub("-", repository[-1].lower()).strip("-")[:40].strip("-")
+    return f"{words or 'repository'}-{digest}"
 
 
 def notification_name(event: str, name: str, uid: str, discriminator: str) -> str:

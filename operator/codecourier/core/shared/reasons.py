@@ -122,6 +122,7 @@ class Reason(StrEnum):
     ISSUES_FORBIDDEN = "IssuesForbidden"
     ISSUE_COMMENTS_UNCOUNTED = "IssueCommentsUncounted"
     REPORT_LOST = "ReportLost"
+    LEARNINGS_LEFT_OUT = "LearningsLeftOut"
     SANDBOX_RESTARTED = "SandboxRestarted"
     UNREADABLE = "Unreadable"
 
@@ -299,6 +300,7 @@ SENTENCES: dict[Reason, str] = {
         "This version of the operator cannot read the object and leaves it as it is: {detail} Run the version that "
         "wrote it, or a newer one."
     ),
+    Reason.LEARNINGS_LEFT_OUT: "{what} left out: {detail}",
     Reason.REPORT_LOST: "Step {step} ended without a readable report: {detail}",
 }
 """The sentence of each reason."""

@@ -1,0 +1,60 @@
+"""The Learnings that the agent of a try proposes: each is made once, and people decide about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codecourier.core.run.world import RunWorld
+from codecourier.core.shared.debts import find_refusal
+from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.learnings import name_lesson
+from codecourier.core.shared.naming import LABEL_RUN_UID
+from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.resources.learning import Learning, LearningRun, LearningSpec
+from codecourier.resources.meta import ObjectMeta
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+
+__all__ = ["UNDECIDED_MAX_COUNT", "with_proposals"]
+
+UNDECIDED_MAX_COUNT = 200
+"""Most proposals about a repository that people have not accepted: a stranger's repository makes agents propose."""
+
+
+def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox) -> Plan:
+    """Return the plan that follows from the end of a try, with the Learnings that its agent proposes.
+
+    They are records: functions of the Sandbox's final status, made before the Run's own status says that the try is
+    over. One that is there already, in whatever state, is proposed. What the API server refuses is left out, as no
+    end waits for a lesson.
+    """
+    if world.is_namespace_ending or sandbox.status.result is None or not sandbox.status.result.learnings:
+        return plan
+    url = world.run.status.repository_url or ""
+    wanted: dict[str, str] = {}
+    for text in sandbox.status.result.learnings:
+        wanted.setdefault(name_lesson(url, text), text)
+    new = [_build(world.run, url, name, text) for name, text in wanted.items() if not world.learnings.has(name)]
+    room = max(0, UNDECIDED_MAX_COUNT - world.learnings.count_undecided(url)) if new else 0
+    records = tuple(map(Create, new[:room]))
+    problem = find_refusal(world, records)
+    if problem is not None:
+        return _leaving_out(plan, len(records), problem.message)
+    plan = replace(plan, records=(*plan.records, *records))
+    if len(new) <= room:
+        return plan
+    detail = f"{UNDECIDED_MAX_COUNT} of the repository are not accepted yet. Accept some of them, or delete them."
+    return _leaving_out(plan, len(new) - room, detail)
+
+
+def _leaving_out(plan: Plan, count: int, detail: str) -> Plan:
+    what = f"{count} lesson(s) that the agent proposed are"
+    text = sentence(Reason.LEARNINGS_LEFT_OUT, what=what, detail=detail)
+    return replace(plan, events=(*plan.events, Event(Reason.LEARNINGS_LEFT_OUT.value, text, is_warning=True)))
+
+
+def _build(run: Run, url: str, name: str, text: str) -> Learning:
+    return Learning(
+        metadata=ObjectMeta(name=name, namespace=run.namespace, labels={LABEL_RUN_UID: run.uid}),
+        spec=LearningSpec(text=text, repository_url=url, run=LearningRun(name=run.name, uid=run.uid)),
+    )

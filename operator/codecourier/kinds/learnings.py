@@ -1,0 +1,86 @@
+"""How kinds read Learnings. No change of one wakes an object: each is read at the moment when it is needed.
+
+An attempt that starts takes those that are accepted then, a try that ends looks which of its proposals are there, and a
+pod that is made takes the texts as they are then. None of these waits for a Learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from codecourier.cache.store import Store
+from codecourier.core.shared.consent import repository_key
+from codecourier.core.shared.learnings import KnownLearnings
+from codecourier.core.shared.naming import LABEL_TRASHED
+from codecourier.kinds.relation import Edge, Index, Relation, View
+from codecourier.kinds.sources import LEARNING_SOURCE
+from codecourier.kube.api import Json
+from codecourier.resources.learning import Learning
+
+__all__ = ["LEARNINGS"]
+
+_ACCEPTED = "accepted learnings"
+_UNDECIDED = "undecided learnings"
+
+
+def _accepted(obj: Json) -> list[Hashable]:
+    spec, metadata = obj.get("spec") or {}, obj["metadata"]
+    is_trashed = (metadata.get("labels") or {}).get(LABEL_TRASHED) == "true"
+    if not spec.get("accepted") or is_trashed or metadata.get("deletionTimestamp"):
+        return []
+    return [(metadata["namespace"], _repository(obj), (spec.get("workflowRef") or {}).get("name"))]
+
+
+def _undecided(obj: Json) -> list[Hashable]:
+    spec = obj.get("spec") or {}
+    is_undecided = spec.get("run") and not spec.get("accepted")
+    return [(obj["metadata"]["namespace"], _repository(obj))] if is_undecided else []
+
+
+def _repository(obj: Json) -> Hashable:
+    url = (obj.get("spec") or {}).get("repositoryUrl")
+    return repository_key(url) if url else None
+
+
+_INDEXES = (
+    Index(_ACCEPTED, _accepted, LEARNING_SOURCE.resource),
+    Index(_UNDECIDED, _undecided, LEARNING_SOURCE.resource),
+)
+
+
+@dataclass(frozen=True)
+class _StoredLearnings:
+    """The Learnings of a namespace, read by indexes where a plan asks."""
+
+    store: Store
+    namespace: str
+
+    def accepted(self, repository_url: str, workflow: str) -> Sequence[Learning]:
+        repository = repository_key(repository_url)
+        places = ((repository, None), (None, workflow), (repository, workflow))
+        found = (self.store.by_index(LEARNING_SOURCE, _ACCEPTED, (self.namespace, *place)) for place in places)
+        return tuple(chain.from_iterable(found))
+
+    def find(self, names: Iterable[str]) -> Sequence[Learning]:
+        found = (self.store.raw(LEARNING_SOURCE.resource, self.namespace, name) for name in names)
+        return self.store.readable(LEARNING_SOURCE, (obj for obj in found if obj is not None))
+
+    def has(self, name: str) -> bool:
+        return self.store.raw(LEARNING_SOURCE.resource, self.namespace, name) is not None
+
+    def count_undecided(self, repository_url: str) -> int:
+        cache = self.store.cache(LEARNING_SOURCE.resource)
+        return len(cache.keys_by_index(_UNDECIDED, (self.namespace, repository_key(repository_url))))
+
+
+def _read(view: View, obj: Any) -> KnownLearnings:
+    return _StoredLearnings(view.store, obj.namespace)
+
+
+LEARNINGS: Relation[Any, KnownLearnings] = Relation(
+    _read, lambda _origins: (Edge(LEARNING_SOURCE, lambda *_: (), indexes=_INDEXES),)
+)
+"""The Learnings of the object's namespace."""
