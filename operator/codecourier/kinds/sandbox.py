@@ -11,6 +11,7 @@ from codecourier.core.sandbox.strays import plan_stray
 from codecourier.core.sandbox.world import SandboxWorld, StrayWorld
 from codecourier.core.shared.naming import LABEL_SANDBOX_UID, sandbox_of_token_secret, token_secret_name
 from codecourier.kinds.kind import Kind, Planning, Reader, Strays, Use, phases
+from codecourier.kinds.learnings import LEARNINGS
 from codecourier.kinds.relation import View, label_or_owner_of
 from codecourier.kinds.relations import named, named_by, through
 from codecourier.kinds.secrets import PROJECT_CREDENTIALS
@@ -56,6 +57,7 @@ def _gather(read: Reader[Sandbox], sandbox: Sandbox) -> SandboxWorld:
         api_server=read(API_SERVER),
         settings=read.view.pods,
         credentials=read(PROJECT_CREDENTIALS),
+        learnings=read(LEARNINGS),
     )
     return replace(world, project=read(PROJECT)) if needs_project(world) else world
 
@@ -82,7 +84,18 @@ SANDBOX: Kind[Sandbox, SandboxWorld] = Kind(
     Planning(
         _gather,
         plan_sandbox,
-        reads=(_RUN, _RUN_ORIGIN, _RUN_REVISION, PROJECT, _POD, _SECRET, POLICY, API_SERVER, PROJECT_CREDENTIALS),
+        reads=(
+            _RUN,
+            _RUN_ORIGIN,
+            _RUN_REVISION,
+            PROJECT,
+            _POD,
+            _SECRET,
+            POLICY,
+            API_SERVER,
+            PROJECT_CREDENTIALS,
+            LEARNINGS,
+        ),
     ),
     is_unfinished=_is_unfinished,
     machines=(

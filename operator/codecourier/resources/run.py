@@ -251,6 +251,10 @@ class RunStatus(Status):
     """ControllerRevision of this namespace that holds the Workflow as it was when this attempt started; absent before.
     All tries of the attempt use it; the next attempt takes the Workflow as it is then."""
 
+    learnings: Annotated[tuple[ObjectName, ...], Field(max_length=20), ListSet()] = ()
+    """Names of the Learnings that the agents of this attempt are given, newest first, as accepted when it started. A
+    try after that leaves out one that is not accepted any more."""
+
     workflow: WorkflowSpec | None = None
     """Deprecated: the Workflow itself, as earlier versions recorded it. An attempt that has it goes on with it."""
 

@@ -15,13 +15,13 @@ from codecourier.core.shared.learnings import (
     name_lesson,
     select_learnings,
 )
-from codecourier.resources.learning import LEARNING_MAX_BYTES
+from codecourier.resources.learning import LEARNING_MAX_BYTES, Learning
 from tests.support.learnings import make_learning
 from tests.support.worlds import URL
 
 
-def chosen(*learnings: object, url: str = URL, workflow: str = "scripted") -> tuple[str, ...]:
-    return select_learnings(LearningList(learnings), url, workflow)  # type: ignore[arg-type]  # all are Learnings
+def chosen(*learnings: Learning, url: str = URL, workflow: str = "scripted") -> tuple[str, ...]:
+    return tuple(item.name for item in select_learnings(LearningList(learnings), url, workflow))
 
 
 def test_only_what_a_person_has_accepted_is_chosen() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import has_place, has_room, next_try_number
 from codecourier.core.run.end import claim_end
+from codecourier.core.run.lessons import choose_learnings
 from codecourier.core.run.recorded import fail_attempt, record_workflow
 from codecourier.core.run.references import resolve
 from codecourier.core.run.status import attempt_status, working_sentence
@@ -266,10 +267,11 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
         retry_time=None,
         start_time=status.start_time or now,
     )
+    new, events = (new, ()) if status.tries else choose_learnings(world, new)
     return Plan(
         status=new,
         creates=(Create(build_sandbox(run, status.attempt, number)),),
-        events=(Event("Started", f"Try {number} of attempt {status.attempt} runs in Sandbox {name}."),),
+        events=(Event("Started", f"Try {number} of attempt {status.attempt} runs in Sandbox {name}."), *events),
     )
 
 

@@ -34,7 +34,7 @@ from codecourier.core.sandbox.status import (
 )
 from codecourier.core.sandbox.stopping import find_entry, is_stopping
 from codecourier.core.sandbox.strays import remove_pod
-from codecourier.core.sandbox.tasks import build_task
+from codecourier.core.sandbox.tasks import build_task_json
 from codecourier.core.sandbox.tokens import Revocation, describe_tokens, revocation_of
 from codecourier.core.sandbox.waiting import as_given_up, find_lack_of_memory, find_overrun, last_moment
 from codecourier.core.sandbox.world import SandboxWorld
@@ -188,7 +188,7 @@ def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: Commit
     """Return the creation of the pod, or the end of a Sandbox that can have none."""
     sandbox = world.sandbox
     try:
-        task_json = build_task(run, workflow, identity, sandbox.spec.try_number).to_json()
+        task_json = build_task_json(run, workflow, identity, sandbox.spec.try_number, world.learnings)
     except TemplateError as error:
         return _failed(Reason.TEMPLATE_INVALID, detail=error)
     except TaskError as error:

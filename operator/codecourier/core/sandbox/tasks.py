@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from codecourier import task
+from codecourier.core.shared.learnings import KnownLearnings, build_lessons, find_given
 from codecourier.core.shared.prompts import build_default_title, build_prompt
 from codecourier.resources.project import CommitIdentity
 from codecourier.resources.run import Run
 from codecourier.resources.workflow import CiPaths, WorkflowSpec
 
-__all__ = ["build_task"]
+__all__ = ["build_task", "build_task_json"]
 
 
-def build_task(run: Run, workflow: WorkflowSpec, identity: CommitIdentity, try_number: int) -> task.Task:
+def build_task_json(
+    run: Run, workflow: WorkflowSpec, identity: CommitIdentity, try_number: int, known: KnownLearnings
+) -> str:
+    """Return the task of a pod with the Learnings that the Run's status names, as they are now.
+
+    One that is not accepted any more is left out, and all are where corrections have made them too large.
+
+    Raises
+    ------
+    TemplateError, TaskError
+        As `build_task`, without any Learning.
+    """
+    status = run.status
+    given = find_given(known, status.learnings, status.repository_url or "", run.spec.workflow_ref.name)
+    try:
+        return build_task(run, workflow, identity, try_number, build_lessons(given)).to_json()
+    except task.TaskError:
+        if not given:
+            raise
+        return build_task(run, workflow, identity, try_number).to_json()
+
+
+def build_task(
+    run: Run, workflow: WorkflowSpec, identity: CommitIdentity, try_number: int, lessons: str = ""
+) -> task.Task:
     """Return the task that the pod of a try is given.
 
     The Run's status must hold repository, base branch, base commit and branch.
@@ -32,7 +57,7 @@ def build_task(run: Run, workflow: WorkflowSpec, identity: CommitIdentity, try_n
         base_branch=status.base_branch or "",
         base_commit=status.base_commit or "",
         branch=status.branch or "",
-        prompt=build_prompt(run, workflow.prompt_template),
+        prompt=build_prompt(run, workflow.prompt_template, lessons),
         agent_command=workflow.agent.command,
         commit_author=task.Author(name=identity.name, email=identity.email),
         default_title=build_default_title(run),

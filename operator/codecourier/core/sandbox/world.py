@@ -9,6 +9,7 @@ from codecourier.core.origin import Origin, find_origin_faults
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.sandbox.pod_view import PodView
 from codecourier.core.sandbox.tokens import TokenSecret
+from codecourier.core.shared.learnings import NO_LEARNINGS, KnownLearnings
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.revisions import WorkflowRevision
@@ -47,6 +48,9 @@ class SandboxWorld(World):
 
     credentials: WatchedSecrets = UNWATCHED
     """The Secrets of the namespace that are meant for repositories."""
+
+    learnings: KnownLearnings = NO_LEARNINGS
+    """The Learnings of the namespace."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

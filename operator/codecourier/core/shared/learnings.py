@@ -23,6 +23,7 @@ __all__ = [
     "applies_to",
     "build_lessons",
     "clean_lesson",
+    "find_given",
     "fit_learnings",
     "is_given",
     "is_undecided",
@@ -123,11 +124,11 @@ def name_lesson(repository_url: str, text: str) -> str:
     return learning_name(repository_key(repository_url), same)
 
 
-def select_learnings(known: KnownLearnings, repository_url: str, workflow: str) -> tuple[str, ...]:
-    """Return the names of the Learnings that an attempt is given, the newest first."""
+def select_learnings(known: KnownLearnings, repository_url: str, workflow: str) -> tuple[Learning, ...]:
+    """Return the Learnings that an attempt is given, the newest first."""
     found = sorted(known.accepted(repository_url, workflow), key=lambda item: item.name)
     found.sort(key=lambda item: item.metadata.creation_timestamp or _LONG_AGO, reverse=True)
-    return tuple(item.name for item in fit_learnings(found))
+    return tuple(fit_learnings(found))
 
 
 def fit_learnings(learnings: Iterable[Learning]) -> Iterator[Learning]:
@@ -138,6 +139,12 @@ def fit_learnings(learnings: Iterable[Learning]) -> Iterator[Learning]:
         if number == GIVEN_MAX_COUNT or size > GIVEN_MAX_BYTES:
             return
         yield learning
+
+
+def find_given(known: KnownLearnings, names: Iterable[str], repository_url: str, workflow: str) -> tuple[Learning, ...]:
+    """Return the Learnings of these names as they are now, without those that agents are not given any more."""
+    found = known.find(names)
+    return tuple(fit_learnings(item for item in found if is_given(item) and applies_to(item, repository_url, workflow)))
 
 
 def build_lessons(learnings: Iterable[Learning]) -> str:

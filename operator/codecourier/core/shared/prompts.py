@@ -95,8 +95,8 @@ def render_template(template: str, values: Mapping[str, str]) -> str:
     return "".join((*parts, template[position:]))
 
 
-def build_prompt(run: Run, template: str) -> str:
-    """Return all that the agent reads: the context, then the Workflow's template with the prompt in it.
+def build_prompt(run: Run, template: str, lessons: str = "") -> str:
+    """Return all that the agent reads: lessons, the context, then the Workflow's template with the prompt in it.
 
     The Run's status must hold its repository and base branch.
 
@@ -120,7 +120,7 @@ def build_prompt(run: Run, template: str) -> str:
             "sprint.count": str(run.spec.sprint.count),
         }
     text = render_template(template, values)
-    return f"{run.spec.context}\n\n{text}" if run.spec.context else text
+    return "\n\n".join((*filter(None, (lessons, run.spec.context)), text))
 
 
 def build_default_title(run: Run) -> str:
