@@ -130,6 +130,7 @@ class Deeds:
             ),
             "edit task": lambda: self._edit(RECURRING_TASKS, lambda task: task["spec"].update(prompt="Look again.")),
             "reschedule task": lambda: self._edit_task(minute=random.randrange(60)),
+            "lose status of task": lambda: self._edit(RECURRING_TASKS, lambda task: task.update(status={})),
             "delete task": lambda: self._delete(RECURRING_TASKS),
             "make task again": self._make_task_again,
             "lose workflow": self._lose_workflow,

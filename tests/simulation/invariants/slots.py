@@ -62,7 +62,7 @@ class Slots:
         slots = Counter((record["slot"], record.get("isManual", False)) for record in new.get("history") or ())
         if any(count > 1 for count in slots.values()):
             self._fail(f"a slot of task {name} has two dispositions: {dict(slots)}")
-        if not old.get("settledTime"):
+        if not old.get("settledTime") or not new.get("settledTime"):
             return
         before, after = (datetime.fromisoformat(status["settledTime"]) for status in (old, new))
         if after < before:

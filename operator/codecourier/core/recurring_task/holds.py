@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from codecourier.core.recurring_task.due import Hold
@@ -16,10 +17,19 @@ from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask, RecurringTaskPhase, RecurringTaskStatus
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["WISH_LENGTH", "find_hold", "find_past_hold", "find_problem", "with_pause"]
+__all__ = ["find_hold", "find_past_hold", "find_problem", "read_wish", "with_pause"]
 
 WISH_LENGTH = 256
 """How many characters of an annotation's value the status keeps."""
+
+
+def read_wish(task: RecurringTask, annotation: str) -> str:
+    """Return the value of an annotation as the status keeps it; empty: none is set. Different values stay different."""
+    value = task.metadata.annotations.get(annotation, "")
+    if len(value) <= WISH_LENGTH:
+        return value
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    return value[: WISH_LENGTH - len(digest)] + digest
 
 
 def find_hold(world: RecurringTaskWorld, status: RecurringTaskStatus) -> Hold | None:
@@ -46,7 +56,7 @@ def find_past_hold(task: RecurringTask) -> Hold | None:
 
 def with_pause(task: RecurringTask, status: RecurringTaskStatus, now: datetime) -> RecurringTaskStatus:
     """Return the status in which the task is paused after its failures, or no longer because a user ended the pause."""
-    wish = task.metadata.annotations.get(ANNOTATION_UNPAUSE, "")[:WISH_LENGTH]
+    wish = read_wish(task, ANNOTATION_UNPAUSE)
     is_wished = bool(wish) and wish != status.handled_unpause
     status = status.updated(handled_unpause=wish) if is_wished else status
     generation, limit = task.metadata.generation, task.spec.pause_after_failures

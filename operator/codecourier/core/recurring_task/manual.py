@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from codecourier.core.recurring_task.holds import WISH_LENGTH
+from codecourier.core.recurring_task.holds import read_wish
 from codecourier.core.recurring_task.ledger import record_fired, record_unfired
 from codecourier.core.recurring_task.records import fired, skipped
 from codecourier.core.shared.facts import Problem
@@ -24,7 +24,7 @@ def run_now(
     A user who asks means it: neither a suspension nor an unfinished Run stands in the way. What the task names may come
     after it, so a new task waits for that before it says no.
     """
-    wish = task.metadata.annotations.get(ANNOTATION_RUN_NOW, "")[:WISH_LENGTH]
+    wish = read_wish(task, ANNOTATION_RUN_NOW)
     if not wish or wish == status.handled_run_now:
         return status
     if problem is not None and now < grace_end(task, now):

@@ -20,6 +20,7 @@ from codecourier.core.recurring_task.due import Hold, settle_due, settle_replace
 from codecourier.core.recurring_task.holds import find_hold, find_past_hold, find_problem, with_pause
 from codecourier.core.recurring_task.ledger import close_runs
 from codecourier.core.recurring_task.manual import run_now
+from codecourier.core.recurring_task.recovery import adopt_runs
 from codecourier.core.recurring_task.reporting import build_notifications, events_of
 from codecourier.core.recurring_task.runs import collect_runs, give_up_runs, make_runs
 from codecourier.core.recurring_task.world import RecurringTaskWorld
@@ -34,6 +35,9 @@ from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.recurring_task import RecurringTaskPhase, RecurringTaskStatus
 
 __all__ = ["plan_recurring_task"]
+
+AHEAD = timedelta(minutes=1)
+"""By how much the last settled slot may lie ahead before the task says so: small steps of a clock are usual."""
 
 _HELD = {Reason.PAUSED_BY_FAILURES: RecurringTaskPhase.PAUSED}
 """The phase of a task that is held, if it is not Suspended."""
@@ -50,6 +54,7 @@ def plan_recurring_task(world: RecurringTaskWorld, now: datetime) -> Plan:
     status, schedule = _with_schedule(world, status, now)
     waiting = None
     if schedule is not None:
+        status = adopt_runs(status, schedule, world.runs, now)
         status, waiting = settle_due(task, status, schedule, hold or find_past_hold(task), problem, now)
     status = run_now(task, status, problem, now)
     status = _described(world, status, schedule, hold, problem, now)
@@ -76,7 +81,8 @@ def _with_schedule(
         return status, None
     if anchor is not None and is_current(anchor, spec):
         return status, schedule_of(anchor, zones.declared)
-    since = now
+    # A ledger never goes back: after a clock that did, a slot would have two dispositions.
+    since = max(now, status.settled_time or now)
     if anchor is None:
         since = world.task.metadata.creation_timestamp or now
     elif zones.anchored is not None:
@@ -116,8 +122,16 @@ def _described(
     return status.updated(
         phase=RecurringTaskPhase.ACTIVE,
         next_run_time=max(slot + jitter_of(task), status.catch_up_time or slot),
-        message=f"The next slot is {show_slot(slot, schedule)}.",
+        message=_next_sentence(status.settled_time or now, slot, schedule, now),
     )
+
+
+def _next_sentence(settled: datetime, slot: datetime, schedule: Schedule, now: datetime) -> str:
+    following = f"The next slot is {show_slot(slot, schedule)}."
+    if settled - now <= AHEAD:
+        return following
+    ahead = f"Slots until {show_slot(settled, schedule)} have their disposition already, because a clock was ahead."
+    return f"{following} {ahead} To begin anew, delete the task and create it again."
 
 
 def _next_fire(

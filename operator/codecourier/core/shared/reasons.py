@@ -65,6 +65,7 @@ class Reason(StrEnum):
     STARTING_DEADLINE_EXCEEDED = "StartingDeadlineExceeded"
     SUPERSEDED = "Superseded"
     SCHEDULE_CHANGED = "ScheduleChanged"
+    RECOVERED = "Recovered"
     # running
     RUNNING = "Running"
     STARTING = "Starting"
@@ -185,6 +186,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.STARTING_DEADLINE_EXCEEDED: "Slot {slot} did not fire within {seconds} seconds: {detail}",
     Reason.SUPERSEDED: "Slot {slot} did not fire because the operator came after slot {newer}, which replaces it.",
     Reason.SCHEDULE_CHANGED: "Slot {slot} did not fire: the schedule was changed before the operator came to it.",
+    Reason.RECOVERED: "Slot {slot}: {what}.",
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",
     Reason.LOG_DELAYED: (
