@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -50,7 +50,7 @@ _CROWDS: Mapping[str, tuple[Json, Json]] = {
 
 def measure_look() -> CaseResult:
     """Gather and plan a Project beside crowds of unfinished Runs of each kind, without a cluster."""
-    costs = {crowd: [_cost(crowd, count) for count in _COUNTS] for crowd in _CROWDS}
+    costs = {crowd: _costs(crowd) for crowd in _CROWDS}
     worst = max(costs, key=lambda crowd: ratio(costs[crowd][1], costs[crowd][0]))
     few, many = costs[worst]
     figure = Figure(
@@ -65,9 +65,21 @@ def measure_look() -> CaseResult:
     return CaseResult("look", (figure,), {"runs": _COUNTS, "microseconds_of_processor_time": details})
 
 
-def _cost(crowd: str, count: int) -> float:
-    """Return the least processor time, in seconds, of a look after the first one, which reads what is new."""
-    store = _filled(crowd, count)
+def _costs(crowd: str) -> list[float]:
+    """Return for each count the least processor time, in seconds, of a look.
+
+    The first look, which reads what is new, is left out. The counts take turns, so that both are measured at each speed
+    that the machine has meanwhile.
+    """
+    looks = [_looking(_filled(crowd, count)) for count in _COUNTS]
+    for look in looks:
+        look()
+    rounds = [[look() for look in looks] for _ in range(_LOOKS)]
+    return [min(found) for found in zip(*rounds, strict=True)]
+
+
+def _looking(store: Store) -> Callable[[], float]:
+    """Return what looks at the Project once, and returns the processor seconds that it took."""
     project = store.get(PROJECT.source, _NAMESPACE, "default")
     assert project is not None
     view = View(store, REGISTRY.origins, PodSettings("courier"))
@@ -79,12 +91,13 @@ def _cost(crowd: str, count: int) -> float:
             ),
         }
     )
-    least = float("inf")
-    for _ in range(_LOOKS):
+
+    def look() -> float:
         began = time.process_time()
         PROJECT.plan(replace(PROJECT.read(view, project), facts=facts), _NOW)
-        least = min(least, time.process_time() - began)
-    return least
+        return time.process_time() - began
+
+    return look
 
 
 def _filled(crowd: str, count: int) -> Store:
