@@ -428,6 +428,8 @@ async def test_a_lost_event_is_no_error() -> None:
     desk = desk_with_run()
     desk.wire.refuse = lambda call: Unanswered("lost") if call.resource == EVENTS else None
     await carry_out(desk, phase=RunPhase.RUNNING, events=(Event("Running", "It runs."),))
+    await desk.settle()
+    assert [call for call in desk.wire.calls if call.resource == EVENTS]
     assert desk.run()[1].status.phase is RunPhase.RUNNING
 
 

@@ -183,6 +183,7 @@ def test_a_refused_write_is_reported_once(verb: str) -> None:
         for _ in range(2):
             with pytest.raises(Forbidden):
                 await trial.reconcile()
+        await trial.desk.settle()
         (event,) = trial.desk.server.store.list(EVENTS, NAMESPACE)
         assert (event.obj["reason"], event.obj["type"]) == ("WriteRefused", "Warning")
         assert "a policy says no to ***" in event.obj["note"]

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codecourier.controller.postbox import HELD_SECONDS, MOST_WAITING, Postbox
 from codecourier.controller.recorder import Recorder
 from codecourier.core.shared.intents import Event
 from codecourier.kube.api import EVENTS, Json
 from codecourier.kube.errors import ApiError, Forbidden, KubeError, Unanswered
 from tests.simulation.apiserver import ApiServer
-from tests.simulation.clock import WallClock, virtual
+from tests.simulation.clock import WallClock, pass_time, virtual
 from tests.simulation.network import Call, Network
 
 OBJECT: Json = {
@@ -46,8 +47,14 @@ class World:
     def __init__(self, instance: str = "operator-1") -> None:
         now = WallClock(asyncio.get_running_loop()).now
         self.network = Refusing()
+        self.is_pressing = False
         self.server = ApiServer(now=now, random=Random(1))
-        self.recorder = Recorder(self.server.client("operator", self.network), instance, now)
+        self.recorder = Recorder(self.server.client("operator", self.network), instance, now, lambda: self.is_pressing)
+
+    async def posted(self) -> list[Json]:
+        """Return the Events that are there once none waits."""
+        await self.recorder.postbox.drain(60)
+        return self.events
 
     @property
     def events(self) -> list[Json]:
@@ -58,8 +65,8 @@ class World:
 @virtual
 async def test_an_event_says_what_happened_to_what() -> None:
     world = World()
-    await world.recorder.record(OBJECT, Event("Completed", "It is done."))
-    (found,) = world.events
+    world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    (found,) = await world.posted()
     assert found["regarding"] == {
         "apiVersion": "codecourier.dev/v1alpha1",
         "kind": "Run",
@@ -85,12 +92,13 @@ async def test_an_event_says_what_happened_to_what() -> None:
 async def test_the_same_event_comes_once_and_another_one_too() -> None:
     world = World()
     for _ in range(2):
-        await world.recorder.record(OBJECT, Event("Completed", "It is done."))
+        world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    await pass_time(1)
     assert len(world.events) == 1
     later = OBJECT | {"metadata": OBJECT["metadata"] | {"resourceVersion": "6"}}
-    await world.recorder.record(later, Event("Completed", "It is done."))
-    await world.recorder.record(OBJECT, Event("AgentFailed", "It is not.", is_warning=True))
-    assert [event["type"] for event in world.events].count("Warning") == 1
+    world.recorder.record(later, Event("Completed", "It is done."))
+    world.recorder.record(OBJECT, Event("AgentFailed", "It is not.", is_warning=True))
+    assert [event["type"] for event in await world.posted()].count("Warning") == 1
     assert len(world.events) == 3
 
 
@@ -102,10 +110,8 @@ def test_no_event_breaks_the_servers_bounds(name: str, message: str, instance: s
     @virtual
     async def scenario() -> None:
         world = World(instance)
-        await world.recorder.record(
-            OBJECT | {"metadata": OBJECT["metadata"] | {"name": name}}, Event("Completed", message)
-        )
-        (found,) = world.events
+        world.recorder.record(OBJECT | {"metadata": OBJECT["metadata"] | {"name": name}}, Event("Completed", message))
+        (found,) = await world.posted()
         assert message.startswith(found["note"])
         assert len(found["note"]) >= min(len(message), 255)
         label = found["metadata"]["name"].rpartition(".")[0]
@@ -125,8 +131,58 @@ def test_an_event_that_cannot_be_posted_stops_nothing(error: KubeError, caplog: 
     async def scenario() -> None:
         world = World()
         world.network.answer = lambda: error
-        await world.recorder.record(OBJECT, Event("Completed", "It is done."))
-        assert world.events == []
+        world.recorder.record(OBJECT, Event("Completed", "It is done."))
+        assert await world.posted() == []
 
     scenario()
     assert "an Event about default/fix was not posted" in caplog.text
+
+
+@virtual
+async def test_events_let_pressing_work_go_first_but_not_for_good() -> None:
+    world = World()
+    world.is_pressing = True
+    world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    await pass_time(HELD_SECONDS - 1)
+    assert world.events == []
+    await pass_time(2)
+    assert len(world.events) == 1
+
+
+@virtual
+async def test_events_are_posted_once_nothing_presses_with_the_time_at_which_they_happened() -> None:
+    world = World()
+    world.is_pressing = True
+    world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    await pass_time(5)
+    world.is_pressing = False
+    await pass_time(1)
+    (found,) = world.events
+    assert found["eventTime"] == "2026-01-01T00:00:00.000000Z"
+
+
+@virtual
+async def test_a_namespace_with_many_events_delays_no_other_one(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    found: list[str] = []
+
+    async def post(body: Json) -> None:
+        await pass_time(0.01)
+        found.append(body["metadata"]["namespace"])
+
+    postbox = Postbox(post, lambda: False)
+    for namespace in (*["crowd"] * (MOST_WAITING + 5), "small"):
+        postbox.put({"metadata": {"namespace": namespace}})
+    await postbox.drain(60)
+    assert found.index("small") < 10
+    assert found.count("crowd") == MOST_WAITING
+    assert caplog.text.count("was dropped") == 5
+
+
+@virtual
+async def test_an_operator_that_ends_gives_up_events_that_take_too_long() -> None:
+    world = World()
+    world.is_pressing = True
+    world.recorder.record(OBJECT, Event("Completed", "It is done."))
+    await world.recorder.postbox.drain(1)
+    assert world.events == []

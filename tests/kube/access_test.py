@@ -131,7 +131,7 @@ def test_a_replaced_token_is_used_within_a_minute(tmp_path: Path) -> None:
     mount(tmp_path)
     now = 0.0
     account = ServiceAccount(SERVICE | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path, lambda: now)
-    access = Access(account)
+    access = Access(account, lambda: now)
     assert access.address == "https://[fd00::1]:443"
     (tmp_path / "token").write_text("new", encoding="utf-8")
     now = 59.0
@@ -206,3 +206,15 @@ def test_a_token_in_a_file_that_is_wrong_is_in_no_message(tmp_path: Path) -> Non
     with pytest.raises(AccessError) as caught:
         load_access(path)
     assert CANARY not in str(caught.value)
+
+
+def test_the_loader_is_asked_for_the_token_once_a_second(tmp_path: Path) -> None:
+    mount(tmp_path)
+    now, minutes = 0.0, 0.0
+    access = Access(ServiceAccount(SERVICE, tmp_path, lambda: minutes), lambda: now)
+    assert access.authorization() == f"Bearer {CANARY}"
+    (tmp_path / "token").write_text("new", encoding="utf-8")
+    minutes, now = 60.0, 0.9
+    assert access.authorization() == f"Bearer {CANARY}"
+    now = 1.0
+    assert access.authorization() == "Bearer new"

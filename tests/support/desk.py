@@ -110,18 +110,18 @@ class Desk:
         self.observer = Observer(self.api, gate, self.credentials, registry)
         self.effects = Effects(self.api, self.store, gate, self.credentials, None)
         self.backlog = Backlog(now, Random(1))
-        recorder = Recorder(self.api, "operator", now)
+        self.recorder = Recorder(self.api, "operator", now, lambda: False)
         self.background = Background()
         self.woken: list[WorkKey] = []
         in_flight = InFlight(self.background, self.woken.append)
         self.look_ups = LookUps(self.observer, self.background, self.woken.append)
-        self.executor = Executor(registry, self.api, self.store, self.effects, recorder, self.backlog, in_flight)
+        self.executor = Executor(registry, self.api, self.store, self.effects, self.recorder, self.backlog, in_flight)
         self._is_app = is_app
         self.allow_app("https://forge.test")
 
     async def settle(self) -> None:
-        """Wait until the effects and look-ups that were begun have ended."""
-        while len(self.background):
+        """Wait until the effects and look-ups that were begun have ended, and the Events are posted."""
+        while len(self.background) or len(self.recorder.postbox):
             await pass_time(0.01)
 
     @property

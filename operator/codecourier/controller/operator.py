@@ -129,6 +129,7 @@ class Operator:
             is_urgent=lambda key: parts.registry.by_resource[key.resource].is_urgent,
         )
         self._background = Background()
+        self._recorder = Recorder(api, parts.identity, parts.now, lambda: self._queue.has_urgent)
         self._reconciler = self._build_reconciler(parts, api)
         self._informers = Informers(
             parts.api,
@@ -159,7 +160,7 @@ class Operator:
             api=api,
             store=self.store,
             effects=Effects(api, self.store, gate, credentials, parts.ca_certificate),
-            recorder=Recorder(api, parts.identity, parts.now),
+            recorder=self._recorder,
             backlog=backlog,
             in_flight=in_flight,
         )
@@ -251,7 +252,9 @@ class Operator:
             await self._vitals.cancel()
 
     async def _drain(self, seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
         await asyncio.gather(self._queue.drain(seconds), self._background.drain(seconds))
+        await self._recorder.postbox.drain(max(0.0, end - asyncio.get_running_loop().time()))
 
     def _start(self, also: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
         for name, loop in self._informers.loops():

@@ -127,6 +127,11 @@ class KeyQueue(Generic[K]):
         return len(self._waiting)
 
     @property
+    def has_urgent(self) -> bool:
+        """Whether an urgent key waits for a worker."""
+        return self._waiting.has_urgent
+
+    @property
     def oldest_seconds(self) -> float:
         """How long the key that waits longest for a worker has waited; 0 where none waits."""
         if not self._waiting:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from codecourier.controller.postbox import Postbox
 from codecourier.core.shared.intents import Event
 from codecourier.kube.api import EVENTS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, KubeError
@@ -33,15 +34,21 @@ class Recorder:
         Name of this operator's pod.
     now
         The wall clock, in UTC.
+    is_pressing
+        Tells whether work waits that Events may not delay.
     """
 
-    def __init__(self, api: KubeApi, instance: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, api: KubeApi, instance: str, now: Callable[[], datetime], is_pressing: Callable[[], bool]
+    ) -> None:
         self._api = api
         self._instance = instance
         self._now = now
+        self.postbox = Postbox(self._post, is_pressing)
+        """The Events that are not posted yet."""
 
-    async def record(self, obj: Json, event: Event) -> None:
-        """Post an Event about an object as it was just written; its name prevents duplicates."""
+    def record(self, obj: Json, event: Event) -> None:
+        """Let an Event about an object, as it was just written, be posted soon; its name prevents duplicates."""
         metadata = obj["metadata"]
         identity = f"{metadata['uid']}/{metadata['resourceVersion']}/{event.reason}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -65,12 +72,16 @@ class Recorder:
             "note": event.message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
             "type": "Warning" if event.is_warning else "Normal",
         }
+        self.postbox.put(body)
+
+    async def _post(self, body: Json) -> None:
         try:
             await self._api.create(EVENTS, body)
         except AlreadyExists:
             return
         except KubeError as error:
-            _LOGGER.info("an Event about %s/%s was not posted: %s", metadata["namespace"], metadata["name"], error)
+            about = body["regarding"]
+            _LOGGER.info("an Event about %s/%s was not posted: %s", about["namespace"], about["name"], error)
 
 
 def _shortened(name: str) -> str:

@@ -48,6 +48,11 @@ class Waiting(Generic[K]):
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def has_urgent(self) -> bool:
+        """Whether an urgent key waits."""
+        return bool(self._urgent)
+
     def heads(self) -> Iterator[K]:
         """Yield the keys of each group that have waited longest."""
         for tier in (self._urgent, self._keys, self._late):

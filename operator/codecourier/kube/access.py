@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +17,10 @@ from codecourier.kube import service_account
 from codecourier.kube.service_account import NoServiceAccountError, ServiceAccount
 
 __all__ = ["Access", "AccessError", "load_access"]
+
+
+_HEADER_SECONDS = 1.0
+"""How long a header is used: the package builds its whole configuration anew, in 0.2 ms, whenever it is asked."""
 
 
 class AccessError(Exception):
@@ -43,10 +49,15 @@ class Access:
     ----------
     configuration
         What a loader returns.
+    clock
+        The monotonic clock, in seconds.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, clock: Callable[[], float] = time.monotonic) -> None:
         self._configuration = configuration
+        self._clock = clock
+        self._header: str | None = None
+        self._header_end = clock()
         self.address: str = configuration.host.rstrip("/")
         """Scheme, host and port."""
         self.server_name: str | None = getattr(configuration, "tls_server_name", None)
@@ -55,11 +66,15 @@ class Access:
         """Address of an HTTP proxy, None without one."""
 
     def authorization(self) -> str | None:
-        """Return the current `Authorization` header; None where a client certificate identifies us."""
+        """Return the `Authorization` header of this second; None where a client certificate identifies us."""
+        if self._clock() < self._header_end:
+            return self._header
+        self._header_end = self._clock() + _HEADER_SECONDS
         # The loader's key for the token differs between versions: https://github.com/kubernetes-client/python/issues/2584.
         # The package's own client also goes through `auth_settings`.
         found: str | None = self._configuration.auth_settings().get("BearerToken", {}).get("value")
-        return found.strip() if found else None
+        self._header = found.strip() if found else None
+        return self._header
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return how to verify the server and which client certificate to present; None for plain HTTP."""
