@@ -84,5 +84,4 @@ RECURRING_TASK: Kind[RecurringTask, RecurringTaskWorld] = Kind(
     ),
     origin=OriginKind(RECURRING_TASK_SOURCE, RecurringTaskOrigin, reports_ends=False),
     is_urgent=True,
-    has_kopf_events=True,
 )
