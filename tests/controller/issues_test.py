@@ -22,7 +22,7 @@ from codecourier.core.shared.intents import WriteComment, target_of
 from codecourier.core.shared.reasons import Reason
 from codecourier.github.operations.list_issue_comments import ListIssueComments
 from codecourier.issue import IssueState
-from codecourier.kube.errors import ServerError, Unanswered
+from codecourier.kube.errors import ServerError, TooManyRequests, Unanswered
 from tests.simulation.clock import pass_time, virtual
 from tests.simulation.forge import URL
 from tests.simulation.issues import Board
@@ -287,12 +287,21 @@ async def test_a_lost_answer_is_no_refusal_and_the_comment_is_found() -> None:
 
 
 @virtual
-async def test_a_host_that_was_not_asked_wrote_nothing() -> None:
+@pytest.mark.parametrize(
+    ("error", "reason", "is_refusal"),
+    [
+        (ServerError(503, "", "busy"), Reason.FORGE_UNAVAILABLE, False),
+        (TooManyRequests(429, "", "slow down"), Reason.RATE_LIMITED, True),
+    ],
+)
+async def test_only_an_answer_that_nothing_was_done_is_a_refusal(
+    error: Exception, reason: Reason, *, is_refusal: bool
+) -> None:
     desk, _, ask = make()
-    desk.wire.refuse = lambda call: ServerError(503, "", "busy") if call.client.endswith("@forge") else None
+    desk.wire.refuse = lambda call: error if call.client.endswith("@forge") else None
     problem = await desk.effects.do(WriteComment(ACCESS, ask.number, MARK))
     assert problem is not None
-    assert (problem.reason, problem.is_refusal) == (Reason.FORGE_UNAVAILABLE, True)
+    assert (problem.reason, problem.is_refusal) == (reason, is_refusal)
 
 
 def test_comments_on_one_issue_have_one_target_whatever_their_text_and_credential() -> None:

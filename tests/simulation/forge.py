@@ -110,7 +110,7 @@ class ForgeTrouble(Enum):
             case ForgeTrouble.HANGS:
                 return Unavailable("it did not answer within 30 s", may_have_happened=True)
             case ForgeTrouble.BROKEN:
-                return Unavailable("503 Service Unavailable", may_have_happened=False, status=503)
+                return Unavailable("503 Service Unavailable", may_have_happened=True, status=503)
             case ForgeTrouble.UNAUTHORIZED:
                 return CredentialsRefused("Bad credentials (401)", status=401)
             case ForgeTrouble.FORBIDDEN:
@@ -346,7 +346,8 @@ class ForgeClient:
             retry_at = self._server.now() + timedelta(seconds=error.retry_after or 1.0)
             raise RateLimited("slow down", retry_at=retry_at, status=429) from None
         except ApiError as error:
-            raise Unavailable(str(error), may_have_happened=False, status=error.status) from None
+            # As of the real client: an error of the server says nothing of what was done.
+            raise Unavailable(str(error), may_have_happened=write > 0, status=error.status) from None
 
     async def _done(self, call: Call, work: Callable[[], T]) -> T:
         try:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from codecourier.github.credentials import RepositoryRef
+from codecourier.github.errors import Unavailable
 from codecourier.github.operations.get_issue import GetIssue, IssueFacts
 from codecourier.github.operations.get_issue_comment import GetIssueComment
 from codecourier.github.operations.issue import CommentFacts, IssueLocked, IssueNotFound, IssuesForbidden
@@ -151,25 +152,34 @@ class Board:
             raise IssueNotFound("Not Found (404)", status=404)
         return self.issues[number]
 
+    def find_here(self, number: int) -> Issue:
+        """Return an issue that was neither transferred nor deleted."""
+        issue = self.find(number)
+        if issue.state in {IssueState.TRANSFERRED, IssueState.DELETED}:
+            raise IssueNotFound("It moved, or was deleted (410)", status=410)
+        return issue
+
     def write(self, operation: WriteIssueComment) -> Comment:
         """Make or replace a comment for an operator."""
-        if not self.may_write:
+        if not (self.may_read and self.may_write):
             raise IssuesForbidden("Resource not accessible by integration (403): issues: write", status=403)
-        issue = self.find(operation.number)
-        if issue.state in {IssueState.TRANSFERRED, IssueState.DELETED}:
-            raise IssueNotFound("This issue was deleted (410)", status=410)
-        if issue.is_locked:
+        old = None
+        if operation.comment is not None:
+            old = self.comments.get(operation.comment)
+            if old is None:
+                raise IssueNotFound("Not Found (404)", status=404)
+        if self.find_here(operation.number if old is None else old.issue).is_locked:
             raise IssueLocked("Unable to create comment because issue is locked. (403)", status=403)
-        if operation.comment is None:
+        if old is None:
             made = self.comment(operation.number, operation.body, OPERATOR)
             self.written.append(made)
             return made
-        old = self.comments.get(operation.comment)
-        if old is None or old.issue != operation.number:
-            raise IssueNotFound("Not Found (404)", status=404)
         self.edits += 1
-        self.comments[old.id] = replace(old, body=operation.body, updated=self.now())
-        return self.comments[old.id]
+        changed = replace(old, body=operation.body, updated=self.now())
+        self.comments[old.id] = changed
+        if changed.issue != operation.number:
+            raise Unavailable("it is a comment of another issue", may_have_happened=True)
+        return changed
 
 
 class Carry(Protocol):
@@ -231,7 +241,7 @@ class IssueDesk:
     async def _list(self, repo: RepositoryRef, operation: ListIssueComments) -> CommentPage:
         def work() -> CommentPage:
             self._look(repo)
-            self._board.find(operation.number)
+            self._board.find_here(operation.number)
             found = [
                 comment
                 for _, comment in sorted(self._board.comments.items())

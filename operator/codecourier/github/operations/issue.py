@@ -36,6 +36,7 @@ __all__ = [
     "read_body",
     "read_comment",
     "read_page",
+    "send_here",
 ]
 
 BODY_MAX_BYTES = 64 * 1024
@@ -124,13 +125,23 @@ class Target:
     """Number of the issue, or of the comment."""
 
 
+def send_here(session: Session, request: Request) -> Field:
+    """Send a request that no redirect answers: what moved is not at the session's repository.
+
+    Raises
+    ------
+    ForgeError
+        If the forge did not do what was asked.
+    """
+    try:
+        return session.send(request)
+    except Moved as moved:
+        raise IssueNotFound(moved.message, status=moved.status) from None
+
+
 def find_target(address: RepositoryAddress, moved: Moved) -> Target | None:
     """Return where a redirect leads, if that is an issue or a comment at the same API; None: do not follow it."""
-    location = urljoin(f"{address.api_url}{address.path}", moved.location)
-    root = f"{address.api_url}/"
-    if not location.startswith(root):
-        return None
-    found = _TARGET.fullmatch(location.removeprefix(address.api_url))
+    found = _TARGET.fullmatch(_path_below_root(address, moved))
     return None if found is None else Target(found[1], found[0], int(found[3]))
 
 
@@ -146,10 +157,18 @@ def is_of_repository(session: Session, target: Target) -> bool:
     try:
         place = session.send(Request("GET", address.path, need=READ_ISSUES))
     except Moved as moved:
-        location = urljoin(f"{address.api_url}{address.path}", moved.location)
-        return location.lower() == f"{address.api_url}{target.repository}".lower()
+        return _path_below_root(address, moved).lower() == target.repository.lower()
     names = (f"/repositories/{place.at('id').number()}", address.path)
     return target.repository.lower() in {name.lower() for name in names}
+
+
+def _path_below_root(address: RepositoryAddress, moved: Moved) -> str:
+    """Return where a redirect leads, below the root of the same API; empty if that is elsewhere."""
+    try:
+        location = urljoin(f"{address.api_url}{address.path}", moved.location)
+    except ValueError:
+        return ""
+    return location.removeprefix(address.api_url) if location.startswith(f"{address.api_url}/") else ""
 
 
 def read_author(place: Field) -> str:

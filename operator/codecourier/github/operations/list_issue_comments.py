@@ -14,6 +14,7 @@ from codecourier.github.operations.issue import (
     CommentFacts,
     IssueNotFound,
     read_comment,
+    send_here,
 )
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
@@ -67,10 +68,10 @@ class ListIssueComments(Operation[CommentPage]):
             refusals=_REFUSALS,
             need=READ_ISSUES,
         )
-        items = session.send(request).items()
+        items = send_here(session, request).items()
         marked = (
             read_comment(item, session.address, self.number)
             for item in items
-            if self.marker in str(item.at("body").data or "")
+            if isinstance(body := item.at("body").data, str) and self.marker in body
         )
         return CommentPage(tuple(filter(None, marked)), is_full=len(items) >= _PAGE_SIZE)

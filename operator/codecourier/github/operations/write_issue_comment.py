@@ -8,7 +8,7 @@ from typing import ClassVar
 from codecourier.github.answers import unreadable
 from codecourier.github.api import Operation
 from codecourier.github.gateway import Request
-from codecourier.github.operations.issue import WRITE_ISSUES, WRITE_REFUSALS, CommentFacts, read_comment
+from codecourier.github.operations.issue import WRITE_ISSUES, WRITE_REFUSALS, CommentFacts, read_comment, send_here
 from codecourier.github.session import Session
 
 __all__ = ["WriteIssueComment"]
@@ -40,7 +40,7 @@ class WriteIssueComment(Operation[CommentFacts]):
         if self.comment is not None:
             method, path = "PATCH", f"{issues}/comments/{self.comment}"
         request = Request(method, path, body={"body": self.body}, refusals=WRITE_REFUSALS, need=WRITE_ISSUES)
-        place = session.send(request)
+        place = send_here(session, request)
         written = read_comment(place, session.address, self.number)
         if written is None:
             raise unreadable(place.what, "it is a comment of another issue")

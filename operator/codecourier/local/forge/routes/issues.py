@@ -67,7 +67,15 @@ def _comment(call: Call) -> Comment:
     number = call.parameters["id"]
     if not number.isdecimal():
         raise not_found()
-    return call.forge.issues.find_comment(call.repository, int(number))
+    comment = call.forge.issues.find_comment(call.repository, int(number))
+    if call.forge.pulls.find(call.repository, comment.number) is None:
+        _check_enabled(call)
+    return comment
+
+
+def _check_enabled(call: Call) -> None:
+    if not call.repository.has_issues:
+        raise RefusedError(410, "Issues are disabled for this repo")
 
 
 def _issue(call: Call) -> Issue | Pull:
@@ -77,8 +85,7 @@ def _issue(call: Call) -> Issue | Pull:
     pull = call.forge.pulls.find(call.repository, number)
     if pull is not None:
         return pull
-    if not call.repository.has_issues:
-        raise RefusedError(410, "Issues are disabled for this repo")
+    _check_enabled(call)
     issue = call.forge.issues.find(call.repository, number)
     if issue is None:
         raise not_found()
