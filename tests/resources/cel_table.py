@@ -89,6 +89,10 @@ VALUES: Mapping[str, Values] = {
         accepted=["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "W-SU", "EST5EDT"],
         refused=["Local", "Mars/Olympus", "Europe/berlin-mitte", "GMT+25"],
     ),
+    "must be a day of the years 2000 to 2999": Values(
+        accepted=["2000-01-01", "2024-02-29", "2999-12-31"],
+        refused=["0000-01-01", "0001-01-01", "1999-12-31", "3000-01-01", "9999-12-31"],
+    ),
     "names that start with CODECOURIER_ are reserved": Values(
         accepted=["CODECOURIER", "codecourier_x", "MY_CODECOURIER_X"],
         refused=["CODECOURIER_", "CODECOURIER_PROMPT_FILE"],

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -81,7 +81,7 @@ _FORMATS: Mapping[str, st.SearchStrategy[str]] = {
     "date-time": st.integers(0, _LAST_INSTANT).map(
         lambda found: (_FIRST_INSTANT + timedelta(microseconds=found)).isoformat()
     ),
-    "date": st.dates().map(lambda found: found.isoformat()),
+    "date": st.dates(date(2000, 1, 1), date(2999, 12, 31)).map(lambda found: found.isoformat()),
 }
 
 _ZONE_RULE = "must be the name of an IANA time zone, such as Europe/Berlin or UTC"

@@ -119,9 +119,15 @@ class RecurringTaskSpec(Model):
     """Minute of the hour, 0 to 59. A time that clocks skip is due right after the gap; one that they show twice is due
     the first time."""
 
-    start_date: Date | None = None
-    """First day that may be due. Set it in manifests that are kept in Git: the schedule then counts from it however
-    often the task is made again. Absent: the schedule begins when the operator first sees it."""
+    start_date: (
+        Annotated[
+            Date,
+            Rule("self.getFullYear() >= 2000 && self.getFullYear() <= 2999", "must be a day of the years 2000 to 2999"),
+        ]
+        | None
+    ) = None
+    """First day that may be due, of the years 2000 to 2999. Set it in manifests that are kept in Git: the schedule then
+    counts from it however often the task is made again. Absent: the schedule begins when the operator first sees it."""
 
     day_of_week: Annotated[int, Field(ge=1, le=7)] | None = None
     """Weekday of a Weekly or Biweekly task, 1 (Monday) to 7 (Sunday); absent: that of its first day."""
@@ -148,7 +154,7 @@ class RecurringTaskSpec(Model):
     """Branch that each Run starts from; absent: the repository's default branch."""
 
     suspend: bool = False
-    """Whether the task is paused: slots that are due meanwhile are Skipped and never made up for."""
+    """Whether the task is suspended: slots that are due meanwhile are Skipped and never made up for."""
 
     concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy.FORBID
     """What happens to a slot while a Run of the task is unfinished. Forbid: it is Skipped. Allow: it fires (at most 50
@@ -295,6 +301,14 @@ class RecurringTaskStatus(Status):
     catch_up_time: Time | None = None
     """When a late slot fires; absent: none is late. Late slots of many tasks are spread after the operator was down."""
 
+    time_of_day: Annotated[str, Field(max_length=32)] = ""
+    """When the task is due on its days, such as `08:05`, `Sunday 08:05` or `day 31 08:05`; empty before the schedule is
+    accepted."""
+
+    next_local_time: Annotated[str, Field(max_length=32)] = ""
+    """The next run time as a clock of the time zone shows it, such as `Sun 2026-03-08 08:05`; empty while the task does
+    not fire."""
+
     next_run_time: Time | None = None
     """When the next slot fires; absent while the task does not fire."""
 
@@ -347,11 +361,10 @@ class RecurringTask(CustomResource):
         short_names=("ccrt",),
         columns=(
             PrinterColumn("Frequency", ".spec.frequency"),
-            PrinterColumn("Hour", ".spec.hour", type="integer"),
-            PrinterColumn("Minute", ".spec.minute", type="integer"),
+            PrinterColumn("At", ".status.timeOfDay"),
             PrinterColumn("Zone", ".spec.timeZone"),
             PrinterColumn("State", ".status.phase"),
-            PrinterColumn("Next", ".status.nextRunTime"),
+            PrinterColumn("Next", ".status.nextLocalTime"),
             PrinterColumn("Last", ".status.lastRunTime", type="date"),
             PrinterColumn("Result", ".status.lastResult"),
             PrinterColumn("Ready", ".status.conditions[?(@.type=='Ready')].status", priority=1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from codecourier.core.recurring_task.plan import plan_recurring_task
 from codecourier.core.recurring_task.world import RecurringTaskWorld, Zones
@@ -67,6 +68,9 @@ class Played:
 
     is_namespace_ending: bool = False
 
+    removed_zones: frozenset[str] = frozenset()
+    """Names that the operator's tz database no longer has."""
+
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
 
@@ -111,8 +115,8 @@ class Played:
         world = RecurringTaskWorld(
             task=self.task,
             zones=Zones(
-                find_zone(self.task.spec.time_zone),
-                None if anchor is None else find_zone(anchor.time_zone),
+                self._find_zone(self.task.spec.time_zone),
+                None if anchor is None else self._find_zone(anchor.time_zone),
                 tz_database_version(),
             ),
             project=self.project,
@@ -124,6 +128,9 @@ class Played:
         )
         check_world(world)
         return plan_recurring_task(world, self.now)
+
+    def _find_zone(self, name: str) -> ZoneInfo | None:
+        return None if name in self.removed_zones else find_zone(name)
 
     def look(self, at: datetime | None = None) -> Plan:
         """Let time pass, plan once, and carry the plan out."""

@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 
 from codecourier.core.recurring_task.due import Hold
+from codecourier.core.recurring_task.reporting import failed_runs
 from codecourier.core.recurring_task.world import RecurringTaskWorld
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.naming import ANNOTATION_UNPAUSE
@@ -39,7 +40,7 @@ def find_hold(world: RecurringTaskWorld, status: RecurringTaskStatus) -> Hold | 
     if world.project is not None and world.project.spec.suspend:
         return Hold(Reason.PROJECT_SUSPENDED, sentence(Reason.PROJECT_SUSPENDED, what="slots fire"))
     if status.paused_time is not None:
-        text = sentence(Reason.PAUSED_BY_FAILURES, count=status.failures)
+        text = sentence(Reason.PAUSED_BY_FAILURES, runs=failed_runs(status.failures))
         return Hold(Reason.PAUSED_BY_FAILURES, text)
     return None
 

@@ -23,6 +23,7 @@ from codecourier.core.recurring_task.manual import run_now
 from codecourier.core.recurring_task.recovery import adopt_runs
 from codecourier.core.recurring_task.reporting import build_notifications, events_of
 from codecourier.core.recurring_task.runs import collect_runs, give_up_runs, make_runs
+from codecourier.core.recurring_task.timetable import show_local_time, show_time_of_day
 from codecourier.core.recurring_task.world import RecurringTaskWorld
 from codecourier.core.shared.conditions import with_readiness
 from codecourier.core.shared.facts import Problem
@@ -110,7 +111,13 @@ def _described(
         now=now,
         generation=generation,
     )
-    status = status.updated(observed_generation=generation, conditions=conditions, next_run_time=None)
+    status = status.updated(
+        observed_generation=generation,
+        conditions=conditions,
+        time_of_day="" if status.anchor is None else show_time_of_day(status.anchor),
+        next_local_time="",
+        next_run_time=None,
+    )
     if hold is not None:
         phase = _HELD.get(hold.reason, RecurringTaskPhase.SUSPENDED)
         return status.updated(phase=phase, message=hold.message)
@@ -119,9 +126,11 @@ def _described(
     slot = None if schedule is None else next_slot(schedule, status.settled_time or now)
     if slot is None or schedule is None:
         return status.updated(phase=RecurringTaskPhase.ACTIVE, message="No slot is left before the calendar ends.")
+    time = max(slot + jitter_of(task), status.catch_up_time or slot)
     return status.updated(
         phase=RecurringTaskPhase.ACTIVE,
-        next_run_time=max(slot + jitter_of(task), status.catch_up_time or slot),
+        next_run_time=time,
+        next_local_time=show_local_time(time, schedule.zone),
         message=_next_sentence(status.settled_time or now, slot, schedule, now),
     )
 

@@ -11,7 +11,7 @@ from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.recurring_task import Disposition, RecurringTask, RecurringTaskStatus, SlotRecord
 
-__all__ = ["build_notifications", "events_of"]
+__all__ = ["build_notifications", "events_of", "failed_runs"]
 
 MOST_EVENTS = 5
 """Most slots that one plan reports by Events, the newest; the history has them all."""
@@ -27,11 +27,16 @@ def build_notifications(task: RecurringTask) -> tuple[Notification, ...]:
             task,
             NotificationType.TASK_PAUSED,
             since.strftime("%Y%m%d%H%M%S"),
-            title=f"Task {task.name} is paused after {failures} failed Runs",
-            message=sentence(Reason.PAUSED_BY_FAILURES, count=failures),
+            title=f"Task {task.name} is paused: {failed_runs(failures)} failed",
+            message=sentence(Reason.PAUSED_BY_FAILURES, runs=failed_runs(failures)),
             event_time=since,
         ),
     )
+
+
+def failed_runs(count: int) -> str:
+    """Return the Runs that failed in a row, as words."""
+    return "its last Run" if count == 1 else f"its last {count} Runs"
 
 
 def events_of(old: RecurringTaskStatus, new: RecurringTaskStatus) -> tuple[Event, ...]:

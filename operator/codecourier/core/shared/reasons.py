@@ -180,7 +180,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.MANUAL: "A user asked for Run {run}.",
     Reason.OVERLAP: "Slot {slot} does not fire because {what}.",
     Reason.PAUSED_BY_FAILURES: (
-        "The task is paused because its last {count} Runs failed. Fix the cause, then change the spec or set the "
+        "The task is paused because {runs} failed. Fix the cause, then change the spec or set the "
         "annotation codecourier.dev/unpause to a new value."
     ),
     Reason.STARTING_DEADLINE_EXCEEDED: "Slot {slot} did not fire within {seconds} seconds: {detail}",
