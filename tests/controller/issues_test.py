@@ -24,7 +24,7 @@ from codecourier.github.operations.list_issue_comments import ListIssueComments
 from codecourier.issue import IssueState
 from codecourier.kube.errors import ServerError, TooManyRequests, Unanswered
 from tests.simulation.clock import pass_time, virtual
-from tests.simulation.forge import URL
+from tests.simulation.forge import URL, ForgeTrouble
 from tests.simulation.issues import Board
 from tests.support.desk import NAMESPACE, Desk
 
@@ -183,6 +183,30 @@ async def test_a_forge_that_is_away_is_a_problem_of_every_question() -> None:
         problem = await desk.observer.answer(question)
         assert isinstance(problem, Problem)
         assert problem.reason is Reason.FORGE_UNAVAILABLE
+
+
+@virtual
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (ForgeTrouble.BROKEN, Reason.FORGE_UNAVAILABLE),
+        (ForgeTrouble.UNAUTHORIZED, Reason.CREDENTIALS_REFUSED),
+        (ForgeTrouble.FORBIDDEN, Reason.ISSUES_FORBIDDEN),
+        (ForgeTrouble.MISSING, Reason.ISSUE_NOT_FOUND),
+    ],
+)
+async def test_a_forge_in_trouble_gives_a_question_and_a_comment_the_same_reason(
+    trouble: ForgeTrouble, reason: Reason
+) -> None:
+    desk, board, ask = make()
+    desk.forge.trouble = trouble
+    problem = await desk.observer.answer(ask)
+    refused = await desk.effects.do(WriteComment(ACCESS, ask.number, MARK))
+    assert isinstance(problem, Problem)
+    assert refused is not None
+    assert (problem.reason, refused.reason) == (reason, reason)
+    assert refused.is_refusal is (trouble is not ForgeTrouble.BROKEN)
+    assert board.written == []
 
 
 @virtual

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from codecourier.github.credentials import RepositoryRef
-from codecourier.github.errors import Unavailable
+from codecourier.github.errors import CredentialsRefused, ForgeNotFound, Unavailable
 from codecourier.github.operations.get_issue import GetIssue, IssueFacts
 from codecourier.github.operations.get_issue_comment import GetIssueComment
 from codecourier.github.operations.issue import CommentFacts, IssueLocked, IssueNotFound, IssuesForbidden
@@ -205,13 +205,24 @@ class IssueDesk:
     def __init__(self, board: Board, look: Callable[[RepositoryRef], object], carry: Carry) -> None:
         self._board = board
         self._look = look
-        self._carry = carry
+        self._carry_any = carry
         self.doings: dict[type, Callable[[RepositoryRef, Any], Awaitable[Any]]] = {
             GetIssue: self._get,
             GetIssueComment: self._get_comment,
             ListIssueComments: self._list,
             WriteIssueComment: self._write,
         }
+
+    async def _carry(self, verb: Verb, name: str, work: Callable[[], T]) -> T:
+        """Carry a request; what the host refuses has the errors of issues, as of the real operations."""
+        try:
+            return await self._carry_any(verb, name, work)
+        except ForgeNotFound as error:
+            raise IssueNotFound(error.message, status=error.status) from None
+        except CredentialsRefused as error:
+            if "not accessible by" not in error.message:
+                raise
+            raise IssuesForbidden(error.message, status=error.status) from None
 
     async def _get(self, repo: RepositoryRef, operation: GetIssue) -> IssueFacts:
         def work() -> IssueFacts:

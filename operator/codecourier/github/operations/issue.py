@@ -163,12 +163,11 @@ def is_of_repository(session: Session, target: Target) -> bool:
 
 
 def _path_below_root(address: RepositoryAddress, moved: Moved) -> str:
-    """Return where a redirect leads, below the root of the same API; empty if that is elsewhere."""
+    """Return where a redirect leads, below the root of the same API; for elsewhere this is no path."""
     try:
-        location = urljoin(f"{address.api_url}{address.path}", moved.location)
+        return urljoin(f"{address.api_url}{address.path}", moved.location).removeprefix(address.api_url)
     except ValueError:
         return ""
-    return location.removeprefix(address.api_url) if location.startswith(f"{address.api_url}/") else ""
 
 
 def read_author(place: Field) -> str:
