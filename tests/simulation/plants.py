@@ -95,8 +95,8 @@ def _leaving_it_due(right: Any) -> Any:
 
 
 def _settling_only(_right: Any) -> Any:
-    def record(status: Any, records: Any) -> Any:
-        return status.updated(settled_time=max([status.settled_time, *(record.slot for record in records)]))
+    def record(status: Any, slots: Any, _build: Any) -> Any:
+        return status.updated(settled_time=max([status.settled_time, *slots]))
 
     return record
 

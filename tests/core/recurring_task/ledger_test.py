@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from codecourier.core.recurring_task.ledger import record_unfired
+from codecourier.core.recurring_task.records import missed
 from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_UNPAUSE, task_run_name
-from codecourier.resources.recurring_task import MOST_RECORDS, Disposition, RecurringTaskStatus
+from codecourier.core.shared.reasons import Reason
+from codecourier.resources.recurring_task import MOST_RECORDS, Disposition, RecurringTaskStatus, SlotRecord
 from codecourier.resources.run import RunPhase
 from tests.core.recurring_task.played import MINUTE, Played, make_task
 from tests.support.worlds import NOW
@@ -65,6 +68,21 @@ def test_a_clock_that_was_a_year_ahead_fires_once_and_the_task_says_until_when_i
     assert len(played.made) == 2
     assert "a clock was ahead" in played.status.message
     assert "2027-03-01 12:30 (UTC)" in played.status.message
+
+
+def test_years_of_missed_slots_are_counted_and_only_the_history_is_written_out() -> None:
+    built: list[datetime] = []
+
+    def build(slot: datetime) -> SlotRecord:
+        built.append(slot)
+        return missed(slot, Reason.SUPERSEDED, "It is late.", NOW)
+
+    slots = tuple(SLOT + number * DAY for number in range(10_000))
+    status = record_unfired(RecurringTaskStatus(), slots, build)
+    assert built == list(slots[-MOST_RECORDS:])
+    assert (status.totals.missed, status.settled_time) == (10_000, slots[-1])
+    assert [record.slot for record in status.history] == built[::-1]
+    assert record_unfired(status, (), build) == status
 
 
 def test_a_clock_that_goes_a_year_back_changes_nothing() -> None:

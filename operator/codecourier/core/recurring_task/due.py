@@ -89,18 +89,21 @@ def settle_due(
     if not due:
         return status, None
     if hold is not None:
-        return record_unfired(status, (skipped(slot, hold.reason, hold.message, now) for slot in due)), None
+        return record_unfired(status, due, lambda slot: skipped(slot, hold.reason, hold.message, now)), None
     last = due[-1]
-    status = record_unfired(status, (_superseded(slot, last, schedule, now) for slot in due[:-1]))
+    status = record_unfired(status, due[:-1], lambda slot: _superseded(slot, last, schedule, now))
     return _decide(task, status, last, schedule, problem, now)
 
 
 def settle_replaced_schedule(status: RecurringTaskStatus, schedule: Schedule, now: datetime) -> RecurringTaskStatus:
     """Return the status in which slots of a replaced schedule that the operator did not come to are Missed."""
-    due = slots_between(schedule, status.settled_time or now, now)
+    due = tuple(slots_between(schedule, status.settled_time or now, now))
     reason = Reason.SCHEDULE_CHANGED
-    texts = ((slot, sentence(reason, slot=show_slot(slot, schedule))) for slot in due)
-    return record_unfired(status, (missed(slot, reason, text, now) for slot, text in texts))
+
+    def build(slot: datetime) -> SlotRecord:
+        return missed(slot, reason, sentence(reason, slot=show_slot(slot, schedule)), now)
+
+    return record_unfired(status, due, build)
 
 
 def _decide(
@@ -114,11 +117,11 @@ def _decide(
     time = slot + jitter_of(task)
     deadline = time + timedelta(seconds=task.spec.starting_deadline_seconds)
     if now > deadline:
-        return record_unfired(status, (_expired(task, slot, schedule, problem, now),)), None
+        return record_unfired(status, (slot,), lambda slot: _expired(task, slot, schedule, problem, now)), None
     if problem is not None:
         return status, deadline + timedelta(microseconds=1)
     if overlap := _find_overlap(task, status, slot, schedule):
-        return record_unfired(status, (skipped(slot, Reason.OVERLAP, overlap, now),)), None
+        return record_unfired(status, (slot,), lambda slot: skipped(slot, Reason.OVERLAP, overlap, now)), None
     if now - time > LATE_AFTER:
         catch_up = status.catch_up_time or now + _catch_up_delay(task, deadline - now)
         if now < catch_up:

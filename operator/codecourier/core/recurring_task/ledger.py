@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from codecourier.core.shared.reasons import Reason
@@ -19,19 +19,40 @@ from codecourier.resources.run import Run, RunPhase
 __all__ = ["close_runs", "give_up_run", "record_fired", "record_unfired"]
 
 
-def record_unfired(status: RecurringTaskStatus, records: Iterable[SlotRecord]) -> RecurringTaskStatus:
-    """Return the status in which these slots, oldest first, have their disposition and no Run."""
-    for record in records:
-        status = _with_record(status, record)
-        if not record.is_manual:
-            status = status.updated(settled_time=record.slot, catch_up_time=None)
-    return status
+def record_unfired(
+    status: RecurringTaskStatus, slots: Sequence[datetime], build: Callable[[datetime], SlotRecord]
+) -> RecurringTaskStatus:
+    """Return the status in which slots have their disposition, all the same one, and no Run.
+
+    Parameters
+    ----------
+    status
+        The status so far.
+    slots
+        The slots, oldest first. There are thousands after a clock was years ahead.
+    build
+        Makes the record of a slot; called for those only that the history keeps.
+    """
+    if not slots:
+        return status
+    records = tuple(build(slot) for slot in slots[-MOST_RECORDS:])
+    newest = records[-1]
+    status = status.updated(
+        history=(*reversed(records), *status.history)[:MOST_RECORDS],
+        totals=_counted(status.totals, newest, len(slots)),
+    )
+    return status if newest.is_manual else status.updated(settled_time=newest.slot, catch_up_time=None)
 
 
 def record_fired(status: RecurringTaskStatus, record: SlotRecord, run: str, now: datetime) -> RecurringTaskStatus:
     """Return the status that claims the Run of a slot, or of a user's wish."""
     active = ActiveRun(run=run, slot=record.slot, is_manual=record.is_manual, claim_time=now)
-    fired = _with_record(status, record.updated(run=run)).updated(active=(*status.active, active), last_run_time=now)
+    fired = status.updated(
+        history=(record.updated(run=run), *status.history)[:MOST_RECORDS],
+        totals=_counted(status.totals, record),
+        active=(*status.active, active),
+        last_run_time=now,
+    )
     return fired if record.is_manual else fired.updated(settled_time=record.slot, catch_up_time=None)
 
 
@@ -72,16 +93,11 @@ def _without_active(status: RecurringTaskStatus, run: str) -> RecurringTaskStatu
     )
 
 
-def _with_record(status: RecurringTaskStatus, record: SlotRecord) -> RecurringTaskStatus:
-    history = (record, *status.history)[:MOST_RECORDS]
-    return status.updated(history=history, totals=_counted(status.totals, record))
-
-
-def _counted(totals: SlotTotals, record: SlotRecord) -> SlotTotals:
+def _counted(totals: SlotTotals, record: SlotRecord, count: int = 1) -> SlotTotals:
     if record.is_manual:
-        return totals.updated(manual=totals.manual + 1) if record.disposition is Disposition.FIRED else totals
+        return totals.updated(manual=totals.manual + count) if record.disposition is Disposition.FIRED else totals
     name = record.disposition.value.lower()
-    return totals.updated(**{name: getattr(totals, name) + 1})
+    return totals.updated(**{name: getattr(totals, name) + count})
 
 
 def _end_time(run: Run) -> tuple[bool, datetime | None, str]:

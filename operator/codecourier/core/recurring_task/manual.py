@@ -32,14 +32,16 @@ def run_now(
     status = status.updated(handled_run_now=wish)
     time = _own_second(status, now)
     if problem is not None:
-        return record_unfired(status, (skipped(time, problem.reason, problem.message, now, is_manual=True),))
+        return record_unfired(
+            status, (time,), lambda slot: skipped(slot, problem.reason, problem.message, now, is_manual=True)
+        )
     if len(status.active) >= MOST_ACTIVE:
         text = sentence(
             Reason.OVERLAP,
             slot="that a user asked for",
             what=f"{len(status.active)} Runs of the task are not finished, which is the most that a task may have",
         )
-        return record_unfired(status, (skipped(time, Reason.OVERLAP, text, now, is_manual=True),))
+        return record_unfired(status, (time,), lambda slot: skipped(slot, Reason.OVERLAP, text, now, is_manual=True))
     run = task_run_name(task.name, task.uid, time, is_manual=True)
     text = sentence(Reason.MANUAL, run=run)
     return record_fired(status, fired(time, Reason.MANUAL, text, now, is_manual=True), run, now)

@@ -42,7 +42,8 @@ def _adopt(
     shown, reason = show_slot(slot, schedule), Reason.RECOVERED
     if run is None:
         what = "whether it fired is not known any more, because the status was lost or restored"
-        return record_unfired(status, (missed(slot, reason, sentence(reason, slot=shown, what=what), now),))
+        text = sentence(reason, slot=shown, what=what)
+        return record_unfired(status, (slot,), lambda slot: missed(slot, reason, text, now))
     what = f"it had fired Run {run.name} before the status was lost or restored"
     record = fired(slot, reason, sentence(reason, slot=shown, what=what), now)
     claimed = record_fired(status, record, run.name, run.metadata.creation_timestamp or now)
