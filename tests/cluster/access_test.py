@@ -14,7 +14,15 @@ import pytest_asyncio
 from codecourier.controller.operator import LEASE_NAME
 from codecourier.core.project.network_policy import POLICY_NAME
 from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
-from codecourier.kinds.api_resources import PROJECTS, RECURRING_TASKS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import (
+    LEARNINGS,
+    PROJECTS,
+    RECURRING_TASKS,
+    RUNS,
+    SANDBOXES,
+    SPRINT_CHAINS,
+    WORKFLOWS,
+)
 from codecourier.kube.access import load_access
 from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES, PODS, SECRETS, KubeApi
 from codecourier.kube.client import AiohttpKube
@@ -34,6 +42,7 @@ AFTER_LOST_ANSWER = "Asked only when a create finds its name taken, as after an 
 UNUSED: Mapping[Right, str] = {
     ("", "pods", "get"): AFTER_LOST_ANSWER,
     ("apps", "controllerrevisions", "delete"): "Asked an hour after a revision was made, once no Run uses it.",
+    ("codecourier.dev", "learnings", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "notifications", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "usagerecords", "get"): AFTER_LOST_ANSWER,
 }
@@ -99,6 +108,13 @@ async def revision_of_a_workflow_is_deleted(team: Team) -> None:
     assert f"ControllerRevision '{name}'" in status["message"]
 
 
+async def agent_proposes_a_lesson(team: Team) -> None:
+    await team.workflow("""echo '{"text":"Run make db first."}' >>"$CODECOURIER_LEARNINGS_FILE"\n""")
+    await team.run()
+    await team.ended()
+    assert len(await team.names(LEARNINGS)) == 1
+
+
 async def task_runs_now_and_keeps_no_run(team: Team) -> None:
     await team.workflow("true\n")
     spec = {"frequency": "Daily", "timeZone": "UTC", "hour": 0, "minute": 0, "completedRunsHistoryLimit": 0}
@@ -153,6 +169,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     run_is_cancelled,
     run_is_deleted_in_the_foreground,
     revision_of_a_workflow_is_deleted,
+    agent_proposes_a_lesson,
     task_runs_now_and_keeps_no_run,
     tokens_are_about_to_expire,
     sandbox_leaves_its_pod_behind,

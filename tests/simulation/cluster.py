@@ -14,7 +14,7 @@ from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
-from codecourier.kinds.api_resources import PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import LEARNINGS, PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry
 from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
@@ -172,6 +172,7 @@ class SimulatedCluster:
             script=self._script,
             note=self.note,
             pace=scenario.pace,
+            lessons=scenario.lessons,
         )
         self.nodes = Nodes(self.server, kubelets, random=random, note=self.note)
         self.monitor = Monitor(self.server.store, self.forge, self.nodes, registry)
@@ -279,6 +280,11 @@ class SimulatedCluster:
     def make_run(self, name: str, workflow: str = "scripted") -> None:
         """Declare a Run."""
         self._create(RUNS, name, {"workflowRef": {"name": workflow}, "prompt": f"Fix {name}."})
+
+    def write_learning(self, name: str) -> None:
+        """Declare a Learning that a person has written, for agents of the Workflow."""
+        spec: Json = {"text": f"Lesson of a person: {name}.", "workflowRef": {"name": "scripted"}, "accepted": True}
+        self._create(LEARNINGS, name, spec)
 
     def make_workflow(self, name: str = "scripted") -> None:
         """Declare the Workflow."""

@@ -15,6 +15,7 @@ from codecourier.core.shared.naming import (
     LABEL_MANAGED,
 )
 from codecourier.kinds.api_resources import (
+    LEARNINGS,
     NOTIFICATIONS,
     PROJECTS,
     RECURRING_TASKS,
@@ -29,6 +30,7 @@ from codecourier.kube.errors import ApiError
 from tests.simulation.admission import Obstacle
 from tests.simulation.forge import CANARY, ForgeTrouble
 from tests.simulation.invariants.objects import is_unfinished
+from tests.simulation.lesson_deeds import lesson_deeds
 from tests.simulation.nights import seconds_to_next
 from tests.simulation.stored import Stored
 
@@ -51,7 +53,7 @@ _OUTAGES = (20.0, 300.0, 3600.0)
 _REFUSALS = (20.0, 120.0, 300.0)
 """How long creations of a kind are refused: shorter than the time after which a record is given up."""
 
-_REFUSED = (SANDBOXES, SECRETS, PODS, NOTIFICATIONS, USAGE_RECORDS, RUNS)
+_REFUSED = (SANDBOXES, SECRETS, PODS, NOTIFICATIONS, USAGE_RECORDS, RUNS, LEARNINGS)
 
 
 def _manifest_of(stored: Stored) -> Json:
@@ -133,6 +135,7 @@ class Deeds:
             "lose status of task": lambda: self._edit(RECURRING_TASKS, lambda task: task.update(status={})),
             "delete task": lambda: self._delete(RECURRING_TASKS),
             "make task again": self._make_task_again,
+            **lesson_deeds(self._edit, self._delete, cluster.write_learning, random),
             "lose workflow": self._lose_workflow,
             "refuse Runs for long": self._refuse_runs,
             "delete revision": lambda: self._delete(CONTROLLER_REVISIONS),
@@ -229,6 +232,7 @@ class Deeds:
         obstacles = self._cluster.admission.obstacles
         resource, obstacle = self._random.choice(_REFUSED), self._random.choice(tuple(Obstacle))
         obstacles[resource] = obstacle
+        self._cluster.monitor.lessons.is_refused |= resource == LEARNINGS
         self._cluster.note(f"  of {resource.plural}: {obstacle.value}")
         self._later(self._random.choice(_REFUSALS), lambda: obstacles.pop(resource, None))
 

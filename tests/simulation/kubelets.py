@@ -84,6 +84,8 @@ class Kubelets:
         Is told what happens, for the trace.
     pace
         How long steps take, as a share of the usual.
+    lessons
+        How many lessons each agent proposes.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Kubelets:
         script: Script,
         note: Callable[[str], None],
         pace: float,
+        lessons: int,
     ) -> None:
         self.starts: list[AgentStart] = []
         self.starting: list[Callable[[AgentStart], None]] = []
@@ -109,7 +112,7 @@ class Kubelets:
 
         self._server, self._forge, self._random = server, forge, random
         self._now, self._script, self._note = now, script, note
-        self._pace = pace
+        self._pace, self._lessons = pace, lessons
         self._tasks: set[asyncio.Task[None]] = set()
 
     def living(self) -> Iterator[RunningPod]:
@@ -127,7 +130,7 @@ class Kubelets:
             metadata["name"],
             metadata["uid"],
             spec["nodeName"],
-            SandboxSteps(self._forge, task, metadata["name"], behaviour, trouble),
+            SandboxSteps(self._forge, task, metadata["name"], behaviour, trouble, self._lessons),
             secret,
             tuple(c["name"] for key in ("initContainers", "containers") for c in spec[key]),
         )

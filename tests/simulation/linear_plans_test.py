@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from codecourier.controller.observers import PlanReporter
-from codecourier.kinds.api_resources import RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import LEARNINGS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, WorkKey
 from codecourier.kube.api import Json, Resource
 from tests.resources.samples import crds, schema_at, text
@@ -86,7 +86,7 @@ def filled_spec(kind: str, share: Share, pump: str, **fields: Any) -> Json:
 
 
 def declare(share: Share, pump: str) -> tuple[tuple[Resource, str, Json], ...]:
-    """Return Workflows, Runs, chains and tasks that members may apply: whole ones, and such whose pods can start."""
+    """Return objects of all kinds that members may apply: whole ones, and such whose pods can start."""
     template = (pump * 16_384)[: int(16_384 * share.texts)]
     prompt = (pump * 60_000)[: int(60_000 * share.texts)]
     whole = filled_spec("Workflow", share, pump, runtimeClassName=None)
@@ -110,6 +110,8 @@ def declare(share: Share, pump: str) -> tuple[tuple[Resource, str, Json], ...]:
             "description": (pump * 4096)[: int(4096 * share.texts)],
         }
         objects.append((RECURRING_TASKS, f"task-{name}", task))
+    spec = {"text": (pump * 1024)[: int(300 * share.texts)], "workflowRef": {"name": "runnable"}, "accepted": True}
+    objects += [(LEARNINGS, f"learning-{number}", spec) for number in range(int(200 * share.items))]
     return tuple(objects)
 
 

@@ -18,8 +18,9 @@ from codecourier.core.recurring_task import due
 from codecourier.core.recurring_task import plan as task_plan
 from codecourier.core.recurring_task import runs as task_runs
 from codecourier.core.run import plan as run_plan
-from codecourier.core.run import pull_request, recorded, result, start
+from codecourier.core.run import proposals, pull_request, recorded, result, start
 from codecourier.core.sandbox import plan as sandbox_plan
+from codecourier.core.sandbox import tasks
 from codecourier.core.shared import notifications
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import token_secret_name
@@ -30,7 +31,8 @@ from codecourier.core.slots import schedule
 from codecourier.core.sprint_chain import plan as sprint_chain_plan
 from codecourier.core.sprint_chain import sprints
 from codecourier.core.sprint_chain import start as sprint_chain_start
-from codecourier.kinds import admission
+from codecourier.kinds import admission, learnings
+from codecourier.kinds.api_resources import LEARNINGS
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.kube.cache import Cache
 from codecourier.resources.run import RunPhase
@@ -131,6 +133,13 @@ def _renaming(right: Any) -> Any:
     return build
 
 
+def _giving_all(_right: Any) -> Any:
+    def accepted(known: Any, *_scope: str) -> Any:
+        return known.find(tuple(known.store.cache(LEARNINGS).names(known.namespace)))
+
+    return accepted
+
+
 def _admitting_one_more(right: Any) -> Any:
     def admit(decided: Any, *others: Any) -> Any:
         limits = decided.spec.limits.updated(max_concurrent_runs=decided.spec.limits.max_concurrent_runs + 1)
@@ -225,6 +234,16 @@ PLANTS: Mapping[str, Plant] = {
         schedule, "first_instant", _at_the_second_time, frozenset({"2"})
     ),
     "a Run is made that no slot claims": Plant(task_runs, "_build_run", _renaming, frozenset({"2"})),
+    "a lesson is proposed twice": Plant(proposals, "name_lesson", _numbering, frozenset({"14"})),
+    "a lesson that nobody accepted is given": Plant(
+        learnings.StoredLearnings, "accepted", _giving_all, frozenset({"14"})
+    ),
+    "an agent reads a lesson that nobody accepted": Plant(
+        tasks, "find_given", lambda _right: lambda known, *_scope: _giving_all(None)(known), frozenset({"14"})
+    ),
+    "a try leaves no lesson": Plant(
+        result, "with_proposals", lambda _right: lambda _world, plan, *_others: plan, frozenset({"9", "14"})
+    ),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
     "a Sandbox has a new name each time": Plant(start, "sandbox_name", _numbering, frozenset({"once", "9"})),

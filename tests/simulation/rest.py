@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED
-from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.kinds.api_resources import LEARNINGS, NOTIFICATIONS, RUNS, SPRINT_CHAINS, USAGE_RECORDS
 from codecourier.kinds.kind import Kind
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
@@ -36,6 +36,9 @@ class Outcome:
     tries: Mapping[str, int]
     """Sandboxes that each Run used."""
 
+    lessons: Mapping[str, bool]
+    """Whether each Learning is accepted."""
+
 
 def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     """Yield what is not as it has to be at rest; nothing when all is done."""
@@ -54,6 +57,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
             yield f"pod {stored.metadata['name']} is not released"
     if not cluster.monitor.is_namespace_ending:
         yield from cluster.monitor.slots.unsettled(cluster.clock.now())
+        yield from cluster.monitor.lessons.unproposed()
     for uid in cluster.nodes.living():
         yield f"processes of pod {uid} run"
     yield from _unrecorded(cluster)
@@ -129,7 +133,11 @@ def outcome_of(cluster: SimulatedCluster) -> Outcome:
     for stored in store.list(NOTIFICATIONS, NAMESPACE):
         spec = stored.obj["spec"]
         notifications[spec["type"], keys.get(spec["entity"]["uid"], "?")] += 1
-    return Outcome(runs, chains, notifications, tries)
+    lessons = {
+        stored.metadata["name"]: stored.obj["spec"].get("accepted", False)
+        for stored in store.list(LEARNINGS, NAMESPACE)
+    }
+    return Outcome(runs, chains, notifications, tries, lessons)
 
 
 def _tree(cluster: SimulatedCluster, status: Json) -> object:
@@ -154,7 +162,7 @@ def differences(found: Outcome, expected: Outcome, *, is_calm: bool) -> Iterator
     pod: where that fails, too, the agent is not run again, and its work is gone. All the rest stays the same.
     """
     ours, theirs = (outcome if is_calm else _without_lost_work(outcome) for outcome in (found, expected))
-    for field in ("runs", "chains", "notifications", *(("tries",) if is_calm else ())):
+    for field in ("runs", "chains", "notifications", *(("tries", "lessons") if is_calm else ())):
         have, want = getattr(ours, field), getattr(theirs, field)
         for key in sorted({*have, *want}, key=str):
             if have.get(key) != want.get(key):
@@ -177,4 +185,5 @@ def _without_lost_work(outcome: Outcome) -> Outcome:
             }
         ),
         tries=outcome.tries,
+        lessons=outcome.lessons,
     )

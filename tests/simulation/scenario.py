@@ -105,6 +105,18 @@ _TASK_DEEDS = (
 )
 """What people do with RecurringTasks, and what makes their slots come."""
 
+_LESSON_DEEDS = (
+    "accept learning",
+    "accept learning",
+    "accept learning",
+    "write learning",
+    "take learning back",
+    "trash learning",
+    "correct learning",
+    "delete learning",
+)
+"""What people do with Learnings."""
+
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
 """What makes sense only for what has ended."""
 
@@ -163,6 +175,9 @@ class Scenario:
 
     neighbours: int = 0
     """How many Runs another team has, whose repository host hangs; keys must not wait for workers because of it."""
+
+    lessons: int = 0
+    """How many lessons each agent proposes; those after the first are the same for all."""
 
     pace: float = 1.0
     """How long the steps of pods take, as a share of the usual: pods of 0.01 end before anybody has seen them run."""
@@ -228,6 +243,11 @@ def _rehearsed(
     )
 
 
+def _rehearsed_lessons(*deeds: tuple[float, str]) -> Scenario:
+    """Return a scenario of Runs, one after the other, whose agents propose lessons and in which people do just this."""
+    return replace(_rehearsed(5, *deeds, fails=(1,)), lessons=3)
+
+
 REHEARSED = (
     _rehearsed(0, (0.0, "delete workflow"), (2.0, "delete chain")),
     _rehearsed(0, (20.0, "cancel run"), (200.0, "raise attempt")),
@@ -274,6 +294,11 @@ REHEARSED = (
     _rehearsed_task((200.0, "pass a day"), (210.0, "lose status of task"), (400.0, "pass a day")),
     _rehearsed_task((200.0, "reschedule task"), (250.0, "delete task"), (300.0, "make task again")),
     *(replace(_rehearsed_task(*((80.0 * n, "pass a day") for n in range(1, 9))), night=night) for night in NIGHTS[:2]),
+    _rehearsed_lessons((60.0, "accept learning"), (61.0, "accept learning"), (200.0, "correct learning")),
+    _rehearsed_lessons((1.0, "write learning"), (20.0, "take learning back"), (60.0, "accept learning")),
+    _rehearsed_lessons(
+        (50.0, "trash learning"), (55.0, "delete learning"), (60.0, "accept learning"), (62.0, "evict pod")
+    ),
     replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
 )
 """What happens too seldom for every budget of seeds to come through it."""
@@ -294,6 +319,7 @@ def scenario_of(seed: int) -> Scenario:
     fault_seconds = 240.0
     tasks = Random(f"tasks {seed}").choice((0, 0, 0, 1, 2))
     night = Random(f"night {seed}").choice((None, *NIGHTS)) if tasks and mood == "peopled" else None
+    lessons = Random(f"lessons {seed}").choice((0, 0, 1, 2, 3))
     return Scenario(
         seed=seed,
         mood=mood,
@@ -308,9 +334,10 @@ def scenario_of(seed: int) -> Scenario:
         resume_from=sprints - 1 if chains and random.random() < 0.1 else None,
         behaviours=behaviours,
         troubles=_troubles(random, slots) if mood == "stormy" else {},
-        deeds=_deeds(random, mood, fault_seconds, with_tasks=tasks > 0),
+        deeds=_deeds(random, mood, fault_seconds, with_tasks=tasks > 0, with_lessons=lessons > 0),
         tasks=tasks,
         night=night,
+        lessons=lessons,
         rates=random.choice(_RATES),
         fault_seconds=fault_seconds,
         pace=random.choice((1.0, 1.0, 1.0, 0.01)),
@@ -321,8 +348,9 @@ def _troubles(random: Random, slots: list[tuple[str, int]]) -> dict[tuple[str, i
     return {slot: random.choice(tuple(PodTrouble)) for slot in slots if random.random() < 0.4}
 
 
-def _deeds(random: Random, mood: Mood, seconds: float, *, with_tasks: bool) -> tuple[Deed, ...]:
+def _deeds(random: Random, mood: Mood, seconds: float, *, with_tasks: bool, with_lessons: bool) -> tuple[Deed, ...]:
     people = (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *(_TASK_DEEDS * 3 if with_tasks else ()))
+    people += _LESSON_DEEDS * 3 if with_lessons else ()
     known = {"calm": (), "stormy": _STORMY_DEEDS, "peopled": (*people, *_STORMY_DEEDS)}[mood]
     chosen = [random.choice(_CLUSTER_DEEDS) for _ in range(random.randrange(4))]
     chosen += [random.choice(known) for _ in range(random.randrange(1, 6))] if known else []

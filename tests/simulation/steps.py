@@ -6,7 +6,7 @@ the log of publish, and the branch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -104,6 +104,8 @@ class SandboxSteps:
         How the agent behaves.
     trouble
         What goes wrong, None where nothing does.
+    lessons
+        How many lessons its agent proposes.
     """
 
     forge: ForgeServer
@@ -111,6 +113,7 @@ class SandboxSteps:
     sandbox: str
     behaviour: Behaviour
     trouble: PodTrouble | None = None
+    lessons: int = 0
     start: Commit | None = None
     tip: str | None = None
     tree: Mapping[str, str] | None = None
@@ -209,13 +212,20 @@ class SandboxSteps:
 
     def _publish(self, token: str) -> Ended:
         usage = UsageItem("model", "tokens", "token", 100, 2_500)
-        line, digest = frame_details(Details(summary=f"Change {self.key}\n\nAs asked.", usage=(usage,)))
+        details = Details(f"Change {self.key}\n\nAs asked.", (usage,), learnings=tuple(self._lessons()))
+        line, digest = frame_details(details)
         self.log = "" if self.trouble is PodTrouble.LOG_LOST else f"{line}\n"
         result = replace(self._publication(token), details_digest=digest)
         if self.trouble is PodTrouble.MESSAGE_LOST:
             return Ended(_OUT_OF_MEMORY, "", "Error")
         is_failed = result.state is Publication.FAILED
         return Ended(1, result.to_json(), "Error") if is_failed else Ended(0, result.to_json())
+
+    def _lessons(self) -> Iterator[str]:
+        """Yield what the agent has learned: the first one is its own, the others all agents say, each in its way."""
+        for number in range(self.lessons):
+            text = f"Lesson {number} of {'everyone' if number else self.key}: keep it small."
+            yield text.upper().replace(" ", "  ") if self.task.try_number % 2 == 0 else text
 
     def _publication(self, token: str) -> PublishResult:
         start = self.start

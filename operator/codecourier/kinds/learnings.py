@@ -20,7 +20,7 @@ from codecourier.kinds.sources import LEARNING_SOURCE
 from codecourier.kube.api import Json
 from codecourier.resources.learning import Learning
 
-__all__ = ["LEARNINGS"]
+__all__ = ["LEARNINGS", "StoredLearnings"]
 
 _ACCEPTED = "accepted learnings"
 _UNDECIDED = "undecided learnings"
@@ -52,32 +52,36 @@ _INDEXES = (
 
 
 @dataclass(frozen=True)
-class _StoredLearnings:
+class StoredLearnings:
     """The Learnings of a namespace, read by indexes where a plan asks."""
 
     store: Store
     namespace: str
 
     def accepted(self, repository_url: str, workflow: str) -> Sequence[Learning]:
+        """Return those that agents of a Workflow are given on a repository."""
         repository = repository_key(repository_url)
         places = ((repository, None), (None, workflow), (repository, workflow))
         found = (self.store.by_index(LEARNING_SOURCE, _ACCEPTED, (self.namespace, *place)) for place in places)
         return tuple(chain.from_iterable(found))
 
     def find(self, names: Iterable[str]) -> Sequence[Learning]:
+        """Return those of these names, in this order."""
         found = (self.store.raw(LEARNING_SOURCE.resource, self.namespace, name) for name in names)
         return self.store.readable(LEARNING_SOURCE, (obj for obj in found if obj is not None))
 
     def has(self, name: str) -> bool:
+        """Tell whether there is one of a name."""
         return self.store.raw(LEARNING_SOURCE.resource, self.namespace, name) is not None
 
     def count_undecided(self, repository_url: str) -> int:
+        """Return how many were proposed for a repository and are not accepted."""
         cache = self.store.cache(LEARNING_SOURCE.resource)
         return len(cache.keys_by_index(_UNDECIDED, (self.namespace, repository_key(repository_url))))
 
 
 def _read(view: View, obj: Any) -> KnownLearnings:
-    return _StoredLearnings(view.store, obj.namespace)
+    return StoredLearnings(view.store, obj.namespace)
 
 
 LEARNINGS: Relation[Any, KnownLearnings] = Relation(

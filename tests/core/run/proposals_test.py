@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from codecourier.core.run.proposals import UNDECIDED_MAX_COUNT
+from codecourier.core.run.proposals import UNDECIDED_MAX_COUNT, WAIT_LIMIT
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Failures, Plan
@@ -96,9 +97,17 @@ def test_proposals_that_wait_for_people_are_bounded() -> None:
     assert made(plan_run(world(proposing(DB), *waiting, trashed), NOW)) == []
 
 
-def test_an_end_does_not_wait_for_a_lesson_that_is_refused() -> None:
+def test_an_end_does_not_wait_for_a_lesson_that_a_quota_refuses() -> None:
     known = world(proposing(DB, FAST))
     wanted = [create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning)]
     plan = plan_run(replace(known, failures=Failures({wanted[0]: QUOTA})), NOW)
     assert (run_status_of(plan).phase, made(plan)) == (RunPhase.COMPLETED, [])
     assert any(QUOTA.message in event.message and event.is_warning for event in plan.events)
+
+
+def test_an_end_waits_for_a_lesson_while_an_error_of_the_server_may_pass() -> None:
+    known = world(proposing(DB))
+    (wanted,) = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))
+    failing = replace(known, failures=Failures({wanted: Problem(Reason.CREATION_REFUSED, "It says 500.", since=NOW)}))
+    assert wanted in plan_run(failing, NOW + WAIT_LIMIT - timedelta(seconds=1)).records
+    assert made(plan_run(failing, NOW + WAIT_LIMIT)) == []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_world
 from codecourier.kinds.api_resources import (
+    LEARNINGS,
     NOTIFICATIONS,
     PROJECTS,
     RECURRING_TASKS,
@@ -28,6 +29,7 @@ from tests.simulation.forge import ForgeServer
 from tests.simulation.invariants.credentials import Credentials
 from tests.simulation.invariants.endings import Endings
 from tests.simulation.invariants.generations import GenerationWatch
+from tests.simulation.invariants.lessons import Lessons, SeenLessons
 from tests.simulation.invariants.objects import key_of
 from tests.simulation.invariants.outcomes import Outcomes
 from tests.simulation.invariants.places import Places
@@ -55,6 +57,7 @@ class Seen:
     told: dict[str, list[tuple[str, str]]]
     started: dict[str, tuple[str, str]]
     stored_tokens: set[str]
+    lessons: SeenLessons
 
 
 class Monitor:
@@ -86,6 +89,7 @@ class Monitor:
         self.generations = GenerationWatch(store, lambda text: self.fail("13", text))
         self.records = Records(self._scene)
         self.slots = Slots(self._scene)
+        self.lessons = Lessons(self._scene)
         self.credentials = Credentials(self._scene)
         self._endings = Endings(registry)
         self._sprints = Sprints(self._scene)
@@ -116,6 +120,7 @@ class Monitor:
                 places.few_run,
                 outcomes.revision_stays,
                 self.slots.run_made,
+                self.lessons.run_changed,
             ],
             RECURRING_TASKS: [self.slots.task_changed],
             SPRINT_CHAINS: [stops.chain_is_over, self._name, sprints.resume_keeps],
@@ -123,7 +128,8 @@ class Monitor:
             PROJECTS: [places.limit_seen, places.limit_holds],
             NOTIFICATIONS: [records.made_once],
             USAGE_RECORDS: [records.made_once],
-            PODS: [records.pod_seen],
+            LEARNINGS: [self.lessons.learning_changed],
+            PODS: [records.pod_seen, self.lessons.pod_changed],
             SECRETS: [self.credentials.secret_seen],
         }
         for kind in registry.kinds:
@@ -134,7 +140,14 @@ class Monitor:
     def back_up(self) -> Seen:
         """Return what was counted of the API server's objects."""
         records = self.records
-        seen = Seen(records.made, records.taken_back, records.told, records.started, self.credentials.stored)
+        seen = Seen(
+            records.made,
+            records.taken_back,
+            records.told,
+            records.started,
+            self.credentials.stored,
+            self.lessons.back_up(),
+        )
         return deepcopy(seen)
 
     def restore(self, seen: Seen) -> None:
@@ -149,6 +162,7 @@ class Monitor:
         records.started, self.credentials.stored = kept.started, kept.stored_tokens
         self._work.restored()
         self.slots.restored()
+        self.lessons.restore(kept.lessons)
         self._endings.restored()
 
     def fail(self, invariant: str, text: str) -> None:

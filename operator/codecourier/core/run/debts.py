@@ -24,6 +24,7 @@ from codecourier.core.shared.debts import (
 from codecourier.core.shared.intents import Create, Plan
 from codecourier.core.shared.outcome import accepted
 from codecourier.core.shared.reporting import missing_claims, with_claims
+from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.run import RunStatus, Try
 from codecourier.resources.usage_record import UsageRecord
@@ -32,8 +33,12 @@ __all__ = ["owe_records", "settle_run"]
 
 
 def owe_records(world: RunWorld, plan: Plan) -> Plan:
-    """Return the plan without the records that the API server refuses, which its status owes instead."""
-    refused = tuple(record for record in plan.records if world.failures.get(record) is not None)
+    """Return the plan without the records that the API server refuses, which its status owes instead.
+
+    No Learning is owed: its end waits for it, or the plan leaves it out (see `core.run.proposals`).
+    """
+    owed = (record for record in plan.records if not isinstance(record.resource, Learning))
+    refused = tuple(record for record in owed if world.failures.get(record) is not None)
     if not refused or not isinstance(plan.status, RunStatus):
         return plan
     status = with_claims(plan.status, (r.resource.name for r in refused if isinstance(r.resource, Notification)))

@@ -133,7 +133,7 @@ def _plan_stop(world: RunWorld, status: RunStatus, now: datetime) -> Plan:
     reason, text = _stop_words(world, status)
     new = with_outcome(run, accepted(run, status, now), RunPhase.CANCELLED, reason, text, now)
     plan = replace(claim_end(world, new.updated(retry_time=None), reason, now), records=records)
-    return plan if sandbox is None else with_proposals(world, plan, sandbox)
+    return plan if sandbox is None else with_proposals(world, plan, sandbox, now)
 
 
 def _stop_words(world: RunWorld, status: RunStatus) -> tuple[Reason, str]:

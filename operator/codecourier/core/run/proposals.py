@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.debts import find_refusal
+from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.learnings import name_lesson
 from codecourier.core.shared.naming import LABEL_RUN_UID
@@ -15,18 +17,21 @@ from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
 
-__all__ = ["UNDECIDED_MAX_COUNT", "with_proposals"]
+__all__ = ["UNDECIDED_MAX_COUNT", "WAIT_LIMIT", "with_proposals"]
 
 UNDECIDED_MAX_COUNT = 200
 """Most proposals about a repository that people have not accepted: a stranger's repository makes agents propose."""
 
 
-def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox) -> Plan:
+WAIT_LIMIT = timedelta(minutes=1)
+"""How long the end of a try waits for a lesson, where the API server may take it: an outage is mostly shorter."""
+
+
+def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox, now: datetime) -> Plan:
     """Return the plan that follows from the end of a try, with the Learnings that its agent proposes.
 
     They are records: functions of the Sandbox's final status, made before the Run's own status says that the try is
-    over. One that is there already, in whatever state, is proposed. What the API server refuses is left out, as no
-    end waits for a lesson.
+    over. One that is there already, in whatever state, is proposed. What the API server refuses for good is left out.
     """
     if world.is_namespace_ending or sandbox.status.result is None or not sandbox.status.result.learnings:
         return plan
@@ -38,13 +43,19 @@ def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox) -> Plan:
     room = max(0, UNDECIDED_MAX_COUNT - world.learnings.count_undecided(url)) if new else 0
     records = tuple(map(Create, new[:room]))
     problem = find_refusal(world, records)
-    if problem is not None:
+    if problem is not None and not _may_pass(problem, now):
         return _leaving_out(plan, len(records), problem.message)
     plan = replace(plan, records=(*plan.records, *records))
     if len(new) <= room:
         return plan
     detail = f"{UNDECIDED_MAX_COUNT} of the repository are not accepted yet. Accept some of them, or delete them."
     return _leaving_out(plan, len(new) - room, detail)
+
+
+def _may_pass(problem: Problem, now: datetime) -> bool:
+    """Tell whether a refusal is waited for: a quota is there to stay."""
+    is_lasting = problem.is_final or problem.reason is Reason.QUOTA_EXCEEDED
+    return not is_lasting and now < (problem.since or now) + WAIT_LIMIT
 
 
 def _leaving_out(plan: Plan, count: int, detail: str) -> Plan:

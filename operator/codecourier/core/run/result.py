@@ -82,7 +82,7 @@ def plan_result(world: RunWorld, sandbox: Sandbox, now: datetime) -> Plan:
         plan = _plan_success(world, status, sandbox, now)
     else:
         plan = _plan_failure(world, status, sandbox, now)
-    return with_proposals(world, replace(plan, records=(*record_usage(world, sandbox), *plan.records)), sandbox)
+    return with_proposals(world, replace(plan, records=(*record_usage(world, sandbox), *plan.records)), sandbox, now)
 
 
 def _plan_success(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
