@@ -120,6 +120,16 @@ def test_a_status_that_was_lost_fires_no_slot_twice(days: int) -> None:
     assert [record.result for record in fired][-3:] == [RunPhase.COMPLETED] * 3
 
 
+def test_runs_that_people_take_away_after_their_end_are_not_made_again() -> None:
+    played = Played()
+    played.rest()
+    for _ in range(3):
+        fire(played)
+    played.runs.clear()
+    played.pass_time(SLOT + 2 * DAY + 5 * MINUTE)
+    assert (len(played.made), played.runs) == (3, {})
+
+
 def test_an_older_status_adopts_the_runs_that_were_made_since() -> None:
     played = Played(make_task(starting_deadline_seconds=10))
     played.rest()

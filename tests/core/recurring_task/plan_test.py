@@ -130,6 +130,15 @@ def test_a_suspended_project_skips_slots() -> None:
     assert played.status.phase is RecurringTaskPhase.SUSPENDED
 
 
+def test_a_project_that_is_resumed_while_the_operator_is_down_is_why_its_slots_were_skipped() -> None:
+    played = Played(project=make_project(suspend=True))
+    played.look()
+    played.project = make_project()
+    played.look(SLOT + MINUTE)
+    assert (played.made, played.records) == ([], [("Skipped", "ProjectSuspended")])
+    assert played.last().message.startswith("The Project is suspended")
+
+
 def test_of_several_late_slots_the_last_fires_and_the_others_are_missed() -> None:
     late = Played()
     late.look()
@@ -221,6 +230,36 @@ def test_a_change_of_a_schedule_field_begins_the_schedule_anew() -> None:
     played.look(NOW + 20 * MINUTE)
     assert played.records == [("Missed", "ScheduleChanged")]
     assert played.status.next_run_time == NOW + DAY + 10 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("frequency", "changes", "expected"),
+    [
+        (Frequency.DAILY, {"hour": 11}, "Mon 2026-03-02 11:30"),
+        (Frequency.DAILY, {"minute": 29}, "Mon 2026-03-02 12:29"),
+        (Frequency.DAILY, {"time_zone": "America/Chicago"}, "Sun 2026-03-01 12:30"),
+        (Frequency.DAILY, {"start_date": date(2026, 2, 1)}, "Mon 2026-03-02 12:30"),
+        (Frequency.DAILY, {"start_date": date(2026, 4, 1)}, "Wed 2026-04-01 12:30"),
+        (Frequency.DAILY, {"frequency": Frequency.EVERY_OTHER_DAY}, "Mon 2026-03-02 12:30"),
+        (Frequency.DAILY, {"frequency": Frequency.MONTHLY}, "Mon 2026-03-02 12:30"),
+        (Frequency.WEEKLY, {"day_of_week": 1}, "Mon 2026-03-02 12:30"),
+        (Frequency.WEEKLY, {"frequency": Frequency.BIWEEKLY}, "Mon 2026-03-02 12:30"),
+        (Frequency.MONTHLY, {"day_of_month": 31}, "Tue 2026-03-31 12:30"),
+    ],
+)
+def test_a_change_of_each_schedule_field_fires_nothing_of_the_past(
+    frequency: Frequency, changes: dict[str, object], expected: str
+) -> None:
+    played = Played(make_task(frequency=frequency))
+    played.pass_time(SLOT + MINUTE)
+    records, settled = played.records, played.status.settled_time
+    assert settled is not None
+    played.change(**changes)
+    played.rest()
+    assert (played.records, len(played.made)) == (records, 1)
+    assert played.status.settled_time is not None
+    assert played.status.settled_time >= settled
+    assert played.status.next_local_time == expected
 
 
 def test_a_change_of_anything_else_keeps_the_rhythm() -> None:

@@ -24,6 +24,10 @@ WISH_LENGTH = 256
 """How many characters of an annotation's value the status keeps."""
 
 
+_SUSPENDED = Hold(Reason.SUSPENDED, sentence(Reason.SUSPENDED, kind="task", what="its slots fire"))
+_PROJECT_SUSPENDED = Hold(Reason.PROJECT_SUSPENDED, sentence(Reason.PROJECT_SUSPENDED, what="slots fire"))
+
+
 def read_wish(task: RecurringTask, annotation: str) -> str:
     """Return the value of an annotation as the status keeps it; empty: none is set. Different values stay different."""
     value = task.metadata.annotations.get(annotation, "")
@@ -36,9 +40,9 @@ def read_wish(task: RecurringTask, annotation: str) -> str:
 def find_hold(world: RecurringTaskWorld, status: RecurringTaskStatus) -> Hold | None:
     """Return why the task fires nothing now although it could; None: it fires."""
     if world.task.spec.suspend:
-        return Hold(Reason.SUSPENDED, sentence(Reason.SUSPENDED, kind="task", what="its slots fire"))
+        return _SUSPENDED
     if world.project is not None and world.project.spec.suspend:
-        return Hold(Reason.PROJECT_SUSPENDED, sentence(Reason.PROJECT_SUSPENDED, what="slots fire"))
+        return _PROJECT_SUSPENDED
     if status.paused_time is not None:
         text = sentence(Reason.PAUSED_BY_FAILURES, runs=failed_runs(status.failures))
         return Hold(Reason.PAUSED_BY_FAILURES, text)
@@ -47,12 +51,10 @@ def find_hold(world: RecurringTaskWorld, status: RecurringTaskStatus) -> Hold | 
 
 def find_past_hold(task: RecurringTask) -> Hold | None:
     """Return why the task fired nothing until now, by its status: what was due meanwhile is not made up for."""
-    reasons = {
-        RecurringTaskPhase.SUSPENDED: Reason.SUSPENDED,
-        RecurringTaskPhase.PAUSED: Reason.PAUSED_BY_FAILURES,
-    }
-    reason = reasons.get(task.status.phase)
-    return None if reason is None else Hold(reason, task.status.message)
+    phase, message = task.status.phase, task.status.message
+    if phase is RecurringTaskPhase.SUSPENDED:
+        return _PROJECT_SUSPENDED if message == _PROJECT_SUSPENDED.message else _SUSPENDED
+    return Hold(Reason.PAUSED_BY_FAILURES, message) if phase is RecurringTaskPhase.PAUSED else None
 
 
 def with_pause(task: RecurringTask, status: RecurringTaskStatus, now: datetime) -> RecurringTaskStatus:
