@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,14 +138,16 @@ class Arena:
             log.seek(start)
             return parse_writes(log.read(end - start).splitlines())
 
-    def usage(self, operator: OperatorProcess | None = None) -> dict[str, Usage]:
-        """Return what each process has used so far."""
+    def usage(
+        self, operator: OperatorProcess | None = None, others: Mapping[str, int] | None = None
+    ) -> dict[str, Usage]:
+        """Return what each process has used so far; `others` has further process ids by name."""
         state = StateStore(self.cluster.layout).read()
         assert state is not None
         pids = {name: record.pid for name, record in state.processes.items()} | {"kwok": self.kwok_pid}
         if operator is not None and operator.pid is not None:
             pids["operator"] = operator.pid
-        pids["load"] = os.getpid()
+        pids |= {"load": os.getpid(), **(others or {})}
         return {name: usage_of(pid) for name, pid in pids.items()}
 
 

@@ -22,8 +22,8 @@ LIFTED = ("--kube-api-qps=2000", "--kube-api-burst=4000", "--concurrent-cron-job
 
 
 @contextmanager
-def running_cron_job_controller(layout: ClusterLayout, log: Path, flags: tuple[str, ...]) -> Iterator[None]:
-    """Run a kube-controller-manager with the controllers of CronJobs and Jobs alone."""
+def running_cron_job_controller(layout: ClusterLayout, log: Path, flags: tuple[str, ...]) -> Iterator[int]:
+    """Run a kube-controller-manager with the controllers of CronJobs and Jobs alone; its process id is the context."""
     program = find_binaries(lambda _: None, lambda: None) / "kube-controller-manager"
     command = [
         str(program),
@@ -33,8 +33,8 @@ def running_cron_job_controller(layout: ClusterLayout, log: Path, flags: tuple[s
         "--leader-elect=false",
         *flags,
     ]
-    with running_program(command, log):
-        yield
+    with running_program(command, log) as process:
+        yield process.pid
 
 
 def build_cron_job(namespace: str, name: str, slot: datetime) -> Json:
