@@ -43,7 +43,7 @@ class Layer:
 
 
 LAYERS = {
-    "resources": Layer(own=frozenset({"address"}), libraries=frozenset({"pydantic"})),
+    "resources": Layer(own=frozenset({"address", "issue"}), libraries=frozenset({"pydantic"})),
     "resources.crd": Layer(libraries=frozenset({"pydantic", "yaml"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "address": Layer(),

@@ -14,9 +14,13 @@ __all__ = [
     "ADDRESS_MIN_LENGTH",
     "ADDRESS_PATTERN",
     "HOST_FORM",
+    "ISSUE_ADDRESS_MAX_LENGTH",
+    "ISSUE_FORM",
+    "ISSUE_PATTERN",
     "PREFIX_FORM",
     "normalize_host",
     "split_address",
+    "split_issue_address",
     "split_prefix",
 ]
 
@@ -44,6 +48,18 @@ _SEGMENT = "[.]?[A-Za-z0-9_-][A-Za-z0-9._-]*"
 ADDRESS_PATTERN = f"^https://{_HOST}(:({_PORT}))?/{_SEGMENT}/{_SEGMENT}$"
 """For RE2, Rust and Python alike: no lookaround, and no backslash, which would have to be doubled in CEL."""
 
+ISSUE_ADDRESS_MAX_LENGTH = 640
+"""Longest address of an issue in characters."""
+
+ISSUE_FORM = (
+    "https://HOST[:PORT]/OWNER/NAME/issues/NUMBER, such as https://github.com/example/shop/issues/12; the address of a "
+    "pull request is none"
+)
+"""The form of an issue's address in words."""
+
+ISSUE_PATTERN = f"^https://{_HOST}(:({_PORT}))?/{_SEGMENT}/{_SEGMENT}/issues/[1-9][0-9]{{0,9}}$"
+"""As `ADDRESS_PATTERN`, for an issue of a repository."""
+
 _ADDRESS = re.compile(ADDRESS_PATTERN)
 _HOST_AND_PORT = re.compile(f"{_HOST}(:({_PORT}))?")
 _PREFIX = re.compile(f"https://{_HOST}(:({_PORT}))?(/{_SEGMENT}){{0,2}}/?")
@@ -61,6 +77,20 @@ def split_address(url: str) -> tuple[str, str, str] | None:
         return None
     host, owner, name = url.removeprefix("https://").split("/")
     return _plain_host(host), owner, _plain_name(name)
+
+
+def split_issue_address(url: str) -> tuple[str, int]:
+    """Split the address of an issue that follows `ISSUE_FORM` into that of its repository and its number.
+
+    Raises
+    ------
+    ValueError
+        If it does not follow it.
+    """
+    if len(url) > ISSUE_ADDRESS_MAX_LENGTH or not re.fullmatch(ISSUE_PATTERN, url):
+        raise ValueError(f"the address of an issue must be {ISSUE_FORM}")
+    repository, number = url.rsplit("/issues/", 1)
+    return repository, int(number)
 
 
 def split_prefix(url: str) -> tuple[str, ...] | None:

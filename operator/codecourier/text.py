@@ -22,7 +22,9 @@ __all__ = [
     "defuse_title",
     "has_marker",
     "marker",
+    "session_marker",
     "show_hidden",
+    "visible",
 ]
 
 BODY_MAX_BYTES = 60 * 1024
@@ -108,8 +110,8 @@ def defuse_body(text: str) -> str:
         At most `BODY_MAX_BYTES` bytes in UTF-8, every code fence closed, lines ended by line feeds.
     """
     # Twice the bound in characters: no work is spent on text that will be cut anyway.
-    visible = _visible(text[: 2 * BODY_MAX_BYTES])
-    defused = _inert(_without_hidden_info(visible))
+    shown = visible(text[: 2 * BODY_MAX_BYTES])
+    defused = _inert(_without_hidden_info(shown))
     return _bounded(defused)
 
 
@@ -126,7 +128,7 @@ def defuse_title(text: str) -> str:
     str
         One line of at most `TITLE_MAX_CHARS` characters; empty if nothing in the text can be shown.
     """
-    line = " ".join(_visible(text[: 8 * TITLE_MAX_CHARS]).split())
+    line = " ".join(visible(text[: 8 * TITLE_MAX_CHARS]).split())
     title = " ".join(_inert(line).split())
     if len(title) <= TITLE_MAX_CHARS:
         return title
@@ -139,7 +141,7 @@ def show_hidden(text: str) -> str:
     Invisible characters are dropped. Comments of HTML and Markdown, which a page would hide, become text. For texts
     that have no effect at a forge, such as those with names of decorators and generic types.
     """
-    return _LINK_DEFINITION.sub("] ", _COMMENT.sub("< ", _visible(text)))
+    return _LINK_DEFINITION.sub("] ", _COMMENT.sub("< ", visible(text)))
 
 
 def marker(run_uid: str, attempt: int) -> str:
@@ -169,6 +171,24 @@ def has_marker(body: str, run_uid: str, attempt: int) -> bool:
     return marker(run_uid, attempt) in body
 
 
+def session_marker(session_uid: str) -> str:
+    """Return the line that marks a comment on an issue as that of an IssueSession; readers do not see it.
+
+    Parameters
+    ----------
+    session_uid
+        UID of the session.
+
+    Raises
+    ------
+    ValueError
+        If the UID has characters other than letters, digits and hyphens.
+    """
+    if not _MARKER_UID.fullmatch(session_uid):
+        raise ValueError(f"no marker can be made for session {session_uid!r}")
+    return f"<!-- codecourier issue-session={session_uid} -->"
+
+
 class _Shown(dict[int, str | None]):
     """Says of each character what is shown of it; it is asked of Unicode once for each."""
 
@@ -182,7 +202,7 @@ class _Shown(dict[int, str | None]):
 _SHOWN = _Shown()
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Drop every invisible character (controls, bidirectional marks, zero widths, lone surrogates)."""
     return _INVISIBLE.sub("", _LINE_END.sub("\n", text)).translate(_SHOWN)
 

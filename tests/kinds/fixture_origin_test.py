@@ -242,7 +242,12 @@ def play_steps(scenario: Scenario, steps: Callable[[Trial], Coroutine[Any, Any, 
 def test_the_crd_of_runs_admits_it() -> None:
     crd = build_crd(Run, MODELS)
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    assert schema["properties"]["origin"]["properties"]["kind"]["enum"] == ["SprintChain", "RecurringTask", "Batch"]
+    assert schema["properties"]["origin"]["properties"]["kind"]["enum"] == [
+        "SprintChain",
+        "RecurringTask",
+        "IssueSession",
+        "Batch",
+    ]
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.CHANGES, Behaviour.FAILS, Behaviour.NOTHING])

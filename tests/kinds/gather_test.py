@@ -17,6 +17,7 @@ from codecourier.core.shared.naming import (
 )
 from codecourier.core.shared.revisions import build_revision, revision_name
 from codecourier.kinds.api_resources import (
+    ISSUE_SESSIONS,
     LEARNINGS,
     NOTIFICATIONS,
     RECURRING_TASKS,
@@ -26,12 +27,19 @@ from codecourier.kinds.api_resources import (
     USAGE_RECORDS,
     WORKFLOWS,
 )
+from codecourier.kinds.issue_session import ISSUE_SESSION
 from codecourier.kinds.project import PROJECT
 from codecourier.kinds.recurring_task import RECURRING_TASK
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
-from codecourier.kinds.sources import PROJECT_SOURCE, RECURRING_TASK_SOURCE, SPRINT_CHAIN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sources import (
+    ISSUE_SESSION_SOURCE,
+    PROJECT_SOURCE,
+    RECURRING_TASK_SOURCE,
+    SPRINT_CHAIN_SOURCE,
+    WORKFLOW_SOURCE,
+)
 from codecourier.kinds.sprint_chain import SPRINT_CHAIN
 from codecourier.kinds.workflow import WORKFLOW
 from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, SECRETS, Json, Resource
@@ -199,6 +207,22 @@ async def test_a_task_has_its_own_runs_and_its_zones() -> None:
     world = world_of(desk.store, RECURRING_TASK, model)
     assert [run.name for run in world.runs] == ["mine"]
     assert (str(world.zones.declared), world.zones.anchored) == ("Europe/Berlin", None)
+
+
+@virtual
+async def test_a_session_has_its_own_runs_and_knows_its_issue() -> None:
+    desk = Desk()
+    url = "https://forge.test/example/shop/issues/12"
+    session = desk.make(ISSUE_SESSIONS, "total", {"issueUrl": url, "workflowRef": {"name": "scripted"}})
+    origin = {"kind": "IssueSession", "name": "total", "uid": session["metadata"]["uid"], "index": 0}
+    desk.make_run("mine", origin=origin)
+    desk.make_run("others", origin={**origin, "uid": "another-session"})
+    desk.refresh()
+    model = desk.store.get(ISSUE_SESSION_SOURCE, NAMESPACE, "total")
+    assert model is not None
+    world = world_of(desk.store, ISSUE_SESSION, model)
+    assert [run.name for run in world.runs] == ["mine"]
+    assert (world.repository_url, world.number) == ("https://forge.test/example/shop", 12)
 
 
 @virtual

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from codecourier.cache.store import Store
-from codecourier.core.shared.naming import LABEL_SANDBOX_UID
+from codecourier.core.shared.naming import ANNOTATION_FOLLOW_UP, LABEL_SANDBOX_UID
 from codecourier.kinds.api_resources import (
+    ISSUE_SESSIONS,
     LEARNINGS,
     NOTIFICATIONS,
     PROJECTS,
@@ -48,6 +49,10 @@ def task(name: str, **status: Any) -> Json:
     return obj(name, spec={"workflowRef": {"name": "daily"}}, status=status)
 
 
+def session(name: str, **status: Any) -> Json:
+    return obj(name, spec={"workflowRef": {"name": "fixer"}}, status=status)
+
+
 def sandbox(name: str, of: str) -> Json:
     return obj(name, spec={"runRef": {"name": of, "uid": f"uid-{of}"}})
 
@@ -59,6 +64,8 @@ def store() -> Store:
         (SPRINT_CHAINS, chain("nightly")),
         (SPRINT_CHAINS, chain("ended", phase="Completed", attempt=1)),
         (RECURRING_TASKS, task("audit")),
+        (ISSUE_SESSIONS, session("total")),
+        (ISSUE_SESSIONS, session("settled", phase="Completed")),
         (RUNS, run("s0", "nightly")),
         (RUNS, run("s1", "nightly", phase="Completed", attempt=1)),
         (RUNS, run("alone")),
@@ -153,6 +160,30 @@ def test_a_workflow_wakes_the_tasks_that_name_it(store: Store) -> None:
     }
 
 
+def test_a_run_wakes_the_session_that_made_it(store: Store) -> None:
+    made = run("r0")
+    made["spec"]["origin"] = {"kind": "IssueSession", "name": "total", "uid": "uid-total"}
+    assert woken(store, RUNS, None, made) == {"Run/r0", "IssueSession/total", "Project/default"}
+
+
+def test_a_workflow_wakes_the_sessions_that_name_it_and_are_not_finished(store: Store) -> None:
+    assert woken(store, WORKFLOWS, None, obj("fixer")) == {
+        "Workflow/fixer",
+        "Project/default",
+        "IssueSession/total",
+    }
+
+
+@pytest.mark.parametrize(("handled", "is_woken"), [("", True), ("9646c1eccdd6c119", False)])
+def test_a_finished_session_is_woken_while_a_follow_up_is_asked_for(
+    store: Store, handled: str, *, is_woken: bool
+) -> None:
+    asked = session("settled", phase="Completed", handledFollowUp=handled)
+    asked["metadata"]["annotations"] = {ANNOTATION_FOLLOW_UP: "Again."}
+    store.cache(ISSUE_SESSIONS).apply(asked | {"metadata": asked["metadata"] | {"resourceVersion": "2"}})
+    assert ("IssueSession/settled" in woken(store, WORKFLOWS, None, obj("fixer"))) is is_woken
+
+
 def test_a_workflow_wakes_what_names_it_and_is_not_finished(store: Store) -> None:
     assert woken(store, WORKFLOWS, None, obj("scripted")) == {
         "Workflow/scripted",
@@ -208,6 +239,7 @@ def test_what_a_project_declares_wakes_everything_that_is_not_finished(
         "Run/alone",
         "SprintChain/nightly",
         "RecurringTask/audit",
+        "IssueSession/total",
         "Sandbox/s0-1",
         "Sandbox/alone-1",
     }
@@ -238,6 +270,8 @@ def test_a_namespace_that_goes_wakes_everything_that_asks_for_it(store: Store) -
         "SprintChain/nightly",
         "SprintChain/ended",
         "RecurringTask/audit",
+        "IssueSession/total",
+        "IssueSession/settled",
         "Run/s0",
         "Run/s1",
         "Run/alone",
@@ -273,7 +307,8 @@ def workflow(name: str, *secrets: str) -> Json:
 
 def test_a_credential_wakes_the_project_that_names_it_and_what_works_there(store: Store) -> None:
     store.cache(PROJECTS).apply(naming("token", "token", "second"))
-    unfinished = {"Run/s0", "Run/alone", "SprintChain/nightly", "Sandbox/s0-1", "Sandbox/alone-1"}
+    runs = {"Run/s0", "Run/alone", "Sandbox/s0-1", "Sandbox/alone-1"}
+    unfinished = {*runs, "SprintChain/nightly", "IssueSession/total"}
     for name in ("token", "second"):
         for old, new in ((None, obj(name)), (obj(name), obj(name)), (obj(name), None)):
             assert woken(store, CREDENTIAL, old, new) == {"Project/default", *unfinished}

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codecourier.address import ADDRESS_FORM
+from codecourier.address import ADDRESS_FORM, ISSUE_FORM
 from codecourier.resources.project import NEVER_OPEN
 from tests.resources.samples import ABSENT
-from tests.support.addresses import ADDRESSES, NO_ADDRESSES
+from tests.support.addresses import ADDRESSES, ISSUES, NO_ADDRESSES, NO_ISSUES
 
 Changes = Mapping[str, Any]
 """Values by place, with dots; `ABSENT` takes a field away."""
@@ -51,6 +51,7 @@ VALUES: Mapping[str, Values] = {
         refused=["-a", "/a", "a/", "a.", "a..b", "a//b", "a@{b", "a.lock", "a/.b", ".a", "refs/heads/a", "@"],
     ),
     f"must be {ADDRESS_FORM}": Values(accepted=ADDRESSES, refused=NO_ADDRESSES),
+    f"must be {ISSUE_FORM}": Values(accepted=ISSUES, refused=NO_ISSUES),
     "must be at most 65536 bytes of UTF-8": Values(
         accepted=["é" * 32_768, "😀" * 16_384], refused=["é" * 32_768 + "a", "😀" * 16_385]
     ),

@@ -163,7 +163,7 @@ def test_a_kind_of_a_role_is_listed_where_a_kind_of_that_role_is_named() -> None
     assert properties["origin"] == {
         "type": "string",
         "description": "A kind that makes Runs.",
-        "enum": ["SprintChain", "RecurringTask"],
+        "enum": ["SprintChain", "RecurringTask", "IssueSession"],
     }
     assert properties["others"]["items"]["enum"] == ["Naming", "Project", "Run", "SprintChain", "RecurringTask"]
     assert build_crd(Naming, with_own) != build_crd(Naming, KINDS)

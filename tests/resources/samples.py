@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codecourier.address import ADDRESS_PATTERN
+from codecourier.address import ADDRESS_PATTERN, ISSUE_PATTERN
 from codecourier.resources.crd import build_crd
 from codecourier.resources.registry import KINDS
 
@@ -31,6 +31,8 @@ PATTERNS: Mapping[str, Shape] = {
     r"^([0-9a-f]{40}|[0-9a-f]{64})$": Shape(refused="A" * 40),
     r"^[^\x00-\x20\x7f~^:?*\[\\]+$": Shape(refused="a b"),
     ADDRESS_PATTERN: Shape(refused="https://user:token@example.com/a/b", head="https://", tail="/b/c"),
+    ISSUE_PATTERN: Shape(refused="https://example.com/a/b/pull/1", head="https://", tail="/b/c/issues/1"),
+    r"^[0-9a-f]*$": Shape(refused="A"),
     r"^([A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?)?$": Shape(refused="a b"),
     r"^[A-Z][A-Za-z]*$": Shape(refused="ready", head="A"),
     r"^[^<>\x00-\x1f\x7f]+$": Shape(refused="a<b"),

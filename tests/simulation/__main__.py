@@ -14,7 +14,8 @@ from itertools import count, islice
 
 from tests.simulation.coverage import EXPECTED, Transition
 from tests.simulation.play import Result, play_and_compare
-from tests.simulation.scenario import REHEARSED, Scenario, scenario_of
+from tests.simulation.rehearsed import REHEARSED
+from tests.simulation.scenario import Scenario, scenario_of
 
 _WORKERS = 2
 _BATCH = 8

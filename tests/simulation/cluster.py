@@ -14,7 +14,15 @@ from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
-from codecourier.kinds.api_resources import LEARNINGS, PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import (
+    ISSUE_SESSIONS,
+    LEARNINGS,
+    PROJECTS,
+    RECURRING_TASKS,
+    RUNS,
+    SPRINT_CHAINS,
+    WORKFLOWS,
+)
 from codecourier.kinds.registry import REGISTRY, Registry
 from codecourier.kube.api import EVENTS, LEASES, NAMESPACES, SECRETS, Json, Resource
 from codecourier.kube.errors import NotFound
@@ -277,6 +285,11 @@ class SimulatedCluster:
         }
         self._create(RECURRING_TASKS, name, spec)
 
+    def make_session(self, name: str) -> None:
+        """Declare an IssueSession for an issue of its own."""
+        issue = self.forge.board.create(f"The issue of {name}")
+        self._create(ISSUE_SESSIONS, name, {"workflowRef": {"name": "scripted"}, "issueUrl": issue.url, "maxRuns": 3})
+
     def make_run(self, name: str, workflow: str = "scripted") -> None:
         """Declare a Run."""
         self._create(RUNS, name, {"workflowRef": {"name": workflow}, "prompt": f"Fix {name}."})
@@ -327,6 +340,8 @@ class SimulatedCluster:
             self.make_sprint_chain(f"chain-{number}")
         for number in range(self.scenario.tasks):
             self.make_task(f"task-{number}")
+        for number in range(self.scenario.sessions):
+            self.make_session(f"session-{number}")
         for resource, name, spec in self.scenario.declared:
             self._create(resource, name, spec)
         for number in range(self.scenario.runs):
@@ -346,7 +361,7 @@ class SimulatedCluster:
 
     def _script(self, task: Task) -> tuple[Behaviour, PodTrouble | None]:
         slot = task.run.name, 0
-        if task.run.name.startswith("task-"):
+        if task.run.name.startswith(("task-", "session-")):
             slot = "-".join(task.run.name.split("-")[:2]), 0
         if (index := task.variables.get("CODECOURIER_SPRINT_INDEX")) is not None:
             # chain-0-<hash>-s1-a1

@@ -18,7 +18,7 @@ from codecourier.github.operations.write_issue_comment import WriteIssueComment
 from codecourier.issue import IssueState
 from tests.simulation.network import Verb
 
-__all__ = ["OPERATOR", "Board", "Comment", "Issue", "IssueDesk"]
+__all__ = ["FIRST_ISSUE", "OPERATOR", "Board", "Comment", "Issue", "IssueDesk"]
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ OPERATOR = "codecourier[bot]"
 
 _PAGE_SIZE = 100
 
-_FIRST_NUMBER = 1001
+FIRST_ISSUE = 1001
 """Pull requests have the numbers below: both share one sequence at a real forge."""
 
 
@@ -94,7 +94,7 @@ class Board:
 
     def create(self, title: str = "Totals are wrong", body: str = "Fix them.", author: str = "alice") -> Issue:
         """Make an issue, as people do."""
-        number = _FIRST_NUMBER + len(self.issues)
+        number = FIRST_ISSUE + len(self.issues)
         self.issues[number] = Issue(number, f"{self.url}/issues/{number}", title, body, author)
         return self.issues[number]
 

@@ -15,12 +15,14 @@ import orjson
 import pytest
 
 from codecourier.controller.observers import PlanReporter
-from codecourier.kinds.api_resources import LEARNINGS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import ISSUE_SESSIONS, LEARNINGS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, WorkKey
 from codecourier.kube.api import Json, Resource
 from tests.resources.samples import crds, schema_at, text
 from tests.simulation.clock import pass_time, run_virtual
 from tests.simulation.cluster import SimulatedCluster
+from tests.simulation.forge import URL
+from tests.simulation.issues import FIRST_ISSUE
 from tests.simulation.scenario import REFERENCE
 
 _GROWTH = 1.6
@@ -110,6 +112,8 @@ def declare(share: Share, pump: str) -> tuple[tuple[Resource, str, Json], ...]:
             "description": (pump * 4096)[: int(4096 * share.texts)],
         }
         objects.append((RECURRING_TASKS, f"task-{name}", task))
+        session = {"workflowRef": {"name": name}, "prompt": prompt, "issueUrl": f"{URL}/issues/{FIRST_ISSUE}"}
+        objects.append((ISSUE_SESSIONS, f"session-{name}", session))
     spec = {"text": (pump * 1024)[: int(300 * share.texts)], "workflowRef": {"name": "runnable"}, "accepted": True}
     objects += [(LEARNINGS, f"learning-{number}", spec) for number in range(int(200 * share.items))]
     return tuple(objects)
@@ -123,7 +127,9 @@ def measure(share: Share, pump: str, monkeypatch: pytest.MonkeyPatch) -> tuple[d
         longest[key.resource.kind] = max(longest[key.resource.kind], seconds)
 
     async def main() -> None:
-        cluster = SimulatedCluster(replace(REFERENCE, chains=0, limit=9, declared=declared))
+        cluster = SimulatedCluster(replace(REFERENCE, chains=0, limit=12, declared=declared))
+        body = (pump * 60_000)[: int(60_000 * share.texts)]
+        assert cluster.forge.board.create((pump * 256)[:256], body).number == FIRST_ISSUE
         await pass_time(_SECONDS)
         assert cluster.monitor.violation is None
         assert asyncio.get_running_loop().time() >= _SECONDS

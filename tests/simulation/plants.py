@@ -13,6 +13,9 @@ from unittest.mock import patch
 
 from codecourier.cache import store
 from codecourier.controller import effects, execute, observe, reconcile
+from codecourier.core.issue_session import comment as session_comment
+from codecourier.core.issue_session import plan as session_plan
+from codecourier.core.issue_session import start as session_start
 from codecourier.core.project import plan as project_plan
 from codecourier.core.recurring_task import due
 from codecourier.core.recurring_task import plan as task_plan
@@ -22,6 +25,7 @@ from codecourier.core.run import proposals, pull_request, recorded, result, star
 from codecourier.core.sandbox import plan as sandbox_plan
 from codecourier.core.sandbox import tasks
 from codecourier.core.shared import notifications
+from codecourier.core.shared.facts import Facts, OwnCommentsAsk, OwnCommentsFact
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import token_secret_name
 from codecourier.core.shared.outcome import with_outcome
@@ -55,6 +59,9 @@ class Plant:
 
     breaks: frozenset[str]
     """Any of these is the right one to notice first."""
+
+    with_sessions: bool = False
+    """Whether only scenarios with IssueSessions can notice it."""
 
 
 @contextmanager
@@ -126,8 +133,8 @@ def _at_the_second_time(right: Any) -> Any:
 def _renaming(right: Any) -> Any:
     numbers = count()
 
-    def build(task: Any, active: Any) -> Any:
-        run = right(task, active)
+    def build(*arguments: Any) -> Any:
+        run = right(*arguments)
         return run.updated(metadata=run.metadata.updated(name=f"{run.name}-{next(numbers)}"))
 
     return build
@@ -138,6 +145,19 @@ def _giving_all(_right: Any) -> Any:
         return known.find(tuple(known.store.cache(LEARNINGS).names(known.namespace)))
 
     return accepted
+
+
+def _commenting_blindly(right: Any) -> Any:
+    def comment(world: Any, plan: Any, now: Any) -> Any:
+        nothing = OwnCommentsFact(())
+        known = {ask: nothing if isinstance(ask, OwnCommentsAsk) else a for ask, a in world.facts.answers.items()}
+        return right(replace(world, facts=Facts(known)), plan, now)
+
+    return comment
+
+
+def _commenting_at_once(_right: Any) -> Any:
+    return lambda plan, _status, _comment, effect, _now: replace(plan, effects=(effect,))
 
 
 def _admitting_one_more(right: Any) -> Any:
@@ -243,6 +263,15 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "a try leaves no lesson": Plant(
         result, "with_proposals", lambda _right: lambda _world, plan, *_others: plan, frozenset({"9", "14"})
+    ),
+    "a comment is written without looking": Plant(
+        session_plan, "with_comment", _commenting_blindly, frozenset({"once"}), with_sessions=True
+    ),
+    "a lost comment is written again at once": Plant(
+        session_comment, "_write_again", _commenting_at_once, frozenset({"once"}), with_sessions=True
+    ),
+    "a session makes a Run that it does not claim": Plant(
+        session_start, "build_run", _renaming, frozenset({"once"}), with_sessions=True
     ),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),

@@ -58,6 +58,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     if not cluster.monitor.is_namespace_ending:
         yield from cluster.monitor.slots.unsettled(cluster.clock.now())
         yield from cluster.monitor.lessons.unproposed()
+        yield from cluster.monitor.sessions.untold()
     for uid in cluster.nodes.living():
         yield f"processes of pod {uid} run"
     yield from _unrecorded(cluster)

@@ -12,7 +12,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.nights import NIGHTS, Night
 from tests.simulation.steps import Behaviour, PodTrouble
 
-__all__ = ["KUBELET_BEHAVIOURS", "REFERENCE", "REHEARSED", "Deed", "Mood", "Scenario", "scenario_of"]
+__all__ = ["KUBELET_BEHAVIOURS", "REFERENCE", "Deed", "Mood", "Scenario", "scenario_of"]
 
 Mood = Literal["calm", "stormy", "peopled"]
 """What a scenario may hold besides faults of the API server, the forge's REST interface and operators.
@@ -116,6 +116,21 @@ _LESSON_DEEDS = (
     "delete learning",
 )
 """What people do with Learnings."""
+_SESSION_DEEDS = (
+    "ask for more",
+    "ask for more",
+    "ask for more",
+    "close issue",
+    "reopen issue",
+    "lock issue",
+    "transfer issue",
+    "delete issue",
+    "delete comment",
+    "forbid comments",
+    "delete session",
+    "make session again",
+)
+"""What people do with IssueSessions and their issues."""
 
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
 """What makes sense only for what has ended."""
@@ -170,6 +185,9 @@ class Scenario:
     tasks: int = 0
     """How many RecurringTasks there are, due each day soon after midnight UTC."""
 
+    sessions: int = 0
+    """How many IssueSessions there are, each with an open issue."""
+
     night: Night | None = None
     """A change of clocks that the clock goes over; its tasks are due by the clocks of its zone."""
 
@@ -204,106 +222,6 @@ REFERENCE = Scenario(
 """A chain of two sprints in a world where nothing goes wrong."""
 
 
-def _rehearsed_task(*deeds: tuple[float, str], fails: bool = False, hangs: bool = False, tasks: int = 1) -> Scenario:
-    """Return a scenario of daily tasks in which people do just this."""
-    behaviour = Behaviour.FAILS if fails else Behaviour.HANGS if hangs else None
-    behaviours = {} if behaviour is None else {(f"task-{number}", 0): behaviour for number in range(tasks)}
-    return replace(
-        REFERENCE,
-        mood="peopled",
-        chains=0,
-        tasks=tasks,
-        limit=3,
-        behaviours=behaviours,
-        deeds=tuple(Deed(*deed) for deed in deeds),
-    )
-
-
-def _rehearsed(
-    runs: int,
-    *deeds: tuple[float, str],
-    fails: tuple[int, ...] = (),
-    hangs: tuple[int, ...] = (),
-    others: tuple[Behaviour, ...] = (),
-    pace: float = REFERENCE.pace,
-) -> Scenario:
-    """Return a scenario of some Runs, or of a chain where there are none, in which people do just this."""
-    name = "run" if runs else "chain"
-    behaviours = {(f"{name}-{number}", 0): Behaviour.FAILS for number in fails}
-    behaviours |= {(f"{name}-{number}", 0): Behaviour.HANGS for number in hangs}
-    behaviours |= {(f"{name}-{number}", 0): behaviour for number, behaviour in enumerate(others)}
-    return replace(
-        REFERENCE,
-        mood="peopled",
-        chains=0 if runs else 1,
-        runs=runs,
-        behaviours=behaviours,
-        deeds=tuple(Deed(*deed) for deed in deeds),
-        pace=pace,
-    )
-
-
-def _rehearsed_lessons(*deeds: tuple[float, str]) -> Scenario:
-    """Return a scenario of Runs, one after the other, whose agents propose lessons and in which people do just this."""
-    return replace(_rehearsed(5, *deeds, fails=(1,)), lessons=3)
-
-
-REHEARSED = (
-    _rehearsed(0, (0.0, "delete workflow"), (2.0, "delete chain")),
-    _rehearsed(0, (20.0, "cancel run"), (200.0, "raise attempt")),
-    _rehearsed(0, (200.0, "raise attempt"), fails=(0,)),
-    _rehearsed(0, (1.0, "refuse pull request")),
-    _rehearsed(0, (1.0, "forbid pull requests"), (200.0, "delete chain"), (250.0, "cancel run")),
-    _rehearsed(1, (1.0, "forbid pull requests"), (200.0, "delete run")),
-    _rehearsed(1, (0.0, "delete workflow"), (2.0, "cancel run")),
-    _rehearsed(1, (200.0, "raise attempt of run"), fails=(0,)),
-    _rehearsed(1, (15.0, "expire pod")),
-    _rehearsed(2, (40.0, "raise attempt of run"), hangs=(1,)),
-    _rehearsed(2, (40.0, "raise attempt of run"), fails=(0,), hangs=(1,)),
-    _rehearsed(3, (5.0, "cancel run"), (6.0, "cancel run")),
-    _rehearsed(1, (0.4, "partition leader"), (3.0, "delete pod"), pace=0.01),
-    _rehearsed(1, (5.0, "delete run in foreground")),
-    _rehearsed(1, (5.0, "delete token")),
-    _rehearsed(1, (6.0, "orphan sandbox")),
-    _rehearsed(1, (6.0, "orphan sandbox"), (60.0, "delete namespace")),
-    _rehearsed(0, (8.0, "orphan run")),
-    _rehearsed(3, others=KUBELET_BEHAVIOURS),
-    _rehearsed(3, (8.0, "cancel run"), (9.0, "delete run"), others=KUBELET_BEHAVIOURS),
-    _rehearsed(1, (12.0, "lose node")),
-    _rehearsed(1, (5.0, "cancel run"), (200.0, "raise attempt of run"), (400.0, "apply again")),
-    _rehearsed(0, (200.0, "suspend chain"), pace=40.0),
-    _rehearsed(2, (8.0, "delete workflow")),
-    _rehearsed(2, (8.0, "delete project")),
-    _rehearsed(0, (8.0, "delete project"), (9.0, "delete chain")),
-    _rehearsed(3, (6.0, "make project again")),
-    _rehearsed(0, (8.0, "back up"), (25.0, "restore")),
-    _rehearsed(0, (8.0, "back up"), (80.0, "restore")),
-    _rehearsed(0, (16.0, "back up"), (46.0, "restore")),
-    replace(_rehearsed(0, (5.0, "back up"), (40.0, "restore"), (60.0, "hand over")), operators=2),
-    replace(REFERENCE, runs=1, limit=2, neighbours=40),
-    _rehearsed(1, (4.0, "edit workflow"), (6.0, "evict pod")),
-    _rehearsed(3, (3.0, "edit workflow"), (6.0, "delete revision"), (7.0, "evict pod")),
-    _rehearsed(1, (5.0, "delete revision"), (6.0, "evict pod")),
-    _rehearsed_task((200.0, "pass a day"), (400.0, "pass some days"), (600.0, "run task now"), (700.0, "suspend task")),
-    _rehearsed_task(*((200.0 * n, "pass a day") for n in (1, 2, 3)), (700.0, "unpause task"), fails=True),
-    _rehearsed_task((5.0, "pass a day"), (80.0, "pass a day"), hangs=True, tasks=3),
-    _rehearsed_task((1.0, "suspend task for long"), (100.0, "pass a day"), (200.0, "pass a day")),
-    _rehearsed_task((50.0, "lose workflow"), (55.0, "suspend task"), (200.0, "pass a day")),
-    _rehearsed_task((50.0, "refuse Runs for long")),
-    _rehearsed_task((200.0, "pass a day"), (400.0, "lose status of task"), (500.0, "pass a day"), fails=True),
-    _rehearsed_task((200.0, "pass a day"), (210.0, "lose status of task"), (400.0, "pass a day")),
-    _rehearsed_task((200.0, "reschedule task"), (250.0, "delete task"), (300.0, "make task again")),
-    *(replace(_rehearsed_task(*((80.0 * n, "pass a day") for n in range(1, 9))), night=night) for night in NIGHTS[:2]),
-    _rehearsed_lessons((60.0, "accept learning"), (61.0, "accept learning"), (200.0, "correct learning")),
-    _rehearsed_lessons((1.0, "write learning"), (20.0, "take learning back"), (60.0, "accept learning")),
-    _rehearsed_lessons(
-        (50.0, "trash learning"), (55.0, "delete learning"), (60.0, "accept learning"), (62.0, "evict pod")
-    ),
-    replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
-)
-"""What happens too seldom for every budget of seeds to come through it."""
-
-
 def scenario_of(seed: int) -> Scenario:
     """Return the scenario of a seed."""
     random = Random(f"scenario {seed}")
@@ -318,8 +236,10 @@ def scenario_of(seed: int) -> Scenario:
         behaviours = {s: b for s, b in behaviours.items() if b is not Behaviour.PROVIDER_LIMIT}
     fault_seconds = 240.0
     tasks = Random(f"tasks {seed}").choice((0, 0, 0, 1, 2))
+    sessions = Random(f"sessions {seed}").choice((0, 0, 0, 1))
     night = Random(f"night {seed}").choice((None, *NIGHTS)) if tasks and mood == "peopled" else None
     lessons = Random(f"lessons {seed}").choice((0, 0, 1, 2, 3))
+    extra = _TASK_DEEDS * 3 * (tasks > 0) + _LESSON_DEEDS * 3 * (lessons > 0) + _SESSION_DEEDS * 3 * (sessions > 0)
     return Scenario(
         seed=seed,
         mood=mood,
@@ -334,8 +254,9 @@ def scenario_of(seed: int) -> Scenario:
         resume_from=sprints - 1 if chains and random.random() < 0.1 else None,
         behaviours=behaviours,
         troubles=_troubles(random, slots) if mood == "stormy" else {},
-        deeds=_deeds(random, mood, fault_seconds, with_tasks=tasks > 0, with_lessons=lessons > 0),
+        deeds=_deeds(random, mood, fault_seconds, extra),
         tasks=tasks,
+        sessions=sessions,
         night=night,
         lessons=lessons,
         rates=random.choice(_RATES),
@@ -348,9 +269,8 @@ def _troubles(random: Random, slots: list[tuple[str, int]]) -> dict[tuple[str, i
     return {slot: random.choice(tuple(PodTrouble)) for slot in slots if random.random() < 0.4}
 
 
-def _deeds(random: Random, mood: Mood, seconds: float, *, with_tasks: bool, with_lessons: bool) -> tuple[Deed, ...]:
-    people = (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *(_TASK_DEEDS * 3 if with_tasks else ()))
-    people += _LESSON_DEEDS * 3 if with_lessons else ()
+def _deeds(random: Random, mood: Mood, seconds: float, extra: tuple[str, ...]) -> tuple[Deed, ...]:
+    people = (*_PEOPLE_DEEDS, *_PEOPLE_DEEDS, *extra)
     known = {"calm": (), "stormy": _STORMY_DEEDS, "peopled": (*people, *_STORMY_DEEDS)}[mood]
     chosen = [random.choice(_CLUSTER_DEEDS) for _ in range(random.randrange(4))]
     chosen += [random.choice(known) for _ in range(random.randrange(1, 6))] if known else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ADDRESSES", "NO_ADDRESSES"]
+__all__ = ["ADDRESSES", "ISSUES", "NO_ADDRESSES", "NO_ISSUES"]
 
 ADDRESSES = (
     "https://github.com/example/shop",
@@ -51,3 +51,31 @@ NO_ADDRESSES = (
     "git@github.com:example/shop.git",
 )
 """Each has one fault; each is as long as an address may be and as short as one must be."""
+
+ISSUES = (
+    *(f"{address}/issues/12" for address in ADDRESSES),
+    "https://github.com/example/shop/issues/1",
+    "https://github.com/example/shop/issues/9999999999",
+)
+
+NO_ISSUES = (
+    *(f"{address}/issues/12" for address in NO_ADDRESSES),
+    *ADDRESSES,
+    "https://github.com/example/shop/pull/12",
+    "https://github.com/example/shop/pulls/12",
+    "https://github.com/example/shop/discussions/12",
+    "https://github.com/example/shop/issues",
+    "https://github.com/example/shop/issues/",
+    "https://github.com/example/shop/issues/0",
+    "https://github.com/example/shop/issues/-1",
+    "https://github.com/example/shop/issues/012",
+    "https://github.com/example/shop/issues/12345678901",
+    "https://github.com/example/shop/issues/12/",
+    "https://github.com/example/shop/issues/12\n",
+    "https://github.com/example/shop/issues/12?page=2",
+    "https://github.com/example/shop/issues/12#issuecomment-1",
+    "https://github.com/example/shop/issues/twelve",
+    "https://github.com/example/shop/issues/\u0661",
+    "https://github.com/example/shop/issues/../pull/12",
+)
+"""Each has one fault."""

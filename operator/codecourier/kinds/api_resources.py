@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.kube.api import custom_resource
+from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
@@ -14,6 +15,7 @@ from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
 
 __all__ = [
+    "ISSUE_SESSIONS",
     "LEARNINGS",
     "NOTIFICATIONS",
     "PROJECTS",
@@ -29,6 +31,7 @@ PROJECTS = custom_resource(Project.info)
 WORKFLOWS = custom_resource(Workflow.info)
 RUNS = custom_resource(Run.info)
 RECURRING_TASKS = custom_resource(RecurringTask.info)
+ISSUE_SESSIONS = custom_resource(IssueSession.info)
 SPRINT_CHAINS = custom_resource(SprintChain.info)
 SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)

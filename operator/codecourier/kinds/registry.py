@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from codecourier.cache.ordered import MakeFollower
 from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
+from codecourier.kinds.issue_session import ISSUE_SESSION
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.project import PROJECT
 from codecourier.kinds.records import LEARNING, NOTIFICATION, USAGE_RECORD
@@ -33,6 +34,7 @@ ALL: tuple[Kind[Any, Any], ...] = (
     RUN,
     SPRINT_CHAIN,
     RECURRING_TASK,
+    ISSUE_SESSION,
     SANDBOX,
     NOTIFICATION,
     USAGE_RECORD,

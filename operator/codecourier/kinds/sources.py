@@ -20,6 +20,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.revisions import WorkflowRevision, view_revision
 from codecourier.kube import api
 from codecourier.kube.api import Json
+from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
@@ -34,6 +35,7 @@ __all__ = [
     "AGENT_SECRET_SOURCE",
     "API_SERVER_SOURCE",
     "CREDENTIAL_SOURCE",
+    "ISSUE_SESSION_SOURCE",
     "LEARNING_SOURCE",
     "NAMESPACE_SOURCE",
     "NETWORK_POLICY_SOURCE",
@@ -108,6 +110,7 @@ PROJECT_SOURCE = custom(Project)
 WORKFLOW_SOURCE = custom(Workflow)
 RUN_SOURCE = custom(Run)
 RECURRING_TASK_SOURCE = custom(RecurringTask)
+ISSUE_SESSION_SOURCE = custom(IssueSession)
 SPRINT_CHAIN_SOURCE = custom(SprintChain)
 SANDBOX_SOURCE = custom(Sandbox)
 NOTIFICATION_SOURCE = custom(Notification)

@@ -26,7 +26,15 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from codecourier.address import ADDRESS_FORM, ADDRESS_MAX_LENGTH, ADDRESS_MIN_LENGTH, ADDRESS_PATTERN
+from codecourier.address import (
+    ADDRESS_FORM,
+    ADDRESS_MAX_LENGTH,
+    ADDRESS_MIN_LENGTH,
+    ADDRESS_PATTERN,
+    ISSUE_ADDRESS_MAX_LENGTH,
+    ISSUE_FORM,
+    ISSUE_PATTERN,
+)
 
 __all__ = [
     "API_VERSION",
@@ -43,6 +51,7 @@ __all__ = [
     "CustomResource",
     "HasRole",
     "Immutable",
+    "IssueUrl",
     "KindInfo",
     "KindName",
     "KindRole",
@@ -228,6 +237,14 @@ RepositoryUrl = Annotated[
     Rule(f"self.matches('{ADDRESS_PATTERN}')", f"must be {ADDRESS_FORM}"),
 ]
 """Address of a repository: https, host, owner and name, without credentials, query or fragment."""
+
+IssueUrl = Annotated[
+    str,
+    Field(max_length=ISSUE_ADDRESS_MAX_LENGTH, pattern=ISSUE_PATTERN),
+    # Explains the pattern to people.
+    Rule(f"self.matches('{ISSUE_PATTERN}')", f"must be {ISSUE_FORM}"),
+]
+"""Address of an issue: that of its repository, `/issues/` and its number, without a query or fragment."""
 
 Prompt = Annotated[
     str,

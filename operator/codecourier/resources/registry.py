@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.notification import Notification
@@ -21,6 +22,7 @@ KINDS: tuple[type[CustomResource], ...] = (
     Run,
     SprintChain,
     RecurringTask,
+    IssueSession,
     Sandbox,
     Notification,
     UsageRecord,

@@ -13,6 +13,7 @@ from codecourier.resources.meta import (
     CustomResource,
     HasRole,
     Immutable,
+    IssueUrl,
     KindInfo,
     KindName,
     KindRole,
@@ -36,6 +37,7 @@ from codecourier.resources.workflow import WorkflowSpec
 
 __all__ = [
     "Change",
+    "IssueLink",
     "Origin",
     "PullRequest",
     "PullRequestPhase",
@@ -48,7 +50,7 @@ __all__ = [
 ]
 
 CONTEXT_MAX_BYTES = 32_768
-"""Longest text, in UTF-8 bytes, that a sprint gets about the sprints before it."""
+"""Longest text, in UTF-8 bytes, that an agent gets before the prompt."""
 
 
 class Origin(Model):
@@ -67,10 +69,21 @@ class Origin(Model):
     """UID of the object: one recreated under the same name does not adopt this Run."""
 
     index: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Which Run of a SprintChain this is: the zero-based index of the sprint; absent in others."""
+    """Which Run this is, from 0: of a SprintChain the index of the sprint, of an IssueSession the Run; absent in
+    others."""
 
     slot: Time | None = None
     """Which Run of a RecurringTask this is: the slot, or when a user asked for it; absent in others."""
+
+
+class IssueLink(Model):
+    """The issue that a Run is for."""
+
+    url: IssueUrl
+    """Address of the issue."""
+
+    closes: bool = False
+    """Whether merging the pull request closes the issue; if not, the pull request only links it."""
 
 
 class Sprint(Model):
@@ -120,10 +133,14 @@ class RunSpec(Model):
         ]
         | None
     ) = None
-    """Text for the agent before the prompt, up to 32,768 bytes: in a chain, about the sprints before this one."""
+    """Text for the agent before the prompt, up to 32,768 bytes: in a chain, about the sprints before this one; for an
+    issue, the issue as a quotation."""
 
     sprint: Annotated[Sprint, Immutable()] | None = None
     """Place in a SprintChain; absent outside chains. The operator passes it to the agent."""
+
+    issue: Annotated[IssueLink, Immutable()] | None = None
+    """The issue that the Run is for, which its pull request links; absent: it is for none."""
 
     origin: Annotated[Origin, Immutable()] | None = None
     """The object that made the Run; absent for one that a person made."""

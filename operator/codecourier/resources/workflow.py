@@ -130,6 +130,9 @@ class PullRequestPolicy(Model):
     on_failure: FailurePullRequest = FailurePullRequest.NEVER
     """Whether a Run whose agent or checks failed opens a draft pull request (Draft) or only pushes its branch."""
 
+    closes_issue: bool = False
+    """Whether merging the pull request of an IssueSession closes its issue. If not, the pull request only links it."""
+
 
 class CiPaths(StrEnum):
     """Whether a Run may change files that control continuous integration."""

@@ -35,6 +35,7 @@ from tests.simulation.invariants.outcomes import Outcomes
 from tests.simulation.invariants.places import Places
 from tests.simulation.invariants.records import Records
 from tests.simulation.invariants.scene import Scene, Violation
+from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.invariants.slots import Slots
 from tests.simulation.invariants.sprints import Sprints
 from tests.simulation.invariants.stops import Stops
@@ -90,6 +91,7 @@ class Monitor:
         self.records = Records(self._scene)
         self.slots = Slots(self._scene)
         self.lessons = Lessons(self._scene)
+        self.sessions = Sessions(self._scene)
         self.credentials = Credentials(self._scene)
         self._endings = Endings(registry)
         self._sprints = Sprints(self._scene)
@@ -121,6 +123,7 @@ class Monitor:
                 outcomes.revision_stays,
                 self.slots.run_made,
                 self.lessons.run_changed,
+                self.sessions.run_made,
             ],
             RECURRING_TASKS: [self.slots.task_changed],
             SPRINT_CHAINS: [stops.chain_is_over, self._name, sprints.resume_keeps],
@@ -163,6 +166,7 @@ class Monitor:
         self._work.restored()
         self.slots.restored()
         self.lessons.restore(kept.lessons)
+        self.sessions.restored()
         self._endings.restored()
 
     def fail(self, invariant: str, text: str) -> None:
@@ -200,6 +204,7 @@ class Monitor:
             self.credentials.opened(pull)
             self._work.opened(pull)
         self._pulls = len(forge.pulls)
+        self.sessions.comments_written()
 
     def _no_spec(self, change: Change) -> None:
         if change.identity[0].group != GROUP or change.type != "MODIFIED" or change.old is None or self.is_people:

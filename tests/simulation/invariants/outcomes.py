@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codecourier.kube.api import CONTROLLER_REVISIONS
+from codecourier.kube.api import CONTROLLER_REVISIONS, Json
 from tests.simulation.invariants.objects import FINISHED, reason_of, status_of
 from tests.simulation.invariants.records import Records
 from tests.simulation.invariants.scene import Scene
@@ -31,7 +31,7 @@ class Outcomes:
         if change.type != "MODIFIED" or change.old is None:
             return
         old, new = status_of(change.old), status_of(change.new)
-        if old.get("phase") not in FINISHED or old.get("attempt") != new.get("attempt"):
+        if old.get("phase") not in FINISHED or _number(old) != _number(new):
             return
         before, after = _outcome(change.old), _outcome(change.new)
         if before != after:
@@ -45,6 +45,11 @@ class Outcomes:
             self._scene.fail("4", f"Run {change.identity[2]} changes its Workflow within an attempt")
         if name is not None and not self._records.is_made(CONTROLLER_REVISIONS, change.identity[1], name):
             self._scene.fail("4", f"Run {change.identity[2]} names a revision that was never made")
+
+
+def _number(status: Json) -> tuple[object, object]:
+    """Return what a person's wish for more raises: the attempt, or how many Runs a session has made."""
+    return status.get("attempt"), status.get("runCount")
 
 
 def _outcome(stored: Stored) -> tuple[str | None, str, str | None, str | None]:

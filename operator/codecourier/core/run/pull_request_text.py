@@ -26,6 +26,8 @@ def build_body(run: Run, base: str) -> str:
         parts.append(f"Stacked on `{below}`: review and merge that pull request first.")
     elif below is not None:
         parts.append(f"Built on `{below}`, which is gone: it holds that work too, as far as `{base}` does not.")
+    if run.spec.issue is not None:
+        parts.append(f"{'Closes' if run.spec.issue.closes else 'For'} {run.spec.issue.url}")
     parts.append(f"Made by Run `{run.name}` in namespace `{run.namespace}`, attempt {status.attempt}.")
     parts.append(marker(run.uid, status.attempt))
     return "\n\n".join(parts)

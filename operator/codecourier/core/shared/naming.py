@@ -11,6 +11,7 @@ from codecourier.resources.meta import GROUP
 
 __all__ = [
     "ANNOTATION_APP_REPOSITORIES",
+    "ANNOTATION_FOLLOW_UP",
     "ANNOTATION_REPOSITORIES",
     "ANNOTATION_REPOSITORY",
     "ANNOTATION_RUN_NOW",
@@ -34,6 +35,7 @@ __all__ = [
     "notification_name",
     "sandbox_name",
     "sandbox_of_token_secret",
+    "session_run_name",
     "split_words",
     "sprint_run_name",
     "task_run_name",
@@ -95,6 +97,9 @@ ANNOTATION_STOP_NOW = f"{GROUP}/stop-now"
 ANNOTATION_RUN_NOW = f"{GROUP}/run-now"
 """Set to a new value by people on a RecurringTask, to make one Run now, whatever the schedule says."""
 
+ANNOTATION_FOLLOW_UP = f"{GROUP}/follow-up"
+"""Set by people on an IssueSession to what its next Run is to do; each new value makes one Run."""
+
 ANNOTATION_UNPAUSE = f"{GROUP}/unpause"
 """Set to a new value by people on a RecurringTask that is paused by failures, to end the pause."""
 
@@ -131,6 +136,11 @@ def task_run_name(task_name: str, task_uid: str, slot: datetime, *, is_manual: b
     """Return the name of the Run of a task's slot, or of one that a user asked for then."""
     prefix = "now-" if is_manual else ""
     return f"{task_name}-{uid_hash(task_uid)}-{prefix}{slot.astimezone(UTC):%Y%m%dt%H%M%S}"
+
+
+def session_run_name(session_name: str, session_uid: str, index: int) -> str:
+    """Return the name of a Run (zero-based index) of an IssueSession."""
+    return f"{session_name}-{uid_hash(session_uid)}-r{index}"
 
 
 def sandbox_name(run_name: str, run_uid: str, attempt: int, try_number: int) -> str:

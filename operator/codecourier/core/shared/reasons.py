@@ -27,6 +27,7 @@ class ConditionType(StrEnum):
     RECORDS_OWED = "RecordsOwed"
     UNREADABLE = "Unreadable"
     REPOSITORIES_REACHABLE = "RepositoriesReachable"
+    COMMENTED = "Commented"
 
 
 class Reason(StrEnum):
@@ -66,6 +67,15 @@ class Reason(StrEnum):
     SUPERSEDED = "Superseded"
     SCHEDULE_CHANGED = "ScheduleChanged"
     RECOVERED = "Recovered"
+    # issues
+    ISSUE_CLOSED = "IssueClosed"
+    ISSUE_TRANSFERRED = "IssueTransferred"
+    ISSUE_DELETED = "IssueDeleted"
+    ISSUE_IS_PULL_REQUEST = "IssueIsPullRequest"
+    COMMENT_NOT_FOUND = "CommentNotFound"
+    COMMENTED = "Commented"
+    COMMENT_DELETED = "CommentDeleted"
+    FOLLOW_UP_DECLINED = "FollowUpDeclined"
     # running
     RUNNING = "Running"
     STARTING = "Starting"
@@ -187,6 +197,27 @@ SENTENCES: dict[Reason, str] = {
     Reason.SUPERSEDED: "Slot {slot} did not fire because the operator came after slot {newer}, which replaces it.",
     Reason.SCHEDULE_CHANGED: "Slot {slot} did not fire: the schedule was changed before the operator came to it.",
     Reason.RECOVERED: "Slot {slot}: {what}.",
+    Reason.ISSUE_CLOSED: (
+        "The issue {url} is closed, so no Run works on it. Reopen it, then set the annotation "
+        "codecourier.dev/follow-up to a new value."
+    ),
+    Reason.ISSUE_TRANSFERRED: (
+        "The issue {url} belongs to another repository{where}, so no Run works on it. Create an IssueSession for it "
+        "there, in a namespace whose Project lists that repository."
+    ),
+    Reason.ISSUE_DELETED: "The issue {url} was deleted, so no Run works on it.",
+    Reason.ISSUE_IS_PULL_REQUEST: (
+        "{url} is a pull request. Create an IssueSession with the address of an issue in spec.issueUrl."
+    ),
+    Reason.COMMENT_NOT_FOUND: (
+        "The issue {url} has no comment {comment}. Take it out of spec.commentIds, or name another one."
+    ),
+    Reason.COMMENTED: "The comment {url} says what the session does.",
+    Reason.COMMENT_DELETED: "A user deleted the session's comment on the issue, so the session writes no other.",
+    Reason.FOLLOW_UP_DECLINED: (
+        "The follow-up makes no Run: {detail}. Correct that, then set the annotation codecourier.dev/follow-up to a "
+        "new value."
+    ),
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",
     Reason.LOG_DELAYED: (
