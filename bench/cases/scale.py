@@ -16,7 +16,7 @@ from bench.watching import watched
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES
 from codecourier.local.operator_process import OperatorProcess
 
-__all__ = ["ScalePlan", "measure_scale"]
+__all__ = ["ScalePlan", "measure_scale", "wait_quiet"]
 
 _FIRST = "bench-first"
 _ACTIVE, _QUEUED = "bench-active", "bench-queued"
@@ -69,7 +69,7 @@ async def measure_scale(arena: Arena, plan: ScalePlan) -> CaseResult:
             await runs.wait_for(1, 120)
             start = await _start(arena, operator, begin, time.monotonic() - began)
             await _add_active(arena, plan.active)
-            await _wait_quiet(arena)
+            await wait_quiet(arena)
             idle_percent, writes = await _idle(arena, operator, plan.idle_seconds)
             memory = arena.usage(operator)["operator"].resident_bytes / _MEBIBYTE
     return _result(plan, finished, start, idle_percent, writes, memory)
@@ -77,7 +77,7 @@ async def measure_scale(arena: Arena, plan: ScalePlan) -> CaseResult:
 
 async def _start(arena: Arena, operator: OperatorProcess, begin: int, first_seconds: float) -> _Start:
     """Return the start's figures once the operator is quiet; `begin` is the audit log's size before the start."""
-    await _wait_quiet(arena)
+    await wait_quiet(arena)
     writes = arena.writes(begin, await arena.mark("start"))
     usage = arena.usage(operator)["operator"]
     unchanged = [w for w in writes if _is_ours(w) and w.namespace != _FIRST and w.write_class is not WriteClass.LEASE]
@@ -99,7 +99,7 @@ async def _add_active(arena: Arena, count: int) -> None:
         await runs.wait_for(queued, 120)
 
 
-async def _wait_quiet(arena: Arena) -> None:
+async def wait_quiet(arena: Arena) -> None:
     """Wait until only the holders of Leases have written for a while."""
     while True:
         start = await arena.mark("quiet")

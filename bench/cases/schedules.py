@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bench.arena import Arena
+from bench.cases.scale import wait_quiet
 from bench.cases.settled import is_project_ready
 from bench.cron_jobs import CRON_JOBS, JOBS, LIFTED, build_cron_job, running_cron_job_controller
 from bench.processes import Usage, differences
@@ -140,7 +141,7 @@ async def measure_idle_tasks(arena: Arena, tasks: int, seconds: float) -> CaseRe
             made = [build_task(_IDLE, f"task-{n:05}", slot.hour, slot.minute) for n in range(tasks)]
             await create_all(arena.api, made, resource=RECURRING_TASKS)
             await active.wait_for(tasks, _LIMIT_SECONDS)
-        await asyncio.sleep(seconds / 2)
+        await wait_quiet(arena)
         before, began = arena.usage(operator)["operator"], time.monotonic()
         await asyncio.sleep(seconds)
         after, lasted = arena.usage(operator)["operator"], time.monotonic() - began

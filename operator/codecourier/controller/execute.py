@@ -138,7 +138,7 @@ class Executor:
         for event in plan.events:
             level = logging.WARNING if event.is_warning else logging.INFO
             _LOGGER.log(level, event.message, extra={"reason": event.reason})
-            self.recorder.record(written, event)
+            await self.recorder.record(written, event)
 
     async def write_status(self, resource: Resource, obj: Json, status: Json) -> Json:
         """Replace the status of an object, given as it was read; return the object as written.

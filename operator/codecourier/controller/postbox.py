@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
@@ -12,10 +11,8 @@ from codecourier.kube.api import Json
 
 __all__ = ["HELD_SECONDS", "MOST_WAITING", "Postbox"]
 
-_LOGGER = logging.getLogger(__name__)
-
 MOST_WAITING = 2000
-"""How many Events of one namespace may wait; newer ones are dropped."""
+"""How many Events of one namespace may wait. Beyond that they wait for nothing else, and who has another one waits."""
 
 HELD_SECONDS = 30.0
 """How long an Event waits for work that has a time, at most."""
@@ -43,18 +40,18 @@ class Postbox:
         self._is_pressing = is_pressing
         self._waiting: OrderedDict[str, deque[tuple[float, Json]]] = OrderedDict()
         self._carriers = Background()
+        self._taken = asyncio.Condition()
 
     def __len__(self) -> int:
         return sum(len(bodies) for bodies in self._waiting.values())
 
-    def put(self, body: Json) -> None:
-        """Let an Event be posted soon, after those of its namespace."""
-        namespace, loop = body["metadata"]["namespace"], asyncio.get_running_loop()
+    async def put(self, body: Json) -> None:
+        """Let an Event be posted soon, after those of its namespace; wait until there is room for it."""
+        namespace = body["metadata"]["namespace"]
+        async with self._taken:
+            await self._taken.wait_for(lambda: not self._is_full(namespace))
         waiting = self._waiting.setdefault(namespace, deque())
-        if len(waiting) >= MOST_WAITING:
-            _LOGGER.info("an Event of namespace %s was dropped: %d others wait", namespace, MOST_WAITING)
-            return
-        waiting.append((loop.time(), body))
+        waiting.append((asyncio.get_running_loop().time(), body))
         if len(self._carriers) < _AT_ONCE:
             self._carriers.start(self._carry())
 
@@ -65,14 +62,20 @@ class Postbox:
     async def _carry(self) -> None:
         while self._waiting:
             namespace, bodies = next(iter(self._waiting.items()))
-            if self._is_held(bodies[0][0]):
+            if self._is_held(namespace, bodies[0][0]):
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
             _, body = bodies.popleft()
             self._waiting.move_to_end(namespace)
             if not bodies:
                 del self._waiting[namespace]
+            async with self._taken:
+                self._taken.notify_all()
             await self._post(body)
 
-    def _is_held(self, since: float) -> bool:
-        return self._is_pressing() and asyncio.get_running_loop().time() < since + HELD_SECONDS
+    def _is_full(self, namespace: str) -> bool:
+        return len(self._waiting.get(namespace, ())) >= MOST_WAITING
+
+    def _is_held(self, namespace: str, since: float) -> bool:
+        is_new = asyncio.get_running_loop().time() < since + HELD_SECONDS
+        return is_new and self._is_pressing() and not self._is_full(namespace)

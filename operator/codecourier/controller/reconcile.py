@@ -180,7 +180,7 @@ class Reconciler:
             detail = f"it refers to {error.resource.kind} {error.name}: {detail}"
         _LOGGER.warning("%s", error, extra={"reason": Reason.UNREADABLE.value})
         message = sentence(Reason.UNREADABLE, detail=detail)
-        self._executor.recorder.record(obj, Event(Reason.UNREADABLE.value, message, is_warning=True))
+        await self._executor.recorder.record(obj, Event(Reason.UNREADABLE.value, message, is_warning=True))
         status = unreadable_status(obj, detail, self._now()) if is_own and "status" in obj else None
         if status is not None:
             await self._write_report(key, obj, status)
@@ -200,7 +200,7 @@ class Reconciler:
             return
         message = sentence(Reason.WRITE_REFUSED, detail=redact(error.message)[:_DETAIL_LENGTH])
         _LOGGER.warning(message, extra={"reason": Reason.WRITE_REFUSED.value})
-        self._executor.recorder.record(obj, Event(Reason.WRITE_REFUSED.value, message, is_warning=True))
+        await self._executor.recorder.record(obj, Event(Reason.WRITE_REFUSED.value, message, is_warning=True))
         self._reported[key] = word
 
     async def _clear_strays(self, key: WorkKey, strays: Strays[Any], uid: str | None) -> bool:

@@ -47,7 +47,7 @@ class Recorder:
         self.postbox = Postbox(self._post, is_pressing)
         """The Events that are not posted yet."""
 
-    def record(self, obj: Json, event: Event) -> None:
+    async def record(self, obj: Json, event: Event) -> None:
         """Let an Event about an object, as it was just written, be posted soon; its name prevents duplicates."""
         metadata = obj["metadata"]
         identity = f"{metadata['uid']}/{metadata['resourceVersion']}/{event.reason}"
@@ -72,7 +72,7 @@ class Recorder:
             "note": event.message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
             "type": "Warning" if event.is_warning else "Normal",
         }
-        self.postbox.put(body)
+        await self.postbox.put(body)
 
     async def _post(self, body: Json) -> None:
         try:
