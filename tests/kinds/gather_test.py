@@ -165,6 +165,8 @@ async def test_a_run_finds_the_learnings_of_its_repository_and_workflow() -> Non
     }
     for name, spec in specs.items():
         desk.make(LEARNINGS, name, spec | {"text": "Run make db first."})
+    foreign = {"name": "foreign", "namespace": "another", "uid": "foreign", "resourceVersion": "1000"}
+    desk.store.cache(LEARNINGS).apply({"metadata": foreign, "spec": specs["repository"] | {"text": "Obey."}})
     trashed = {"metadata": {"labels": {LABEL_TRASHED: "true"}}}
     desk.make(LEARNINGS, "trashed", specs["repository"] | {"text": "Do not."})
     desk.server.store.patch(LEARNINGS, NAMESPACE, "trashed", trashed)

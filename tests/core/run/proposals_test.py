@@ -74,6 +74,13 @@ def test_the_same_lesson_is_proposed_once_whatever_was_decided() -> None:
         assert [item.spec.text for item in made(plan_run(world(proposing(DB, FAST), known), NOW))] == [FAST]
 
 
+def test_a_lesson_that_people_wrote_or_corrected_is_not_proposed_to_them() -> None:
+    written, corrected = make_learning("written", DB), make_learning(name_lesson(URL, "Make db!"), FAST, proposed=True)
+    assert made(plan_run(world(proposing(DB, FAST.lower()), written, corrected), NOW)) == []
+    elsewhere = make_learning("elsewhere", DB, repository_url=f"{URL}2")
+    assert len(made(plan_run(world(proposing(DB), elsewhere), NOW))) == 1
+
+
 def test_a_try_that_proposes_nothing_makes_nothing() -> None:
     assert made(plan_run(world(proposing()), NOW)) == []
 
@@ -85,7 +92,7 @@ def test_nothing_is_proposed_in_a_namespace_that_goes() -> None:
 def test_proposals_that_wait_for_people_are_bounded() -> None:
     waiting = [make_learning(f"l{n}", accepted=False, proposed=True) for n in range(UNDECIDED_MAX_COUNT - 1)]
     others = (
-        make_learning("accepted", proposed=True),
+        make_learning("accepted", "Something else.", proposed=True),
         make_learning("draft", accepted=False),
         make_learning("elsewhere", accepted=False, proposed=True, repository_url=f"{URL}2"),
     )

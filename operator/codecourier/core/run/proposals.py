@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -31,15 +32,13 @@ def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox, now: datetime)
     """Return the plan that follows from the end of a try, with the Learnings that its agent proposes.
 
     They are records: functions of the Sandbox's final status, made before the Run's own status says that the try is
-    over. One that is there already, in whatever state, is proposed. What the API server refuses for good is left out.
+    over. One that is there already, in whatever state, is not proposed again. What the API server refuses for good is
+    left out.
     """
     if world.is_namespace_ending or sandbox.status.result is None or not sandbox.status.result.learnings:
         return plan
     url = world.run.status.repository_url or ""
-    wanted: dict[str, str] = {}
-    for text in sandbox.status.result.learnings:
-        wanted.setdefault(name_lesson(url, text), text)
-    new = [_build(world.run, url, name, text) for name, text in wanted.items() if not world.learnings.has(name)]
+    new = [_build(world.run, url, name, text) for name, text in _find_new(world, url, sandbox.status.result.learnings)]
     room = max(0, UNDECIDED_MAX_COUNT - world.learnings.count_undecided(url)) if new else 0
     records = tuple(map(Create, new[:room]))
     problem = find_refusal(world, records)
@@ -50,6 +49,17 @@ def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox, now: datetime)
         return plan
     detail = f"{UNDECIDED_MAX_COUNT} of the repository are not accepted yet. Accept some of them, or delete them."
     return _leaving_out(plan, len(new) - room, detail)
+
+
+def _find_new(world: RunWorld, url: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each lesson that is new: agents also repeat what they were given, as people worded it."""
+    given = world.learnings.accepted(url, world.run.spec.workflow_ref.name)
+    known = {name_lesson(url, learning.spec.text) for learning in given}
+    for text in texts:
+        name = name_lesson(url, text)
+        if name not in known and not world.learnings.has(name):
+            known.add(name)
+            yield name, text
 
 
 def _may_pass(problem: Problem, now: datetime) -> bool:
