@@ -69,7 +69,10 @@ LAYERS = {
         own=BASE | SHARED | {"cache", "core", "github", "kinds", "kube", "resources", "zones"},
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
-    "apiserver": Layer(own=BASE | {"cache", "core", "kinds", "kube", "resources"}),  # the room to come: no shell
+    "apiserver": Layer(
+        own=BASE | {"cache", "core", "kinds", "kube", "resources", "zones"},
+        libraries=frozenset({"fastapi", "orjson", "pydantic", "starlette", "typer", "uvicorn", "uvloop"}),
+    ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
     "logs": Layer(own=frozenset({"redaction"})),
     "metrics": Layer(own=BASE, libraries=frozenset({"prometheus_client"})),

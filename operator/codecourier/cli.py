@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,20 +16,22 @@ __all__ = ["app", "main"]
 # ruff: noqa: PLC0415 - the operator's process must not load the embedded cluster, nor its commands the operator
 
 
+_GROUPS = {"apikey": "codecourier.apiserver.key_commands", "local": "codecourier.local.commands"}
+"""Module of each group of commands."""
+
+
 class _Commands(TyperGroup):
-    """Loads the commands of the embedded cluster only where they are asked for."""
+    """Loads groups of commands only where they are asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
-        return [*super().list_commands(ctx), "local"]
+        return [*super().list_commands(ctx), *_GROUPS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by its name."""
-        if cmd_name != "local":
+        if cmd_name not in _GROUPS:
             return super().get_command(ctx, cmd_name)
-        from codecourier.local import commands
-
-        return typer.main.get_command(commands.app)
+        return typer.main.get_command(import_module(_GROUPS[cmd_name]).app)
 
 
 app = typer.Typer(name="codecourier", no_args_is_help=True, cls=_Commands)

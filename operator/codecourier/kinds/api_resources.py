@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.kube.api import custom_resource
+from codecourier.resources.api_key import APIKey
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
@@ -15,6 +16,7 @@ from codecourier.resources.usage_record import UsageRecord
 from codecourier.resources.workflow import Workflow
 
 __all__ = [
+    "API_KEYS",
     "ISSUE_SESSIONS",
     "LEARNINGS",
     "NOTIFICATIONS",
@@ -37,3 +39,4 @@ SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)
 USAGE_RECORDS = custom_resource(UsageRecord.info)
 LEARNINGS = custom_resource(Learning.info)
+API_KEYS = custom_resource(APIKey.info)

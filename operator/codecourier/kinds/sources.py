@@ -20,6 +20,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.revisions import WorkflowRevision, view_revision
 from codecourier.kube import api
 from codecourier.kube.api import Json
+from codecourier.resources.api_key import APIKey
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
@@ -33,6 +34,7 @@ from codecourier.resources.workflow import Workflow
 
 __all__ = [
     "AGENT_SECRET_SOURCE",
+    "API_KEY_SOURCE",
     "API_SERVER_SOURCE",
     "CREDENTIAL_SOURCE",
     "ISSUE_SESSION_SOURCE",
@@ -116,6 +118,8 @@ SANDBOX_SOURCE = custom(Sandbox)
 NOTIFICATION_SOURCE = custom(Notification)
 USAGE_RECORD_SOURCE = custom(UsageRecord)
 LEARNING_SOURCE = custom(Learning)
+API_KEY_SOURCE = custom(APIKey)
+"""Read by the API server alone: no plan of the operator needs one."""
 
 NAMESPACE_SOURCE = raw(api.NAMESPACES)
 POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod, is_settled=_has_ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecourier.resources.api_key import APIKey
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.meta import CustomResource
@@ -27,5 +28,6 @@ KINDS: tuple[type[CustomResource], ...] = (
     Notification,
     UsageRecord,
     Learning,
+    APIKey,
 )
 """Every kind of the API group, for the CRD generator and the tests."""
