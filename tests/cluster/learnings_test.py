@@ -31,6 +31,12 @@ def prompt_of(team: Team, run: Json) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def undecided(team: Team) -> list[str]:
+    """Return the names of what waits for people, as `kubectl get --field-selector` finds it."""
+    path = f"/apis/codecourier.dev/v1alpha1/namespaces/{team.namespace}/learnings?fieldSelector=spec.accepted%3Dfalse"
+    return [item["metadata"]["name"] for item in team.admin.fetch("GET", path)["items"]]
+
+
 async def done(team: Team, name: str) -> Json:
     """Make a Run and wait until it is completed."""
     await team.run(name)
@@ -55,7 +61,9 @@ async def accepted_lesson_reaches_the_next_agent(team: Team) -> None:
     assert {spec["run"]["uid"] for spec in proposed.values()} == {first["metadata"]["uid"]}
     assert [spec["accepted"] for spec in proposed.values()] == [False, False]
 
+    assert sorted(undecided(team)) == sorted(proposed)
     await team.patch(LEARNINGS, database, {"spec": {"accepted": True}})
+    assert undecided(team) == [name for name in proposed if name != database]
     second = await done(team, "second")
     assert second["status"]["learnings"] == [database]
     prompt = prompt_of(team, second)
