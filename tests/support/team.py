@@ -40,7 +40,7 @@ __all__ = [
     "reason",
 ]
 
-PERMISSIONS: Permissions = {"contents": "write", "pull_requests": "write", "metadata": "read"}
+PERMISSIONS: Permissions = {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"}
 _UNTIL_SECONDS = 60
 _FINISHED = frozenset({"Completed", "Failed", "Cancelled"})
 
