@@ -60,7 +60,8 @@ class Sessions:
         for stored in self._scene.store.list(ISSUE_SESSIONS):
             status, number = status_of(stored), int(stored.obj["spec"]["issueUrl"].rpartition("/")[2])
             issue, known = board.issues[number], status.get("comment") or {}
-            if not status.get("runs") or issue.is_locked or not board.may_write or known.get("isDeleted"):
+            is_deleted = known.get("isDeleted") or known.get("id", 0) not in {0, *board.comments}
+            if not status.get("runs") or issue.is_locked or not board.may_write or is_deleted:
                 continue
             if issue.state in {IssueState.TRANSFERRED, IssueState.DELETED} or "deletionTimestamp" in stored.metadata:
                 continue
