@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from codecourier.issue import IssueState
 from codecourier.kinds.api_resources import ISSUE_SESSIONS
+from codecourier.kube.api import Json
 from codecourier.text import session_marker
 from tests.simulation.invariants.objects import status_of
 from tests.simulation.invariants.scene import Scene
@@ -63,6 +64,8 @@ class Sessions:
             is_deleted = known.get("isDeleted") or known.get("id", 0) not in {0, *board.comments}
             if not status.get("runs") or issue.is_locked or not board.may_write or is_deleted:
                 continue
+            if _is_given_up(status):
+                continue
             if issue.state in {IssueState.TRANSFERRED, IssueState.DELETED} or "deletionTimestamp" in stored.metadata:
                 continue
             marker = session_marker(stored.metadata["uid"])
@@ -77,6 +80,11 @@ def _says_all(body: str, session: Stored) -> bool:
     return len(rows) == len(expected) and all(
         run in row and phase in row for row, (run, phase) in zip(rows, expected, strict=True)
     )
+
+
+def _is_given_up(status: Json) -> bool:
+    """Tell whether the session says that its host did not take the comment."""
+    return any(c["type"] == "Commented" and c["status"] == "False" for c in status.get("conditions") or ())
 
 
 def _mark(comment: Comment) -> str:

@@ -1,11 +1,13 @@
 """What the agent of a session reads: the issue as a quotation, what was done for it before, and the task.
 
 Anybody can write an issue of a public repository, so its text is data. Each of its lines is marked as quoted, so that
-none can pass for the operator's own words; what a reader of the issue's page does not see is left out; the whole is
-bounded.
+none can pass for the operator's own words; comments and characters that its page does not show are left out; the whole
+is bounded.
 """
 
 from __future__ import annotations
+
+import re
 
 from codecourier.core.shared.facts import IssueFact
 from codecourier.resources.issue_session import IssueSession, IssueSessionStatus, SessionRun
@@ -27,6 +29,14 @@ _BODY_MAX_BYTES = 16 * 1024
 
 _CUT = "> (shortened)"
 
+_EARLIER = "What was done for this issue before:"
+
+_LINK_COMMENT = re.compile(r"^[ >]{0,8}\[[^\]\n]{0,999}\]:[ \t]*(?:<[^>\n]*>|#)(?:[ \t].*)?$", re.MULTILINE)
+"""The definition of a link that leads nowhere, such as `[//]: # (a comment)`."""
+
+_HTML_LINE = re.compile(r"^[\s>*+.)0-9-]*<[A-Za-z/!?]", re.MULTILINE)
+"""The beginning of a line from which on a page takes text for HTML."""
+
 _DEFAULT_PROMPT = (
     "Do what the issue that is quoted above asks for, as far as it concerns this repository: find the cause, fix it, "
     "and cover it by a test where the repository has tests. If nothing is to be changed, say why in your summary."
@@ -46,14 +56,15 @@ def build_prompt(session: IssueSession, entry: SessionRun) -> str:
 
 def build_context(session: IssueSession, status: IssueSessionStatus, entry: SessionRun, issue: IssueFact) -> str:
     """Return what the agent reads before the task, at most `CONTEXT_MAX_BYTES` bytes."""
-    parts = [f"You work on the issue {session.spec.issue_url}.", _WARNING, _quote_issue(issue)]
-    earlier = [_describe(e) for e in status.runs if e.index < entry.index]
-    if earlier:
-        parts.append("\n".join(("What was done for this issue before:", *earlier)))
+    parts = [f"You work on the issue {session.spec.issue_url}."]
     if entry.pull_request_base is not None:
         parts.append(f"You start from the work on branch {entry.pull_request_base}; its pull request is still open.")
-    text = "\n\n".join(parts)
-    return text.encode()[:CONTEXT_MAX_BYTES].decode(errors="ignore")
+    parts += [_WARNING, _quote_issue(issue)]
+    room = CONTEXT_MAX_BYTES - sum(len(part.encode()) + 2 for part in (*parts, _EARLIER))
+    earlier = _newest([_describe(e) for e in status.runs if e.index < entry.index], room)
+    if earlier:
+        parts.append("\n".join((_EARLIER, *earlier)))
+    return "\n\n".join(parts)
 
 
 def clean_title(title: str) -> str:
@@ -71,30 +82,48 @@ def _quote_issue(issue: IssueFact) -> str:
 
 def _quote(text: str, most: int) -> list[str]:
     """Return the lines of a text that its page shows, each marked as quoted."""
-    shown = visible(_without_comments(text[:most]))
+    shown = _LINK_COMMENT.sub("", visible(_without_comments(text)))
     return _bounded([f"> {line}".rstrip() for line in shown.strip().split("\n")], most)
 
 
 def _bounded(lines: list[str], most: int) -> list[str]:
-    size = len(_CUT) + 1
-    for number, line in enumerate(lines):
-        size += len(line.encode()) + 1
-        if size > most:
-            return [*lines[:number], _CUT]
-    return lines
+    """Return the beginning of quoted lines that has at most so many bytes; a line that is too long is cut."""
+    if sum(len(line.encode()) + 1 for line in lines) <= most:
+        return lines
+    room = most - len(_CUT) - 1
+    kept: list[str] = []
+    for line in lines:
+        beginning = line.encode()[: max(room - 1, 0)].decode(errors="ignore")
+        kept += [beginning.rstrip()] if beginning.strip("> ") or beginning == line else []
+        room -= len(line.encode()) + 1
+        if beginning != line:
+            break
+    return [*kept, _CUT]
+
+
+def _newest(lines: list[str], most: int) -> list[str]:
+    """Return the last lines that have at most so many bytes together."""
+    first = len(lines)
+    while first and (most := most - len(lines[first - 1].encode()) - 1) >= 0:
+        first -= 1
+    return lines[first:]
 
 
 def _without_comments(text: str) -> str:
-    """Return a text without its HTML comments, which no page shows; one that is not closed hides the rest."""
+    """Return a text without its HTML comments, which no page shows.
+
+    One that is not closed hides the rest where HTML can begin. Elsewhere a page shows it as text, such as that of an
+    issue about comments.
+    """
     parts: list[str] = []
     position = 0
-    while (start := text.find("<!--", position)) >= 0:
+    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
         parts.append(text[position:start])
-        end = text.find("-->", start + 4)
-        if end < 0:
-            return "".join(parts)
         position = end + 3
-    return "".join((*parts, text[position:]))
+    rest = text[position:]
+    before = "".join(parts) + rest.partition("<!--")[0]
+    is_hiding = "<!--" in rest and _HTML_LINE.search(f"{before}<!--") is not None
+    return before if is_hiding else "".join((*parts, rest))
 
 
 def _describe(entry: SessionRun) -> str:
