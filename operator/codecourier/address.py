@@ -19,6 +19,7 @@ __all__ = [
     "ISSUE_PATTERN",
     "PREFIX_FORM",
     "normalize_host",
+    "plain_issue_address",
     "split_address",
     "split_issue_address",
     "split_prefix",
@@ -91,6 +92,19 @@ def split_issue_address(url: str) -> tuple[str, int]:
         raise ValueError(f"the address of an issue must be {ISSUE_FORM}")
     repository, number = url.rsplit("/issues/", 1)
     return repository, int(number)
+
+
+def plain_issue_address(url: str) -> str:
+    """Return the address under which the page of an issue is: with neither port 443 nor `.git`.
+
+    Raises
+    ------
+    ValueError
+        If it does not follow `ISSUE_FORM`.
+    """
+    repository, number = split_issue_address(url)
+    parts = split_address(repository)
+    return url if parts is None else f"https://{'/'.join(parts)}/issues/{number}"
 
 
 def split_prefix(url: str) -> tuple[str, ...] | None:

@@ -167,3 +167,14 @@ def test_the_comment_ends_with_the_marker_by_which_it_is_found() -> None:
     played = Played()
     played.rest()
     assert build_comment(played.session).endswith(session_marker("uid-total"))
+
+
+def test_a_clock_that_went_back_delays_the_comment_by_minutes() -> None:
+    played = Played()
+    while not played.look().effects:
+        pass
+    played.comments = []
+    played.restart()
+    played.now = NOW - timedelta(days=30)
+    played.pass_time(played.now + 2 * ARRIVAL_LIMIT)
+    assert len(played.comments) == 1

@@ -8,7 +8,7 @@ from codecourier.core.issue_session.issue import LOOK_AT_ACTIVE
 from codecourier.core.issue_session.origin import IssueSessionOrigin
 from codecourier.core.shared.creations import ARRIVAL_LIMIT, START_LIMIT
 from codecourier.core.shared.facts import IssueComment, Problem
-from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.naming import FINALIZER, LABEL_TRASHED
 from codecourier.core.shared.reasons import Reason
 from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
@@ -239,6 +239,41 @@ def test_a_follow_up_builds_on_a_pull_request_that_is_open(state: PullRequestSta
     assert (spec.base_commit, spec.pull_request_base) == expected
 
 
+def test_a_follow_up_starts_from_what_users_have_pushed_to_the_branch_since() -> None:
+    played = finished()
+    branch = f"codecourier/{played.made[0]}"
+    played.heads[branch] = "d" * 40
+    played.ask_for("Also handle an empty cart.")
+    played.rest()
+    spec = played.runs[played.made[1]].spec
+    assert (spec.base_commit, spec.pull_request_base) == ("d" * 40, branch)
+
+
+def test_a_follow_up_does_not_build_on_a_branch_that_is_gone() -> None:
+    played = finished()
+    played.heads[f"codecourier/{played.made[0]}"] = None
+    played.ask_for("Also handle an empty cart.")
+    played.rest()
+    spec = played.runs[played.made[1]].spec
+    assert (spec.base_commit, spec.pull_request_base) == (None, None)
+
+
+@pytest.mark.parametrize("state", [PullRequestState.MERGED, PullRequestState.CLOSED])
+def test_a_follow_up_builds_on_the_last_pull_request_that_is_open(state: PullRequestState) -> None:
+    played = finished()
+    played.ask_for("Also handle an empty cart.")
+    played.rest()
+    played.end(played.made[1])
+    played.rest()
+    first, second = (f"codecourier/{name}" for name in played.made)
+    played.pull_request_states[second] = state  # such as merged into the first one, as a stack is
+    played.heads[first] = "d" * 40
+    played.ask_for("And a negative one.")
+    played.rest()
+    spec = played.runs[played.made[2]].spec
+    assert (spec.base_commit, spec.pull_request_base) == ("d" * 40, first)
+
+
 @pytest.mark.parametrize(
     ("spec", "instruction", "words"),
     [
@@ -326,3 +361,54 @@ def test_a_problem_of_the_host_keeps_what_is_known() -> None:
     condition = played.status.condition("Ready")
     assert condition is not None
     assert condition.status is ConditionStatus.TRUE
+
+
+@pytest.mark.parametrize(
+    "url", ["https://FORGE.test:443/example/shop.git/issues/12", "https://forge.test/Example/shop/issues/12"]
+)
+def test_another_spelling_of_the_address_is_the_same_issue(url: str) -> None:
+    played = begun(issue_url=url)
+    link = played.runs[played.made[0]].spec.issue
+    assert link is not None
+    assert link.url.casefold() == ISSUE_URL
+    assert played.status.issue is not None
+    assert played.status.issue.url is None
+
+
+@pytest.mark.parametrize("state", [IssueState.CLOSED, IssueState.DELETED, IssueState.TRANSFERRED])
+def test_a_claimed_run_whose_issue_goes_before_it_is_made_is_stopped_before_it_starts(state: IssueState) -> None:
+    played = Played()
+    played.look()
+    played.runs.clear()  # the operator was killed between the status and the creation
+    played.change_issue(state=state)
+    played.look(NOW + timedelta(hours=1))
+    (run,) = played.runs.values()
+    assert IssueSessionOrigin(played.session).is_stopping(run)
+    played.end(run.name, RunPhase.CANCELLED)
+    played.rest()
+    assert (played.status.phase, reason_of(played)) == (CANCELLED, f"Issue{state.value}")
+
+
+def test_a_session_in_the_trash_makes_no_run_and_says_so() -> None:
+    played = Played()
+    played.label({LABEL_TRASHED: "true"})
+    played.pass_time(NOW + timedelta(hours=1))
+    assert (played.made, played.status.phase, reason_of(played)) == ([], PENDING, Reason.SESSION_TRASHED)
+    assert "in the trash" in played.status.message
+    played.label({})
+    played.rest()
+    assert len(played.made) == 1
+
+
+def test_a_session_in_the_trash_lets_its_run_end_and_keeps_the_follow_up_for_later() -> None:
+    played = begun()
+    played.label({LABEL_TRASHED: "true"})
+    played.ask_for("Also handle an empty cart.")
+    played.pass_time(NOW + timedelta(minutes=30))
+    assert (played.status.phase, played.status.stopping) == (RUNNING, ())
+    played.end(played.made[0])
+    played.pass_time(NOW + timedelta(hours=1))
+    assert (len(played.made), played.status.phase, reason_of(played, "Ready")) == (1, COMPLETED, Reason.SESSION_TRASHED)
+    played.label({})
+    played.rest()
+    assert len(played.made) == 2

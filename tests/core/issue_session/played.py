@@ -10,6 +10,8 @@ from codecourier.core.issue_session.plan import plan_issue_session
 from codecourier.core.issue_session.world import IssueSessionWorld
 from codecourier.core.shared.facts import (
     Ask,
+    BranchHeadAsk,
+    BranchHeadFact,
     Facts,
     IssueAsk,
     IssueFact,
@@ -94,6 +96,14 @@ class Played:
     """Why Runs cannot be made now."""
 
     pull_request_state: PullRequestState = PullRequestState.OPEN
+    """State of each pull request that `pull_request_states` does not have."""
+
+    pull_request_states: dict[str, PullRequestState] = field(default_factory=dict)
+    """States of pull requests, by their branches."""
+
+    heads: dict[str, str | None] = field(default_factory=dict)
+    """Where branches are now, if not where their Runs left them; None: the branch is gone."""
+
     failed: dict[Any, Problem] = field(default_factory=dict)
 
     @property
@@ -106,6 +116,10 @@ class Played:
         metadata = self.session.metadata
         annotations = {**metadata.annotations, ANNOTATION_FOLLOW_UP: instruction}
         self.session = self.session.updated(metadata=metadata.updated(annotations=annotations))
+
+    def label(self, labels: dict[str, str]) -> None:
+        """Set the session's labels as a user does."""
+        self.session = self.session.updated(metadata=self.session.metadata.updated(labels=labels))
 
     def change_issue(self, **changes: Any) -> None:
         """Change the issue at its host."""
@@ -189,8 +203,11 @@ class Played:
             return self.issue
         if isinstance(ask, OwnCommentsAsk):
             return OwnCommentsFact(tuple(c for c in self.comments if ask.comment in {None, c.id}))
+        if isinstance(ask, BranchHeadAsk):
+            return BranchHeadFact(self.heads.get(ask.branch, HEAD))
         assert isinstance(ask, PullRequestsAsk)
-        fact = PullRequestFact(1, f"{URL}/pull/1", self.pull_request_state, is_draft=False, creation_time=NOW)
+        state = self.pull_request_states.get(ask.head_branch, self.pull_request_state)
+        fact = PullRequestFact(1, f"{URL}/pull/1", state, is_draft=False, creation_time=NOW)
         return PullRequestsFact((fact,))
 
     def _create(self, create: Any) -> None:

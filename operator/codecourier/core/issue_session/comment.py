@@ -143,8 +143,8 @@ def _write_again(
     plan: Plan, status: IssueSessionStatus, comment: SessionComment, effect: WriteComment, now: datetime
 ) -> Plan:
     """Wait for a comment whose request worked or is not known of; when it must have come, claim it anew."""
-    if comment.waiting_since is not None:
-        # The operator has started anew: when it last asked is not known.
+    if comment.waiting_since is not None or comment.claim_time > now:
+        # When it was last asked is not known: the operator has started anew, or a clock went back.
         waiting = comment.updated(claim_time=now, waiting_since=None)
         return replace(plan, status=status.updated(comment=waiting), look_again=now + ARRIVAL_LIMIT)
     if now < comment.claim_time + ARRIVAL_LIMIT:

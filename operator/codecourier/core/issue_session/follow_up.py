@@ -10,7 +10,7 @@ from codecourier.core.shared.naming import ANNOTATION_FOLLOW_UP
 from codecourier.resources.issue_session import INSTRUCTION_MAX_LENGTH, IssueSession
 from codecourier.text import visible
 
-__all__ = ["Wish", "digest_of_follow_up", "find_wish"]
+__all__ = ["Wish", "digest_of_follow_up", "find_instruction", "find_wish"]
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,25 @@ def digest_of_follow_up(annotations: Mapping[str, str]) -> str:
     return hashlib.sha256(value.encode()).hexdigest()[:16] if value else ""
 
 
+def find_instruction(session: IssueSession) -> tuple[str, str]:
+    """Return what the annotation for follow-ups asks for, and the digest of its value; empty where there is none."""
+    value = session.metadata.annotations.get(ANNOTATION_FOLLOW_UP, "").strip()
+    instruction = visible(value[: INSTRUCTION_MAX_LENGTH + 1]).strip()
+    return instruction, digest_of_follow_up(session.metadata.annotations)
+
+
 def find_wish(session: IssueSession) -> Wish | None:
     """Return the Run that is asked for and has not been answered yet; None: there is none."""
     status = session.status
     if not status.runs and not status.phase.is_finished:
         return Wish(None, "")
-    digest = digest_of_follow_up(session.metadata.annotations)
+    instruction, digest = find_instruction(session)
     if not digest or digest == status.handled_follow_up:
         return None
-    value = session.metadata.annotations[ANNOTATION_FOLLOW_UP].strip()
-    instruction = visible(value[: INSTRUCTION_MAX_LENGTH + 1]).strip()
+    size = len(session.metadata.annotations[ANNOTATION_FOLLOW_UP].strip())
     fault = None
-    if len(value) > INSTRUCTION_MAX_LENGTH:
-        fault = f"its value has {len(value)} characters, which is more than {INSTRUCTION_MAX_LENGTH}"
+    if size > INSTRUCTION_MAX_LENGTH:
+        fault = f"its value has {size} characters, which is more than {INSTRUCTION_MAX_LENGTH}"
     elif not instruction:
         fault = "its value has no visible character"
     return Wish(instruction, digest, fault)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from codecourier.address import plain_issue_address
 from codecourier.core.issue_session.context import clean_title
 from codecourier.core.issue_session.world import IssueSessionWorld
 from codecourier.core.shared.facts import IssueAsk, IssueFact, Problem
@@ -53,7 +54,8 @@ def with_issue(session: IssueSession, status: IssueSessionStatus, issue: IssueFa
     if isinstance(issue, Problem):
         return status
     title = clean_title(issue.title) or (status.issue.title if status.issue is not None else "")
-    is_elsewhere = issue.url is not None and issue.url.casefold() != session.spec.issue_url.casefold()
+    known_url = plain_issue_address(session.spec.issue_url)
+    is_elsewhere = issue.url is not None and issue.url.casefold() != known_url.casefold()
     url = issue.url if is_elsewhere and len(issue.url or "") <= _URL_MAX_LENGTH else None
     return status.updated(issue=SessionIssue(state=issue.state, title=title, is_locked=issue.is_locked, url=url))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from codecourier.address import plain_issue_address
 from codecourier.core.issue_session.context import build_context, build_prompt
 from codecourier.core.issue_session.world import IssueSessionWorld
 from codecourier.core.shared.creations import START_LIMIT, given_up_from
@@ -15,12 +16,26 @@ from codecourier.resources.issue_session import IssueSession, IssueSessionStatus
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import IssueLink, Origin, Run, RunPhase, RunSpec
 
-__all__ = ["active_run", "build_run", "claim_run", "close_runs", "close_unmade", "last_pull_request", "unmade_until"]
+__all__ = [
+    "active_run",
+    "build_run",
+    "claim_run",
+    "close_runs",
+    "close_unmade",
+    "count_made",
+    "last_pull_request",
+    "unmade_until",
+]
 
 
 def active_run(status: IssueSessionStatus) -> SessionRun | None:
     """Return the entry whose end is awaited; None: there is none."""
     return next((entry for entry in status.runs if entry.phase is RunPhase.RUNNING), None)
+
+
+def count_made(status: IssueSessionStatus) -> int:
+    """Return how many Runs the session has made, those included that a lost status does not list any more."""
+    return status.runs[-1].index + 1 if status.runs else 0
 
 
 def last_pull_request(status: IssueSessionStatus) -> SessionRun | None:
@@ -50,7 +65,7 @@ def claim_run(
     now
         The time.
     """
-    index = len(status.runs)
+    index = count_made(status)
     entry = SessionRun(
         index=index,
         run=session_run_name(session.name, session.uid, index),
@@ -108,7 +123,7 @@ def build_run(world: IssueSessionWorld, status: IssueSessionStatus, entry: Sessi
             base_commit=entry.base_commit,
             pull_request_base=entry.pull_request_base,
             context=build_context(session, status, entry, issue),
-            issue=IssueLink(url=session.spec.issue_url, closes=closes),
+            issue=IssueLink(url=plain_issue_address(session.spec.issue_url), closes=closes),
             origin=Origin(kind=session.kind, name=session.name, uid=session.uid, index=entry.index),
         ),
     )

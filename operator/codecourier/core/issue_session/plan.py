@@ -19,6 +19,7 @@ from codecourier.core.issue_session.follow_up import find_wish
 from codecourier.core.issue_session.issue import (
     LOOK_AT_ACTIVE,
     LOOK_AT_NEW,
+    Halt,
     find_halt,
     look_at_issue,
     next_look_at,
@@ -26,6 +27,7 @@ from codecourier.core.issue_session.issue import (
 )
 from codecourier.core.issue_session.ledger import active_run, build_run, close_runs, close_unmade, unmade_until
 from codecourier.core.issue_session.outcome import plan_outcome, work_sentence
+from codecourier.core.issue_session.recovery import adopt_runs
 from codecourier.core.issue_session.start import plan_wish
 from codecourier.core.issue_session.world import IssueSessionWorld
 from codecourier.core.shared.creations import LOOK_AGAIN, has_arrived
@@ -58,7 +60,7 @@ def plan_issue_session(world: IssueSessionWorld, now: datetime) -> Plan:
     session = world.session
     if session.is_deleting or world.is_namespace_ending:
         return Plan()
-    status = close_runs(session.status, world.runs)
+    status = close_runs(adopt_runs(session, world.runs, now), world.runs)
     if status.runs != session.status.runs:
         return _plan_ended(world, status, now)
     active, wish = active_run(status), find_wish(session)
@@ -72,8 +74,10 @@ def plan_issue_session(world: IssueSessionWorld, now: datetime) -> Plan:
 
 
 def _plan_ended(world: IssueSessionWorld, status: IssueSessionStatus, now: datetime) -> Plan:
-    """Write the end of the last Run, and that of the session with it."""
-    session, last = world.session, status.runs[-1]
+    """Write the ends of Runs, and that of the session with the last one, or the Run that a lost status lacked."""
+    session, last, active = world.session, status.runs[-1], active_run(status)
+    if active is not None:
+        return plan_outcome(world, status, IssueSessionPhase.RUNNING, Reason.RUNNING, work_sentence(active), now)
     reason, text = last.reason or Reason.RUNNING.value, last.message or ""
     halt = find_halt(world, status.issue) if last.phase is RunPhase.CANCELLED and session.status.stopping else None
     if halt is not None:
@@ -125,9 +129,13 @@ def _plan_unmade(world: IssueSessionWorld, active: SessionRun, now: datetime) ->
     if isinstance(issue, Problem):
         return _looking(_outcome_of(world, status, issue, now), next_look(world.session, issue, now, world.credentials))
     create = Create(build_run(world, status, active, issue))
-    problem = world.failures.get(create)
+    problem, halt = world.failures.get(create), find_halt(world, issue)
+    if halt is not None:
+        # A request for it may be on its way, so it is made all the same, and stopped before it starts.
+        status = with_issue(world.session, status, issue).updated(stopping=(active.run,))
     if problem is None:
-        return Plan(creates=(create,))
+        stopped = Plan() if halt is None else _outcome_of(world, status, halt, now)
+        return Plan(status=stopped.status, creates=(create,), events=stopped.events)
     given_up = unmade_until(active, problem)
     if given_up is not None and now >= given_up:
         if not has_arrived(world.facts, problem, create.resource):
@@ -138,8 +146,8 @@ def _plan_unmade(world: IssueSessionWorld, active: SessionRun, now: datetime) ->
     return Plan(status=waiting.status, creates=(create,), events=waiting.events, look_again=given_up)
 
 
-def _outcome_of(world: IssueSessionWorld, status: IssueSessionStatus, problem: Problem, now: datetime) -> Plan:
-    return plan_outcome(world, status, IssueSessionPhase.RUNNING, problem.reason, problem.message, now)
+def _outcome_of(world: IssueSessionWorld, status: IssueSessionStatus, why: Problem | Halt, now: datetime) -> Plan:
+    return plan_outcome(world, status, IssueSessionPhase.RUNNING, why.reason, why.message, now)
 
 
 def _looking(plan: Plan, time: datetime) -> Plan:

@@ -6,15 +6,15 @@ from datetime import datetime
 
 from codecourier.core.issue_session.follow_up import Wish
 from codecourier.core.issue_session.issue import LOOK_AT_ACTIVE, LOOK_AT_NEW, Halt, find_halt, look_at_issue, with_issue
-from codecourier.core.issue_session.ledger import build_run, claim_run, last_pull_request
+from codecourier.core.issue_session.ledger import build_run, claim_run, count_made
 from codecourier.core.issue_session.outcome import plan_outcome, work_sentence
 from codecourier.core.issue_session.world import IssueSessionWorld
-from codecourier.core.shared.facts import IssueFact, Problem, PullRequestsAsk
+from codecourier.core.shared.facts import BranchHeadAsk, IssueFact, Problem, PullRequestsAsk
 from codecourier.core.shared.grace import next_look
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.outcome import accepted, refused
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
-from codecourier.core.shared.references import find_secret_problem, find_workflow
+from codecourier.core.shared.references import find_secret_problem, find_workflow, is_trashed
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import (
     IssueSession,
@@ -25,13 +25,15 @@ from codecourier.resources.issue_session import (
 
 __all__ = ["plan_wish"]
 
+_TRASHED = Problem(Reason.SESSION_TRASHED, sentence(Reason.SESSION_TRASHED))
+
 
 def plan_wish(world: IssueSessionWorld, wish: Wish, now: datetime) -> Plan:
     """Claim and make the Run that is asked for, or say why not: for good, or what is missing."""
     session = world.session
     if (text := _find_fault(session, wish)) is not None:
         return _decline(world, session.status, wish, Halt(Reason.FOLLOW_UP_DECLINED, text), now)
-    issue = look_at_issue(world, LOOK_AT_NEW, has_comments=True)
+    issue = _TRASHED if is_trashed(session) else look_at_issue(world, LOOK_AT_NEW, has_comments=True)
     if isinstance(issue, Problem):
         return _refuse(world, session.status, issue, now)
     status = with_issue(session, session.status, issue)
@@ -56,8 +58,9 @@ def plan_wish(world: IssueSessionWorld, wish: Wish, now: datetime) -> Plan:
 def _find_fault(session: IssueSession, wish: Wish) -> str | None:
     """Return why a follow-up makes no Run whatever the issue says, as a sentence; None: it may."""
     detail = wish.fault
-    if detail is None and len(session.status.runs) >= session.spec.max_runs:
-        detail = f"the session has made {len(session.status.runs)} Runs and spec.maxRuns is {session.spec.max_runs}"
+    made = count_made(session.status)
+    if detail is None and made >= session.spec.max_runs:
+        detail = f"the session has made {made} Runs and spec.maxRuns is {session.spec.max_runs}"
     return None if detail is None else sentence(Reason.FOLLOW_UP_DECLINED, detail=detail)
 
 
@@ -76,14 +79,24 @@ def _find_problem(world: IssueSessionWorld, issue: IssueFact) -> Problem | None:
 
 
 def _find_base(world: IssueSessionWorld) -> SessionRun | Problem | None:
-    """Return the earlier Run that the next one builds on, if its pull request is open; None: there is none."""
-    last = last_pull_request(world.session.status)
-    if last is None or last.branch is None or last.uid is None:
-        return None
-    found = world.facts.get(PullRequestsAsk(world.access, last.branch, last.uid, last.attempt or 1))
-    if isinstance(found, Problem):
-        return found
-    return last if any(item.state is PullRequestState.OPEN for item in found.items) else None
+    """Return the last Run whose pull request is open, with its branch's present head; None: there is none.
+
+    Users push to the branches of pull requests too, or push others over them.
+    """
+    for entry in reversed(world.session.status.runs):
+        if entry.pull_request_url is None or entry.branch is None or entry.uid is None:
+            continue
+        found = world.facts.get(PullRequestsAsk(world.access, entry.branch, entry.uid, entry.attempt or 1))
+        if isinstance(found, Problem):
+            return found
+        if all(item.state is not PullRequestState.OPEN for item in found.items):
+            continue
+        head = world.facts.get(BranchHeadAsk(world.access, entry.branch))
+        if isinstance(head, Problem):
+            return head
+        if head.commit is not None:
+            return entry.updated(head_commit=head.commit)
+    return None
 
 
 def _decline(world: IssueSessionWorld, status: IssueSessionStatus, wish: Wish, halt: Halt, now: datetime) -> Plan:

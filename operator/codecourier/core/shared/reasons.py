@@ -73,6 +73,8 @@ class Reason(StrEnum):
     ISSUE_DELETED = "IssueDeleted"
     ISSUE_IS_PULL_REQUEST = "IssueIsPullRequest"
     COMMENT_NOT_FOUND = "CommentNotFound"
+    SESSION_TRASHED = "SessionTrashed"
+    END_UNKNOWN = "EndUnknown"
     COMMENTED = "Commented"
     COMMENT_DELETED = "CommentDeleted"
     FOLLOW_UP_DECLINED = "FollowUpDeclined"
@@ -211,6 +213,12 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.COMMENT_NOT_FOUND: (
         "The issue {url} has no comment {comment}. Take it out of spec.commentIds, or name another one."
+    ),
+    Reason.SESSION_TRASHED: (
+        "The session is in the trash, so it makes no Run. Restore it: remove its label codecourier.dev/trashed."
+    ),
+    Reason.END_UNKNOWN: (
+        "How Run {run} ended is not known any more, because the status of its session was lost or restored."
     ),
     Reason.COMMENTED: "The comment {url} says what the session does.",
     Reason.COMMENT_DELETED: "A user deleted the session's comment on the issue, so the session writes no other.",
