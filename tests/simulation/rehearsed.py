@@ -123,6 +123,8 @@ REHEARSED = (
     _rehearsed_session((0.0, "mistake pull request for issue"), (100.0, "ask for more")),
     _rehearsed_session((0.0, "forbid comments"), (150.0, "ask for more")),
     _rehearsed_session((1.0, "lock issue"), (150.0, "delete comment"), (200.0, "ask for more")),
+    _rehearsed_session((100.0, "ask for more"), (101.0, "lose status of session"), (300.0, "ask for more")),
+    _rehearsed_session((0.0, "trash session"), (150.0, "lose status of session"), (200.0, "ask for more")),
     replace(_rehearsed_session(), seed=7, rates={Fault.LATE: 0.15}, fault_seconds=20.0),
     replace(_rehearsed_session((1.0, "partition leader"), (3.0, "hand over"), (100.0, "ask for more")), operators=2),
     replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),

@@ -127,6 +127,8 @@ _SESSION_DEEDS = (
     "delete issue",
     "delete comment",
     "forbid comments",
+    "lose status of session",
+    "trash session",
     "delete session",
     "make session again",
 )

@@ -7,9 +7,9 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from codecourier.core.shared.naming import ANNOTATION_FOLLOW_UP
+from codecourier.core.shared.naming import ANNOTATION_FOLLOW_UP, LABEL_TRASHED
 from codecourier.issue import IssueState
-from codecourier.kinds.api_resources import ISSUE_SESSIONS
+from codecourier.kinds.api_resources import ISSUE_SESSIONS, RUNS
 from codecourier.kube.api import Json
 from tests.simulation.issues import Board
 from tests.simulation.stored import Stored
@@ -61,10 +61,44 @@ def session_deeds(
 
     return {
         "ask for more": ask_for_more,
+        **_session_deeds(cluster, random, edit, later),
         **_issue_deeds(cluster.forge.board, random, later),
         "delete session": partial(delete, ISSUE_SESSIONS),
         "make session again": make_again,
     }
+
+
+def _session_deeds(
+    cluster: SimulatedCluster,
+    random: Random,
+    edit: Callable[..., Stored | None],
+    later: Callable[[float, Callable[[], object]], None],
+) -> Mapping[str, Callable[[], Any]]:
+    def lose_status() -> None:
+        """Lose the status of a session whose Runs and comment are there: from them it is found again."""
+        runs = {stored.metadata["name"] for stored in cluster.server.store.list(RUNS)}
+
+        def lose(session: Json) -> None:
+            status = session.get("status") or {}
+            is_written = "id" in (status.get("comment") or {"id": None})
+            if is_written and all(entry["run"] in runs for entry in status.get("runs") or ()):
+                session["status"] = {}
+
+        edit(ISSUE_SESSIONS, lose)
+
+    def trash() -> None:
+        """Put a session into the trash, and all out of it again later."""
+        edit(ISSUE_SESSIONS, lambda session: session["metadata"].update(labels={LABEL_TRASHED: "true"}))
+        later(random.random() * _HOLD_SECONDS, restore)
+
+    def restore() -> None:
+        for stored in cluster.server.store.list(ISSUE_SESSIONS):
+            namespace, name = stored.metadata["namespace"], stored.metadata["name"]
+            cluster.server.edit(
+                ISSUE_SESSIONS, namespace, name, lambda session: session["metadata"].pop("labels", None)
+            )
+
+    return {"lose status of session": lose_status, "trash session": trash}
 
 
 def _issue_deeds(

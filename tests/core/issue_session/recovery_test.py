@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from codecourier.core.issue_session.origin import IssueSessionOrigin
 from codecourier.core.shared.reasons import Reason
 from codecourier.issue import IssueState
 from codecourier.resources.issue_session import IssueSessionPhase, IssueSessionStatus
@@ -87,3 +88,12 @@ def test_a_run_that_only_says_that_the_session_made_it_is_not_adopted(index: int
     before = played.status
     played.rest()
     assert played.status == before
+
+
+def test_a_run_stays_until_a_session_that_lost_its_status_knows_it_again() -> None:
+    played = played_twice()
+    first = played.runs[played.made[0]]
+    lose_status(played)
+    assert not IssueSessionOrigin(played.session).has_recorded(first)
+    played.rest()
+    assert IssueSessionOrigin(played.session).has_recorded(first)

@@ -12,7 +12,7 @@ from codecourier.core.shared.creations import START_LIMIT, given_up_from
 from codecourier.core.shared.facts import IssueFact, Problem
 from codecourier.core.shared.naming import FINALIZER, LABEL_ORIGIN_UID, session_run_name
 from codecourier.core.shared.reasons import ConditionType
-from codecourier.resources.issue_session import IssueSession, IssueSessionStatus, SessionRun
+from codecourier.resources.issue_session import MOST_RUNS, IssueSession, IssueSessionStatus, SessionRun
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import IssueLink, Origin, Run, RunPhase, RunSpec
 
@@ -23,6 +23,7 @@ __all__ = [
     "close_runs",
     "close_unmade",
     "count_made",
+    "index_of",
     "last_pull_request",
     "unmade_until",
 ]
@@ -75,6 +76,14 @@ def claim_run(
         pull_request_base=None if base is None else base.branch,
     )
     return status.updated(runs=(*status.runs, entry), run_count=index + 1)
+
+
+def index_of(session: IssueSession, run: Run) -> int | None:
+    """Return which Run of the session this is; None: it only says that the session made it."""
+    index = run.spec.origin.index if run.spec.origin is not None else None
+    if index is None or index >= MOST_RUNS or run.name != session_run_name(session.name, session.uid, index):
+        return None
+    return index
 
 
 def close_runs(status: IssueSessionStatus, runs: Iterable[Run]) -> IssueSessionStatus:

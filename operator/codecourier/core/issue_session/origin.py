@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codecourier.core.issue_session.ledger import index_of
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.run import Run, RunPhase
 
@@ -46,6 +47,11 @@ class IssueSessionOrigin:
         return run.name in self.session.status.stopping
 
     def has_recorded(self, run: Run) -> bool:
-        """Tell whether the session's ledger has the Run's end, or will never have it."""
-        entries = self.session.status.runs
-        return self.session.is_deleting or all(e.run != run.name or e.phase is not RunPhase.RUNNING for e in entries)
+        """Tell whether the session's ledger has the Run's end, or will never have it.
+
+        A Run that the ledger lacks, as its status was lost, stays until the ledger has it again.
+        """
+        if self.session.is_deleting or index_of(self.session, run) is None:
+            return True
+        entry = next((entry for entry in self.session.status.runs if entry.run == run.name), None)
+        return entry is not None and entry.phase is not RunPhase.RUNNING

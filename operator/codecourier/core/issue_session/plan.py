@@ -60,7 +60,10 @@ def plan_issue_session(world: IssueSessionWorld, now: datetime) -> Plan:
     session = world.session
     if session.is_deleting or world.is_namespace_ending:
         return Plan()
-    status = close_runs(adopt_runs(session, world.runs, now), world.runs)
+    adopted = adopt_runs(session, world.runs, now)
+    if (lost := active_run(adopted)) is not None and adopted != session.status:
+        return plan_outcome(world, adopted, IssueSessionPhase.RUNNING, Reason.RUNNING, work_sentence(lost), now)
+    status = close_runs(session.status, world.runs)
     if status.runs != session.status.runs:
         return _plan_ended(world, status, now)
     active, wish = active_run(status), find_wish(session)
@@ -74,7 +77,7 @@ def plan_issue_session(world: IssueSessionWorld, now: datetime) -> Plan:
 
 
 def _plan_ended(world: IssueSessionWorld, status: IssueSessionStatus, now: datetime) -> Plan:
-    """Write the ends of Runs, and that of the session with the last one, or the Run that a lost status lacked."""
+    """Write the end of a Run, and that of the session with the last one."""
     session, last, active = world.session, status.runs[-1], active_run(status)
     if active is not None:
         return plan_outcome(world, status, IssueSessionPhase.RUNNING, Reason.RUNNING, work_sentence(active), now)

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from codecourier.core.issue_session.follow_up import find_instruction
-from codecourier.core.issue_session.ledger import count_made
-from codecourier.core.shared.naming import session_run_name
+from codecourier.core.issue_session.ledger import count_made, index_of
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.resources.issue_session import MOST_RUNS, IssueSession, IssueSessionStatus, SessionRun
+from codecourier.resources.issue_session import IssueSession, IssueSessionStatus, SessionRun
 from codecourier.resources.run import Run, RunPhase
 
 __all__ = ["adopt_runs"]
@@ -23,7 +22,7 @@ def adopt_runs(session: IssueSession, runs: Iterable[Run], now: datetime) -> Iss
     """
     status, made = session.status, tuple(runs)
     known = {entry.index for entry in status.runs}
-    lost = {index: run for run in made if (index := _index_of(session, run)) is not None and index not in known}
+    lost = {index: run for run in made if (index := index_of(session, run)) is not None and index not in known}
     if not lost:
         return status
     present = {run.name for run in made}
@@ -34,14 +33,6 @@ def adopt_runs(session: IssueSession, runs: Iterable[Run], now: datetime) -> Iss
     if any(run.spec.prompt == instruction for run in lost.values()):
         adopted = adopted.updated(handled_follow_up=digest, follow_up_message="")
     return adopted.updated(run_count=count_made(adopted))
-
-
-def _index_of(session: IssueSession, run: Run) -> int | None:
-    """Return which Run of the session this is; None: it only says that the session made it."""
-    index = run.spec.origin.index if run.spec.origin is not None else None
-    if index is None or index >= MOST_RUNS or run.name != session_run_name(session.name, session.uid, index):
-        return None
-    return index
 
 
 def _is_past(entry: SessionRun, newest: int) -> bool:
