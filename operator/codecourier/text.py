@@ -40,9 +40,11 @@ _MOST_CUTS = 3
 _LINE_CUT_CHARS = 2000
 """How many characters may be dropped to cut at the end of a line rather than within one."""
 
-# Invisible characters that Unicode calls letters or marks: Hangul fillers, the combining grapheme joiner,
-# the blank Braille pattern, variation selectors beside the two that emoji need. All are used to hide text.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff]")
+# Invisible characters that Unicode calls letters or marks, or has only reserved: Hangul fillers, the combining grapheme
+# joiner, the blank Braille pattern, variation selectors beside the two that emoji need. All are used to hide text.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\ufe00-\ufe0d\U000e0000-\U000e0fff]"
+)
 _LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
 _CLOSING_WORDS = (

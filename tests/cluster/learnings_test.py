@@ -67,7 +67,7 @@ async def accepted_lesson_reaches_the_next_agent(team: Team) -> None:
     second = await done(team, "second")
     assert second["status"]["learnings"] == [database]
     prompt = prompt_of(team, second)
-    assert prompt.endswith("\n\n- Run make db first.\n\nDo it.")
+    assert prompt.endswith("\n\n- Run make db first.\n\nThese are all the lessons. The task follows.\n\nDo it.")
     assert "small" not in prompt
     assert await team.names(LEARNINGS) == sorted(proposed), "the second agent has proposed the same"
 

@@ -64,10 +64,12 @@ VALUES: Mapping[str, Values] = {
         accepted=["é" * 512, "😀" * 256], refused=["é" * 512 + "a", "😀" * 256 + "a"]
     ),
     "must not contain characters that are not shown, other than tab, newline and carriage return": Values(
-        accepted=["a\tb\nc\rd", "👩\u200d💻 \u0645\u200c\u062e", "{{ x }} ${y} $(z) `'\"\\"],
+        accepted=["a\tb\nc\rd", "👩\u200d💻❤\ufe0f \u0645\u200c\u062e", "{{ x }} ${y} $(z) `'\"\\"],
         refused=[
             *(f"a{chr(code)}b" for code in (*_CONTROLS, 0x80, 0x9F, 0x200B, 0x200E, 0x200F, 0x2028, 0x202E)),
             *(f"a{chr(code)}b" for code in (0x2060, 0x2066, 0x206F, 0xFEFF, 0xE0000, 0xE0041, 0xE0FFF)),
+            *(f"a{chr(code)}b" for code in (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x2065)),
+            *(f"a{chr(code)}b" for code in (0x2800, 0x3164, 0xFE00, 0xFE0D, 0xFFA0, 0xFFF0, 0xFFFB, 0x1D173, 0x1D17A)),
         ],
     ),
     "must be an address range in CIDR notation without host bits, such as 10.20.0.0/16 or 2001:db8::/32": Values(

@@ -74,7 +74,7 @@ def test_learnings_are_bounded(tmp_path: Path) -> None:
     lines = [json.dumps({"text": "\u00e9" * 2000}) for _ in range(7)]
     (tmp_path / "learnings.jsonl").write_text("\n".join(lines))
     details = _read(tmp_path)
-    assert [len(learning.encode()) for learning in details.learnings] == [1024] * 5
+    assert details.learnings == ("\u00e9" * 510 + "\u2026",) * 5
     assert details.notes == ("7 learnings were proposed, the first 5 are kept.",)
 
 
@@ -107,8 +107,25 @@ def test_a_secret_in_a_report_is_refused(tmp_path: Path, name: str) -> None:
         _read(tmp_path, _SECRET)
 
 
-def test_a_secret_that_json_spells_otherwise_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "learnings.jsonl").write_text(r'{"text": "\u0061-secret-value"}')
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("learnings.jsonl", r'{"text": "\u0061-secret-value"}'),
+        ("learnings.jsonl", '{"text": "a-sec\u200bret-value"}'),
+        ("learnings.jsonl", r'{"text": "a-sec\u0007ret\u2065-value"}'),
+        ("usage.jsonl", r'{"service": "\u0061-secret-value", "kind": "tokens"}'),
+        ("usage.jsonl", '{"service": "model", "kind": "YS1zZWNy\u200bZXQtdmFsdWU"}'),
+        ("summary.md", "Done.\n\na-sec\x00ret-value"),
+        ("summary.md", "Done.\n\na-sec\u2060ret-value"),
+        (
+            "steps/agent.json",
+            r'{"step": "agent", "state": "Failed", "reason": "AgentFailed", "message": "\u0061-secret-value"}',
+        ),
+    ],
+)
+def test_a_secret_that_cleaning_brings_to_light_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "steps").mkdir()
+    (tmp_path / name).write_text(content)
     with pytest.raises(StepError, match="SecretInOutput: The value of the secret variable KEY is in the report"):
         _read(tmp_path, _SECRET)
 
@@ -123,9 +140,10 @@ def test_the_last_lines_of_a_failed_step_are_kept(tmp_path: Path) -> None:
 
 
 def test_last_lines_with_a_secret_are_withheld(tmp_path: Path) -> None:
-    _step(tmp_path, StepReport("agent", StepState.FAILED, "AgentFailed"), b"key: a-secret-value\n")
-    (step,) = _read(tmp_path, _SECRET).steps
-    assert step.output == "(withheld: the last lines hold the value of the secret variable KEY)"
+    for line in (b"key: a-secret-value\n", b"key: a-sec\x1b[1mret-value", "key: a-sec\u200bret-value".encode()):
+        _step(tmp_path, StepReport("agent", StepState.FAILED, "AgentFailed"), line)
+        (step,) = _read(tmp_path, _SECRET).steps
+        assert step.output == "(withheld: the last lines hold the value of the secret variable KEY)"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "x" * 5000, '{"step":"verify","state":"Succeeded","reason":"Verified"}'])

@@ -70,9 +70,10 @@ class StoredLearnings:
         found = (self.store.raw(LEARNING_SOURCE.resource, self.namespace, name) for name in names)
         return self.store.readable(LEARNING_SOURCE, (obj for obj in found if obj is not None))
 
-    def has(self, name: str) -> bool:
-        """Tell whether there is one of a name."""
-        return self.store.raw(LEARNING_SOURCE.resource, self.namespace, name) is not None
+    def has(self, name: str, repository_url: str) -> bool:
+        """Tell whether there is one of a name about a repository."""
+        obj = self.store.raw(LEARNING_SOURCE.resource, self.namespace, name)
+        return obj is not None and _repository(obj) == repository_key(repository_url)
 
     def count_undecided(self, repository_url: str) -> int:
         """Return how many were proposed for a repository and are not accepted."""

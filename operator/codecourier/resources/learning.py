@@ -19,14 +19,15 @@ from codecourier.resources.meta import (
     Uid,
 )
 
-__all__ = ["LEARNING_MAX_BYTES", "Learning", "LearningRun", "LearningSpec"]
+__all__ = ["HIDDEN_PATTERN", "LEARNING_MAX_BYTES", "Learning", "LearningRun", "LearningSpec"]
 
 LEARNING_MAX_BYTES = 1024
 """Longest text of a Learning in UTF-8 bytes."""
 
-_HIDDEN = (
-    r"[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x{9f}\\x{200b}\\x{200e}\\x{200f}\\x{2028}-\\x{202e}"
-    r"\\x{2060}-\\x{206f}\\x{feff}\\x{e0000}-\\x{e0fff}]"
+HIDDEN_PATTERN = (
+    r"[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x{9f}\\x{ad}\\x{34f}\\x{61c}\\x{115f}\\x{1160}\\x{17b4}\\x{17b5}"
+    r"\\x{180e}\\x{200b}\\x{200e}\\x{200f}\\x{2028}-\\x{202e}\\x{2060}-\\x{206f}\\x{2800}\\x{3164}"
+    r"\\x{fe00}-\\x{fe0d}\\x{feff}\\x{ffa0}\\x{fff0}-\\x{fffb}\\x{1d173}-\\x{1d17a}\\x{e0000}-\\x{e0fff}]"
 )
 """Characters that a person who accepts a text does not see; those of emoji and of joined scripts are left."""
 
@@ -53,7 +54,7 @@ class LearningSpec(Model):
         Field(min_length=1, max_length=LEARNING_MAX_BYTES),
         Rule(f"size(bytes(self)) <= {LEARNING_MAX_BYTES}", f"must be at most {LEARNING_MAX_BYTES} bytes of UTF-8"),
         Rule(
-            f"!self.matches('{_HIDDEN}')",
+            f"!self.matches('{HIDDEN_PATTERN}')",
             "must not contain characters that are not shown, other than tab, newline and carriage return",
         ),
     ]

@@ -23,6 +23,7 @@ from codecourier.task import (
     TaskError,
     UsageItem,
 )
+from codecourier.text import visible
 
 __all__ = [
     "LEARNINGS_FILE",
@@ -43,6 +44,7 @@ _SUMMARY_MAX_BYTES = 60 * 1024
 _LINES_MAX_BYTES = 1024 * 1024
 _OUTPUT_MAX_BYTES = 4096
 _OUTPUT_LINES = 20
+_CUT_BYTES = LEARNING_MAX_BYTES - len("…".encode())
 _RETRY_AFTER_MAX_SECONDS = 7 * 86_400
 _SERVICES_MAX_COUNT = 8
 _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
@@ -92,7 +94,10 @@ def read_details(reports: Tree, canaries: Canaries, notes: list[str]) -> Details
         return content[:maximum]
 
     summary = clean_text(read(SUMMARY_FILE, _SUMMARY_MAX_BYTES)).strip()
+    _search(canaries, summary, SUMMARY_FILE)
     usage = _read_usage(read(USAGE_FILE, _LINES_MAX_BYTES), notes)
+    for item in usage:
+        _search(canaries, f"{item.service}\n{item.kind}\n{item.unit}", USAGE_FILE)
     learnings = _read_learnings(read(LEARNINGS_FILE, _LINES_MAX_BYTES), canaries, notes)
     steps = tuple(_read_steps(reports, canaries, read))
     return Details(
@@ -102,6 +107,11 @@ def read_details(reports: Tree, canaries: Canaries, notes: list[str]) -> Details
         learnings=learnings,
         notes=tuple(one_line(note, 250) for note in notes[:NOTES_MAX_COUNT]),
     )
+
+
+def _search(canaries: Canaries, text: str, name: str) -> None:
+    """Search what becomes of a report: without what is not shown, and as JSON spells it, it can hold a secret anew."""
+    canaries.check(visible(text).encode(), f"the report {name}")
 
 
 def _json_lines(data: bytes, name: str, notes: list[str]) -> Iterator[dict[str, Any]]:
@@ -163,9 +173,8 @@ def _read_learnings(data: bytes, canaries: Canaries, notes: list[str]) -> tuple[
     for value in _json_lines(data, LEARNINGS_FILE, notes):
         text = value.get("text")
         if isinstance(text, str) and (clean := clean_text(text.encode("utf-8", "replace")).strip()):
-            # JSON may spell any letter as \uXXXX, which a search of the file does not find.
-            canaries.check(clean.encode(), f"the report {LEARNINGS_FILE}")
-            learnings.append(cut_bytes(clean, LEARNING_MAX_BYTES))
+            _search(canaries, clean, LEARNINGS_FILE)
+            learnings.append(clean if len(clean.encode()) <= LEARNING_MAX_BYTES else f"{cut_bytes(clean, _CUT_BYTES)}…")
     if len(learnings) > LEARNINGS_MAX_COUNT:
         notes.append(f"{len(learnings)} learnings were proposed, the first {LEARNINGS_MAX_COUNT} are kept.")
     return tuple(learnings[:LEARNINGS_MAX_COUNT])
@@ -183,6 +192,7 @@ def _read_steps(reports: Tree, canaries: Canaries, read: Callable[[str, int], by
             continue
         if report.step != step:
             continue
+        _search(canaries, report.message, f"steps/{step}.json")
         wait = report.retry_after_seconds
         if step == "agent" and report.reason == "ProviderLimit":
             given = parse_retry_after(read(RETRY_AFTER_FILE, 100).decode("utf-8", "replace"), time.time())
@@ -203,7 +213,8 @@ def _output(reports: Tree, canaries: Canaries, step: str) -> str | None:
     content = reports.read(f"steps/{step}.tail".encode(), 4 * _OUTPUT_MAX_BYTES)
     if not content:
         return None
-    if name := canaries.find(content):
+    text = clean_text(content)
+    if name := canaries.find(content) or canaries.find(visible(text).encode()):
         return f"(withheld: the last lines hold the value of the secret variable {name})"
-    lines = clean_text(content).rstrip().split("\n")[-_OUTPUT_LINES:]
+    lines = text.rstrip().split("\n")[-_OUTPUT_LINES:]
     return cut_bytes("\n".join(lines)[-_OUTPUT_MAX_BYTES:], _OUTPUT_MAX_BYTES)

@@ -75,7 +75,8 @@ def test_no_run_fails_because_of_a_lesson() -> None:
 def test_agents_read_lessons_before_their_prompt() -> None:
     assert prompt_of(given(), OLD) == "Fix it."
     prompt = prompt_of(given("new", "old"), OLD, NEW)
-    assert prompt.endswith("\n\n- Keep it small.\n- Run make db first.\n\nFix it.")
+    end = "These are all the lessons. The task follows."
+    assert prompt.endswith(f"\n\n- Keep it small.\n- Run make db first.\n\n{end}\n\nFix it.")
 
 
 def test_what_was_taken_back_since_is_left_out_and_a_correction_counts() -> None:

@@ -112,9 +112,40 @@ def test_an_end_does_not_wait_for_a_lesson_that_a_quota_refuses() -> None:
     assert any(QUOTA.message in event.message and event.is_warning for event in plan.events)
 
 
+def test_a_lesson_that_a_webhook_denies_takes_no_other_with_it() -> None:
+    known = world(proposing(DB, FAST, "Keep it small."))
+    first, second, third = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))
+    denied = Problem(Reason.CREATION_REFUSED, "The webhook denied the request.", since=NOW, is_final=True)
+    plan = plan_run(replace(known, failures=Failures({second: denied})), NOW)
+    assert made(plan) == [first.resource, third.resource]
+    (event,) = (event for event in plan.events if event.reason == Reason.LEARNINGS_LEFT_OUT)
+    assert event.message.startswith("1 lesson(s) that the agent proposed are left out: The webhook denied")
+
+
+def test_another_object_under_the_name_of_a_lesson_is_neither_adopted_nor_overlooked() -> None:
+    taken = make_learning(name_lesson(URL, DB), FAST, repository_url=f"{URL}2")
+    known = world(proposing(DB), taken)
+    (wanted,) = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))
+    problem = Problem(Reason.CREATION_REFUSED, "An object that is not the operator's has this name.", since=NOW)
+    plan = plan_run(replace(known, failures=Failures({wanted: problem})), NOW + WAIT_LIMIT)
+    assert (run_status_of(plan).phase, made(plan)) == (RunPhase.COMPLETED, [])
+    assert any(problem.message in event.message for event in plan.events)
+
+
+def test_both_reasons_to_leave_lessons_out_are_said() -> None:
+    waiting = [make_learning(f"l{n}", accepted=False, proposed=True) for n in range(UNDECIDED_MAX_COUNT - 1)]
+    known = world(proposing(DB, FAST), *waiting)
+    (wanted,) = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))
+    plan = plan_run(replace(known, failures=Failures({wanted: QUOTA})), NOW)
+    texts = [event.message for event in plan.events if event.reason == Reason.LEARNINGS_LEFT_OUT]
+    assert [text.split(": ")[1][:9] for text in texts] == ["200 of th", "The quota"]
+
+
 def test_an_end_waits_for_a_lesson_while_an_error_of_the_server_may_pass() -> None:
     known = world(proposing(DB))
     (wanted,) = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))
     failing = replace(known, failures=Failures({wanted: Problem(Reason.CREATION_REFUSED, "It says 500.", since=NOW)}))
-    assert wanted in plan_run(failing, NOW + WAIT_LIMIT - timedelta(seconds=1)).records
+    waiting = plan_run(failing, NOW + WAIT_LIMIT - timedelta(seconds=1))
+    assert wanted in waiting.records
+    assert waiting.look_again == NOW + WAIT_LIMIT, "the pause before the next attempt may be longer"
     assert made(plan_run(failing, NOW + WAIT_LIMIT)) == []

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.run.world import RunWorld
-from codecourier.core.shared.debts import find_refusal
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.learnings import name_lesson
@@ -23,7 +22,6 @@ __all__ = ["UNDECIDED_MAX_COUNT", "WAIT_LIMIT", "with_proposals"]
 UNDECIDED_MAX_COUNT = 200
 """Most proposals about a repository that people have not accepted: a stranger's repository makes agents propose."""
 
-
 WAIT_LIMIT = timedelta(minutes=1)
 """How long the end of a try waits for a lesson, where the API server may take it: an outage is mostly shorter."""
 
@@ -33,22 +31,18 @@ def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox, now: datetime)
 
     They are records: functions of the Sandbox's final status, made before the Run's own status says that the try is
     over. One that is there already, in whatever state, is not proposed again. What the API server refuses for good is
-    left out.
+    left out, and so is what is beyond the bound.
     """
     if world.is_namespace_ending or sandbox.status.result is None or not sandbox.status.result.learnings:
         return plan
     url = world.run.status.repository_url or ""
-    new = [_build(world.run, url, name, text) for name, text in _find_new(world, url, sandbox.status.result.learnings)]
+    found = _find_new(world, url, sandbox.status.result.learnings)
+    new = tuple(Create(_build(world.run, url, name, text)) for name, text in found)
     room = max(0, UNDECIDED_MAX_COUNT - world.learnings.count_undecided(url)) if new else 0
-    records = tuple(map(Create, new[:room]))
-    problem = find_refusal(world, records)
-    if problem is not None and not _may_pass(problem, now):
-        return _leaving_out(plan, len(records), problem.message)
-    plan = replace(plan, records=(*plan.records, *records))
-    if len(new) <= room:
-        return plan
-    detail = f"{UNDECIDED_MAX_COUNT} of the repository are not accepted yet. Accept some of them, or delete them."
-    return _leaving_out(plan, len(new) - room, detail)
+    if len(new) > room:
+        detail = f"{UNDECIDED_MAX_COUNT} of the repository are not accepted yet. Accept some of them, or delete them."
+        plan = _leaving_out(plan, len(new) - room, detail)
+    return _with_records(world, plan, new[:room], now)
 
 
 def _find_new(world: RunWorld, url: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -57,15 +51,28 @@ def _find_new(world: RunWorld, url: str, texts: Iterable[str]) -> Iterator[tuple
     known = {name_lesson(url, learning.spec.text) for learning in given}
     for text in texts:
         name = name_lesson(url, text)
-        if name not in known and not world.learnings.has(name):
+        if name not in known and not world.learnings.has(name, url):
             known.add(name)
             yield name, text
 
 
-def _may_pass(problem: Problem, now: datetime) -> bool:
-    """Tell whether a refusal is waited for: a quota is there to stay."""
-    is_lasting = problem.is_final or problem.reason is Reason.QUOTA_EXCEEDED
-    return not is_lasting and now < (problem.since or now) + WAIT_LIMIT
+def _with_records(world: RunWorld, plan: Plan, records: tuple[Create, ...], now: datetime) -> Plan:
+    """Return the plan with these records, as far as the end of the try makes them or waits for them."""
+    refusals = {record: problem for record in records if (problem := world.failures.get(record)) is not None}
+    lost = {record: problem for record, problem in refusals.items() if problem.is_final}
+    passing = [problem for problem in refusals.values() if not problem.is_final]
+    if passing and (limit := min(_limit(problem, now) for problem in passing)) > now:
+        plan = replace(plan, look_again=min(filter(None, (plan.look_again, limit))))
+    elif passing:
+        lost = dict.fromkeys(records, passing[0])
+    if lost:
+        plan = _leaving_out(plan, len(lost), next(iter(lost.values())).message)
+    return replace(plan, records=(*plan.records, *(record for record in records if record not in lost)))
+
+
+def _limit(problem: Problem, now: datetime) -> datetime:
+    """Return until when a refusal is waited for: a quota is there to stay."""
+    return now if problem.reason is Reason.QUOTA_EXCEEDED else (problem.since or now) + WAIT_LIMIT
 
 
 def _leaving_out(plan: Plan, count: int, detail: str) -> Plan:

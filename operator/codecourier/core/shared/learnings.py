@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -37,12 +38,16 @@ GIVEN_MAX_COUNT = 20
 GIVEN_MAX_BYTES = 8192
 """Longest texts of these together, in bytes of UTF-8."""
 
+_SELECTOR = re.compile("[\ufe0e\ufe0f]")
+"""Choose between two looks of an emoji, and do nothing after a letter: a series of them can hide a text."""
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _HEADING = (
     "Lessons from earlier work, which people of this project have written or accepted. They are advice about how to "
     "work here, not a part of the task."
 )
+_END = "These are all the lessons. The task follows."
 
 
 class KnownLearnings(Protocol):
@@ -54,8 +59,8 @@ class KnownLearnings(Protocol):
     def find(self, names: Iterable[str]) -> Iterable[Learning]:
         """Return those of these names, in this order; one that is not there is left out."""
 
-    def has(self, name: str) -> bool:
-        """Tell whether there is one of a name, whatever people have decided about it."""
+    def has(self, name: str, repository_url: str) -> bool:
+        """Tell whether there is one of a name about a repository, whatever people have decided about it."""
 
     def count_undecided(self, repository_url: str) -> int:
         """Return how many were proposed for a repository and are not accepted, those in the trash among them."""
@@ -76,9 +81,9 @@ class LearningList:
         present = {item.name: item for item in self.items}
         return (present[name] for name in names if name in present)
 
-    def has(self, name: str) -> bool:
-        """Tell whether there is one of a name."""
-        return any(item.name == name for item in self.items)
+    def has(self, name: str, repository_url: str) -> bool:
+        """Tell whether there is one of a name about a repository."""
+        return any(is_same_repository(item.spec.repository_url or "", repository_url) for item in self.find((name,)))
 
     def count_undecided(self, repository_url: str) -> int:
         """Return how many were proposed for a repository and are not accepted."""
@@ -112,9 +117,11 @@ def applies_to(learning: Learning, repository_url: str, workflow: str) -> bool:
 def clean_lesson(text: str) -> str:
     """Return what an agent proposes as a person sees it and may accept it; empty if nothing can be shown.
 
-    Whatever looks like a credential is hidden, and so is no character: what the person reads is all that agents get.
+    It is one line: `kubectl get` shows only the first of several, and no line of it can look like the end of a list of
+    lessons. Whatever looks like a credential is hidden, and so is no character: what the person reads is all that
+    agents get.
     """
-    shown = redact(show_hidden(text)).strip()
+    shown = " ".join(redact(_SELECTOR.sub("", show_hidden(text))).split())
     return shown.encode()[:LEARNING_MAX_BYTES].decode(errors="ignore").strip()
 
 
@@ -148,6 +155,9 @@ def find_given(known: KnownLearnings, names: Iterable[str], repository_url: str,
 
 
 def build_lessons(learnings: Iterable[Learning]) -> str:
-    """Return the part of a prompt with these Learnings, each an item of a list; empty where there are none."""
+    """Return the part of a prompt with these Learnings, each an item of a list; empty where there are none.
+
+    A line says where they end: a task can begin with a list too.
+    """
     items = ["- " + "\n  ".join(learning.spec.text.strip().splitlines()) for learning in learnings]
-    return "\n".join((_HEADING, "", *items)) if items else ""
+    return "\n".join((_HEADING, "", *items, "", _END)) if items else ""
