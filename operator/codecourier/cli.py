@@ -86,6 +86,32 @@ def operator(
 
 
 @app.command()
+def apiserver(
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig of the cluster; default: the service account, else $KUBECONFIG.")
+    ] = None,
+    listen_port: Annotated[int | None, typer.Option(help="Port of the API and its probes; 0 takes a free one.")] = None,
+) -> None:
+    """Serve the REST API.
+
+    CODECOURIER_API_… variables set everything else: docs/rest-api.md lists them.
+    """
+    from codecourier.apiserver.serve import run_api_server
+    from codecourier.apiserver.settings import load_api_settings
+    from codecourier.errors import SettingsError
+    from codecourier.kube.access import AccessError, load_access
+    from codecourier.logs import configure_logging
+
+    try:
+        settings = load_api_settings(os.environ, listen_port=listen_port)
+        configure_logging(settings.log_format, settings.log_level)
+        run_api_server(settings, load_access(kubeconfig))
+    except (SettingsError, AccessError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
 def demo(
     agent: Annotated[
         str | None, typer.Option(help="A shell command to use as the agent; default: the scripted one.")

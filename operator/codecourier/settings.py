@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,9 @@ from codecourier.address import HOST_FORM, normalize_host
 from codecourier.errors import SettingsError
 from codecourier.logs import LogFormat
 
-__all__ = ["PREFIX", "Settings", "load_settings"]
+__all__ = ["PREFIX", "Settings", "load_settings", "read_settings"]
+
+M = TypeVar("M", bound=BaseModel)
 
 PREFIX = "CODECOURIER_"
 """Prefix of the environment variables; the rest is a field's name in capitals."""
@@ -92,26 +94,48 @@ class Settings(BaseModel):
 
 
 def load_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
-    """Return the settings of an environment.
+    """Return the operator's settings of an environment.
 
     Raises
     ------
     SettingsError
         If a value is wrong; the message names its variable.
     """
-    known = Settings.model_fields
-    values: dict[str, object] = {
-        name: environment[f"{PREFIX}{name.upper()}"] for name in known if f"{PREFIX}{name.upper()}" in environment
-    }
-    values |= {name: value for name, value in overrides.items() if value is not None}
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"{PREFIX}{'_'.join(str(part) for part in first['loc']).upper()}"
-        raise SettingsError(f"{name}: {first['msg']}.") from error
+    settings = read_settings(Settings, PREFIX, environment, overrides)
     if (settings.app_id is None) != (settings.app_private_key_file is None):
         raise SettingsError(f"{PREFIX}APP_ID and {PREFIX}APP_PRIVATE_KEY_FILE belong together: set both or neither.")
     if settings.app_id is not None and settings.app_host not in settings.forge_hosts:
         raise SettingsError(f"{PREFIX}APP_HOST: {settings.app_host} is not one of {PREFIX}FORGE_HOSTS; add it there.")
     return settings
+
+
+def read_settings(model: type[M], prefix: str, environment: Mapping[str, str], overrides: Mapping[str, object]) -> M:
+    """Return the settings of a process, each field from the variable of its name behind a prefix.
+
+    Parameters
+    ----------
+    model
+        The settings.
+    prefix
+        Prefix of the variables.
+    environment
+        The variables.
+    overrides
+        What wins over the variables, by field; None: the variable counts.
+
+    Raises
+    ------
+    SettingsError
+        If a value is wrong; the message names its variable.
+    """
+    variables = {name: f"{prefix}{name.upper()}" for name in model.model_fields}
+    values: dict[str, object] = {
+        name: environment[variable] for name, variable in variables.items() if variable in environment
+    }
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{prefix}{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise SettingsError(f"{name}: {first['msg']}.") from error

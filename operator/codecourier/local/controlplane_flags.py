@@ -13,6 +13,7 @@ __all__ = [
     "API_SERVER_ADDRESSES",
     "AUTHENTICATION",
     "OPERATOR_USER",
+    "REST_USER",
     "api_server",
     "audit_policy",
     "controller_manager",
@@ -55,7 +56,10 @@ _CONTROLLERS = (
 _DATABASE_QUOTA_BYTES = 2 * 1024**3
 
 OPERATOR_USER = "system:serviceaccount:codecourier-system:codecourier-operator"
-"""The account whose every request is audited: the requests are compared with its permissions."""
+"""The operator's account."""
+
+REST_USER = "system:serviceaccount:codecourier-system:codecourier-apiserver"
+"""The account of the REST API. All requests of the two are audited: tests compare them with their permissions."""
 
 _NODE_GRACE_SECONDS = 40
 """How long a node may be silent before its pods count as not ready."""
@@ -74,14 +78,14 @@ _EVENTS_AND_LEASES: Mapping[str, Any] = {
 
 
 def audit_policy(options: ClusterOptions) -> dict[str, Any]:
-    """Build the audit policy: writes, and all requests of the operator's account, without bodies."""
+    """Build the audit policy: writes, and all requests of the accounts of CodeCourier, without bodies."""
     unaudited = [] if options.audits_events_and_leases else [_EVENTS_AND_LEASES]
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": [
-            {"level": "Metadata", "users": [OPERATOR_USER]},
+            {"level": "Metadata", "users": [OPERATOR_USER, REST_USER]},
             {"level": "None", "verbs": ["get", "list", "watch"]},
             *unaudited,
             {"level": "Metadata"},

@@ -14,6 +14,8 @@ __all__ = [
     "ANNOTATION_FOLLOW_UP",
     "ANNOTATION_REPOSITORIES",
     "ANNOTATION_REPOSITORY",
+    "ANNOTATION_REQUESTED_BY",
+    "ANNOTATION_REQUEST_HASH",
     "ANNOTATION_RUN_NOW",
     "ANNOTATION_STOP_NOW",
     "ANNOTATION_TASK",
@@ -102,6 +104,12 @@ ANNOTATION_FOLLOW_UP = f"{GROUP}/follow-up"
 
 ANNOTATION_UNPAUSE = f"{GROUP}/unpause"
 """Set to a new value by people on a RecurringTask that is paused by failures, to end the pause."""
+
+ANNOTATION_REQUESTED_BY = f"{GROUP}/requested-by"
+"""Set by the API server on what it writes: the user whose request it was."""
+
+ANNOTATION_REQUEST_HASH = f"{GROUP}/request-hash"
+"""Set by the API server on what it creates for a request with an Idempotency-Key: the hash of the request's body."""
 
 PROJECT_NAME = "default"
 """Name of a namespace's one Project."""

@@ -1,0 +1,125 @@
+"""The shape of successful answers, and pages of lists."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Generic, NamedTuple, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from starlette.responses import Response
+
+from codecourier.apiserver.refusal import Detail, bad_request
+from codecourier.resources.meta import CustomResource
+
+__all__ = ["Data", "Instant", "Page", "PageQuery", "View", "answer", "cut", "page_of"]
+
+R = TypeVar("R", bound=CustomResource)
+V = TypeVar("V")
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
+"""An instant in UTC, RFC 3339 with `Z`."""
+
+
+class View(BaseModel):
+    """Base of what the REST API shows of an object: null where there is nothing, never absent."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+class Data(BaseModel, Generic[V]):
+    """A successful answer."""
+
+    data: V
+
+
+class Page(BaseModel, Generic[V]):
+    """A list, or one page of it."""
+
+    data: list[V]
+    nextCursor: str | None = None  # noqa: N815  the name in JSON
+    """Give it as `cursor` to get the next page; null: there is no more."""
+
+
+class PageQuery(BaseModel):
+    """Which part of a list is asked for."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Most objects of the answer, 1 to 1000; absent: all."""
+
+    cursor: Annotated[str, Field(max_length=1024)] | None = None
+    """`nextCursor` of the page before."""
+
+
+def answer(view: View, status: int = 200) -> Response:
+    """Return the answer that shows one object."""
+    return _json({"data": view.model_dump(mode="json", by_alias=True)}, status)
+
+
+def page_of(views: Iterable[View], next_cursor: str | None) -> Response:
+    """Return the answer that shows a list."""
+    return _json({"data": [view.model_dump(mode="json", by_alias=True) for view in views], "nextCursor": next_cursor})
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+class _Cursor(NamedTuple):
+    """Where a page ended, in the order of the list: newest first, and of one second the last name first."""
+
+    created: str
+    name: str
+
+
+_CURSOR = TypeAdapter(_Cursor)
+
+
+def cut(objects: Iterable[R], query: PageQuery) -> tuple[list[R], str | None]:
+    """Return the objects of a page, and where the next one begins; None: there is no more.
+
+    Objects that are made or deleted between two pages move no other one from page to page.
+
+    Raises
+    ------
+    Refusal
+        400 if the cursor is none.
+    """
+    after = None if query.cursor is None else _read_cursor(query.cursor)
+    rest = [obj for obj in objects if after is None or _place(obj) < after]
+    if query.limit is None or len(rest) <= query.limit:
+        return rest, None
+    page = rest[: query.limit]
+    return page, base64.urlsafe_b64encode(orjson.dumps([*_place(page[-1])])).decode()
+
+
+def _place(obj: CustomResource) -> _Cursor:
+    created = obj.metadata.creation_timestamp
+    return _Cursor("" if created is None else created.isoformat(), obj.name)
+
+
+def _read_cursor(text: str) -> _Cursor:
+    try:
+        return _CURSOR.validate_json(base64.urlsafe_b64decode(text.encode("ascii")))
+    except (binascii.Error, UnicodeEncodeError, ValidationError):
+        problem = Detail(
+            field="cursor", message="The cursor is not the nextCursor of an earlier answer. Begin without one."
+        )
+        raise bad_request(problem) from None

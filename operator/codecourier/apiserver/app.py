@@ -1,0 +1,81 @@
+"""The REST API as an ASGI application, without a socket, a clock or an API server of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+from codecourier.apiserver.callers import Callers, RateLimit
+from codecourier.apiserver.refusal import render_refusal
+from codecourier.apiserver.rights import Reviews
+from codecourier.apiserver.route import Door
+from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
+from codecourier.apiserver.served import KeyCache, Served
+from codecourier.apiserver.writing import Writer
+from codecourier.kube.api import KubeApi
+from codecourier.kube.errors import KubeError
+
+__all__ = ["ApiParts", "make_app"]
+
+_VERSION = "v1"
+
+
+@dataclass(frozen=True)
+class ApiParts:
+    """What the REST API is built from."""
+
+    api: KubeApi
+    served: Served
+    keys: KeyCache
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    """The monotonic clock, in seconds."""
+
+
+def make_app(parts: ApiParts) -> FastAPI:
+    """Return the REST API."""
+    door = Door(
+        Callers(parts.keys, parts.now, RateLimit(parts.clock)),
+        Reviews(parts.api, parts.clock),
+        parts.served,
+        Writer(parts.api, parts.served),
+    )
+    app = FastAPI(
+        title="CodeCourier",
+        version=_VERSION,
+        description="Runs coding agents against Git repositories. Every request carries an API key.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        # What a server reports to others is its administrator's decision, so no variable may switch it on unseen.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.door = door
+    router = APIRouter(prefix="/api/v1")
+    add_recurring_tasks(router, door, parts.now)
+    app.include_router(router)
+    for kind in (HTTPException, RequestValidationError, KubeError, Exception):
+        app.add_exception_handler(kind, render_refusal)
+    _add_probes(app, parts)
+    return app
+
+
+def _add_probes(app: FastAPI, parts: ApiParts) -> None:
+    async def live() -> Response:
+        return PlainTextResponse("ok")
+
+    async def ready() -> Response:
+        missing = list(parts.served.unsynced)
+        if not parts.keys.is_fresh:
+            missing.append("APIKey")
+        return PlainTextResponse(f"not read yet: {', '.join(missing)}", 503) if missing else PlainTextResponse("ok")
+
+    app.add_api_route("/livez", live, include_in_schema=False)
+    app.add_api_route("/readyz", ready, include_in_schema=False)

@@ -1,0 +1,125 @@
+"""Who asks: keys of clients, found by their hash, and how much each may ask."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+
+from codecourier.apiserver.refusal import Refusal
+from codecourier.apiserver.served import BY_HASH, KeyCache
+from codecourier.core.shared.api_keys import KEY_PREFIX, Identity, hash_key, identity_of
+from codecourier.kinds.sources import API_KEY_SOURCE
+from codecourier.resources.api_key import APIKey
+
+__all__ = ["Caller", "Callers", "RateLimit"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_KEY_MAX_LENGTH = 128
+_MOST_BUCKETS = 10_000
+
+_REFUSED = "The API key is missing, unknown, revoked or expired. Send a valid one: Authorization: Bearer cc_live_…"
+"""One sentence for all reasons, so that nobody learns which part of a guess was right."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, in which project."""
+
+    identity: Identity
+    namespace: str
+
+
+class RateLimit:
+    """So many requests a minute for each key, spent in any rhythm.
+
+    Parameters
+    ----------
+    clock
+        The monotonic clock, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, uid: str, per_minute: int) -> float:
+        """Take one request of a key; return 0, or the seconds until one is left."""
+        now = self._clock()
+        left, since = self._buckets.pop(uid, (float(per_minute), now))
+        left = min(float(per_minute), left + (now - since) * per_minute / 60)
+        is_granted = left >= 1
+        self._buckets[uid] = (left - 1 if is_granted else left, now)
+        if len(self._buckets) > _MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return 0.0 if is_granted else (1 - left) * 60 / per_minute
+
+
+class Callers:
+    """Finds who asks by the headers of a request.
+
+    Parameters
+    ----------
+    keys
+        The known APIKeys.
+    now
+        The wall clock.
+    rate
+        What each key has left.
+    """
+
+    def __init__(self, keys: KeyCache, now: Callable[[], datetime], rate: RateLimit) -> None:
+        self._keys = keys
+        self._now = now
+        self._rate = rate
+
+    def authenticate(self, authorization: str | None, project: str | None) -> Caller:
+        """Return who asks.
+
+        Parameters
+        ----------
+        authorization
+            The header `Authorization`.
+        project
+            The header `X-CodeCourier-Project`.
+
+        Raises
+        ------
+        Refusal
+            401 for a key that is not valid, 403 for one of another project, 429 for one that has asked too often, 503
+            while nothing is known of revocations.
+        """
+        if not self._keys.is_fresh:
+            message = "The server does not know which keys are revoked now. Try again."
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=2)
+        key = self._find(authorization or "")
+        if key is None:
+            raise Refusal(HTTPStatus.UNAUTHORIZED, _REFUSED)
+        if project is not None and project != key.namespace:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN, "The API key is one of another project than X-CodeCourier-Project says."
+            )
+        if wait := self._rate.take(key.uid, key.spec.requests_per_minute):
+            message = f"The API key may make {key.spec.requests_per_minute} requests a minute. Try again later."
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, message, retry_after=wait)
+        return Caller(identity_of(key), key.namespace)
+
+    def _find(self, authorization: str) -> APIKey | None:
+        scheme, _, text = authorization.partition(" ")
+        text = text.strip()
+        if scheme.lower() != "bearer" or not text.startswith(KEY_PREFIX) or len(text) > _KEY_MAX_LENGTH:
+            return None
+        digest = hash_key(text)
+        for key in self._keys.store.by_index(API_KEY_SOURCE, BY_HASH, digest):
+            # The index has compared the hashes already; of the key itself a comparison of hashes tells nothing.
+            if not hmac.compare_digest(key.spec.sha256, digest) or key.is_deleting:
+                continue
+            expiry = key.spec.expiry_time
+            if expiry is None or expiry > self._now():
+                return key
+        return None

@@ -1,0 +1,65 @@
+"""Ids of the REST API: a prefix that names the kind, and the name of the object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from codecourier.apiserver.refusal import Detail, bad_request
+
+__all__ = ["RECURRING_TASK_ID", "RUN_ID", "WORKFLOW_ID", "WorkflowName", "parse_id", "read_id"]
+
+RUN_ID = "r_"
+WORKFLOW_ID = "wf_"
+RECURRING_TASK_ID = "rt_"
+
+_MOST_LENGTH = 256
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+def parse_id(text: str, prefix: str) -> str:
+    """Return the name of the object that an id says, given with its prefix or without.
+
+    An id that no object can have is returned as a name that no object has, so that it is not found.
+
+    Raises
+    ------
+    ValueError
+        If the id has another prefix.
+    """
+    # No name of an object has an underscore.
+    found, underscore, name = text.rpartition("_")
+    if underscore and found + underscore != prefix:
+        raise ValueError(f"must be an id that begins with {prefix}")
+    return name if len(name) <= _MOST_LENGTH and _NAME.fullmatch(name) else ""
+
+
+def read_id(text: str, prefix: str) -> str:
+    """Return the name of the object that an id in a path says.
+
+    Raises
+    ------
+    Refusal
+        400 if the id has another prefix.
+    """
+    try:
+        return parse_id(text, prefix)
+    except ValueError as error:
+        raise bad_request(Detail(field="id", message=f"The id {error}.")) from None
+
+
+def _named(prefix: str) -> Callable[[Any], str]:
+    def parse(text: str) -> str:
+        name = parse_id(text, prefix)
+        if not name:
+            raise ValueError(f"must be an id that begins with {prefix}")
+        return name
+
+    return parse
+
+
+WorkflowName = Annotated[str, AfterValidator(_named(WORKFLOW_ID))]
+"""The id of a Workflow in a body, read as its name."""

@@ -1,0 +1,214 @@
+"""What happens around each operation: who asks, whether they may, the body within its limits, the audit line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.types import Message
+
+from codecourier.apiserver.callers import Caller, Callers
+from codecourier.apiserver.ids import read_id
+from codecourier.apiserver.refusal import Refusal, Refused
+from codecourier.apiserver.rights import Reviews, Right
+from codecourier.apiserver.served import Served
+from codecourier.apiserver.writing import Writer
+
+__all__ = ["BODY_MAX_BYTES", "Door", "GuardedRoute", "Operations", "caller_of"]
+
+_LOGGER = logging.getLogger(__name__)
+
+BODY_MAX_BYTES = 1024 * 1024
+"""Longest body of a request: the contract's 1 MiB."""
+
+_BODY_SECONDS = 15.0
+"""How long a body may take to arrive."""
+
+_RIGHT = "x-kubernetes-right"
+"""Key in the OpenAPI document of what an operation needs."""
+
+_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
+_DONE = 300
+
+
+@dataclass(frozen=True)
+class Door:
+    """The parts of the API server that every operation goes through or uses."""
+
+    callers: Callers
+    reviews: Reviews
+    served: Served
+    writer: Writer
+
+    async def admit(self, request: Request, right: Right, prefix: str) -> Caller:
+        """Return who asks, once the server knows the cluster and the caller may do it.
+
+        Raises
+        ------
+        Refusal
+            If not.
+        """
+        if unsynced := self.served.unsynced:
+            message = f"The server has not read {', '.join(unsynced)} yet. Try again."
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=1)
+        header = request.headers.get
+        caller = self.callers.authenticate(header("authorization"), header("x-codecourier-project"))
+        request.state.caller = caller
+        name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
+        await self.reviews.check(caller, right, name)
+        return caller
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks, in an operation."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+class GuardedRoute(APIRoute):
+    """A route that lets in only callers who may; their body is read after that, within its limits."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what handles a request."""
+        handle = super().get_route_handler()
+        extra = self.openapi_extra or {}
+        right = Right(extra[_RIGHT]["verb"], extra[_RIGHT]["resource"])
+        prefix = str(extra["x-codecourier-id-prefix"])
+
+        async def guarded(request: Request) -> Response:
+            door: Door = request.app.state.door
+            await door.admit(request, right, prefix)
+            if request.method in _WITH_BODY:
+                request = Request(request.scope, _replay(await _read_body(request)))
+            return await handle(request)
+
+        return _audited(guarded)
+
+
+class Operations:
+    """Adds the operations of one kind to a router.
+
+    Parameters
+    ----------
+    router
+        The router.
+    resource
+        Plural of the kind, for rights.
+    prefix
+        Prefix of its ids.
+    """
+
+    def __init__(self, router: APIRouter, resource: str, prefix: str) -> None:
+        self._router = router
+        self._resource = resource
+        self._prefix = prefix
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        verb: str,
+        handle: Callable[..., Awaitable[Response]],
+        shows: Any,
+        *,
+        status: int = 200,
+    ) -> None:
+        """Add an operation.
+
+        Parameters
+        ----------
+        method
+            Of HTTP.
+        path
+            Below `/api/v1`.
+        verb
+            What the caller must be allowed to do.
+        handle
+            The operation; the first line of its docstring is its summary.
+        shows
+            Model of the answer, for the OpenAPI document.
+        status
+            HTTP status of success.
+        """
+        right = Right(verb, self._resource).to_json()
+        self._router.add_api_route(
+            path,
+            handle,
+            methods=[method],
+            status_code=status,
+            response_model=None,
+            summary=(handle.__doc__ or "").partition("\n")[0].rstrip("."),
+            description="",
+            responses={status: {"model": shows}, "4XX": {"model": Refused}, "5XX": {"model": Refused}},
+            operation_id=handle.__name__,
+            tags=[self._resource],
+            route_class_override=GuardedRoute,
+            openapi_extra={_RIGHT: right, "x-codecourier-id-prefix": self._prefix},
+        )
+
+
+async def _read_body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > BODY_MAX_BYTES:
+        raise _too_large()
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        message = "The body must be JSON. Send the header Content-Type: application/json."
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, closes=True)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_MAX_BYTES:
+                    raise _too_large()
+    except TimeoutError:
+        message = f"The body did not arrive within {_BODY_SECONDS:.0f} seconds. Send it again."
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, message, closes=True) from None
+    return bytes(body)
+
+
+def _too_large() -> Refusal:
+    message = f"The body is larger than {BODY_MAX_BYTES} bytes."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, closes=True)
+
+
+def _replay(body: bytes) -> Callable[[], Awaitable[Message]]:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _audited(
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    """Return what handles a request and logs each that is to change something: who, what, and how it went."""
+
+    async def audited(request: Request) -> Response:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        try:
+            response = await handle(request)
+            status = response.status_code
+        except HTTPException as error:
+            status = error.status_code
+            raise
+        finally:
+            if request.method != "GET":
+                _log(request, status)
+        return response
+
+    return audited
+
+
+def _log(request: Request, status: int) -> None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    user = caller.identity.user if caller is not None else "nobody"
+    level = logging.INFO if status < _DONE else logging.WARNING
+    _LOGGER.log(level, "%s %r by %s: %d", request.method, request.url.path, user, status)

@@ -1,0 +1,145 @@
+"""What the API server knows of the cluster: caches of the kinds that it serves, and of the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from typing import TypeVar
+
+from codecourier.cache.informers import Informers
+from codecourier.cache.source import CachedKind, Source
+from codecourier.cache.store import Store
+from codecourier.kinds.access import AccessRule
+from codecourier.kinds.sources import (
+    API_KEY_SOURCE,
+    PROJECT_SOURCE,
+    RECURRING_TASK_SOURCE,
+    WORKFLOW_SOURCE,
+)
+from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, Json, KubeApi, Resource, WatchEvent
+from codecourier.kube.cache import IndexFunction
+from codecourier.resources.meta import CustomResource
+
+__all__ = ["BY_HASH", "RULES", "KeyCache", "Served"]
+
+_LOGGER = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=CustomResource)
+
+BY_HASH = "hash"
+"""Index of the APIKeys by the SHA-256 of their key."""
+
+_REFRESH_SECONDS = 4.0
+_STALE_SECONDS = 10.0
+"""How long after the last list of keys a revocation may be missed."""
+
+_WRITTEN = frozenset({"create", "delete", "get", "patch"})
+_SOURCES: Mapping[Source[object], frozenset[str]] = {
+    PROJECT_SOURCE: frozenset(),
+    WORKFLOW_SOURCE: frozenset(),
+    RECURRING_TASK_SOURCE: _WRITTEN,
+}
+"""The kinds that are cached, and what is asked of each beside list and watch."""
+
+
+def _rules() -> tuple[AccessRule, ...]:
+    watched = frozenset({"list", "watch"})
+    verbs = {source.resource: watched | more for source, more in {**_SOURCES, API_KEY_SOURCE: frozenset()}.items()}
+    verbs[SUBJECT_ACCESS_REVIEWS] = frozenset({"create"})
+    rules = (AccessRule(resource.group, resource.plural, found) for resource, found in verbs.items())
+    return tuple(sorted(rules, key=lambda rule: (rule.group, rule.resource)))
+
+
+RULES = _rules()
+"""What the API server's account needs, in every namespace."""
+
+
+class _Reporter:
+    """Receives what happens to the informers; the log has the failures already."""
+
+    def listed(self, resource: Resource, count: int) -> None:
+        """See `InformerObserver.listed`."""
+
+    def received(self, resource: Resource, event: WatchEvent) -> None:
+        """See `InformerObserver.received`."""
+
+    def failed(self, resource: Resource, error: Exception) -> None:
+        """See `InformerObserver.failed`."""
+
+    def restored(self, resource: Resource) -> None:
+        """See `InformerObserver.restored`."""
+
+
+class Served:
+    """The objects that are served, as the cluster's API server last showed them.
+
+    Parameters
+    ----------
+    api
+        The cluster's API server.
+    """
+
+    def __init__(self, api: KubeApi) -> None:
+        self.store = Store(CachedKind(source) for source in _SOURCES)
+        self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
+
+    @property
+    def unsynced(self) -> list[str]:
+        """The kinds that were never listed."""
+        return self._informers.unsynced
+
+    async def run(self) -> None:
+        """Follow the cluster until cancelled."""
+        await asyncio.gather(*(loop for _, loop in self._informers.loops()))
+
+    def find(self, source: Source[R], namespace: str, name: str) -> R | None:
+        """Return an object; None: there is none, or this version cannot read it."""
+        obj = self.store.raw(source.resource, namespace, name)
+        return None if obj is None else next(iter(self.store.readable(source, (obj,))), None)
+
+    def list(self, source: Source[R], namespace: str) -> Iterable[R]:
+        """Return the objects of a namespace that this version can read, newest first."""
+        found = self.store.readable(source, self.store.cache(source.resource).list(namespace))
+        # Among objects of one second the last by name comes first: pages need one order.
+        return sorted(found, key=lambda obj: (obj.metadata.creation_timestamp, obj.name), reverse=True)
+
+
+def _hash_of(obj: Json) -> list[str]:
+    return [str((obj.get("spec") or {}).get("sha256", ""))]
+
+
+class KeyCache:
+    """The APIKeys. A watch brings changes at once; a list every few seconds shows that the watch is not dead.
+
+    Parameters
+    ----------
+    api
+        The cluster's API server.
+    clock
+        The monotonic clock, in seconds.
+    """
+
+    def __init__(self, api: KubeApi, clock: Callable[[], float]) -> None:
+        index: Mapping[str, IndexFunction] = {BY_HASH: _hash_of}
+        self.store = Store((CachedKind(API_KEY_SOURCE, index),))
+        self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
+        self._clock = clock
+        self._fresh_time = float("-inf")
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether every revocation of more than a few seconds ago is known."""
+        return self._clock() - self._fresh_time < _STALE_SECONDS
+
+    async def run(self) -> None:
+        """Follow the keys until cancelled."""
+        await asyncio.gather(*(loop for _, loop in self._informers.loops()), self._refresh())
+
+    async def _refresh(self) -> None:
+        while True:
+            begin = self._clock()
+            await self._informers.freshen()
+            self._fresh_time = begin
+            await asyncio.sleep(_REFRESH_SECONDS)

@@ -1,0 +1,47 @@
+"""Enum values: PascalCase in the cluster, snake_case in the REST API. One table translates in both directions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from codecourier.resources.recurring_task import Frequency
+
+__all__ = ["WORDS", "FrequencyWord", "word_of"]
+
+E = TypeVar("E", bound=StrEnum)
+
+_BEGIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
+    kind: {_BEGIN.sub("_", value.value).lower(): value for value in kind} for kind in (Frequency,)
+}
+"""The values of each enum that is served, by their word in the REST API."""
+
+
+def word_of(value: StrEnum) -> str:
+    """Return the word of a value."""
+    return next(word for word, known in WORDS[type(value)].items() if known is value)
+
+
+def _read(kind: type[StrEnum]) -> BeforeValidator:
+    words = WORDS[kind]
+
+    def parse(word: Any) -> StrEnum:
+        if not isinstance(word, str) or word not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return words[word]
+
+    return BeforeValidator(parse)
+
+
+def _schema(kind: type[StrEnum]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(WORDS[kind])})
+
+
+FrequencyWord = Annotated[Frequency, _read(Frequency), _schema(Frequency)]
+"""A frequency in a body."""

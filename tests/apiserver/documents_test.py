@@ -1,0 +1,73 @@
+"""`docs/rest-api.md` says what is served, with which rights and settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.served import RULES, KeyCache, Served
+from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings, load_api_settings
+from codecourier.errors import SettingsError
+from codecourier.kinds.registry import REGISTRY
+from tests.simulation.apiserver import ApiServer
+from tests.simulation.clock import EPOCH
+from tests.simulation.network import Network
+from tests.simulation.schema import definitions_of
+from tests.support.marked import check_marked
+
+PAGE = Path(__file__).parents[2] / "docs" / "rest-api.md"
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    server = ApiServer(now=lambda: EPOCH, random=Random(1), definitions=definitions_of(REGISTRY))
+    api = server.client("test", Network(Random(1)))
+    parts = ApiParts(api, Served(api), KeyCache(api, lambda: 0.0), lambda: EPOCH, lambda: 0.0)
+    return make_app(parts).openapi()
+
+
+def test_the_page_lists_every_operation(*, update_golden: bool) -> None:
+    rows = ["", "| operation | right |", "|---|---|"]
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            right = operation["x-kubernetes-right"]
+            rows.append(f"| `{method.upper()} {path}` | {right['verb']} {right['resource']} |")
+    check_marked(PAGE, "operations", "\n".join([*rows, "", ""]), update=update_golden)
+
+
+def test_every_operation_shows_what_it_answers() -> None:
+    for methods in openapi()["paths"].values():
+        for operation in methods.values():
+            (success,) = (status for status in operation["responses"] if status.startswith("2"))
+            assert "schema" in operation["responses"][success]["content"]["application/json"]
+            # What the framework would answer to a bad body is never sent.
+            assert set(operation["responses"]) == {success, "4XX", "5XX"}
+
+
+def test_the_page_lists_every_permission() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("\n## Permissions\n")[2]
+    rows = re.findall(r"^\| ([\w.]+) \| `([a-z]+)` \| ([a-z, ]+) \|$", section, re.MULTILINE)
+    assert rows == [(rule.group, rule.resource, ", ".join(sorted(rule.verbs))) for rule in RULES]
+
+
+def test_the_page_lists_every_setting_with_its_default() -> None:
+    pattern = rf"^\| `({API_PREFIX}\w+)` \| `?([^`|]+?)`? \|"
+    rows = re.findall(pattern, PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = {name: None if default == "none" else default for name, default in rows}
+    settings = load_api_settings({name: default for name, default in documented.items() if default is not None})
+    assert list(documented) == [f"{API_PREFIX}{name.upper()}" for name in ApiServerSettings.model_fields]
+    assert settings == ApiServerSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LISTEN_PORT", "65536"), ("LOG_LEVEL", "loud"), ("TLS_KEY_FILE", "key.pem"), ("DRAIN_SECONDS", "-1")],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{API_PREFIX}.*{name}"):
+        load_api_settings({f"{API_PREFIX}{name}": value})

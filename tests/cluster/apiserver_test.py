@@ -1,0 +1,284 @@
+"""The REST API on a real API server: the contract's own lines, who may, and what is refused."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codecourier.kinds.api_resources import RECURRING_TASKS
+from codecourier.kube.api import Json
+from codecourier.local.cluster import LocalCluster
+from codecourier.local.processes import wait_until
+from tests.support.audit import read_requests
+from tests.support.rest import ACCOUNT, Answer, Rest, read_lines, rest_server
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+DATA = Path(__file__).parents[1] / "data" / "apiserver"
+REPOSITORY = "https://github.com/org/repo"
+PROJECT = "rest-shop"
+OTHER = "rest-other"
+TASK: Json = {
+    "title": "Look around",
+    "prompt": "Look.",
+    "frequency": "daily",
+    "targetWorkflowId": "wf_build",
+    "timezone": "Europe/Berlin",
+    "scheduledHour": 8,
+    "scheduledMinute": 5,
+}
+EDITOR = ["create", "delete", "get", "list", "update"]
+VIEWER = ["get", "list"]
+
+
+@pytest.fixture(scope="module")
+def rest(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+    """Run a REST API for all tests of this file, with two projects."""
+    folder = tmp_path_factory.mktemp("rest")
+    with rest_server(cluster, folder) as running:
+        for name in (PROJECT, OTHER):
+            running.project(name, REPOSITORY)
+        yield running
+        for name in (PROJECT, OTHER):
+            running.admin.fetch("DELETE", f"/api/v1/namespaces/{name}")
+    assert running.process.returncode == 0
+    text = running.log.read_text(encoding="utf-8")
+    assert "Traceback" not in text
+    assert "cc_live_" not in text
+    requests = read_requests(cluster.layout.audit_log, ACCOUNT.user)
+    assert ACCOUNT.find_excess(requests) == []
+    assert ACCOUNT.rights - {request.right for request in requests} == set()
+
+
+@pytest.fixture(scope="module")
+def editor(rest: Rest) -> str:
+    """Return the key of an editor, once the REST API and the authorizer know it."""
+    return known(rest, rest.key(PROJECT, "editor", EDITOR).key)
+
+
+def known(rest: Rest, key: str, status: int = 200) -> str:
+    """Return a key once it is answered with a status."""
+    assert wait_until(lambda: rest.ask("GET", "/recurring-tasks", key).status == status, timeout_seconds=20)
+    return key
+
+
+def spec_of(rest: Rest, id_: str) -> Json:
+    """Return the spec of a task as the cluster has it."""
+    found: Json = rest.admin.fetch("GET", RECURRING_TASKS.path(PROJECT, id_.removeprefix("rt_")))
+    return dict(found["spec"])
+
+
+def test_the_lines_of_the_contract_about_recurring_tasks(rest: Rest, editor: str) -> None:
+    task = rest.ask("POST", "/recurring-tasks", editor, TASK).data["id"]
+
+    def run(line: str) -> Any:
+        return rest.run_line(line, editor, {"rt_": task, "wf_": "wf_build"}).data
+
+    listing, get, create, change, deactivate, activate, delete = read_lines(DATA / "recurring-tasks.sh")
+    assert task in [found["id"] for found in run(listing)]
+    assert run(get)["scheduledHour"] == 8
+    made = run(create)
+    assert (made["id"][:3], made["isActive"], made["nextRunAt"][10:]) == ("rt_", True, "T06:00:00Z")
+    changed = run(change)
+    assert (changed["frequency"], changed["scheduledHour"], changed["timezone"]) == ("biweekly", 9, "Europe/London")
+    assert changed["title"] == TASK["title"]
+    assert run(deactivate) == {"id": task, "isActive": False, "nextRunAt": None}
+    assert run(activate)["isActive"] is True
+    assert run(delete) == {"id": task, "isDeleted": True}
+    assert rest.run_line(get, editor, {"rt_": task}).status == 404
+
+
+def test_a_task_is_read_as_it_was_written(rest: Rest, editor: str) -> None:
+    made = rest.ask("POST", "/recurring-tasks", editor, {**TASK, "description": "Why."}).data
+    task = rest.ask("GET", f"/recurring-tasks/{made['id']}", editor).data
+    assert {name: task[name] for name in TASK} == TASK
+    assert (task["description"], task["isActive"], task["nextRunAt"]) == ("Why.", True, made["nextRunAt"])
+    assert (task["lastRunAt"], task["lastRunId"], task["missedSlots"], task["pausedReason"]) == (None, None, 0, None)
+    # What was read is accepted as it is, and changes nothing.
+    before = spec_of(rest, made["id"])
+    assert rest.ask("PUT", f"/recurring-tasks/{made['id']}", editor, task).data == task
+    assert spec_of(rest, made["id"]) == before
+    # Its id is accepted without the prefix.
+    assert rest.ask("GET", f"/recurring-tasks/{made['id'][3:]}", editor).data == task
+
+
+def test_the_same_idempotency_key_makes_one_task(rest: Rest, editor: str) -> None:
+    first = rest.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="once")
+    again = rest.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="once")
+    assert (again.status, again.data["id"]) == (201, first.data["id"])
+    other = rest.ask("POST", "/recurring-tasks", editor, {**TASK, "title": "Else"}, Idempotency_Key="once")
+    assert (other.status, other.code) == (409, "conflict")
+    assert rest.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="a b").fields.keys() == {
+        "Idempotency-Key"
+    }
+
+
+def test_pages_hold_each_task_once(rest: Rest, editor: str) -> None:
+    for _ in range(3):
+        rest.ask("POST", "/recurring-tasks", editor, TASK)
+    everything = [task["id"] for task in rest.ask("GET", "/recurring-tasks", editor).data]
+    paged: list[str] = []
+    path = "/recurring-tasks?limit=2"
+    while True:
+        answer = rest.ask("GET", path, editor)
+        paged += [task["id"] for task in answer.data]
+        if (cursor := answer.body["nextCursor"]) is None:
+            break
+        path = f"/recurring-tasks?limit=2&cursor={cursor}"
+    assert paged == everything
+    assert len(everything) > 2
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"title", "prompt", "frequency", "targetWorkflowId", "timezone", "scheduledHour", "scheduledMinute"}),
+        ({**TASK, "scheduledHour": 24, "scheduledMinute": "5"}, {"scheduledHour", "scheduledMinute"}),
+        ({**TASK, "frequency": "hourly", "timezone": "Mars/Base"}, {"frequency", "timezone"}),
+        ({**TASK, "targetWorkflowId": "rt_build"}, {"targetWorkflowId"}),
+        ({**TASK, "targetWorkflowId": "wf_none"}, {"targetWorkflowId"}),
+        ({**TASK, "title": None}, {"title"}),
+        ({**TASK, "prompt": "x" * 65_537}, {"prompt"}),
+        ({**TASK, "prompt": "\x00"}, {"prompt"}),
+        ({**TASK, "cron": "* * * * *", "time_zone": "UTC"}, {"cron", "time_zone"}),
+        (b'{"title": ', {""}),
+        (b"[" * 5000, None),
+        (b"[]", {""}),
+        (b'{"title": "\\ud800"}', None),
+        (b"\xff", None),
+    ],
+)
+def test_all_problems_of_a_body_are_named_at_once(rest: Rest, editor: str, body: Any, fields: set[str] | None) -> None:
+    answer = rest.ask("POST", "/recurring-tasks", editor, body)
+    assert (answer.status, answer.code) == (400, "invalid_request")
+    if fields is not None:
+        assert answer.fields.keys() == fields
+    assert all(message.endswith(".") for message in answer.fields.values())
+
+
+def test_what_is_no_such_thing_is_refused(rest: Rest, editor: str) -> None:
+    def ask(method: str, path: str, **headers: str) -> tuple[int, str]:
+        answer = rest.ask(method, path, editor, **headers)
+        return answer.status, answer.code
+
+    assert ask("GET", "/recurring-tasks/rt_none") == (404, "not_found")
+    assert ask("GET", "/recurring-tasks/sc_none") == (400, "invalid_request")
+    assert ask("GET", "/recurring-tasks/rt_a%2Fb") == (404, "not_found")
+    assert ask("GET", "/recurring-tasks/rt_%00") == (404, "not_found")
+    assert ask("DELETE", "/recurring-tasks/rt_none") == (404, "not_found")
+    assert ask("PATCH", "/recurring-tasks/rt_none") == (405, "method_not_allowed")
+    assert ask("GET", "/recurring-tasks/") == (404, "not_found")
+    assert ask("GET", "/nothing") == (404, "not_found")
+    assert ask("GET", "/recurring-tasks?limit=0") == (400, "invalid_request")
+    assert ask("GET", "/recurring-tasks?state=active") == (400, "invalid_request")
+    assert ask("GET", "/recurring-tasks?cursor=x") == (400, "invalid_request")
+
+
+def test_bodies_have_limits(rest: Rest, editor: str) -> None:
+    large = rest.ask("POST", "/recurring-tasks", editor, b'"' + b"x" * 2**20 + b'"')
+    assert (large.status, large.code) == (413, "too_large")
+    fits = rest.ask("POST", "/recurring-tasks", editor, b'"' + b"x" * (2**20 - 2) + b'"')
+    assert fits.status == 400
+    form = rest.ask("POST", "/recurring-tasks", editor, b"title=x", Content_Type="application/x-www-form-urlencoded")
+    assert (form.status, form.code) == (415, "unsupported_media_type")
+
+
+def test_a_body_without_a_length_has_the_same_limit(rest: Rest, editor: str) -> None:
+    head = f"POST /api/v1/recurring-tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {editor}\r\n"
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        for _ in range(16):
+            connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        # Not one byte more: a connection that is closed with bytes unread is reset, and the answer may be lost.
+        connection.sendall(b"1\r\n \r\n")
+        answer = b""
+        while chunk := connection.recv(65_536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_who_may(rest: Rest, editor: str) -> None:
+    viewer = known(rest, rest.key(PROJECT, "viewer", VIEWER).key)
+    stranger = known(rest, rest.key(OTHER, "editor", EDITOR).key)
+    nobody = known(rest, rest.bare_key(PROJECT, "nobody").key, 403)
+    task = rest.ask("POST", "/recurring-tasks", editor, TASK).data["id"]
+    one = f"/recurring-tasks/{task}"
+    operations: list[tuple[str, str, Any]] = [
+        ("GET", "/recurring-tasks", None),
+        ("GET", one, None),
+        ("POST", "/recurring-tasks", TASK),
+        ("PUT", one, {"scheduledHour": 9}),
+        ("PUT", f"{one}/toggle", {"isActive": False}),
+        ("DELETE", one, None),
+    ]
+
+    def row(key: str | None) -> list[int]:
+        return [rest.ask(method, path, key, body).status for method, path, body in operations]
+
+    assert row(nobody) == [403] * 6
+    assert row(viewer) == [200, 200, 403, 403, 403, 403]
+    assert row(None) == row("cc_live_wrong") == row("Basic") == [401] * 6
+    assert row(stranger) == [200, 404, 201, 404, 404, 404]
+    # No right of the caller, so not even the body is looked at.
+    assert rest.ask("POST", "/recurring-tasks", viewer, b"{").status == 403
+    assert row(editor) == [200, 200, 201, 200, 200, 200]
+    refused = rest.ask("GET", "/recurring-tasks", editor, X_CodeCourier_Project=OTHER)
+    assert (refused.status, refused.code) == (403, "forbidden")
+
+
+def test_an_expired_and_a_revoked_key_are_refused(rest: Rest, editor: str) -> None:
+    expired = rest.bare_key(PROJECT, "late", datetime.now(UTC) - timedelta(seconds=1))
+    revoked = rest.bare_key(PROJECT, "gone")
+    known(rest, revoked.key, 403)
+    rest.revoke(PROJECT, revoked.name)
+    known(rest, revoked.key, 401)
+    answers = [rest.ask("GET", "/recurring-tasks", key) for key in (expired.key, revoked.key, editor[:-1], "", None)]
+    assert {answer.status for answer in answers} == {401}
+    assert len({str(answer.body) for answer in answers}) == 1, "the answer says what was wrong with the key"
+
+
+def test_a_key_is_made_listed_and_revoked_by_the_command(rest: Rest, cluster: LocalCluster) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "codecourier.cli", "apikey", *arguments, "--namespace", PROJECT]
+        command += ["--kubeconfig", str(cluster.kubeconfig_path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    made = run("create", "someone", "--days", "1")
+    key = made.stdout.strip()
+    known(rest, key, 403)
+    assert key not in made.stderr
+    listed = run("list").stdout
+    assert key not in listed
+    (name,) = (line.split()[0] for line in listed.splitlines() if line.split()[1] == "someone")
+    assert run("revoke", name).returncode == 0
+    known(rest, key, 401)
+    again = run("revoke", name)
+    assert (again.returncode, again.stderr[:7]) == (1, "error: ")
+    wrong = run("create", "system:admin")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("error: owner: ")
+
+
+def test_a_key_may_ask_so_often_and_no_more(rest: Rest) -> None:
+    key = known(rest, rest.bare_key(PROJECT, "eager", rate=3).key, 403)
+    answers: list[Answer] = [rest.ask("GET", "/recurring-tasks", key) for _ in range(4)]
+    assert answers[-1].status == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_writes_of_two_clients_both_count(rest: Rest, editor: str) -> None:
+    task = rest.ask("POST", "/recurring-tasks", editor, TASK).data["id"]
+    path = RECURRING_TASKS.path(PROJECT, task.removeprefix("rt_"))
+    for hour in range(3):
+        rest.admin.fetch("PATCH", path, b'{"spec":{"jitterSeconds":%d}}' % (hour + 1), "application/merge-patch+json")
+        assert rest.ask("PUT", f"/recurring-tasks/{task}", editor, {"scheduledHour": hour}).status == 200
+        spec = spec_of(rest, task)
+        assert (spec["jitterSeconds"], spec["hour"]) == (hour + 1, hour)

@@ -1,0 +1,195 @@
+"""The REST API on the embedded cluster, for tests: the server, projects, keys, the contract's lines."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import requests
+
+from codecourier.apiserver.keys import NewKey, create_key, revoke_key
+from codecourier.apiserver.served import RULES
+from codecourier.kinds.access import EVERY_NAMESPACE
+from codecourier.kinds.api_resources import PROJECTS, WORKFLOWS
+from codecourier.kube.access import load_access
+from codecourier.kube.api import Json, Resource
+from codecourier.kube.client import AiohttpKube
+from codecourier.local.api import LoopbackServer
+from codecourier.local.cluster import LocalCluster
+from codecourier.local.controlplane_flags import REST_USER
+from codecourier.local.processes import wait_until
+from tests.support.cluster import admin_server
+from tests.support.operator_access import OperatorAccount
+from tests.support.team import WORKFLOW
+
+__all__ = ["ACCOUNT", "Answer", "Rest", "read_lines", "rest_server"]
+
+ACCOUNT = OperatorAccount(REST_USER.rpartition(":")[2], {EVERY_NAMESPACE: RULES})
+"""The account of the API servers of the cluster tests: it has the documented rules, and no other."""
+
+_ADDRESS = re.compile(rb"the REST API is on http://127\.0\.0\.1:(\d+)/")
+_RBAC = "rbac.authorization.k8s.io"
+_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the REST API answered."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def data(self) -> Any:
+        """What a success shows."""
+        assert self.status in {200, 201}, self
+        return self.body["data"]
+
+    @property
+    def code(self) -> str:
+        """The word for programs of a refusal."""
+        return str(self.body["error"]["code"])
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The problems of a refusal by their field."""
+        return {detail["field"]: detail["message"] for detail in self.body["error"]["details"]}
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A running REST API."""
+
+    cluster: LocalCluster
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def admin(self) -> LoopbackServer:
+        """The cluster's API server, as its administrator sees it."""
+        return admin_server(self.cluster)
+
+    def project(self, name: str, url: str) -> None:
+        """Make a namespace with a Project of one repository and the Workflow `build`."""
+        self.admin.fetch("POST", "/api/v1/namespaces", orjson.dumps({"metadata": {"name": name}}))
+        repository = {"url": url, "isDefault": True, "credentialRef": {"name": "forge"}}
+        self.create(PROJECTS, name, "default", {"repositories": [repository]})
+        self.create(WORKFLOWS, name, "build", {**WORKFLOW, "agent": {"command": ["true"]}})
+
+    def create(self, resource: Resource, namespace: str, name: str, spec: Json) -> None:
+        """Create an object as a user of the cluster does, and wait until the REST API may know it."""
+        obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}, "spec": spec}
+        self.admin.fetch("POST", resource.path(namespace), orjson.dumps(obj))
+
+    def key(self, namespace: str, owner: str, verbs: list[str], expiry: datetime | None = None) -> NewKey:
+        """Make a key whose owner has a Role with these verbs; return it once the REST API knows it."""
+        rules = [{"apiGroups": ["codecourier.dev"], "resources": ["*"], "verbs": verbs}]
+        folder = f"/apis/{_RBAC}/v1/namespaces/{namespace}"
+        role = {"metadata": {"name": owner}, "rules": rules}
+        self.admin.fetch("POST", f"{folder}/roles", orjson.dumps(role))
+        subject = {"kind": "User", "apiGroup": _RBAC, "name": f"codecourier:{namespace}:{owner}"}
+        reference = {"apiGroup": _RBAC, "kind": "Role", "name": owner}
+        binding = {"metadata": {"name": owner}, "roleRef": reference, "subjects": [subject]}
+        self.admin.fetch("POST", f"{folder}/rolebindings", orjson.dumps(binding))
+        return self.bare_key(namespace, owner, expiry)
+
+    def bare_key(self, namespace: str, owner: str, expiry: datetime | None = None, rate: int = 10_000) -> NewKey:
+        """Make a key whose owner may do nothing."""
+
+        async def make() -> NewKey:
+            async with AiohttpKube(load_access(self.cluster.kubeconfig_path)) as api:
+                return await create_key(api, namespace, owner, expiry, rate)
+
+        return asyncio.run(make())
+
+    def revoke(self, namespace: str, name: str) -> None:
+        """Revoke a key."""
+
+        async def revoke() -> None:
+            async with AiohttpKube(load_access(self.cluster.kubeconfig_path)) as api:
+                await revoke_key(api, namespace, name)
+
+        asyncio.run(revoke())
+
+    def ask(self, method: str, path: str, key: str | None = None, body: Any = None, **headers: str) -> Answer:
+        """Ask for a path below `/api/v1`, with a body in JSON."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = None
+        if body is not None:
+            data = body if isinstance(body, bytes) else orjson.dumps(body)
+            sent.setdefault("Content-Type", "application/json")
+        if key is not None:
+            sent["Authorization"] = f"Bearer {key}"
+        answer = requests.request(method, f"{self.address}{path}", headers=sent, data=data, timeout=_SECONDS)
+        return _answer(answer)
+
+    @property
+    def address(self) -> str:
+        """The address of the API."""
+        return f"http://127.0.0.1:{self.port}/api/v1"
+
+    def run_line(self, line: str, key: str, fill: Mapping[str, str]) -> Answer:
+        """Run a line of the contract with only host, key and the dots behind prefixes of ids replaced."""
+        line = line.replace("https://<deployment>.convex.site/api/v1", self.address).replace("cc_live_...", key)
+        for prefix, value in fill.items():
+            line = line.replace(f"{prefix}...", value)
+        method, url, headers, data = "GET", "", {}, None
+        words = iter(shlex.split(line.replace("\\\n", " "))[1:])
+        for word in words:
+            match word:
+                case "-X":
+                    method = next(words)
+                case "-H":
+                    name, _, value = next(words).partition(": ")
+                    headers[name] = value
+                case "-d":
+                    data = next(words)
+                case _:
+                    url = word
+        return _answer(requests.request(method, url, headers=headers, data=data, timeout=_SECONDS))
+
+
+def _answer(answer: requests.Response) -> Answer:
+    return Answer(answer.status_code, orjson.loads(answer.content), answer.headers)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the curl lines of a section of the contract."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").split("\n\n") if line.strip()]
+
+
+@contextmanager
+def rest_server(cluster: LocalCluster, folder: Path) -> Iterator[Rest]:
+    """Run a REST API server on a cluster, with an account that has the documented rules only."""
+    log, kubeconfig = folder / "apiserver.log", ACCOUNT.write_kubeconfig(cluster, folder / "apiserver.kubeconfig")
+    command = [sys.executable, "-m", "codecourier.cli", "apiserver", "--kubeconfig", str(kubeconfig)]
+    command += ["--listen-port", "0"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        assert wait_until(lambda: bool(_ADDRESS.search(log.read_bytes())), timeout_seconds=_SECONDS), log.read_text()
+        found = _ADDRESS.search(log.read_bytes())
+        assert found is not None
+        rest = Rest(cluster, int(found[1]), process, log)
+        assert wait_until(_is_ready(rest), timeout_seconds=_SECONDS), log.read_text()
+        yield rest
+    finally:
+        process.terminate()
+        process.wait(_SECONDS)
+
+
+def _is_ready(rest: Rest) -> Callable[[], bool]:
+    url = f"http://127.0.0.1:{rest.port}/readyz"
+    return lambda: requests.get(url, timeout=_SECONDS).status_code == 200
