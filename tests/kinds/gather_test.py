@@ -175,9 +175,35 @@ async def test_a_run_finds_the_learnings_of_its_repository_and_workflow() -> Non
     assert {item.name for item in known.accepted(url, "scripted")} == {"repository", "workflow", "both"}
     assert [item.name for item in known.accepted(url, "other")] == ["repository"]
     assert known.count_undecided(url) == 1
+    said = [(url, "other"), (other, "scripted"), (other, "other")]
+    assert [known.says(*place, "run make DB  first") for place in said] == [True, True, False]
+    assert not known.says(url, "scripted", "Run make db last.")
     has = [known.has(*case) for case in (("trashed", url), ("repository", url), ("elsewhere", url), ("absent", url))]
     assert has == [True, True, False, False]
     assert [item.name for item in known.find(("both", "absent", "draft"))] == ["both", "draft"]
+
+
+@virtual
+async def test_accepted_learnings_are_found_newest_first() -> None:
+    desk = Desk()
+    desk.make_run("fix")
+    desk.refresh()
+    times = {
+        "b": "2026-01-02T00:00:00Z",
+        "old": "2026-01-01T23:59:59Z",
+        "a": "2026-01-02T00:00:00Z",
+        "new": "2026-02-01T00:00:00Z",
+    }
+    url = "https://forge.test/example/shop"
+    for number, (name, time) in enumerate(times.items()):
+        names: Json = {"repositoryUrl": url} if name == "old" else {"workflowRef": {"name": "scripted"}}
+        metadata = {"name": name, "namespace": NAMESPACE, "uid": name, "creationTimestamp": time}
+        spec = names | {"text": name, "accepted": True}
+        desk.store.cache(LEARNINGS).apply(
+            {"metadata": metadata | {"resourceVersion": str(1000 + number)}, "spec": spec}
+        )
+    known = world_of(desk.store, RUN, desk.run()[1]).learnings
+    assert [item.name for item in known.accepted(url, "scripted")] == ["new", "a", "b", "old"]
 
 
 @virtual

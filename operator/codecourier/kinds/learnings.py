@@ -6,14 +6,14 @@ pod that is made takes the texts as they are then. None of these waits for a Lea
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from codecourier.cache.store import Store
 from codecourier.core.shared.consent import repository_key
-from codecourier.core.shared.learnings import KnownLearnings
+from codecourier.core.shared.learnings import KnownLearnings, normalize_lesson
 from codecourier.core.shared.naming import LABEL_TRASHED
 from codecourier.kinds.relation import Edge, Index, Relation, View
 from codecourier.kinds.sources import LEARNING_SOURCE
@@ -23,15 +23,32 @@ from codecourier.resources.learning import Learning
 __all__ = ["LEARNINGS", "StoredLearnings"]
 
 _ACCEPTED = "accepted learnings"
+_SAID = "what accepted learnings say"
 _UNDECIDED = "undecided learnings"
 
+_Place = tuple[Hashable, ...]
+"""Namespace, repository and Workflow that a Learning is about; None: whichever."""
 
-def _accepted(obj: Json) -> list[Hashable]:
+
+def _accepted(obj: Json) -> list[_Place]:
     spec, metadata = obj.get("spec") or {}, obj["metadata"]
     is_trashed = (metadata.get("labels") or {}).get(LABEL_TRASHED) == "true"
     if not spec.get("accepted") or is_trashed or metadata.get("deletionTimestamp"):
         return []
     return [(metadata["namespace"], _repository(obj), (spec.get("workflowRef") or {}).get("name"))]
+
+
+def _said(obj: Json) -> list[Hashable]:
+    return [(*place, normalize_lesson((obj.get("spec") or {}).get("text") or "")) for place in _accepted(obj)]
+
+
+def _name(obj: Json) -> str:
+    name: str = obj["metadata"]["name"]
+    return name
+
+
+def _creation_time(obj: Json) -> str:
+    return obj["metadata"].get("creationTimestamp") or ""
 
 
 def _undecided(obj: Json) -> list[Hashable]:
@@ -47,6 +64,7 @@ def _repository(obj: Json) -> Hashable:
 
 _INDEXES = (
     Index(_ACCEPTED, _accepted, LEARNING_SOURCE.resource),
+    Index(_SAID, _said, LEARNING_SOURCE.resource),
     Index(_UNDECIDED, _undecided, LEARNING_SOURCE.resource),
 )
 
@@ -58,12 +76,23 @@ class StoredLearnings:
     store: Store
     namespace: str
 
-    def accepted(self, repository_url: str, workflow: str) -> Sequence[Learning]:
-        """Return those that agents of a Workflow are given on a repository."""
+    def accepted(self, repository_url: str, workflow: str) -> Iterator[Learning]:
+        """Yield those that agents of a Workflow are given on a repository, the newest first, each read when needed."""
+        cache, places = self.store.cache(LEARNING_SOURCE.resource), self._places(repository_url, workflow)
+        found = sorted(chain.from_iterable(cache.by_index(_ACCEPTED, place) for place in places), key=_name)
+        for obj in sorted(found, key=_creation_time, reverse=True):
+            yield from self.store.readable(LEARNING_SOURCE, (obj,))
+
+    def says(self, repository_url: str, workflow: str, text: str) -> bool:
+        """Tell whether one that agents of a Workflow are given on a repository says the same as a text."""
+        cache, words = self.store.cache(LEARNING_SOURCE.resource), normalize_lesson(text)
+        return any(cache.has_key(_SAID, (*place, words)) for place in self._places(repository_url, workflow))
+
+    def _places(self, repository_url: str, workflow: str) -> tuple[_Place, ...]:
         repository = repository_key(repository_url)
-        places = ((repository, None), (None, workflow), (repository, workflow))
-        found = (self.store.by_index(LEARNING_SOURCE, _ACCEPTED, (self.namespace, *place)) for place in places)
-        return tuple(chain.from_iterable(found))
+        return tuple(
+            (self.namespace, *place) for place in ((repository, None), (None, workflow), (repository, workflow))
+        )
 
     def find(self, names: Iterable[str]) -> Sequence[Learning]:
         """Return those of these names, in this order."""

@@ -112,6 +112,17 @@ def test_an_end_does_not_wait_for_a_lesson_that_a_quota_refuses() -> None:
     assert any(QUOTA.message in event.message and event.is_warning for event in plan.events)
 
 
+def test_several_lessons_that_fail_are_waited_for_no_longer_than_one() -> None:
+    known = world(proposing(DB, FAST))
+    first, second = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))
+    early = Problem(Reason.CREATION_REFUSED, "It says 500.", since=NOW)
+    late = replace(early, since=NOW + WAIT_LIMIT / 2)
+    for failures in ({first: early, second: late}, {first: late, second: early}):
+        failing = replace(known, failures=Failures(failures))
+        assert len(made(plan_run(failing, NOW + WAIT_LIMIT * 0.9))) == 2
+        assert made(plan_run(failing, NOW + WAIT_LIMIT)) == []
+
+
 def test_a_lesson_that_a_webhook_denies_takes_no_other_with_it() -> None:
     known = world(proposing(DB, FAST, "Keep it small."))
     first, second, third = (create for create in plan_run(known, NOW).records if isinstance(create.resource, Learning))

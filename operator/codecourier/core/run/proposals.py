@@ -47,12 +47,13 @@ def with_proposals(world: RunWorld, plan: Plan, sandbox: Sandbox, now: datetime)
 
 def _find_new(world: RunWorld, url: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield name and text of each lesson that is new: agents also repeat what they were given, as people worded it."""
-    given = world.learnings.accepted(url, world.run.spec.workflow_ref.name)
-    known = {name_lesson(url, learning.spec.text) for learning in given}
+    workflow = world.run.spec.workflow_ref.name
+    seen = set[str]()
     for text in texts:
         name = name_lesson(url, text)
-        if name not in known and not world.learnings.has(name, url):
-            known.add(name)
+        is_known = name in seen or world.learnings.has(name, url) or world.learnings.says(url, workflow, text)
+        seen.add(name)
+        if not is_known:
             yield name, text
 
 

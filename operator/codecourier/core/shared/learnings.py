@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -29,6 +29,7 @@ __all__ = [
     "is_given",
     "is_undecided",
     "name_lesson",
+    "normalize_lesson",
     "select_learnings",
 ]
 
@@ -54,7 +55,10 @@ class KnownLearnings(Protocol):
     """The Learnings of a namespace, read only where a plan needs them."""
 
     def accepted(self, repository_url: str, workflow: str) -> Iterable[Learning]:
-        """Return those that agents of a Workflow are given on a repository."""
+        """Return those that agents of a Workflow are given on a repository, the newest first."""
+
+    def says(self, repository_url: str, workflow: str, text: str) -> bool:
+        """Tell whether one that agents of a Workflow are given on a repository says the same as a text."""
 
     def find(self, names: Iterable[str]) -> Iterable[Learning]:
         """Return those of these names, in this order; one that is not there is left out."""
@@ -72,9 +76,17 @@ class LearningList:
 
     items: tuple[Learning, ...] = ()
 
-    def accepted(self, repository_url: str, workflow: str) -> Iterator[Learning]:
-        """Return those that agents of a Workflow are given on a repository."""
-        return (item for item in self.items if is_given(item) and applies_to(item, repository_url, workflow))
+    def accepted(self, repository_url: str, workflow: str) -> Sequence[Learning]:
+        """Return those that agents of a Workflow are given on a repository, the newest first."""
+        found = [item for item in self.items if is_given(item) and applies_to(item, repository_url, workflow)]
+        found.sort(key=lambda item: item.name)
+        found.sort(key=lambda item: item.metadata.creation_timestamp or _LONG_AGO, reverse=True)
+        return found
+
+    def says(self, repository_url: str, workflow: str, text: str) -> bool:
+        """Tell whether one that agents of a Workflow are given on a repository says the same as a text."""
+        given = self.accepted(repository_url, workflow)
+        return any(normalize_lesson(item.spec.text) == normalize_lesson(text) for item in given)
 
     def find(self, names: Iterable[str]) -> Iterator[Learning]:
         """Return those of these names, in this order."""
@@ -127,15 +139,17 @@ def clean_lesson(text: str) -> str:
 
 def name_lesson(repository_url: str, text: str) -> str:
     """Return the name of the Learning with a text about a repository; texts that differ in form alone share it."""
-    same = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!;, ")
-    return learning_name(repository_key(repository_url), same)
+    return learning_name(repository_key(repository_url), normalize_lesson(text))
+
+
+def normalize_lesson(text: str) -> str:
+    """Return what texts that differ in form alone have in common."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!;, ")
 
 
 def select_learnings(known: KnownLearnings, repository_url: str, workflow: str) -> tuple[Learning, ...]:
     """Return the Learnings that an attempt is given, the newest first."""
-    found = sorted(known.accepted(repository_url, workflow), key=lambda item: item.name)
-    found.sort(key=lambda item: item.metadata.creation_timestamp or _LONG_AGO, reverse=True)
-    return tuple(fit_learnings(found))
+    return tuple(fit_learnings(known.accepted(repository_url, workflow)))
 
 
 def fit_learnings(learnings: Iterable[Learning]) -> Iterator[Learning]:
