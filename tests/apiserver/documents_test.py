@@ -27,7 +27,7 @@ def openapi() -> dict[str, Any]:
     """Return the OpenAPI document."""
     server = ApiServer(now=lambda: EPOCH, random=Random(1), definitions=definitions_of(REGISTRY))
     api = server.client("test", Network(Random(1)))
-    parts = ApiParts(api, Served(api), KeyCache(api, lambda: 0.0), lambda: EPOCH, lambda: 0.0)
+    parts = ApiParts(api, Served(api), KeyCache(api, lambda: 0.0), lambda: EPOCH, lambda: 0.0, 0.0)
     return make_app(parts).openapi()
 
 

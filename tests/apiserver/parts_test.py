@@ -26,10 +26,17 @@ from codecourier.kube.errors import KubeError, Unanswered
 from codecourier.resources.learning import Learning, LearningSpec
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.recurring_task import Frequency
+from codecourier.resources.run import PullRequestPhase
+from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 
 CALLER = Caller(Identity("codecourier:shop:ci", ("codecourier:shop",)), "shop")
 LIST = Right("list", "recurringtasks")
-CONTRACT = {Frequency: ["daily", "every_other_day", "weekly", "biweekly", "monthly"]}
+CONTRACT = {
+    Frequency: ["daily", "every_other_day", "weekly", "biweekly", "monthly"],
+    SprintChainPhase: ["pending", "running", "completed", "failed", "cancelled"],
+    SprintPhase: ["pending", "running", "completed", "failed", "cancelled", "omitted"],
+    PullRequestPhase: ["creating", "created", "failed", "skipped"],
+}
 
 
 def test_the_words_are_those_of_the_contract_and_lead_back() -> None:

@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from codecourier.kinds.api_resources import RECURRING_TASKS
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
+from codecourier.kinds.api_resources import RECURRING_TASKS, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.processes import wait_until
@@ -34,6 +36,7 @@ TASK: Json = {
     "scheduledHour": 8,
     "scheduledMinute": 5,
 }
+CHAIN: Json = {"workflowId": "wf_build", "sprintRange": [1, 3], "prompt": "Go on.", "githubRepoUrl": REPOSITORY}
 EDITOR = ["create", "delete", "get", "list", "update"]
 VIEWER = ["get", "list"]
 
@@ -42,7 +45,7 @@ VIEWER = ["get", "list"]
 def rest(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     """Run a REST API for all tests of this file, with two projects."""
     folder = tmp_path_factory.mktemp("rest")
-    with rest_server(cluster, folder) as running:
+    with rest_server(cluster, folder, CODECOURIER_API_ACCEPT_WAIT_SECONDS="0.1") as running:
         for name in (PROJECT, OTHER):
             running.project(name, REPOSITORY)
         yield running
@@ -93,6 +96,82 @@ def test_the_lines_of_the_contract_about_recurring_tasks(rest: Rest, editor: str
     assert run(activate)["isActive"] is True
     assert run(delete) == {"id": task, "isDeleted": True}
     assert rest.run_line(get, editor, {"rt_": task}).status == 404
+
+
+def test_the_lines_of_the_contract_about_sprint_chains(rest: Rest, editor: str) -> None:
+    chain = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
+
+    def run(line: str) -> Any:
+        return rest.run_line(line, editor, {"sc_": chain, "wf_": "wf_build"}).data
+
+    listing, get, create, delete = read_lines(DATA / "sprint-chains.sh")
+    assert chain in [found["id"] for found in run(listing)]
+    assert (run(get)["sprintRange"], run(get)["status"]) == ([1, 3], "pending")
+    made = run(create)
+    assert (made["id"][:3], made["status"]) == ("sc_", "pending"), "no operator runs here"
+    assert rest.ask("GET", f"/sprint-chains/{made['id']}", editor).data["branchName"] == "feature/validation-migration"
+    assert run(delete) == {"id": chain, "status": "cancelled"}
+    assert rest.run_line(get, editor, {"sc_": chain}).status == 404
+
+
+def test_a_chain_that_waits_for_its_sprint_is_deleted_once_and_stopped_on_request(rest: Rest, editor: str) -> None:
+    id_ = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
+    path = SPRINT_CHAINS.path(PROJECT, id_.removeprefix("sc_"))
+
+    def patch(body: Json, subresource: str = "") -> None:
+        rest.admin.fetch("PATCH", path + subresource, orjson.dumps(body), "application/merge-patch+json")
+
+    patch({"metadata": {"finalizers": [FINALIZER]}})
+    patch({"status": {"phase": "Running"}}, "/status")
+    for query, stopped in (("", None), ("", None), ("?force=true", "true"), ("?force=true", "true")):
+        answer = rest.ask("DELETE", f"/sprint-chains/{id_}{query}", editor)
+        assert answer.data["id"] == id_
+        found = rest.admin.fetch("GET", path)["metadata"]
+        assert found["annotations"].get(ANNOTATION_STOP_NOW) == stopped
+        shown = rest.ask("GET", f"/sprint-chains/{id_}", editor).data
+        assert shown["deletionRequestedAt"] == found["deletionTimestamp"]
+    assert answer.data["status"] == "running"
+    patch({"metadata": {"finalizers": None}})
+    assert wait_until(lambda: rest.ask("DELETE", f"/sprint-chains/{id_}", editor).status == 404, timeout_seconds=10)
+
+
+@pytest.mark.parametrize("url", [REPOSITORY, f"{REPOSITORY}.git", f"{REPOSITORY}/", "https://GitHub.com/Org/REPO"])
+def test_a_repository_of_the_project_is_known_in_every_spelling(rest: Rest, editor: str, url: str) -> None:
+    body = {**CHAIN, "githubRepoUrl": url}
+    made, again = (rest.ask("POST", "/sprint-chains", editor, body, Idempotency_Key=url).data for _ in range(2))
+    assert made == again
+    assert rest.ask("GET", f"/sprint-chains/{made['id']}", editor).data["githubRepoUrl"] == REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (
+            {**CHAIN, "githubRepoUrl": "https://github.com/org/other", "workflowId": "none"},
+            {"githubRepoUrl", "workflowId"},
+        ),
+        ({**CHAIN, "branchName": "a..b"}, {"branchName"}),
+        ({**CHAIN, "sprintRange": [3, 1], "prompt": ""}, {"sprintRange", "prompt"}),
+    ],
+)
+def test_what_is_wrong_with_a_chain_is_named_by_its_field(
+    rest: Rest, editor: str, body: Json, fields: set[str]
+) -> None:
+    answer = rest.ask("POST", "/sprint-chains", editor, body)
+    assert (answer.status, set(answer.fields)) == (400, fields), answer
+
+
+def test_who_may_have_chains(rest: Rest, editor: str) -> None:
+    viewer = known(rest, rest.key(PROJECT, "chain-viewer", VIEWER).key)
+    chain = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
+    operations = [("GET", ""), ("GET", f"/{chain}"), ("POST", ""), ("DELETE", f"/{chain}")]
+
+    def row(key: str | None) -> list[int]:
+        return [rest.ask(method, f"/sprint-chains{path}", key, CHAIN).status for method, path in operations]
+
+    assert row(None) == [401] * 4
+    assert row(viewer) == [200, 200, 403, 403]
+    assert row(editor) == [200, 200, 201, 200]
 
 
 def test_a_task_is_read_as_it_was_written(rest: Rest, editor: str) -> None:

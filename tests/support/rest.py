@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import subprocess
@@ -171,13 +172,15 @@ def read_lines(path: Path) -> list[str]:
 
 
 @contextmanager
-def rest_server(cluster: LocalCluster, folder: Path) -> Iterator[Rest]:
+def rest_server(cluster: LocalCluster, folder: Path, **environment: str) -> Iterator[Rest]:
     """Run a REST API server on a cluster, with an account that has the documented rules only."""
     log, kubeconfig = folder / "apiserver.log", ACCOUNT.write_kubeconfig(cluster, folder / "apiserver.kubeconfig")
     command = [sys.executable, "-m", "codecourier.cli", "apiserver", "--kubeconfig", str(kubeconfig)]
     command += ["--listen-port", "0"]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
     try:
         assert wait_until(lambda: bool(_ADDRESS.search(log.read_bytes())), timeout_seconds=_SECONDS), log.read_text()
         found = _ADDRESS.search(log.read_bytes())

@@ -16,6 +16,7 @@ from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
+from codecourier.apiserver.routes.sprint_chains import add_sprint_chains
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.writing import Writer
 from codecourier.kube.api import KubeApi
@@ -36,6 +37,9 @@ class ApiParts:
     now: Callable[[], datetime]
     clock: Callable[[], float]
     """The monotonic clock, in seconds."""
+
+    accept_wait_seconds: float
+    """How long the answer to a creation waits for the operator to accept the object."""
 
 
 def make_app(parts: ApiParts) -> FastAPI:
@@ -60,6 +64,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.state.door = door
     router = APIRouter(prefix="/api/v1")
     add_recurring_tasks(router, door, parts.now)
+    add_sprint_chains(router, door, parts.accept_wait_seconds)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

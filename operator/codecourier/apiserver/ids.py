@@ -10,11 +10,12 @@ from pydantic import AfterValidator
 
 from codecourier.apiserver.refusal import Detail, bad_request
 
-__all__ = ["RECURRING_TASK_ID", "RUN_ID", "WORKFLOW_ID", "WorkflowName", "parse_id", "read_id"]
+__all__ = ["RECURRING_TASK_ID", "RUN_ID", "SPRINT_CHAIN_ID", "WORKFLOW_ID", "WorkflowName", "parse_id", "read_id"]
 
 RUN_ID = "r_"
 WORKFLOW_ID = "wf_"
 RECURRING_TASK_ID = "rt_"
+SPRINT_CHAIN_ID = "sc_"
 
 _MOST_LENGTH = 256
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")

@@ -58,6 +58,7 @@ async def _serve(settings: ApiServerSettings, access: Access) -> None:
             keys=keys,
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
+            accept_wait_seconds=settings.accept_wait_seconds,
         )
         server = _Server(_config(settings, parts))
         listening = _listen(settings)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
@@ -16,10 +18,11 @@ from codecourier.kinds.sources import (
     API_KEY_SOURCE,
     PROJECT_SOURCE,
     RECURRING_TASK_SOURCE,
+    SPRINT_CHAIN_SOURCE,
     WORKFLOW_SOURCE,
 )
 from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, Json, KubeApi, Resource, WatchEvent
-from codecourier.kube.cache import IndexFunction
+from codecourier.kube.cache import IndexFunction, Key
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["BY_HASH", "RULES", "KeyCache", "Served"]
@@ -40,6 +43,7 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
     PROJECT_SOURCE: frozenset(),
     WORKFLOW_SOURCE: frozenset(),
     RECURRING_TASK_SOURCE: _WRITTEN,
+    SPRINT_CHAIN_SOURCE: _WRITTEN,
 }
 """The kinds that are cached, and what is asked of each beside list and watch."""
 
@@ -84,6 +88,8 @@ class Served:
     def __init__(self, api: KubeApi) -> None:
         self.store = Store(CachedKind(source) for source in _SOURCES)
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
+        self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)
+        self.store.subscribe(self._changed)
 
     @property
     def unsynced(self) -> list[str]:
@@ -104,6 +110,31 @@ class Served:
         found = self.store.readable(source, self.store.cache(source.resource).list(namespace))
         # Among objects of one second the last by name comes first: pages need one order.
         return sorted(found, key=lambda obj: (obj.metadata.creation_timestamp, obj.name), reverse=True)
+
+    async def wait(
+        self, source: Source[R], namespace: str, name: str, is_met: Callable[[R], bool], seconds: float
+    ) -> R | None:
+        """Return an object once it meets a condition, or as it is after so many seconds."""
+        changed = asyncio.Event()
+        waiting = self._waiting[source.resource, (namespace, name)]
+        waiting.append(changed)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while (obj := self.find(source, namespace, name)) is None or not is_met(obj):
+                        await changed.wait()
+                        changed.clear()
+        finally:
+            waiting.remove(changed)
+            if not waiting:
+                self._waiting.pop((source.resource, (namespace, name)), None)
+        return self.find(source, namespace, name)
+
+    def _changed(self, resource: Resource, old: Json | None, new: Json | None) -> None:
+        metadata = (new or old or {}).get("metadata", {})
+        key = (metadata.get("namespace", ""), metadata.get("name", ""))
+        for event in self._waiting.get((resource, key), ()):
+            event.set()
 
 
 def _hash_of(obj: Json) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, WithJsonSchema
 
 from codecourier.resources.recurring_task import Frequency
+from codecourier.resources.run import PullRequestPhase
+from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 
 __all__ = ["WORDS", "FrequencyWord", "word_of"]
 
@@ -17,8 +19,10 @@ E = TypeVar("E", bound=StrEnum)
 
 _BEGIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+_SERVED = (Frequency, SprintChainPhase, SprintPhase, PullRequestPhase)
+
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
-    kind: {_BEGIN.sub("_", value.value).lower(): value for value in kind} for kind in (Frequency,)
+    kind: {_BEGIN.sub("_", value.value).lower(): value for value in kind} for kind in _SERVED
 }
 """The values of each enum that is served, by their word in the REST API."""
 

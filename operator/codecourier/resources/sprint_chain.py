@@ -31,6 +31,7 @@ from codecourier.resources.meta import (
 from codecourier.resources.run import PullRequestPhase
 
 __all__ = [
+    "MAX_SPRINTS",
     "ChainAttempt",
     "SprintChain",
     "SprintChainPhase",

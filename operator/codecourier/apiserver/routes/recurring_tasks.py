@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from codecourier.apiserver.answers import Data, Page, PageQuery, answer, cut, page_of
+from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
 from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.ids import RECURRING_TASK_ID, read_id
-from codecourier.apiserver.refusal import Detail, Refusal, bad_request
+from codecourier.apiserver.refusal import bad_request
 from codecourier.apiserver.route import Door, Operations, caller_of
+from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_workflow_problem
 from codecourier.apiserver.views.recurring_task import (
     NAMES,
     TaskChange,
@@ -29,16 +29,13 @@ from codecourier.apiserver.views.recurring_task import (
     view_task,
 )
 from codecourier.apiserver.writing import Creation
-from codecourier.core.shared.naming import LABEL_TRASHED
-from codecourier.kinds.sources import RECURRING_TASK_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sources import RECURRING_TASK_SOURCE
 from codecourier.resources.recurring_task import RecurringTask
 
 __all__ = ["add_recurring_tasks"]
 
 _PATH = "/recurring-tasks"
 _ONE = f"{_PATH}/{{id}}"
-PartOfList = Annotated[PageQuery, Query()]
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
 
 
 class _Tasks:
@@ -85,11 +82,7 @@ class _Tasks:
         return answer(TaskDeleted(id=RECURRING_TASK_ID + task.name))
 
     def _find(self, request: Request, text: str) -> RecurringTask:
-        name = read_id(text, RECURRING_TASK_ID)
-        task = self._door.served.find(RECURRING_TASK_SOURCE, caller_of(request).namespace, name)
-        if task is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, "There is no such recurring task in this project.")
-        return task
+        return find_object(self._door.served, RECURRING_TASK_SOURCE, request, text, RECURRING_TASK_ID)
 
     async def _change(
         self, caller: Caller, text: str, build: Callable[[RecurringTask], dict[str, object]]
@@ -98,9 +91,8 @@ class _Tasks:
         return await self._door.writer.change(RECURRING_TASK_SOURCE, caller, name, build, NAMES)
 
     def _check_workflow(self, caller: Caller, name: str) -> None:
-        workflow = self._door.served.find(WORKFLOW_SOURCE, caller.namespace, name)
-        if workflow is None or workflow.metadata.labels.get(LABEL_TRASHED) == "true":
-            raise bad_request(Detail(field="targetWorkflowId", message="There is no such workflow in this project."))
+        if problem := find_workflow_problem(self._door.served, caller, name, "targetWorkflowId"):
+            raise bad_request(problem)
 
 
 def add_recurring_tasks(router: APIRouter, door: Door, now: Callable[[], datetime]) -> None:

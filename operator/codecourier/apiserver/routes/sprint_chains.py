@@ -1,0 +1,107 @@
+"""The operations on sprint chains."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
+from codecourier.apiserver.callers import Caller
+from codecourier.apiserver.ids import SPRINT_CHAIN_ID
+from codecourier.apiserver.refusal import Detail, bad_request
+from codecourier.apiserver.route import Door, Operations, caller_of
+from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_workflow_problem
+from codecourier.apiserver.views.sprint_chain import (
+    NAMES,
+    ChainCreation,
+    ChainDetail,
+    ChainState,
+    ChainView,
+    build_chain_spec,
+    is_accepted,
+    view_chain,
+    view_chain_detail,
+    view_created_chain,
+    view_deleted_chain,
+)
+from codecourier.apiserver.writing import Creation
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, PROJECT_NAME
+from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.repositories import find_repository
+from codecourier.kinds.sources import PROJECT_SOURCE, SPRINT_CHAIN_SOURCE
+from codecourier.kube.api import Json
+from codecourier.resources.sprint_chain import SprintChain
+
+__all__ = ["add_sprint_chains"]
+
+_PATH = "/sprint-chains"
+_ONE = f"{_PATH}/{{id}}"
+
+
+class _Chains:
+    def __init__(self, door: Door, accept_wait_seconds: float) -> None:
+        self._door = door
+        self._accept_wait_seconds = accept_wait_seconds
+
+    async def list_sprint_chains(self, request: Request, query: PartOfList) -> Response:
+        """List the sprint chains of the project, newest first."""
+        page, cursor = cut(self._door.served.list(SPRINT_CHAIN_SOURCE, caller_of(request).namespace), query)
+        return page_of(map(view_chain, page), cursor)
+
+    async def get_sprint_chain(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Get a sprint chain with its sprints."""
+        return answer(view_chain_detail(self._find(request, id)))
+
+    async def create_sprint_chain(self, request: Request, body: ChainCreation, key: IdempotencyKey = None) -> Response:
+        """Create and start a sprint chain."""
+        caller = caller_of(request)
+        spec = build_chain_spec(body, self._find_repository(caller, body))
+        creation = Creation(caller, _PATH, body.prompt, body.model_dump(mode="json"), key)
+        chain = await self._door.writer.create(SPRINT_CHAIN_SOURCE, creation, spec, NAMES)
+        seconds = self._accept_wait_seconds
+        seen = await self._door.served.wait(SPRINT_CHAIN_SOURCE, caller.namespace, chain.name, is_accepted, seconds)
+        return answer(view_created_chain(seen or chain), HTTPStatus.CREATED)
+
+    async def delete_sprint_chain(self, request: Request, id: str, *, force: bool = False) -> Response:  # noqa: A002
+        """Cancel and delete a sprint chain. The active sprint may finish; with `force` it stops now."""
+        chain = self._find(request, id)
+        if force:
+            chain = await self._door.writer.change(
+                SPRINT_CHAIN_SOURCE, caller_of(request), chain.name, _stop_now, NAMES
+            )
+        left = chain if chain.is_deleting else await self._door.writer.delete(SPRINT_CHAIN_SOURCE, chain)
+        return answer(view_deleted_chain(chain.name, left))
+
+    def _find(self, request: Request, text: str) -> SprintChain:
+        return find_object(self._door.served, SPRINT_CHAIN_SOURCE, request, text, SPRINT_CHAIN_ID)
+
+    def _find_repository(self, caller: Caller, body: ChainCreation) -> str:
+        """Return the Project's address of the repository that a body names, once all that it names is there."""
+        project = self._door.served.find(PROJECT_SOURCE, caller.namespace, PROJECT_NAME)
+        url = body.github_repo_url.rstrip("/")
+        found = Reason.PROJECT_NOT_FOUND if project is None else find_repository(project, url)
+        problem = find_workflow_problem(self._door.served, caller, body.workflow_id, "workflowId")
+        problems = [] if problem is None else [problem]
+        if isinstance(found, Reason):
+            message = "The project has no such repository. Name one of those that its Project lists."
+            raise bad_request(*problems, Detail(field="githubRepoUrl", message=message))
+        if problems:
+            raise bad_request(*problems)
+        return found.url
+
+
+def _stop_now(chain: SprintChain) -> Json:
+    if chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true":
+        return {}
+    return {"metadata": {"annotations": {ANNOTATION_STOP_NOW: "true"}}}
+
+
+def add_sprint_chains(router: APIRouter, door: Door, accept_wait_seconds: float) -> None:
+    """Add the operations on sprint chains to a router."""
+    chains = _Chains(door, accept_wait_seconds)
+    operations = Operations(router, SPRINT_CHAIN_SOURCE.resource.plural, SPRINT_CHAIN_ID)
+    operations.add("GET", _PATH, "list", chains.list_sprint_chains, Page[ChainView])
+    operations.add("POST", _PATH, "create", chains.create_sprint_chain, Data[ChainState], status=HTTPStatus.CREATED)
+    operations.add("GET", _ONE, "get", chains.get_sprint_chain, Data[ChainDetail])
+    operations.add("DELETE", _ONE, "delete", chains.delete_sprint_chain, Data[ChainState])
