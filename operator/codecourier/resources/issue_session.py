@@ -178,6 +178,9 @@ class SessionComment(Model):
     digest: Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]*$")] = ""
     """Of the text that was seen there."""
 
+    seen_time: Time | None = None
+    """When that text was seen there first; absent before."""
+
     is_deleted: bool = False
     """Whether a user deleted it: then the session writes no other."""
 

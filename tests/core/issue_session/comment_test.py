@@ -4,8 +4,9 @@ from datetime import timedelta
 import pytest
 
 from codecourier.core.issue_session.comment import ARRIVAL_LIMIT, WAIT_LIMIT, build_comment
-from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.facts import OwnCommentsAsk, Problem
 from codecourier.core.shared.reasons import Reason
+from codecourier.issue import IssueState
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.run import RunPhase
 from codecourier.text import session_marker
@@ -94,8 +95,9 @@ def test_an_operator_that_starts_anew_waits_before_it_repeats_a_request_that_had
     played.rest()
     played.restart()
     played.comment_problem = None
-    later = NOW + timedelta(hours=3)
-    played.pass_time(later)
+    played.pass_time(NOW + ARRIVAL_LIMIT - timedelta(seconds=1))
+    assert len(played.written) == 1
+    played.pass_time(NOW + timedelta(hours=3))
     (first, *more) = played.written
     assert first.comment is None
     assert len(more) == 1
@@ -108,6 +110,7 @@ def test_a_refusal_is_said_once_and_given_up_after_a_day_until_there_is_news() -
     assert condition_of(played) == (ConditionStatus.FALSE, Reason.ISSUE_LOCKED)
     played.pass_time(NOW + WAIT_LIMIT + timedelta(hours=1))
     tried = len(played.written)
+    assert [event.reason for event in played.events].count(Reason.ISSUE_LOCKED) == 1
     played.pass_time(played.now + timedelta(days=2))
     assert len(played.written) == tried
     assert played.status.phase == "Running"
@@ -178,3 +181,77 @@ def test_a_clock_that_went_back_delays_the_comment_by_minutes() -> None:
     played.now = NOW - timedelta(days=30)
     played.pass_time(played.now + 2 * ARRIVAL_LIMIT)
     assert len(played.comments) == 1
+
+
+def test_a_comment_is_written_soon_after_the_issue_was_unlocked() -> None:
+    played = Played(comment_problem=replace(LOCKED, refused_since=NOW))
+    played.rest()
+    played.comment_problem = None
+    played.pass_time(NOW + timedelta(seconds=20))
+    assert len(played.comments) == 1
+
+
+def finished_with(problem: Problem) -> Played:
+    """Return a finished session whose host has this problem with comments."""
+    played = Played(comment_problem=problem)
+    played.rest()
+    played.end(played.made[0])
+    played.rest()
+    played.written.clear()
+    return played
+
+
+def test_a_host_that_asks_to_wait_is_not_asked_before() -> None:
+    played = finished_with(replace(SILENCE, retry_time=NOW + timedelta(minutes=20)))
+    played.pass_time(NOW + timedelta(minutes=3))
+    assert played.plan().look_again == NOW + timedelta(minutes=20)
+
+
+def test_a_host_that_takes_no_comment_is_asked_less_and_less_often() -> None:
+    played = finished_with(replace(LOCKED, refused_since=NOW))
+    played.pass_time(NOW + WAIT_LIMIT)
+    assert 40 < len(played.written) < 80
+
+
+def test_which_comment_it_is_stands_in_the_status_before_it_is_changed() -> None:
+    played = Played()
+    played.rest()
+    played.session = played.session.updated(status=played.status.updated(comment=None))
+    played.end(played.made[0])
+    while not played.look().effects:
+        pass
+    assert played.status.comment is not None
+    assert played.status.comment.id == 1
+
+
+def test_a_change_that_comes_after_a_later_one_is_put_right() -> None:
+    played = Played()
+    played.rest()
+    before = played.comments[0]
+    played.end(played.made[0])
+    played.rest()
+    wanted = played.comments[0]
+    played.comments[0] = before  # a request of an operator that was killed comes last
+    session = played.session
+    played.pass_time(NOW + ARRIVAL_LIMIT + MINUTE)
+    assert (played.comments[0], played.session) == (wanted, session)
+
+
+def test_what_a_user_makes_of_the_comment_later_is_left_until_there_is_news() -> None:
+    played = Played()
+    played.rest()
+    played.pass_time(NOW + timedelta(minutes=30))
+    edited = replace(played.comments[0], body=f"Thanks! {session_marker('uid-total')}")
+    played.comments[0] = edited
+    played.pass_time(NOW + timedelta(days=1))
+    assert played.comments == [edited]
+
+
+def test_what_is_to_be_written_does_not_wait_for_what_is_asked_of_the_comment() -> None:
+    played = Played(comment_problem=SILENCE)
+    played.rest()
+    played.change_issue(state=IssueState.CLOSED)
+    played.now = NOW + timedelta(minutes=10)
+    plan = played.plan(unanswered=OwnCommentsAsk)
+    assert plan.asks == ()
+    assert plan.status is not None

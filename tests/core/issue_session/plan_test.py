@@ -315,6 +315,7 @@ def test_a_finished_session_follows_whether_its_issue_is_open() -> None:
     played.pass_time(NOW + timedelta(hours=1))
     assert played.status.issue is not None
     assert played.status.issue.state is IssueState.CLOSED
+    assert played.plan().look_again == played.now + timedelta(hours=6)
     played.change_issue(state=IssueState.OPEN)
     played.pass_time(played.now + timedelta(hours=7))
     assert (played.status.issue.state, played.status.phase) == (IssueState.OPEN, COMPLETED)
@@ -412,3 +413,34 @@ def test_a_session_in_the_trash_lets_its_run_end_and_keeps_the_follow_up_for_lat
     played.label({})
     played.rest()
     assert len(played.made) == 2
+
+
+@pytest.mark.parametrize("state", [IssueState.DELETED, IssueState.TRANSFERRED])
+def test_an_issue_that_is_gone_keeps_its_title_and_is_not_looked_at_any_more(state: IssueState) -> None:
+    played = finished()
+    played.change_issue(state=state, title="", body="", url=None)
+    played.pass_time(NOW + timedelta(hours=1))
+    assert played.status.issue is not None
+    assert (played.status.issue.state, played.status.issue.title) == (state, "The total is wrong")
+    assert played.plan().look_again is None
+
+
+def test_an_address_that_no_status_takes_is_left_out() -> None:
+    played = Played()
+    played.change_issue(url=f"https://forge.test/{'x' * 2000}")
+    played.rest()
+    assert played.status.issue is not None
+    assert played.status.issue.url is None
+
+
+def test_the_ledger_keeps_neither_a_branch_without_work_nor_the_text_of_a_follow_up() -> None:
+    played = finished()
+    played.ask_for("Also handle an empty cart.")
+    played.rest()
+    assert played.status.runs[1].instruction == "Also handle an empty cart."
+    played.end(played.made[1])
+    run = played.runs[played.made[1]]
+    played.runs[run.name] = run.updated(status=run.status.updated(head_commit=run.status.base_commit))
+    played.rest()
+    entry = played.status.runs[1]
+    assert (entry.instruction, entry.branch, entry.head_commit) == (None, None, None)

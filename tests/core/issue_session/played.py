@@ -23,7 +23,7 @@ from codecourier.core.shared.facts import (
     PullRequestsAsk,
     PullRequestsFact,
 )
-from codecourier.core.shared.intents import Create, Failures, Plan, WriteComment
+from codecourier.core.shared.intents import Create, Event, Failures, Plan, WriteComment
 from codecourier.core.shared.naming import ANNOTATION_FOLLOW_UP
 from codecourier.core.shared.worlds import check_world
 from codecourier.issue import IssueState
@@ -105,6 +105,8 @@ class Played:
     """Where branches are now, if not where their Runs left them; None: the branch is gone."""
 
     failed: dict[Any, Problem] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    """The Events of all plans that were carried out."""
 
     @property
     def status(self) -> IssueSessionStatus:
@@ -145,8 +147,8 @@ class Played:
         """Forget what only the operator's process knows."""
         self.failed.clear()
 
-    def plan(self) -> Plan:
-        """Return the plan of the present world, with every question answered."""
+    def plan(self, unanswered: type[Ask[Any]] | None = None) -> Plan:
+        """Return the plan of the present world, with every question answered but those of one kind."""
         answers: dict[Ask[Any], object] = {}
         while True:
             world = IssueSessionWorld(
@@ -159,7 +161,7 @@ class Played:
             )
             check_world(world)
             plan = plan_issue_session(world, self.now)
-            if not plan.asks:
+            if not plan.asks or any(type(ask) is unanswered for ask in plan.asks):
                 return plan
             assert not answers.keys() & set(plan.asks)
             answers |= {ask: self._answer(ask) for ask in plan.asks}
@@ -168,6 +170,7 @@ class Played:
         """Let time pass, plan once, and carry the plan out."""
         self.now = self.now if at is None else at
         plan = self.plan()
+        self.events += plan.events
         if isinstance(plan.status, IssueSessionStatus):
             self.session = self.session.updated(status=plan.status)
         for create in plan.creates:

@@ -36,6 +36,9 @@ ARRIVAL_LIMIT = timedelta(minutes=2)
 WAIT_LIMIT = timedelta(days=1)
 """How long a text that the host does not take is tried; the next text is tried anew."""
 
+_CHECK_TIME = timedelta(minutes=5)
+"""How long, once a request that had no answer must have come, the comment is looked at again; no status counts it."""
+
 _LOOK_AGAIN = timedelta(seconds=15)
 _MOST_PAUSE = timedelta(minutes=30)
 
@@ -85,8 +88,9 @@ def with_comment(world: IssueSessionWorld, plan: Plan, now: datetime) -> Plan:
     body = build_comment(session)
     digest = hashlib.sha256(body.encode()).hexdigest()[:16]
     comment = present.comment
-    if comment is not None and (comment.is_deleted or comment.digest == digest):
-        return plan
+    is_told = comment is not None and (comment.is_deleted or comment.digest == digest)
+    if comment is not None and is_told and not _is_check_due(comment, now):
+        return _until_check(plan, comment, now)
     found = world.facts.get(
         OwnCommentsAsk(
             world.access,
@@ -97,7 +101,7 @@ def with_comment(world: IssueSessionWorld, plan: Plan, now: datetime) -> Plan:
         )
     )
     if isinstance(found, Problem):
-        return plan if comment is None else _wait(world, plan, comment, found, digest, now)
+        return plan if comment is None or is_told else _wait(world, plan, comment, found, digest, now)
     if found.items:
         return _keep(world, plan, found.items[0], body, digest, now)
     if comment is not None and comment.id is not None:
@@ -108,18 +112,33 @@ def with_comment(world: IssueSessionWorld, plan: Plan, now: datetime) -> Plan:
 _DELETED = sentence(Reason.COMMENT_DELETED)
 
 
+def _is_check_due(comment: SessionComment, now: datetime) -> bool:
+    """Tell whether it is time to look whether a change that had no answer has come after a later one."""
+    if comment.is_deleted or comment.seen_time is None:
+        return False
+    start = comment.seen_time + ARRIVAL_LIMIT
+    return start <= now < start + _CHECK_TIME
+
+
+def _until_check(plan: Plan, comment: SessionComment, now: datetime) -> Plan:
+    if comment.is_deleted or comment.seen_time is None or now >= comment.seen_time + ARRIVAL_LIMIT:
+        return plan
+    return _sooner(plan, comment.seen_time + ARRIVAL_LIMIT)
+
+
 def _keep(world: IssueSessionWorld, plan: Plan, own: OwnComment, body: str, digest: str, now: datetime) -> Plan:
     """Change the comment that is there, if it says something else."""
     known = world.session.status.comment or SessionComment(claim_time=now)
     seen = known.updated(id=own.id, url=own.url)
+    is_told = known.digest == digest
     if own.body.replace("\r\n", "\n").strip() == body:
-        text = sentence(Reason.COMMENTED, url=own.url)
-        return _with(world, plan, seen.updated(digest=digest, waiting_since=None), text, now)
+        told = seen.updated(digest=digest, waiting_since=None, seen_time=now)
+        return plan if is_told else _with(world, plan, told, sentence(Reason.COMMENTED, url=own.url), now)
     if seen != known:
         return replace(plan, status=world.session.status.updated(comment=seen))
     effect = WriteComment(world.access, world.number, body, own.id)
     problem = world.failures.get(effect)
-    if problem is None:
+    if problem is None or is_told:
         return replace(plan, effects=(effect,))
     return _wait(world, replace(plan, effects=(effect,)), seen, problem, digest, now)
 
