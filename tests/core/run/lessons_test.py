@@ -55,6 +55,12 @@ def test_an_attempt_names_what_it_is_given_before_its_sandbox_is_made() -> None:
     assert (status.phase, status.learnings) == (RunPhase.RUNNING, ("new", "old"))
 
 
+def test_an_attempt_is_given_the_lessons_of_its_workflow() -> None:
+    of_workflow = make_learning("mine", repository_url=None, workflow="scripted")
+    of_another = make_learning("another", repository_url=None, workflow="other")
+    assert run_status_of(start(make_run(base_branch="main"), of_workflow, of_another)).learnings == ("mine",)
+
+
 def test_all_tries_of_an_attempt_are_given_the_same() -> None:
     tries = (Try(number=1, sandbox="fix-1", phase=SandboxPhase.FAILED),)
     fields = {"base_branch": "main", "base_commit": BASE, "branch": "work", "retry_time": NOW, "tries": tries}

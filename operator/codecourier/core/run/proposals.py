@@ -63,7 +63,7 @@ def _with_records(world: RunWorld, plan: Plan, records: tuple[Create, ...], now:
     lost = {record: problem for record, problem in refusals.items() if problem.is_final}
     passing = [problem for problem in refusals.values() if not problem.is_final]
     if passing and (limit := min(_limit(problem, now) for problem in passing)) > now:
-        plan = replace(plan, look_again=min(filter(None, (plan.look_again, limit))))
+        plan = replace(plan, look_again=limit)
     elif passing:
         lost = dict.fromkeys(records, passing[0])
     if lost:
