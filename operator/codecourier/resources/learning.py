@@ -89,8 +89,9 @@ class Learning(CustomResource):
             PrinterColumn("Repository", ".spec.repositoryUrl"),
             PrinterColumn("Workflow", ".spec.workflowRef.name"),
             PrinterColumn("Run", ".spec.run.name"),
-            PrinterColumn("Text", ".spec.text", priority=1),
             PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
+            # The last, as `kubectl` pads each column but that to its longest text.
+            PrinterColumn("Text", ".spec.text", priority=1),
         ),
         selectable_fields=(".spec.accepted", ".spec.repositoryUrl"),
     )

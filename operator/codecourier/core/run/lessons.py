@@ -12,11 +12,11 @@ from codecourier.core.shared.revisions import find_recorded_workflow
 from codecourier.resources.run import RunStatus
 from codecourier.task import TaskError
 
-__all__ = ["choose_learnings"]
+__all__ = ["choose_learnings", "left_out_event"]
 
 
 def choose_learnings(world: RunWorld, status: RunStatus) -> tuple[RunStatus, tuple[Event, ...]]:
-    """Return the status of an attempt that starts with the names of its Learnings, and what is to be said of them.
+    """Return the status of an attempt that starts with the names of its Learnings, and what is to be reported of them.
 
     No Run fails because of a lesson: where the task becomes too large with them, it gets none.
     """
@@ -29,9 +29,12 @@ def choose_learnings(world: RunWorld, status: RunStatus) -> tuple[RunStatus, tup
     try:
         build_task(run.updated(status=status), workflow, project.spec.commit_identity, 1, lessons).to_json()
     except (TaskError, TemplateError) as error:
-        what = f"{len(chosen)} accepted lesson(s) are"
-        text = sentence(
-            Reason.LEARNINGS_LEFT_OUT, what=what, detail=f"no task can be built with them: {str(error).rstrip('.')}."
-        )
-        return status, (Event(Reason.LEARNINGS_LEFT_OUT.value, text, is_warning=True),)
+        detail = f"no task can be built with them: {str(error).rstrip('.')}."
+        return status, (left_out_event(f"{len(chosen)} accepted lesson(s) are", detail),)
     return status.updated(learnings=tuple(learning.name for learning in chosen)), ()
+
+
+def left_out_event(what: str, detail: str) -> Event:
+    """Return the event that reports which lessons are left out, and why."""
+    text = sentence(Reason.LEARNINGS_LEFT_OUT, what=what, detail=detail)
+    return Event(Reason.LEARNINGS_LEFT_OUT.value, text, is_warning=True)

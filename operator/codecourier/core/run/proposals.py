@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from codecourier.core.run.lessons import left_out_event
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.facts import Problem
-from codecourier.core.shared.intents import Create, Event, Plan
+from codecourier.core.shared.intents import Create, Plan
 from codecourier.core.shared.learnings import name_lesson
 from codecourier.core.shared.naming import LABEL_RUN_UID
-from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.reasons import Reason
 from codecourier.resources.learning import Learning, LearningRun, LearningSpec
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.run import Run
@@ -77,9 +78,8 @@ def _limit(problem: Problem, now: datetime) -> datetime:
 
 
 def _leaving_out(plan: Plan, count: int, detail: str) -> Plan:
-    what = f"{count} lesson(s) that the agent proposed are"
-    text = sentence(Reason.LEARNINGS_LEFT_OUT, what=what, detail=detail)
-    return replace(plan, events=(*plan.events, Event(Reason.LEARNINGS_LEFT_OUT.value, text, is_warning=True)))
+    event = left_out_event(f"{count} lesson(s) that the agent proposed are", detail)
+    return replace(plan, events=(*plan.events, event))
 
 
 def _build(run: Run, url: str, name: str, text: str) -> Learning:
