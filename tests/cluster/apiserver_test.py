@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, FINALIZER
 from codecourier.kinds.api_resources import RECURRING_TASKS, SPRINT_CHAINS
@@ -240,6 +242,34 @@ def test_all_problems_of_a_body_are_named_at_once(rest: Rest, editor: str, body:
     if fields is not None:
         assert answer.fields.keys() == fields
     assert all(message.endswith(".") for message in answer.fields.values())
+
+
+TEXT = st.text(max_size=30) | st.sampled_from(["\x00", "\n", "a..b", "a" * 300, "-x", "\ufffe", "x.lock"])
+NEAR_MISSES = {
+    "title": TEXT,
+    "description": TEXT,
+    "timezone": st.sampled_from(["Factory", "posixrules", "GMT+0", "Etc/GMT-14", "localtime", "EST5EDT", "utc"]),
+    "scheduledHour": st.integers(-1, 24),
+    "targetWorkflowId": TEXT,
+    "branchName": TEXT,
+    "githubRepoUrl": TEXT,
+    "sprintRange": st.lists(st.integers(-1, 1_000_001), min_size=2, max_size=2),
+    "resumeFromSprint": st.integers(-1, 100),
+    "workflowId": TEXT,
+}
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_what_the_cluster_refuses_is_named_by_its_field(rest: Rest, editor: str, data: st.DataObject) -> None:
+    path, valid = data.draw(st.sampled_from([("/recurring-tasks", TASK), ("/sprint-chains", CHAIN)]))
+    names = sorted(NEAR_MISSES.keys() & ({*valid} | {"branchName", "resumeFromSprint", "description"}))
+    name = data.draw(st.sampled_from(names))
+    key = str(data.draw(TEXT)).encode().hex()[:40] or "0"
+    answer = rest.ask("POST", path, editor, {**valid, name: data.draw(NEAR_MISSES[name])}, Idempotency_Key=key)
+    assert answer.status in {201, 400, 409}, answer
+    if answer.status == 400:
+        assert {field.partition(".")[0] for field in answer.fields} == {name}, answer
 
 
 def test_what_is_no_such_thing_is_refused(rest: Rest, editor: str) -> None:

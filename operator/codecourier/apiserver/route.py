@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from codecourier.apiserver.callers import Caller, Callers
@@ -21,7 +22,7 @@ from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
 from codecourier.apiserver.writing import Writer
 
-__all__ = ["BODY_MAX_BYTES", "Door", "GuardedRoute", "Operations", "caller_of"]
+__all__ = ["BODY_MAX_BYTES", "Door", "GuardedRoute", "Operations", "caller_of", "read_body"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class GuardedRoute(APIRoute):
             door: Door = request.app.state.door
             await door.admit(request, right, prefix)
             if request.method in _WITH_BODY:
-                request = Request(request.scope, _replay(await _read_body(request)))
+                request = Request(request.scope, _replay(await read_body(request)))
             return await handle(request)
 
         return _audited(guarded)
@@ -154,7 +155,14 @@ class Operations:
         )
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request.
+
+    Raises
+    ------
+    Refusal
+        408, 413 or 415 for one that comes too slowly, is too large or no JSON by its header; 400 if it breaks off.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > BODY_MAX_BYTES:
         raise _too_large()
@@ -171,6 +179,9 @@ async def _read_body(request: Request) -> bytes:
     except TimeoutError:
         message = f"The body did not arrive within {_BODY_SECONDS:.0f} seconds. Send it again."
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, message, closes=True) from None
+    except ClientDisconnect:
+        message = "The connection ended before the body did. Send it again."
+        raise Refusal(HTTPStatus.BAD_REQUEST, message, closes=True) from None
     return bytes(body)
 
 

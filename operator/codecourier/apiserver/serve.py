@@ -7,9 +7,10 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -21,7 +22,7 @@ from codecourier.errors import SettingsError
 from codecourier.kube.access import Access
 from codecourier.kube.client import AiohttpKube
 
-__all__ = ["run_api_server"]
+__all__ = ["run_api_server", "serve_beside"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -65,13 +66,39 @@ async def _serve(settings: ApiServerSettings, access: Access) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop, server)
-        followers = [asyncio.create_task(served.run()), asyncio.create_task(keys.run())]
-        try:
-            await server.serve([listening])
-        finally:
-            for task in followers:
-                task.cancel()
-            await asyncio.gather(*followers, return_exceptions=True)
+        await serve_beside(server.serve([listening]), lambda: _stop(server), served.run(), keys.run())
+
+
+async def serve_beside(
+    serving: Coroutine[Any, Any, None], stop: Callable[[], None], *followers: Coroutine[Any, Any, None]
+) -> None:
+    """Serve as long as the caches are kept up to date: answers from caches that stand still would look right.
+
+    Parameters
+    ----------
+    serving
+        Serves until it is stopped.
+    stop
+        Stops it.
+    followers
+        Keep the caches up to date, without an end.
+
+    Raises
+    ------
+    Exception
+        What ended one of the followers.
+    """
+    server, tasks = asyncio.create_task(serving), [asyncio.create_task(follower) for follower in followers]
+    try:
+        ended, _ = await asyncio.wait([server, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stop()
+        await server
+        for task in ended & set(tasks):
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _stop(server: uvicorn.Server) -> None:
@@ -86,6 +113,7 @@ def _config(settings: ApiServerSettings, parts: ApiParts) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
