@@ -103,7 +103,11 @@ def test_the_api_server_takes_whatever_is_left_of_a_proposal() -> None:
 def test_the_same_lesson_has_the_same_name() -> None:
     name = name_lesson(URL, "Run make db first.")
     assert name_lesson(f"{URL}.git", "  run  make\nDB first") == name
+    assert name_lesson(URL, "\uff32un make db \ufb01rst") == name_lesson(URL, "Run make db first")
     assert name.startswith("shop-")
+    for another in (URL.replace("example", "other"), URL.replace("forge", "git")):
+        assert name_lesson(another, "Run make db first.").startswith("shop-")
+        assert name_lesson(another, "Run make db first.") != name
     assert name_lesson(URL, "Run make db last.") != name
     assert name_lesson(f"{URL}2", "Run make db first.") != name
     assert name_lesson("https://forge.test/example/__", "x").startswith("repository-")
