@@ -29,8 +29,6 @@ def build_task_json(
     try:
         return build_task(run, workflow, identity, try_number, build_lessons(given)).to_json()
     except task.TaskError:
-        if not given:
-            raise
         return build_task(run, workflow, identity, try_number).to_json()
 
 
