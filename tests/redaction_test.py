@@ -17,7 +17,7 @@ FRAGMENTS = (
     *("authorization", "authorization:", "authorization: ", "authorization=b'", "authorization: bearer "),
     *("token", "token ", "bearer\n", "basic a"),
     *("x-access-token:", "x-access-token:@", "://", "://a", "://a:", "://a@", "@"),
-    *("ghs_", "ghs_a.", "github_pat_", "cc_live_"),
+    *("ghs_", "ghs_a.", "github_pat_", "cc_live_", "sk-ant-", "sk-proj-a", "glpat-", "xoxb-", "AKIA", "ASIA0"),
     *(" ", "a", ".", "-", "=", ":", "\\", "'", '"'),
 )
 """What shapes begin with, and what they run over: repeated, it is the worst that a text can hold."""
@@ -49,6 +49,7 @@ def test_the_rest_of_a_url_stays() -> None:
         "https://github.com/example/shop has no branch 'x'",
         "a token of the project is missing; authorization is by RBAC",
         "codecourier/fix-0123abcd",
+        "task-ant-hill and risk-project, AKIA of 12",
         "mail somebody@example.com, or see https://example.com/@example",
     ],
 )

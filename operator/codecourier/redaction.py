@@ -23,6 +23,9 @@ _SHAPES = (
         re.DOTALL,
     ),
     re.compile(r"(?<![A-Za-z0-9])(?:gh[a-z]_|github_pat_|cc_live_)[A-Za-z0-9_.-]{4,}"),
+    # Keys that agents have or meet: of model providers, GitLab, Slack and Amazon.
+    re.compile(r"(?<![A-Za-z0-9])(?:sk-(?:ant|proj|svcacct)-|glpat-|xox[a-z]-)[A-Za-z0-9_-]{8,}"),
+    re.compile(r"(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])"),
     # JSON web tokens, of a GitHub App or a service account. A part of one is hidden too.
     re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{8,}(?:\.[\w-]+){0,4}"),
     re.compile(
