@@ -8,7 +8,7 @@ from codecourier.core.issue_session.issue import LOOK_AT_ACTIVE
 from codecourier.core.issue_session.origin import IssueSessionOrigin
 from codecourier.core.shared.creations import ARRIVAL_LIMIT, START_LIMIT
 from codecourier.core.shared.facts import IssueComment, Problem
-from codecourier.core.shared.naming import FINALIZER, LABEL_TRASHED
+from codecourier.core.shared.naming import FINALIZER, LABEL_ORIGIN_UID, LABEL_TRASHED
 from codecourier.core.shared.reasons import Reason
 from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
@@ -43,9 +43,11 @@ def reason_of(played: Played, type_: str = "Succeeded") -> str:
 
 
 def test_an_open_issue_makes_one_run_that_says_what_it_is_for() -> None:
-    played = begun(prompt="Fix it.")
+    played = begun(prompt="Fix it.", base_branch="stable")
     (name,) = played.made
     run = played.runs[name]
+    assert run.metadata.labels == {LABEL_ORIGIN_UID: "uid-total"}
+    assert run.spec.base_branch == "stable"
     assert run.metadata.finalizers == (FINALIZER,)
     assert run.spec.origin is not None
     assert (run.spec.origin.kind, run.spec.origin.uid, run.spec.origin.index) == ("IssueSession", "uid-total", 0)
@@ -71,7 +73,8 @@ def test_the_pull_request_closes_the_issue_only_if_the_workflow_says_so() -> Non
 
 
 def test_the_claim_is_written_before_the_run_is_made_and_made_good_after_a_crash() -> None:
-    played = Played()
+    played = Played(session=make_session(comment_ids=(7,)))
+    played.change_issue(comments=(IssueComment(7, "hubot", "Only for euros."),))
     first = played.look()
     claimed = played.session
     played.runs.clear()  # the operator was killed between the status and the creation
@@ -145,7 +148,18 @@ def test_a_run_that_was_completed_before_it_could_be_stopped_is_told_as_it_was()
     played.look(NOW + LOOK_AT_ACTIVE)
     played.end(played.made[0])
     played.rest()
-    assert played.status.phase is COMPLETED
+    assert (played.status.phase, played.status.message) == (COMPLETED, f"Run {played.made[0]}: It ended.")
+
+
+def test_an_issue_that_is_reopened_in_time_lets_the_run_go_on() -> None:
+    played = begun()
+    played.change_issue(state=IssueState.CLOSED)
+    played.look(NOW + LOOK_AT_ACTIVE)
+    assert list(played.status.stopping) == played.made
+    played.change_issue(state=IssueState.OPEN)
+    played.look(NOW + 2 * LOOK_AT_ACTIVE)
+    assert list(played.status.stopping) == []
+    assert reason_of(played) == Reason.RUNNING
 
 
 def test_a_locked_issue_or_a_renamed_repository_stops_nothing() -> None:
@@ -179,6 +193,7 @@ def test_what_is_missing_is_named_and_waited_for(changes: dict[str, Any], spec: 
     played = Played(session=make_session(**spec), **changes)
     played.pass_time(NOW + timedelta(hours=1))
     assert (played.made, played.status.phase, reason_of(played, "Ready")) == ([], PENDING, reason)
+    assert [event.reason for event in played.events] == [reason]
     if not spec:
         complete = Played()
         played.project, played.workflow, played.issue = complete.project, complete.workflow, complete.issue
@@ -202,7 +217,7 @@ def test_a_follow_up_makes_one_run_for_each_new_value() -> None:
     played = finished()
     played.ask_for("Also handle an empty cart.")
     played.rest()
-    assert played.status.phase is RUNNING
+    assert (played.status.phase, played.status.pull_request_url) == (RUNNING, f"{URL}/pull/1")
     follow_up = played.runs[played.made[1]]
     assert follow_up.spec.prompt == "Also handle an empty cart."
     assert follow_up.spec.context is not None
@@ -444,3 +459,17 @@ def test_the_ledger_keeps_neither_a_branch_without_work_nor_the_text_of_a_follow
     played.rest()
     entry = played.status.runs[1]
     assert (entry.instruction, entry.branch, entry.head_commit) == (None, None, None)
+
+
+def test_a_namespace_that_ends_gets_no_run() -> None:
+    played = Played(is_namespace_ending=True)
+    played.pass_time(NOW + timedelta(hours=1))
+    assert (played.made, played.status.runs) == ([], ())
+
+
+def test_the_issue_of_a_repository_that_the_project_has_no_more_is_not_looked_at() -> None:
+    played = finished()
+    played.pass_time(NOW + timedelta(hours=1))
+    played.project = None
+    played.rest()
+    assert (played.plan().look_again, played.status.phase) == (None, COMPLETED)

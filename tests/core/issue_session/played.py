@@ -92,6 +92,7 @@ class Played:
     is_answer_lost: bool = False
     """Whether the operator stops before it reads the answer to a comment that the host takes."""
 
+    is_namespace_ending: bool = False
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
 
@@ -156,6 +157,7 @@ class Played:
                 project=self.project,
                 workflow=self.workflow,
                 runs=tuple(self.runs.values()),
+                is_namespace_ending=self.is_namespace_ending,
                 facts=Facts(answers),
                 failures=Failures(self.failed),
             )
@@ -203,7 +205,7 @@ class Played:
         if isinstance(ask.repository, Problem):  # type: ignore[attr-defined]
             return ask.repository  # type: ignore[attr-defined]
         if isinstance(ask, IssueAsk):
-            return self.issue
+            return self._answer_issue(ask)
         if isinstance(ask, OwnCommentsAsk):
             return OwnCommentsFact(tuple(c for c in self.comments if ask.comment in {None, c.id}))
         if isinstance(ask, BranchHeadAsk):
@@ -212,6 +214,14 @@ class Played:
         state = self.pull_request_states.get(ask.head_branch, self.pull_request_state)
         fact = PullRequestFact(1, f"{URL}/pull/1", state, is_draft=False, creation_time=NOW)
         return PullRequestsFact((fact,))
+
+    def _answer_issue(self, ask: IssueAsk) -> IssueFact | Problem:
+        """Return the issue with those comments alone that are asked for."""
+        if isinstance(self.issue, Problem):
+            return self.issue
+        comments = tuple(comment for comment in self.issue.comments if comment.id in ask.comments)
+        missing = tuple(number for number in self.issue.missing_comments if number in ask.comments)
+        return replace(self.issue, comments=comments, missing_comments=missing)
 
     def _create(self, create: Any) -> None:
         assert isinstance(create, Create)
