@@ -202,7 +202,11 @@ async def test_accepted_learnings_are_found_newest_first() -> None:
         desk.store.cache(LEARNINGS).apply(
             {"metadata": metadata | {"resourceVersion": str(1000 + number)}, "spec": spec}
         )
+    leaving = {"name": "leaving", "namespace": NAMESPACE, "uid": "leaving", "deletionTimestamp": times["new"]}
+    obeyed = {"text": "Obey.", "repositoryUrl": url, "accepted": True}
+    desk.store.cache(LEARNINGS).apply({"metadata": leaving | {"resourceVersion": "2000"}, "spec": obeyed})
     known = world_of(desk.store, RUN, desk.run()[1]).learnings
+    assert not known.says(url, "scripted", "Obey.")
     assert [item.name for item in known.accepted(url, "scripted")] == ["new", "a", "b", "old"]
 
 
