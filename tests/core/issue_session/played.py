@@ -9,6 +9,8 @@ from typing import Any
 from codecourier.core.issue_session.plan import plan_issue_session
 from codecourier.core.issue_session.world import IssueSessionWorld
 from codecourier.core.shared.facts import (
+    AgentSecretsAsk,
+    AgentSecretsFact,
     Ask,
     BranchHeadAsk,
     BranchHeadFact,
@@ -35,7 +37,7 @@ from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPha
 from codecourier.resources.workflow import Workflow
 from tests.support.worlds import BASE, NOW, URL, make_project, make_workflow
 
-__all__ = ["ISSUE", "ISSUE_URL", "MINUTE", "Played", "make_session"]
+__all__ = ["ISSUE", "ISSUE_URL", "MINUTE", "Played", "begun", "finished", "make_session", "reason_of"]
 
 MINUTE = timedelta(minutes=1)
 ISSUE_URL = f"{URL}/issues/12"
@@ -91,6 +93,10 @@ class Played:
 
     is_answer_lost: bool = False
     """Whether the operator stops before it reads the answer to a comment that the host takes."""
+
+    secrets: AgentSecretsFact = field(default_factory=AgentSecretsFact)
+    head_problem: Problem | None = None
+    """Why branches cannot be looked at."""
 
     is_namespace_ending: bool = False
     refusal: Problem | None = None
@@ -202,6 +208,8 @@ class Played:
         self.rest()
 
     def _answer(self, ask: Ask[Any]) -> object:
+        if isinstance(ask, AgentSecretsAsk):
+            return self.secrets
         if isinstance(ask.repository, Problem):  # type: ignore[attr-defined]
             return ask.repository  # type: ignore[attr-defined]
         if isinstance(ask, IssueAsk):
@@ -209,7 +217,7 @@ class Played:
         if isinstance(ask, OwnCommentsAsk):
             return OwnCommentsFact(tuple(c for c in self.comments if ask.comment in {None, c.id}))
         if isinstance(ask, BranchHeadAsk):
-            return BranchHeadFact(self.heads.get(ask.branch, HEAD))
+            return self.head_problem or BranchHeadFact(self.heads.get(ask.branch, HEAD))
         assert isinstance(ask, PullRequestsAsk)
         state = self.pull_request_states.get(ask.head_branch, self.pull_request_state)
         fact = PullRequestFact(1, f"{URL}/pull/1", state, is_draft=False, creation_time=NOW)
@@ -247,3 +255,25 @@ class Played:
             return
         index = next(i for i, comment in enumerate(self.comments) if comment.id == effect.comment)
         self.comments[index] = replace(self.comments[index], body=effect.body)
+
+
+def begun(**spec: Any) -> Played:
+    """Return a session whose first Run is at work."""
+    played = Played(session=make_session(**spec))
+    played.rest()
+    return played
+
+
+def finished(phase: RunPhase = RunPhase.COMPLETED, **spec: Any) -> Played:
+    """Return a session whose first Run has ended."""
+    played = begun(**spec)
+    played.end(played.made[-1], phase)
+    played.rest()
+    return played
+
+
+def reason_of(played: Played, type_: str = "Succeeded") -> str:
+    """Return the reason of a condition, which the session must have."""
+    condition = played.status.condition(type_)
+    assert condition is not None
+    return condition.reason
