@@ -33,6 +33,7 @@ PATTERNS: Mapping[str, Shape] = {
     ADDRESS_PATTERN: Shape(refused="https://user:token@example.com/a/b", head="https://", tail="/b/c"),
     ISSUE_PATTERN: Shape(refused="https://example.com/a/b/pull/1", head="https://", tail="/b/c/issues/1"),
     r"^[0-9a-f]*$": Shape(refused="A"),
+    r"^[0-9a-f]{64}$": Shape(refused="A" * 64),
     r"^[A-Za-z0-9][A-Za-z0-9._@-]*$": Shape(refused="a:b"),
     r"^([A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?)?$": Shape(refused="a b"),
     r"^[A-Z][A-Za-z]*$": Shape(refused="ready", head="A"),

@@ -21,7 +21,7 @@ class APIKeySpec(Model):
     group `codecourier:<namespace>`; what these may do is for RBAC to say."""
 
     sha256: Annotated[
-        Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]*$")],
+        Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")],
         Immutable(),
     ]
     """SHA-256 of the key, 64 lower-case hex digits. A key has 256 random bits, so nobody finds it by its hash."""
