@@ -22,13 +22,14 @@ from codecourier.core.shared.intents import (
 )
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_RUN_UID
 from codecourier.core.shared.reasons import Reason
-from codecourier.kinds.api_resources import RUNS, SANDBOXES
+from codecourier.kinds.api_resources import LEARNINGS, RUNS, SANDBOXES
 from codecourier.kinds.kind import Use
 from codecourier.kinds.registry import ALL, Registry, UndeclaredUseError, WorkKey
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kube.api import EVENTS, PODS, Json
 from codecourier.kube.errors import Conflict, Forbidden, Invalid, ServerError, Unanswered
+from codecourier.resources.learning import Learning, LearningRun, LearningSpec
 from codecourier.resources.meta import ObjectMeta, OwnerReference
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.sandbox import Sandbox, SandboxRun, SandboxSpec
@@ -202,6 +203,19 @@ async def test_a_name_that_another_object_took_is_not_ours() -> None:
     problem: Any = desk.backlog.problems(KEY)[create]
     assert (problem.reason, problem.is_final, problem.is_refusal) == (Reason.CREATION_REFUSED, False, True)
     assert "Sandbox fix-1: an object that is not the operator's has this name. Delete that object" in problem.message
+
+
+@virtual
+async def test_two_runs_that_end_at_once_share_a_lesson() -> None:
+    desk = desk_with_run()
+    desk.make_run("other")
+    spec = {"text": "Run make db first.", "repositoryUrl": "https://forge.test/example/shop"}
+    desk.make(LEARNINGS, "shop-1", spec | {"run": {"name": "other", "uid": "uid-other"}})
+    mine = LearningSpec(text=spec["text"], repository_url=spec["repositoryUrl"], run=LearningRun(name="fix", uid="uid"))
+    create = Create(Learning(metadata=ObjectMeta(name="shop-1", namespace=NAMESPACE), spec=mine))
+    await carry_out(desk, records=(create,), phase=RunPhase.COMPLETED)
+    assert desk.backlog.problems(KEY) == {}
+    assert desk.server.store.get(RUNS, NAMESPACE, "fix").obj["status"]["phase"] == "Completed"
 
 
 @virtual
