@@ -61,6 +61,12 @@ def test_numbers_in_what_others_say_are_not_written(before: str, after: str) -> 
     assert planned(run, said(run, Reason.QUOTA_EXCEEDED, after)) == run.status
 
 
+@pytest.mark.parametrize("reason", [Reason.ISSUE_NOT_FOUND, Reason.ISSUE_LOCKED, Reason.ISSUES_FORBIDDEN])
+def test_the_number_of_a_request_for_an_issue_is_not_written(reason: Reason) -> None:
+    run = waiting(reason, "It refuses: Not Found (404), request 12.")
+    assert planned(run, said(run, reason, "It refuses: Not Found (404), request 13.")) == run.status
+
+
 @pytest.mark.parametrize(("before", "after"), NEWS)
 def test_other_words_and_names_are_written(before: str, after: str) -> None:
     run = waiting(Reason.QUOTA_EXCEEDED, before)

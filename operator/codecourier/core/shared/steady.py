@@ -26,6 +26,9 @@ _QUOTING = frozenset(
         Reason.REPOSITORY_NOT_FOUND,
         Reason.FORGE_UNAVAILABLE,
         Reason.FORGE_REFUSED,
+        Reason.ISSUE_NOT_FOUND,
+        Reason.ISSUE_LOCKED,
+        Reason.ISSUES_FORBIDDEN,
         Reason.RATE_LIMITED,
         Reason.PULL_REQUEST_REFUSED,
     }
