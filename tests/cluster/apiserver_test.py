@@ -343,6 +343,38 @@ def test_who_may(rest: Rest, editor: str) -> None:
     assert (refused.status, refused.code) == (403, "forbidden")
 
 
+def test_every_operation_refuses_alike(rest: Rest, editor: str) -> None:
+    """Whatever the OpenAPI document lists: the first of these reasons that holds is the answer."""
+    nobody = known(rest, rest.bare_key(PROJECT, "no-one").key, 403)
+    document = rest.document()
+    assert len(document["paths"]) >= 5
+    for template, methods in document["paths"].items():
+        for method, operation in methods.items():
+            prefix = operation["x-codecourier-id-prefix"]
+            path = template.removeprefix("/api/v1")
+            absent = path.replace("{id}", f"{prefix}none")
+
+            def code(
+                key: str | None, path: str = absent, body: Any = None, method: str = method, **headers: str
+            ) -> str:
+                answer = rest.ask(method, path, key, body, **headers)
+                assert answer.body.keys() in ({"error"}, {"data", "nextCursor"}), answer
+                return answer.code if "error" in answer.body else "ok"
+
+            assert code(None) == "unauthorized"
+            assert code(nobody) == "forbidden"
+            assert code(editor, X_CodeCourier_Project=OTHER) == "forbidden"
+            if "{id}" in path:
+                assert code(editor, path.replace("{id}", "xx_none")) == "invalid_request"
+            if "requestBody" not in operation:
+                assert code(editor) == ("not_found" if "{id}" in path else "ok")
+                continue
+            assert code(editor, body=b"x", Content_Type="text/plain") == "unsupported_media_type"
+            assert code(editor, body=b" " * (2**20 + 1)) == "too_large"
+            assert code(editor, body={"surprise": 1}) == "invalid_request"
+            assert code(editor, body=b"") == "invalid_request"
+
+
 def test_an_expired_and_a_revoked_key_are_refused(rest: Rest, editor: str) -> None:
     expired = rest.bare_key(PROJECT, "late", datetime.now(UTC) - timedelta(seconds=1))
     revoked = rest.bare_key(PROJECT, "gone")

@@ -136,6 +136,11 @@ class Rest:
         answer = requests.request(method, f"{self.address}{path}", headers=sent, data=data, timeout=_SECONDS)
         return _answer(answer)
 
+    def document(self) -> Json:
+        """Return the OpenAPI document."""
+        found: Json = requests.get(f"{self.address}/openapi.json", timeout=_SECONDS).json()
+        return found
+
     @property
     def address(self) -> str:
         """The address of the API."""
