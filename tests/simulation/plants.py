@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 from codecourier.cache import store
@@ -40,6 +40,7 @@ from codecourier.kinds.api_resources import LEARNINGS
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.kube.cache import Cache
 from codecourier.resources.run import RunPhase
+from tests.simulation.scenario import Scenario
 
 __all__ = ["PLANTS", "Plant", "planted"]
 
@@ -60,8 +61,12 @@ class Plant:
     breaks: frozenset[str]
     """Any of these is the right one to notice first."""
 
-    with_sessions: bool = False
-    """Whether only scenarios with IssueSessions can notice it."""
+    needs: Literal["tasks", "sessions", "lessons", ""] = ""
+    """What a scenario has to have some of for the fault to show; empty: nothing."""
+
+    def is_shown_by(self, scenario: Scenario) -> bool:
+        """Tell whether the fault can show in a scenario."""
+        return not self.needs or bool(getattr(scenario, self.needs))
 
 
 @contextmanager
@@ -240,38 +245,53 @@ PLANTS: Mapping[str, Plant] = {
         admission.RunsInNamespace, "with_pods", _returning(()), frozenset({"10"})
     ),
     "a step may wait without an end": Plant(sandbox_plan, "find_overrun", _returning(None), frozenset({"9"})),
-    "a slot fires and is due again": Plant(due, "record_fired", _leaving_it_due, frozenset({"2"})),
+    "a slot fires and is due again": Plant(due, "record_fired", _leaving_it_due, frozenset({"2"}), needs="tasks"),
     "a slot is lost": Plant(
         task_plan,
         "settle_due",
         lambda _right: lambda _task, status, _schedule, _hold, _problem, now: (status.updated(settled_time=now), None),
         frozenset({"2"}),
+        needs="tasks",
     ),
-    "a slot that is skipped has no disposition": Plant(due, "record_unfired", _settling_only, frozenset({"2"})),
-    "a time that clocks skip has no slot": Plant(schedule, "_slots_after", _without_gaps, frozenset({"2"})),
-    "a time that clocks show twice has two slots": Plant(schedule, "_slots_after", _at_both_times, frozenset({"2"})),
+    "a slot that is skipped has no disposition": Plant(
+        due, "record_unfired", _settling_only, frozenset({"2"}), needs="tasks"
+    ),
+    "a time that clocks skip has no slot": Plant(
+        schedule, "_slots_after", _without_gaps, frozenset({"2"}), needs="tasks"
+    ),
+    "a time that clocks show twice has two slots": Plant(
+        schedule, "_slots_after", _at_both_times, frozenset({"2"}), needs="tasks"
+    ),
     "a slot comes the second time that clocks show it": Plant(
-        schedule, "first_instant", _at_the_second_time, frozenset({"2"})
+        schedule, "first_instant", _at_the_second_time, frozenset({"2"}), needs="tasks"
     ),
-    "a Run is made that no slot claims": Plant(task_runs, "_build_run", _renaming, frozenset({"2"})),
-    "a lesson is proposed twice": Plant(proposals, "name_lesson", _numbering, frozenset({"14"})),
+    "a Run is made that no slot claims": Plant(task_runs, "_build_run", _renaming, frozenset({"2"}), needs="tasks"),
+    "a lesson is proposed twice": Plant(proposals, "name_lesson", _numbering, frozenset({"14"}), needs="lessons"),
     "a lesson that nobody accepted is given": Plant(
-        learnings.StoredLearnings, "accepted", _giving_all, frozenset({"14"})
+        learnings.StoredLearnings, "accepted", _giving_all, frozenset({"14"}), needs="lessons"
     ),
     "an agent reads a lesson that nobody accepted": Plant(
-        tasks, "find_given", lambda _right: lambda known, *_scope: _giving_all(None)(known), frozenset({"14"})
+        tasks,
+        "find_given",
+        lambda _right: lambda known, *_scope: _giving_all(None)(known),
+        frozenset({"14"}),
+        needs="lessons",
     ),
     "a try leaves no lesson": Plant(
-        result, "with_proposals", lambda _right: lambda _world, plan, *_others: plan, frozenset({"9", "14"})
+        result,
+        "with_proposals",
+        lambda _right: lambda _world, plan, *_others: plan,
+        frozenset({"9", "14"}),
+        needs="lessons",
     ),
     "a comment is written without looking": Plant(
-        session_plan, "with_comment", _commenting_blindly, frozenset({"once"}), with_sessions=True
+        session_plan, "with_comment", _commenting_blindly, frozenset({"once"}), needs="sessions"
     ),
     "a lost comment is written again at once": Plant(
-        session_comment, "_write_again", _commenting_at_once, frozenset({"once"}), with_sessions=True
+        session_comment, "_write_again", _commenting_at_once, frozenset({"once"}), needs="sessions"
     ),
     "a session makes a Run that it does not claim": Plant(
-        session_start, "build_run", _renaming, frozenset({"once"}), with_sessions=True
+        session_start, "build_run", _renaming, frozenset({"once"}), needs="sessions"
     ),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),
