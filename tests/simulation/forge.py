@@ -146,6 +146,9 @@ class ForgeServer:
     trouble: ForgeTrouble | None = None
     """What is wrong with all of its REST interface."""
 
+    hung_since: datetime | None = None
+    """Since when it has answered no request; None: it answered the last one."""
+
     requests: int = 0
     """How many requests have reached its REST interface."""
 
@@ -358,7 +361,10 @@ class ForgeClient:
             raise Unanswered("no answer in time") from None
         self._server.requests += 1
         trouble = self._server.trouble
-        if trouble is ForgeTrouble.HANGS:
+        if trouble is not ForgeTrouble.HANGS:
+            self._server.hung_since = None
+        else:
+            self._server.hung_since = self._server.hung_since or self._server.now()
             await asyncio.sleep(_HANG_SECONDS)
         try:
             if trouble is not None:

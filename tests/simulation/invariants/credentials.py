@@ -50,10 +50,14 @@ class Credentials:
         return token is not None and token.ends is not None and not token.is_revoked and token.ends > forge.now()
 
     def _is_given_up(self, encoded: str) -> bool:
-        """Tell whether a forge has not revoked a token for so long that nothing has to wait for it any more."""
+        """Tell whether a forge has not revoked a token for so long that nothing has to wait for it any more.
+
+        One that answers nobody is asked by one probe at a time, so it may never have been asked for this token.
+        """
         forge = self._scene.forge
         asked = forge.tokens[base64.b64decode(encoded).decode()].asked
-        return asked is not None and forge.now() >= asked + REVOCATION_LIMIT
+        times = [time for time in (asked, forge.hung_since) if time is not None]
+        return bool(times) and forge.now() >= min(times) + REVOCATION_LIMIT
 
     def pushed(self, push: Push) -> None:
         """Check that no secret is pushed."""

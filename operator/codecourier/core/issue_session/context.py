@@ -34,7 +34,7 @@ _EARLIER = "What was done for this issue before:"
 _LINK_COMMENT = re.compile(r"^[ >]{0,8}\[[^\]\n]{0,999}\]:[ \t]*(?:<[^>\n]*>|#)(?:[ \t].*)?$", re.MULTILINE)
 """The definition of a link that leads nowhere, such as `[//]: # (a comment)`."""
 
-_HTML_LINE = re.compile(r"^[\s>*+.)0-9-]*<[A-Za-z/!?]", re.MULTILINE)
+_HTML_LINE = re.compile(r"^[ \t>*+.)0-9-]*<[A-Za-z/!?]", re.MULTILINE)
 """The beginning of a line from which on a page takes text for HTML."""
 
 _DEFAULT_PROMPT = (
