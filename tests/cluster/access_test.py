@@ -15,6 +15,7 @@ from codecourier.controller.operator import LEASE_NAME
 from codecourier.core.project.network_policy import POLICY_NAME
 from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
 from codecourier.kinds.api_resources import (
+    ISSUE_SESSIONS,
     LEARNINGS,
     PROJECTS,
     RECURRING_TASKS,
@@ -115,6 +116,14 @@ async def agent_proposes_a_lesson(team: Team) -> None:
     assert len(await team.names(LEARNINGS)) == 1
 
 
+async def session_works_on_an_issue(team: Team) -> None:
+    number = team.forge.create_issue(team.repository)
+    await team.workflow(CHANGE)
+    spec = {"issueUrl": f"{team.url}/issues/{number}", "workflowRef": {"name": "work"}}
+    await team.create(ISSUE_SESSIONS, "total", spec=spec)
+    assert (await team.ended("total", ISSUE_SESSIONS))["status"]["phase"] == "Completed"
+
+
 async def task_runs_now_and_keeps_no_run(team: Team) -> None:
     await team.workflow("true\n")
     spec = {"frequency": "Daily", "timeZone": "UTC", "hour": 0, "minute": 0, "completedRunsHistoryLimit": 0}
@@ -170,6 +179,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     run_is_deleted_in_the_foreground,
     revision_of_a_workflow_is_deleted,
     agent_proposes_a_lesson,
+    session_works_on_an_issue,
     task_runs_now_and_keeps_no_run,
     tokens_are_about_to_expire,
     sandbox_leaves_its_pod_behind,
