@@ -201,8 +201,9 @@ def test_a_change_wakes_no_key_twice(store: Store) -> None:
         assert len(keys) == len(set(keys)), keys
 
 
-def project(*admitted: str, number: int = 1, generation: int = 1, ready: str = "True") -> Json:
-    places = [{"name": name, "uid": f"uid-{name}", "attempt": 1, "tryNumber": number} for name in admitted]
+def project(*admitted: str, number: int = 1, generation: int = 1, ready: str = "True", since: str = "08:00") -> Json:
+    place = {"attempt": 1, "tryNumber": number, "admissionTime": f"2026-03-01T{since}:00Z"}
+    places = [{"name": name, "uid": f"uid-{name}", **place} for name in admitted]
     status = {
         "admitted": places,
         "conditions": [{"type": "Ready", "status": ready}],
@@ -214,6 +215,11 @@ def test_a_place_wakes_the_run_that_has_got_it(store: Store) -> None:
     assert woken(store, PROJECTS, project(), project("s0")) == {"Project/default", "Run/s0"}
     assert woken(store, PROJECTS, project("s0"), project("s0")) == {"Project/default"}
     assert woken(store, PROJECTS, project("s0"), project()) == {"Project/default"}
+
+
+def test_a_place_that_was_given_back_and_given_again_in_one_write_wakes_its_run(store: Store) -> None:
+    again = project("s0", since="08:01")
+    assert woken(store, PROJECTS, project("s0"), again) == {"Project/default", "Run/s0"}
 
 
 def test_a_place_for_the_next_try_wakes_a_run_that_is_listed_already(store: Store) -> None:

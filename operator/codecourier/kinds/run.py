@@ -43,10 +43,15 @@ __all__ = ["RUN"]
 _is_unfinished = is_run_unfinished
 
 
-def _admitted(project: Json | None) -> dict[tuple[str, int, int], str]:
-    """Return the names of the admitted Runs by their places: each try of a Run has a place of its own."""
+def _admitted(project: Json | None) -> dict[tuple[str, int, int, str], str]:
+    """Return the names of the admitted Runs by their places.
+
+    Each try of a Run has a place of its own, and so has one that waits for a host: it gives its place back and gets
+    another one, which may be one write.
+    """
     entries = ((project or {}).get("status") or {}).get("admitted") or ()
-    return {(entry["uid"], entry["attempt"], entry["tryNumber"]): entry["name"] for entry in entries}
+    places = (((e["uid"], e["attempt"], e["tryNumber"], e["admissionTime"]), e["name"]) for e in entries)
+    return dict(places)
 
 
 def _newly_admitted(_store: Store, _reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
