@@ -267,10 +267,10 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "a Run is made that no slot claims": Plant(task_runs, "_build_run", _renaming, frozenset({"2"}), needs="tasks"),
     "a lesson is proposed twice": Plant(proposals, "name_lesson", _numbering, frozenset({"14"}), needs="lessons"),
-    "a lesson that nobody accepted is given": Plant(
+    "a lesson that no person accepted is given": Plant(
         learnings.StoredLearnings, "accepted", _giving_all, frozenset({"14"}), needs="lessons"
     ),
-    "an agent reads a lesson that nobody accepted": Plant(
+    "an agent reads a lesson that no person accepted": Plant(
         tasks,
         "find_given",
         lambda _right: lambda known, *_scope: _giving_all(None)(known),

@@ -17,7 +17,7 @@ _HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Body(BaseModel):
-    """Base of all bodies: nothing is converted, and a field that nobody knows is a problem."""
+    """Base of all bodies: nothing is converted, and an unknown field is a problem."""
 
     # Bodies are only parsed, and the name of a field in Python is no field of theirs.
     model_config = ConfigDict(  # type: ignore[pydantic-alias]

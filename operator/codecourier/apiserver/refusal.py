@@ -167,7 +167,7 @@ _PLAIN: Mapping[int, str] = {
 
 
 async def render_refusal(_request: Request, error: Exception) -> Response:
-    """Return the answer for a refusal, whoever raised it; an error of ours says nothing of itself."""
+    """Return the answer for any error of an operation; an internal one shows no details."""
     if isinstance(error, KubeError):
         error = refusal_of(error)
     elif isinstance(error, RequestValidationError):

@@ -220,6 +220,6 @@ def _audited(
 
 def _log(request: Request, status: int) -> None:
     caller: Caller | None = getattr(request.state, "caller", None)
-    user = caller.identity.user if caller is not None else "nobody"
+    user = caller.identity.user if caller is not None else "an unknown caller"
     level = logging.INFO if status < _DONE else logging.WARNING
     _LOGGER.log(level, "%s %r by %s: %d", request.method, request.url.path, user, status)

@@ -24,7 +24,8 @@ class APIKeySpec(Model):
         Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")],
         Immutable(),
     ]
-    """SHA-256 of the key, 64 lower-case hex digits. A key has 256 random bits, so nobody finds it by its hash."""
+    """SHA-256 of the key, 64 lower-case hex digits. A key has 256 random bits, so no search
+    finds it by its hash."""
 
     expiry_time: Time | None = None
     """From when on the key is refused, RFC 3339; absent: it does not expire."""

@@ -71,7 +71,7 @@ class IssueSessionSpec(Model):
 
     comment_ids: Annotated[tuple[CommentId, ...], Field(max_length=MOST_COMMENTS), ListSet()] = ()
     """Comments of the issue that agents read too, up to 10: the numbers at the end of their addresses. Others are
-    left out, as anybody may have written them."""
+    left out, as any user of the host may have written them."""
 
     base_branch: BranchName | None = None
     """Branch that the Runs start from; absent: the repository's default branch."""

@@ -23,6 +23,11 @@ COMPLETED, FAILED, CANCELLED = IssueSessionPhase.COMPLETED, IssueSessionPhase.FA
 AWAY = Problem(Reason.FORGE_UNAVAILABLE, "It does not answer.")
 
 
+def state_of(played: Played) -> IssueState:
+    assert played.status.issue is not None
+    return played.status.issue.state
+
+
 def test_an_open_issue_makes_one_run_that_says_what_it_is_for() -> None:
     played = begun(prompt="Fix it.", base_branch="stable")
     (name,) = played.made
@@ -206,6 +211,19 @@ def test_a_finished_session_follows_whether_its_issue_is_open() -> None:
     assert (played.status.issue.state, played.status.phase) == (IssueState.OPEN, COMPLETED)
 
 
+def test_a_finished_session_without_its_project_asks_no_host_and_asks_again_later() -> None:
+    played = finished()
+    played.pass_time(NOW + timedelta(hours=1))
+    played.project = None
+    played.change_issue(state=IssueState.CLOSED)
+    look_again = played.look().look_again
+    assert (state_of(played), played.status.phase) == (IssueState.OPEN, COMPLETED)
+    assert look_again is not None
+    played.project = make_project()
+    played.look(look_again)
+    assert state_of(played) is IssueState.CLOSED
+
+
 def test_an_unchanged_issue_costs_no_write() -> None:
     played = finished()
     before = played.session
@@ -308,14 +326,6 @@ def test_a_namespace_that_ends_gets_no_run() -> None:
     played = Played(is_namespace_ending=True)
     played.pass_time(NOW + timedelta(hours=1))
     assert (played.made, played.status.runs) == ([], ())
-
-
-def test_the_issue_of_a_repository_that_the_project_has_no_more_is_not_looked_at() -> None:
-    played = finished()
-    played.pass_time(NOW + timedelta(hours=1))
-    played.project = None
-    played.rest()
-    assert (played.plan().look_again, played.status.phase) == (None, COMPLETED)
 
 
 def test_a_secret_that_agents_may_not_read_is_waited_for() -> None:

@@ -35,6 +35,7 @@ from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Project
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase
 from codecourier.resources.workflow import Workflow
+from tests.core.playing import Playing
 from tests.support.worlds import BASE, NOW, URL, make_project, make_workflow
 
 __all__ = ["ISSUE", "ISSUE_URL", "MINUTE", "Played", "begun", "finished", "make_session", "reason_of"]
@@ -70,7 +71,7 @@ def make_session(*, annotations: dict[str, str] | None = None, **spec: Any) -> I
 
 
 @dataclass
-class Played:
+class Played(Playing):
     """What is there; `look` plans and carries the plan out."""
 
     session: IssueSession = field(default_factory=make_session)
@@ -188,24 +189,9 @@ class Played:
             self._write(effect)
         return plan
 
-    def rest(self) -> None:
-        """Plan until nothing changes any more at this time."""
-        for _ in range(10):
-            before = (self.session, dict(self.runs), list(self.comments))
-            self.look()
-            if before == (self.session, self.runs, self.comments):
-                return
-        raise AssertionError("the session writes without end")
-
-    def pass_time(self, until: datetime) -> None:
-        """Let the operator look whenever a plan asked for it, until a time."""
-        self.rest()
-        while (time := self.plan().look_again) is not None and time <= until:
-            assert time > self.now, f"{time} is no later time"
-            self.now = time
-            self.rest()
-        self.now = until
-        self.rest()
+    def seen(self) -> object:
+        """Return all that a plan may change."""
+        return (self.session, dict(self.runs), list(self.comments))
 
     def _answer(self, ask: Ask[Any]) -> object:
         if isinstance(ask, AgentSecretsAsk):

@@ -26,6 +26,7 @@ from codecourier.resources.recurring_task import (
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
 from codecourier.zones import find_zone, tz_database_version
+from tests.core.playing import Playing
 from tests.support.worlds import NOW, make_project, make_workflow
 
 __all__ = ["MINUTE", "Played", "make_task"]
@@ -54,7 +55,7 @@ def make_task(*, annotations: dict[str, str] | None = None, **spec: Any) -> Recu
 
 
 @dataclass
-class Played:
+class Played(Playing):
     """What is there; `look` plans and carries the plan out."""
 
     task: RecurringTask = field(default_factory=make_task)
@@ -144,24 +145,9 @@ class Played:
             del self.runs[delete.name]
         return plan
 
-    def rest(self) -> None:
-        """Plan until nothing changes any more at this time."""
-        for _ in range(10):
-            before = (self.task, dict(self.runs), dict(self.notifications))
-            self.look()
-            if before == (self.task, self.runs, self.notifications):
-                return
-        raise AssertionError("the task writes without end")
-
-    def pass_time(self, until: datetime) -> None:
-        """Let the operator look whenever a plan asked for it, until a time."""
-        self.rest()
-        while (time := self.plan().look_again) is not None and time <= until:
-            assert time > self.now, f"{time} is no later time"
-            self.now = time
-            self.rest()
-        self.now = until
-        self.rest()
+    def seen(self) -> object:
+        """Return all that a plan may change."""
+        return (self.task, dict(self.runs), dict(self.notifications))
 
     def _create(self, create: Any) -> None:
         resource = create.resource

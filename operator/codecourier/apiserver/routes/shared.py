@@ -14,7 +14,7 @@ from codecourier.apiserver.refusal import Detail, Refusal
 from codecourier.apiserver.route import caller_of
 from codecourier.apiserver.served import Served
 from codecourier.cache.source import Source
-from codecourier.core.shared.naming import LABEL_TRASHED
+from codecourier.core.shared.trash import is_trashed
 from codecourier.kinds.sources import WORKFLOW_SOURCE
 from codecourier.resources.meta import CustomResource
 
@@ -45,6 +45,6 @@ def find_workflow_problem(served: Served, caller: Caller, name: str, field: str)
     workflow = served.find(WORKFLOW_SOURCE, caller.namespace, name)
     if workflow is None:
         return Detail(field=field, message="There is no such workflow in this project.")
-    if workflow.metadata.labels.get(LABEL_TRASHED) == "true":
+    if is_trashed(workflow):
         return Detail(field=field, message="The workflow is in the trash. Restore it, or name another one.")
     return None

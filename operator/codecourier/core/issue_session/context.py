@@ -1,8 +1,8 @@
 """What the agent of a session reads: the issue as a quotation, what was done for it before, and the task.
 
-Anybody can write an issue of a public repository, so its text is data. Each of its lines is marked as quoted, so that
-none can pass for the operator's own words; comments and characters that its page does not show are left out; the whole
-is bounded.
+Any user of the host can write an issue of a public repository, so its text is data. Each of its lines is marked as
+quoted, so that none can pass for the operator's own words; comments and characters that its page does not show are left
+out; the whole is bounded.
 """
 
 from __future__ import annotations

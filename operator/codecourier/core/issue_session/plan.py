@@ -92,12 +92,10 @@ def _plan_finished(world: IssueSessionWorld, now: datetime) -> Plan:
     """Follow what becomes of the issue of a session that has nothing to do."""
     session, status = world.session, world.session.status
     age = next_look_at(status.issue)
-    if age is None or isinstance(world.access, Problem):
-        new = accepted(session, status, now)
-        return Plan(status=new)
+    if age is None:
+        return Plan(status=accepted(session, status, now))
     issue = look_at_issue(world, age, has_comments=False)
-    new = accepted(session, with_issue(session, status, issue), now)
-    return Plan(status=new, look_again=now + age)
+    return Plan(status=accepted(session, with_issue(session, status, issue), now), look_again=now + age)
 
 
 def _plan_active(world: IssueSessionWorld, active: SessionRun, now: datetime) -> Plan:

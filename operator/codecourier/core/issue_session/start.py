@@ -14,7 +14,8 @@ from codecourier.core.shared.grace import next_look
 from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.outcome import accepted, refused
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
-from codecourier.core.shared.references import find_secret_problem, find_workflow, is_trashed
+from codecourier.core.shared.references import find_secret_problem, find_workflow
+from codecourier.core.shared.trash import is_trashed
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import (
     IssueSession,

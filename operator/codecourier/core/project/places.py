@@ -9,7 +9,7 @@ from typing import Protocol
 
 from codecourier.core.shared.consent import RepositoryKey
 from codecourier.core.shared.prompts import unknown_placeholders
-from codecourier.core.shared.references import is_trashed
+from codecourier.core.shared.trash import is_trashed
 from codecourier.resources.run import RunPhase
 from codecourier.resources.workflow import Workflow
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from codecourier.core.shared.consent import is_same_repository, repository_key
-from codecourier.core.shared.naming import LABEL_TRASHED, learning_name
+from codecourier.core.shared.naming import learning_name
+from codecourier.core.shared.trash import is_trashed
 from codecourier.redaction import redact
 from codecourier.resources.learning import LEARNING_MAX_BYTES, Learning
 from codecourier.text import show_hidden
@@ -108,9 +109,8 @@ NO_LEARNINGS = LearningList()
 
 
 def is_given(learning: Learning) -> bool:
-    """Tell whether agents are given a Learning: a person has accepted it, and nobody has thrown it away."""
-    is_trashed = learning.metadata.labels.get(LABEL_TRASHED) == "true"
-    return learning.spec.accepted and not is_trashed and not learning.is_deleting
+    """Tell whether agents are given a Learning: a person has accepted it, and it is not in the trash."""
+    return learning.spec.accepted and not is_trashed(learning) and not learning.is_deleting
 
 
 def is_undecided(learning: Learning) -> bool:

@@ -69,9 +69,6 @@ LABEL_TRASHED = f"{GROUP}/trashed"
 LABEL_WORKFLOW = f"{GROUP}/workflow"
 """Name of the Workflow that a ControllerRevision holds a version of; such names fit into a label."""
 
-LABEL_TRASHED = f"{GROUP}/trashed"
-"""Set to `true` by people on what they have thrown away: it stays, and nothing uses it."""
-
 LABEL_AGENT_READABLE = f"{GROUP}/agent-readable"
 """Set to `true` by people on Secrets that agents may read."""
 

@@ -12,13 +12,12 @@ from codecourier.core.shared.facts import (
     RepositoryAccess,
     RepositoryAsk,
 )
-from codecourier.core.shared.naming import LABEL_TRASHED
 from codecourier.core.shared.prompts import find_placeholder_fault
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.resources.meta import CustomResource
+from codecourier.core.shared.trash import is_trashed
 from codecourier.resources.workflow import Workflow, WorkflowSpec
 
-__all__ = ["find_head", "find_secret_problem", "find_workflow", "is_trashed"]
+__all__ = ["find_head", "find_secret_problem", "find_workflow"]
 
 
 def find_workflow(workflow: Workflow | None, name: str, *, has_sprint: bool) -> Workflow | Problem:
@@ -41,11 +40,6 @@ def find_workflow(workflow: Workflow | None, name: str, *, has_sprint: bool) -> 
     if fault is None:
         return workflow
     return Problem(Reason.TEMPLATE_INVALID, sentence(Reason.TEMPLATE_INVALID, detail=fault))
-
-
-def is_trashed(obj: CustomResource) -> bool:
-    """Tell whether a user put an object into the trash, so that nothing new uses it."""
-    return obj.metadata.labels.get(LABEL_TRASHED) == "true"
 
 
 def find_secret_problem(
