@@ -27,11 +27,13 @@ class Right:
 
     verb: str
     resource: str
-    """Plural of one of our kinds."""
+    """Plural of a kind."""
+
+    group: str = GROUP
 
     def to_json(self) -> dict[str, str]:
         """Return it as the OpenAPI document shows it."""
-        return {"group": GROUP, "resource": self.resource, "verb": self.verb}
+        return {"group": self.group, "resource": self.resource, "verb": self.verb}
 
 
 class Reviews:
@@ -76,12 +78,17 @@ class Reviews:
             if len(self._answers) > _MOST_KEPT:
                 self._answers.popitem(last=False)
         if not is_allowed:
-            what = f"{right.verb} {right.resource}.{GROUP} in namespace {caller.namespace}"
+            what = f"{right.verb} {right.resource}.{right.group} in namespace {caller.namespace}"
             message = f"User {caller.identity.user} may not {what}. A RoleBinding there would allow it."
             raise Refusal(HTTPStatus.FORBIDDEN, message)
 
     async def _ask(self, caller: Caller, right: Right, name: str) -> bool:
-        attributes = {"namespace": caller.namespace, "group": GROUP, "resource": right.resource, "verb": right.verb}
+        attributes = {
+            "namespace": caller.namespace,
+            "group": right.group,
+            "resource": right.resource,
+            "verb": right.verb,
+        }
         if name:
             attributes["name"] = name
         spec = {"user": caller.identity.user, "groups": list(caller.identity.groups), "resourceAttributes": attributes}

@@ -22,7 +22,7 @@ from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
 from codecourier.apiserver.writing import Writer
 
-__all__ = ["BODY_MAX_BYTES", "Door", "GuardedRoute", "Operations", "caller_of", "read_body"]
+__all__ = ["BODY_MAX_BYTES", "OF_THE_TYPE", "Door", "GuardedRoute", "Operations", "caller_of", "read_body"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,6 +34,9 @@ _BODY_SECONDS = 15.0
 
 _RIGHT = "x-kubernetes-right"
 """Key in the OpenAPI document of what an operation needs."""
+
+OF_THE_TYPE = "*"
+"""Resource of an operation whose right depends on the type that the request names: it calls `Door.check` itself."""
 
 _WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _DONE = 300
@@ -48,13 +51,13 @@ class Door:
     served: Served
     writer: Writer
 
-    async def admit(self, request: Request, right: Right, prefix: str) -> Caller:
-        """Return who asks, once the server knows the cluster and the caller may do it.
+    def identify(self, request: Request) -> Caller:
+        """Return who asks, once the server knows the cluster.
 
         Raises
         ------
         Refusal
-            If not.
+            401, 403, 429 or 503 if that cannot be known.
         """
         if unsynced := self.served.unsynced:
             message = f"The server has not read {', '.join(unsynced)} yet. Try again."
@@ -62,9 +65,18 @@ class Door:
         header = request.headers.get
         caller = self.callers.authenticate(header("authorization"), header("x-codecourier-project"))
         request.state.caller = caller
-        name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
-        await self.reviews.check(caller, right, name)
         return caller
+
+    async def check(self, request: Request, right: Right, name: str) -> None:
+        """Make sure that the caller has a right, on the object of a name; empty: on all of the project.
+
+        Raises
+        ------
+        Refusal
+            403 or 503 if not.
+        """
+        await self.reviews.check(caller_of(request), right, name)
+        request.state.is_checked = True
 
 
 def caller_of(request: Request) -> Caller:
@@ -80,15 +92,22 @@ class GuardedRoute(APIRoute):
         """Return what handles a request."""
         handle = super().get_route_handler()
         extra = self.openapi_extra or {}
-        right = Right(extra[_RIGHT]["verb"], extra[_RIGHT]["resource"])
+        right = Right(**extra[_RIGHT])
         prefix = str(extra["x-codecourier-id-prefix"])
+        is_self_checked = right.resource == OF_THE_TYPE
 
         async def guarded(request: Request) -> Response:
             door: Door = request.app.state.door
-            await door.admit(request, right, prefix)
+            door.identify(request)
+            if not is_self_checked:
+                name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
+                await door.check(request, right, name)
             if request.method in _WITH_BODY:
                 request = Request(request.scope, _replay(await read_body(request)))
-            return await handle(request)
+            response = await handle(request)
+            if not getattr(request.state, "is_checked", False):
+                raise RuntimeError(f"{request.url.path} answered without a check of the caller's rights")
+            return response
 
         return _audited(guarded)
 
@@ -104,12 +123,15 @@ class Operations:
         Plural of the kind, for rights.
     prefix
         Prefix of its ids.
+    tag
+        What the OpenAPI document groups its operations under; the resource if empty.
     """
 
-    def __init__(self, router: APIRouter, resource: str, prefix: str) -> None:
+    def __init__(self, router: APIRouter, resource: str, prefix: str, tag: str = "") -> None:
         self._router = router
         self._resource = resource
         self._prefix = prefix
+        self._tag = tag or resource
 
     def add(
         self,
@@ -120,6 +142,7 @@ class Operations:
         shows: Any,
         *,
         status: int = 200,
+        right: Right | None = None,
     ) -> None:
         """Add an operation.
 
@@ -137,8 +160,10 @@ class Operations:
             Model of the answer, for the OpenAPI document.
         status
             HTTP status of success.
+        right
+            What the caller must be allowed to do, where it is not the verb on the kind.
         """
-        right = Right(verb, self._resource).to_json()
+        needed = right or Right(verb, self._resource)
         self._router.add_api_route(
             path,
             handle,
@@ -149,9 +174,9 @@ class Operations:
             description="",
             responses={status: {"model": shows}, "4XX": {"model": Refused}, "5XX": {"model": Refused}},
             operation_id=handle.__name__,
-            tags=[self._resource],
+            tags=[self._tag],
             route_class_override=GuardedRoute,
-            openapi_extra={_RIGHT: right, "x-codecourier-id-prefix": self._prefix},
+            openapi_extra={_RIGHT: needed.to_json(), "x-codecourier-id-prefix": self._prefix},
         )
 
 
