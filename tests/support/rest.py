@@ -33,10 +33,28 @@ from tests.support.cluster import admin_server
 from tests.support.operator_access import OperatorAccount
 from tests.support.team import WORKFLOW
 
-__all__ = ["ACCOUNT", "Answer", "Rest", "read_lines", "rest_server"]
+__all__ = [
+    "ACCOUNT",
+    "EDITOR",
+    "OTHER",
+    "PROJECT",
+    "REPOSITORY",
+    "VIEWER",
+    "Answer",
+    "Rest",
+    "known",
+    "read_lines",
+    "rest_server",
+]
 
 ACCOUNT = OperatorAccount(REST_USER.rpartition(":")[2], {EVERY_NAMESPACE: RULES})
 """The account of the API servers of the cluster tests: it has the documented rules, and no other."""
+
+REPOSITORY = "https://github.com/org/repo"
+PROJECT = "rest-shop"
+OTHER = "rest-other"
+EDITOR = ["create", "delete", "get", "list", "update"]
+VIEWER = ["get", "list"]
 
 _ADDRESS = re.compile(rb"the REST API is on http://127\.0\.0\.1:(\d+)/")
 _RBAC = "rbac.authorization.k8s.io"
@@ -165,6 +183,12 @@ class Rest:
                 case _:
                     url = word
         return _answer(requests.request(method, url, headers=headers, data=data, timeout=_SECONDS))
+
+
+def known(rest: Rest, key: str, status: int = 200) -> str:
+    """Return a key once it is answered with a status."""
+    assert wait_until(lambda: rest.ask("GET", "/recurring-tasks", key).status == status, timeout_seconds=20)
+    return key
 
 
 def _answer(answer: requests.Response) -> Answer:

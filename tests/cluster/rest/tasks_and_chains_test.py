@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,11 @@ from codecourier.kinds.api_resources import RECURRING_TASKS, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.processes import wait_until
-from tests.support.audit import read_requests
-from tests.support.rest import ACCOUNT, Answer, Rest, read_lines, rest_server
+from tests.support.rest import EDITOR, OTHER, PROJECT, REPOSITORY, VIEWER, Answer, Rest, known, read_lines
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
-DATA = Path(__file__).parents[1] / "data" / "apiserver"
-REPOSITORY = "https://github.com/org/repo"
-PROJECT = "rest-shop"
-OTHER = "rest-other"
+DATA = Path(__file__).parents[2] / "data" / "rest"
 TASK: Json = {
     "title": "Look around",
     "prompt": "Look.",
@@ -39,39 +34,6 @@ TASK: Json = {
     "scheduledMinute": 5,
 }
 CHAIN: Json = {"workflowId": "wf_build", "sprintRange": [1, 3], "prompt": "Go on.", "githubRepoUrl": REPOSITORY}
-EDITOR = ["create", "delete", "get", "list", "update"]
-VIEWER = ["get", "list"]
-
-
-@pytest.fixture(scope="module")
-def rest(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
-    """Run a REST API for all tests of this file, with two projects."""
-    folder = tmp_path_factory.mktemp("rest")
-    with rest_server(cluster, folder, CODECOURIER_API_ACCEPT_WAIT_SECONDS="0.1") as running:
-        for name in (PROJECT, OTHER):
-            running.project(name, REPOSITORY)
-        yield running
-        for name in (PROJECT, OTHER):
-            running.admin.fetch("DELETE", f"/api/v1/namespaces/{name}")
-    assert running.process.returncode == 0
-    text = running.log.read_text(encoding="utf-8")
-    assert "Traceback" not in text
-    assert "cc_live_" not in text
-    requests = read_requests(cluster.layout.audit_log, ACCOUNT.user)
-    assert ACCOUNT.find_excess(requests) == []
-    assert ACCOUNT.rights - {request.right for request in requests} == set()
-
-
-@pytest.fixture(scope="module")
-def editor(rest: Rest) -> str:
-    """Return the key of an editor, once the REST API and the authorizer know it."""
-    return known(rest, rest.key(PROJECT, "editor", EDITOR).key)
-
-
-def known(rest: Rest, key: str, status: int = 200) -> str:
-    """Return a key once it is answered with a status."""
-    assert wait_until(lambda: rest.ask("GET", "/recurring-tasks", key).status == status, timeout_seconds=20)
-    return key
 
 
 def spec_of(rest: Rest, id_: str) -> Json:

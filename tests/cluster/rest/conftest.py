@@ -1,0 +1,48 @@
+"""One REST API server for all tests of this folder, with two projects and the key of an editor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codecourier.local.cluster import LocalCluster
+from tests.support.audit import read_requests
+from tests.support.rest import ACCOUNT, EDITOR, OTHER, PROJECT, REPOSITORY, Rest, known, rest_server
+
+FILES = {path.name for path in Path(__file__).parent.glob("*_test.py")}
+
+
+@pytest.fixture(scope="package")
+def rest(
+    cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Rest]:
+    """Run a REST API for all tests of this folder."""
+    folder = tmp_path_factory.mktemp("rest")
+    with rest_server(cluster, folder, CODECOURIER_API_ACCEPT_WAIT_SECONDS="0.1") as running:
+        for name in (PROJECT, OTHER):
+            running.project(name, REPOSITORY)
+        yield running
+        for name in (PROJECT, OTHER):
+            running.admin.fetch("DELETE", f"/api/v1/namespaces/{name}")
+    assert running.process.returncode == 0
+    text = running.log.read_text(encoding="utf-8")
+    assert "Traceback" not in text
+    assert "cc_live_" not in text
+    requests = read_requests(cluster.layout.audit_log, ACCOUNT.user)
+    assert ACCOUNT.find_excess(requests) == []
+    if _is_whole(request.session):
+        assert ACCOUNT.rights - {request.right for request in requests} == set()
+
+
+def _is_whole(session: pytest.Session) -> bool:
+    """Tell whether every test of the folder was asked for: some of them need not use each right."""
+    asked = {item.path.name for item in session.items if item.path.parent == Path(__file__).parent}
+    return asked == FILES and not session.config.option.keyword
+
+
+@pytest.fixture(scope="package")
+def editor(rest: Rest) -> str:
+    """Return the key of an editor of the first project, once the REST API and the authorizer know it."""
+    return known(rest, rest.key(PROJECT, "editor", EDITOR).key)
