@@ -46,7 +46,8 @@ def test_every_operation_shows_what_it_answers() -> None:
             (success,) = (status for status in operation["responses"] if status.startswith("2"))
             assert "schema" in operation["responses"][success]["content"]["application/json"]
             # What the framework would answer to a bad body is never sent.
-            assert set(operation["responses"]) == {success, "4XX", "5XX"}
+            assert {"400", "401", "403", "429", "503", "default"} <= set(operation["responses"])
+            assert "422" not in operation["responses"]
 
 
 def test_the_page_lists_every_permission() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import requests
@@ -30,21 +31,25 @@ from codecourier.local.cluster import LocalCluster
 from codecourier.local.controlplane_flags import REST_USER
 from codecourier.local.processes import wait_until
 from tests.support.cluster import admin_server
+from tests.support.kubeconfig import kubeconfig
 from tests.support.operator_access import OperatorAccount
 from tests.support.team import WORKFLOW
 
 __all__ = [
     "ACCOUNT",
     "EDITOR",
+    "OBSERVED",
     "OTHER",
     "PROJECT",
     "REPOSITORY",
     "VIEWER",
     "Answer",
     "Rest",
+    "find_unobserved",
     "known",
     "read_lines",
     "rest_server",
+    "unready_server",
 ]
 
 ACCOUNT = OperatorAccount(REST_USER.rpartition(":")[2], {EVERY_NAMESPACE: RULES})
@@ -56,9 +61,13 @@ OTHER = "rest-other"
 EDITOR = ["create", "delete", "get", "list", "update"]
 VIEWER = ["get", "list"]
 
+OBSERVED: set[tuple[str, str, int]] = set()
+"""Method, path and status of each answer that a test has got from a REST API."""
+
 _ADDRESS = re.compile(rb"the REST API is on http://127\.0\.0\.1:(\d+)/")
 _RBAC = "rbac.authorization.k8s.io"
 _SECONDS = 30
+_CLOSED_PORT = 1
 
 
 @dataclass(frozen=True)
@@ -185,6 +194,18 @@ class Rest:
         return _answer(requests.request(method, url, headers=headers, data=data, timeout=_SECONDS))
 
 
+def find_unobserved(document: Json) -> list[str]:
+    """Return each answer that the OpenAPI document lists and that no test has got: method, path and status."""
+    missing = []
+    for template, methods in document["paths"].items():
+        pattern = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)))
+        for method, operation in methods.items():
+            seen = {status for verb, path, status in OBSERVED if verb.lower() == method and pattern.fullmatch(path)}
+            listed = {int(status) for status in operation["responses"] if status != "default"}
+            missing += [f"{method.upper()} {template}: {status}" for status in sorted(listed - seen)]
+    return missing
+
+
 def known(rest: Rest, key: str, status: int = 200) -> str:
     """Return a key once it is answered with a status."""
     assert wait_until(lambda: rest.ask("GET", "/recurring-tasks", key).status == status, timeout_seconds=20)
@@ -192,6 +213,8 @@ def known(rest: Rest, key: str, status: int = 200) -> str:
 
 
 def _answer(answer: requests.Response) -> Answer:
+    path = urlsplit(answer.request.url or "").path
+    OBSERVED.add((str(answer.request.method), str(path), answer.status_code))
     return Answer(answer.status_code, orjson.loads(answer.content), answer.headers)
 
 
@@ -203,9 +226,23 @@ def read_lines(path: Path) -> list[str]:
 @contextmanager
 def rest_server(cluster: LocalCluster, folder: Path, **environment: str) -> Iterator[Rest]:
     """Run a REST API server on a cluster, with an account that has the documented rules only."""
-    log, kubeconfig = folder / "apiserver.log", ACCOUNT.write_kubeconfig(cluster, folder / "apiserver.kubeconfig")
-    command = [sys.executable, "-m", "codecourier.cli", "apiserver", "--kubeconfig", str(kubeconfig)]
-    command += ["--listen-port", "0"]
+    access = ACCOUNT.write_kubeconfig(cluster, folder / "apiserver.kubeconfig")
+    with _running(cluster, folder, access, environment) as rest:
+        assert wait_until(_is_ready(rest), timeout_seconds=_SECONDS), rest.log.read_text()
+        yield rest
+
+
+@contextmanager
+def unready_server(cluster: LocalCluster, folder: Path) -> Iterator[Rest]:
+    """Run a REST API server whose cluster does not answer."""
+    with _running(cluster, folder, kubeconfig(folder, _CLOSED_PORT), {}) as rest:
+        yield rest
+
+
+@contextmanager
+def _running(cluster: LocalCluster, folder: Path, access: Path, environment: Mapping[str, str]) -> Iterator[Rest]:
+    log = folder / "apiserver.log"
+    command = [sys.executable, "-m", "codecourier.cli", "apiserver", "--kubeconfig", str(access), "--listen-port", "0"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -214,9 +251,7 @@ def rest_server(cluster: LocalCluster, folder: Path, **environment: str) -> Iter
         assert wait_until(lambda: bool(_ADDRESS.search(log.read_bytes())), timeout_seconds=_SECONDS), log.read_text()
         found = _ADDRESS.search(log.read_bytes())
         assert found is not None
-        rest = Rest(cluster, int(found[1]), process, log)
-        assert wait_until(_is_ready(rest), timeout_seconds=_SECONDS), log.read_text()
-        yield rest
+        yield Rest(cluster, int(found[1]), process, log)
     finally:
         process.terminate()
         process.wait(_SECONDS)

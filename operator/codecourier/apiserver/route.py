@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from inspect import signature
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from codecourier.apiserver.callers import Caller, Callers
 from codecourier.apiserver.ids import read_id
-from codecourier.apiserver.refusal import Refusal, Refused
+from codecourier.apiserver.refusal import Detail, Refusal, Refused, bad_request
 from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
 from codecourier.apiserver.writing import Writer
@@ -35,10 +37,12 @@ _BODY_SECONDS = 15.0
 _RIGHT = "x-kubernetes-right"
 """Key in the OpenAPI document of what an operation needs."""
 
+_BODY = "body"
+"""Name of the parameter of an operation that is its body."""
+
 OF_THE_TYPE = "*"
 """Resource of an operation whose right depends on the type that the request names: it calls `Door.check` itself."""
 
-_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _DONE = 300
 
 
@@ -95,6 +99,7 @@ class GuardedRoute(APIRoute):
         right = Right(**extra[_RIGHT])
         prefix = str(extra["x-codecourier-id-prefix"])
         is_self_checked = right.resource == OF_THE_TYPE
+        parameters, has_body = _parameters_of(self), self.body_field is not None
 
         async def guarded(request: Request) -> Response:
             door: Door = request.app.state.door
@@ -102,7 +107,8 @@ class GuardedRoute(APIRoute):
             if not is_self_checked:
                 name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
                 await door.check(request, right, name)
-            if request.method in _WITH_BODY:
+            _check_parameters(request, parameters)
+            if has_body:
                 request = Request(request.scope, _replay(await read_body(request)))
             response = await handle(request)
             if not getattr(request.state, "is_checked", False):
@@ -143,6 +149,7 @@ class Operations:
         *,
         status: int = 200,
         right: Right | None = None,
+        errors: Iterable[int] = (),
     ) -> None:
         """Add an operation.
 
@@ -162,6 +169,9 @@ class Operations:
             HTTP status of success.
         right
             What the caller must be allowed to do, where it is not the verb on the kind.
+        errors
+            HTTP statuses of its refusals beside those of all operations: 404 and 409 that do not follow from an id in
+            the path or from a creation.
         """
         needed = right or Right(verb, self._resource)
         self._router.add_api_route(
@@ -172,12 +182,42 @@ class Operations:
             response_model=None,
             summary=(handle.__doc__ or "").partition("\n")[0].rstrip("."),
             description="",
-            responses={status: {"model": shows}, "4XX": {"model": Refused}, "5XX": {"model": Refused}},
+            responses=_responses(status, shows, {*errors, *_errors_of(handle, path, status)}),
             operation_id=handle.__name__,
             tags=[self._tag],
             route_class_override=GuardedRoute,
             openapi_extra={_RIGHT: needed.to_json(), "x-codecourier-id-prefix": self._prefix},
         )
+
+
+def _errors_of(handle: Callable[..., object], path: str, status: int) -> Iterator[int]:
+    """Yield the statuses with which an operation of this form may be refused."""
+    yield from (400, 401, 403, 429, 503)
+    if "{id}" in path:
+        yield HTTPStatus.NOT_FOUND
+    if status == HTTPStatus.CREATED:
+        yield HTTPStatus.CONFLICT
+    if _BODY in signature(handle).parameters:
+        yield from (413, 415)
+
+
+def _responses(status: int, shows: Any, errors: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    refusals: dict[int | str, dict[str, Any]] = {error: {"model": Refused} for error in sorted(errors)}
+    return {status: {"model": shows}, **refusals, "default": {"model": Refused, "description": "Any other refusal"}}
+
+
+def _parameters_of(route: APIRoute) -> frozenset[str] | None:
+    """Return the names that the query of a route may have; None: a model of its own knows them."""
+    parameters = route.dependant.query_params
+    shapes = [parameter.field_info.annotation for parameter in parameters]
+    if any(isinstance(shape, type) and issubclass(shape, BaseModel) for shape in shapes):
+        return None
+    return frozenset(parameter.alias for parameter in parameters)
+
+
+def _check_parameters(request: Request, known: frozenset[str] | None) -> None:
+    if known is not None and (unknown := sorted({*request.query_params} - known)):
+        raise bad_request(*(Detail(field=name, message="There is no such parameter here.") for name in unknown))
 
 
 async def read_body(request: Request) -> bytes:
@@ -191,6 +231,8 @@ async def read_body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > BODY_MAX_BYTES:
         raise _too_large()
+    if _has_no_body(request):
+        return b""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         message = "The body must be JSON. Send the header Content-Type: application/json."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, closes=True)
@@ -208,6 +250,12 @@ async def read_body(request: Request) -> bytes:
         message = "The connection ended before the body did. Send it again."
         raise Refusal(HTTPStatus.BAD_REQUEST, message, closes=True) from None
     return bytes(body)
+
+
+def _has_no_body(request: Request) -> bool:
+    headers = request.headers
+    is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    return is_empty and "content-type" not in headers
 
 
 def _too_large() -> Refusal:

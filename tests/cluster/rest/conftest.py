@@ -9,7 +9,17 @@ import pytest
 
 from codecourier.local.cluster import LocalCluster
 from tests.support.audit import read_requests
-from tests.support.rest import ACCOUNT, EDITOR, OTHER, PROJECT, REPOSITORY, Rest, known, rest_server
+from tests.support.rest import (
+    ACCOUNT,
+    EDITOR,
+    OTHER,
+    PROJECT,
+    REPOSITORY,
+    Rest,
+    find_unobserved,
+    known,
+    rest_server,
+)
 
 FILES = {path.name for path in Path(__file__).parent.glob("*_test.py")}
 
@@ -24,8 +34,10 @@ def rest(
         for name in (PROJECT, OTHER):
             running.project(name, REPOSITORY)
         yield running
+        unobserved = find_unobserved(running.document()) if _is_whole(request.session) else []
         for name in (PROJECT, OTHER):
             running.admin.fetch("DELETE", f"/api/v1/namespaces/{name}")
+    assert unobserved == [], "no test got these answers"
     assert running.process.returncode == 0
     text = running.log.read_text(encoding="utf-8")
     assert "Traceback" not in text

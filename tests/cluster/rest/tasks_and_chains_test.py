@@ -104,6 +104,8 @@ def test_a_repository_of_the_project_is_known_in_every_spelling(rest: Rest, edit
     body = {**CHAIN, "githubRepoUrl": url}
     made, again = (rest.ask("POST", "/sprint-chains", editor, body, Idempotency_Key=url).data for _ in range(2))
     assert made == again
+    other = rest.ask("POST", "/sprint-chains", editor, {**body, "prompt": "Else."}, Idempotency_Key=url)
+    assert (other.status, other.code) == (409, "conflict")
     assert rest.ask("GET", f"/sprint-chains/{made['id']}", editor).data["githubRepoUrl"] == REPOSITORY
 
 
@@ -326,6 +328,7 @@ def test_every_operation_refuses_alike(rest: Rest, editor: str) -> None:
             assert code(None) == "unauthorized"
             assert code(nobody) == "forbidden"
             assert code(editor, X_CodeCourier_Project=OTHER) == "forbidden"
+            assert code(editor, f"{absent}?surprise=1") == "invalid_request"
             if "{id}" in path:
                 assert code(editor, path.replace("{id}", "xx_none")) == "invalid_request"
             if "requestBody" not in operation:

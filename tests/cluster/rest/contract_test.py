@@ -1,0 +1,38 @@
+"""What every operation of the REST API answers alike, by the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codecourier.kube.api import Json
+from codecourier.local.cluster import LocalCluster
+from tests.support.rest import PROJECT, Rest, known, unready_server
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+
+def operations(document: Json) -> Iterator[tuple[str, str]]:
+    """Yield method and path of each operation, for objects that are not there."""
+    for template, methods in document["paths"].items():
+        path = template.removeprefix("/api/v1").replace("{type}", "run").replace("{id}", "none")
+        for method in methods:
+            yield method.upper(), path.replace("{name}", "none")
+
+
+def test_a_key_that_has_asked_too_often_waits_at_every_operation(rest: Rest) -> None:
+    key = known(rest, rest.bare_key(PROJECT, "eager", rate=1).key, 429)
+    answers = [rest.ask(method, path, key) for method, path in operations(rest.document())]
+    assert {(answer.status, answer.code) for answer in answers} == {(429, "rate_limited")}
+    assert min(int(answer.headers["Retry-After"]) for answer in answers) >= 1
+
+
+def test_a_server_that_cannot_read_the_cluster_answers_nothing(
+    rest: Rest, editor: str, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    with unready_server(cluster, tmp_path) as unready:
+        answers = [unready.ask(method, path, editor) for method, path in operations(rest.document())]
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "unavailable")}
+    assert min(int(answer.headers["Retry-After"]) for answer in answers) >= 1
