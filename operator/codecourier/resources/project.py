@@ -21,6 +21,7 @@ from codecourier.resources.meta import (
     Time,
     Uid,
 )
+from codecourier.resources.retention import Retention
 
 __all__ = [
     "NEVER_OPEN",
@@ -152,6 +153,9 @@ class ProjectSpec(Model):
     """What sandbox pods may reach beside DNS and the public internet on port 443, up to 32 ranges: private Git
     hosts, proxies, model gateways. They reach nothing else, and nothing reaches them, if the cluster's network
     enforces NetworkPolicies."""
+
+    retention: Retention = Field(default_factory=Retention)
+    """How long finished Runs, Notifications, UsageRecords and the like stay."""
 
     suspend: bool = False
     """Whether the whole project is paused: no further Run starts; Running ones go on."""
