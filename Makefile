@@ -47,6 +47,7 @@ check-spelling: init
 	$(RUN) -m codespell_lib
 check-crds: init
 	$(RUN) -m codecourier.resources.crd --check
+	$(RUN) -m codecourier.kinds.manifests --check
 check-locks: init
 	$(RUN) -m tools.lock --check
 check-layers: init
@@ -94,6 +95,10 @@ down: init ## Stop the local cluster of this folder
 .PHONY: crds
 crds: init ## Write crds/ from the models
 	$(RUN) -m codecourier.resources.crd
+
+.PHONY: manifests
+manifests: init ## Write manifests/ (the roles of members) from the tables
+	$(RUN) -m codecourier.kinds.manifests
 
 .PHONY: lock
 lock: ## Lock the requirements after a change of pyproject.toml (with Python 3.11)

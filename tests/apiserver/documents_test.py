@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.route import OF_THE_TYPE
 from codecourier.apiserver.served import RULES, KeyCache, Served
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings, load_api_settings
 from codecourier.errors import SettingsError
@@ -19,6 +20,7 @@ from tests.simulation.clock import EPOCH
 from tests.simulation.network import Network
 from tests.simulation.schema import definitions_of
 from tests.support.marked import check_marked
+from tests.support.rbac import ROLES, Asked, Operation, grants, read_operations, read_roles
 
 PAGE = Path(__file__).parents[2] / "docs" / "rest-api.md"
 
@@ -72,3 +74,15 @@ def test_the_page_lists_every_setting_with_its_default() -> None:
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{API_PREFIX}.*{name}"):
         load_api_settings({f"{API_PREFIX}{name}": value})
+
+
+def test_every_operation_has_the_right_of_the_contract_and_passes_the_door() -> None:
+    operations = {(op.method, op.path): op.right for op in read_operations()}
+    rules = read_roles()
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            right = Asked(*(operation["x-kubernetes-right"][key] for key in ("verb", "resource", "group")))
+            known = operations.get((method.upper(), path.removeprefix("/api/v1/")), right)
+            assert right.resource == OF_THE_TYPE or right == known, path
+            door = Operation(method.upper(), path.removeprefix("/api/v1/"), right, frozenset()).door
+            assert [role for role in ROLES if grants(rules[role], right) and not grants(rules[role], door)] == [], path

@@ -18,8 +18,9 @@ from codecourier.local.errors import LocalError, NoControlPlaneError, Unavailabl
 from codecourier.local.kind import check_kind, create_kind
 from codecourier.local.layout import ClusterLayout
 from codecourier.local.life import ClusterLife
+from codecourier.local.manifests import apply_manifests
 from codecourier.local.material import prepare_folders, prepare_root, write_material
-from codecourier.local.options import ClusterOptions, default_crds
+from codecourier.local.options import ClusterOptions, default_crds, default_manifests
 from codecourier.local.ports import choose_ports
 from codecourier.local.processes import is_running
 from codecourier.local.state import ClusterState, StateStore, file_lock
@@ -200,7 +201,7 @@ class LocalCluster:
             self._report(f"starting {name}")
             life.start(name)
         life.wait_ready(wanted)
-        self._apply_crds(life)
+        self._apply_ours(life)
         return UpOutcome.REPAIRED if missing else UpOutcome.ATTACHED
 
     def _create(self) -> None:
@@ -232,7 +233,7 @@ class LocalCluster:
         write_material(self.layout, life.state().ports, self._options)
         self._start_all(life, ["etcd", API_SERVER])
         # The garbage collector notices kinds that are applied later only after half a minute.
-        self._apply_crds(life)
+        self._apply_ours(life)
 
     def _bring_up_kind(self, life: ClusterLife) -> None:
         try:
@@ -246,7 +247,7 @@ class LocalCluster:
         self._report(f"creating the kind cluster {name}")
         port = create_kind(name, self.layout, life.state)
         life.update(lambda state: state.model_copy(update={"ports": {**state.ports, API_SERVER: port}}))
-        self._apply_crds(life)
+        self._apply_ours(life)
 
     def _start_all(self, life: ClusterLife, components: Sequence[str]) -> None:
         if components:
@@ -255,11 +256,13 @@ class LocalCluster:
             life.start(name)
         life.wait_ready(components)
 
-    def _apply_crds(self, life: ClusterLife) -> None:
+    def _apply_ours(self, life: ClusterLife) -> None:
         api = admin_of(self.layout, life.state().ports[API_SERVER])
         names = apply_crds(api, self._options.crds or default_crds(), life.wait_for)
         if names:
             self._report(f"applied {len(names)} CRDs")
+        if count := apply_manifests(api, default_manifests()):
+            self._report(f"applied {count} roles and policies")
 
     def _give_up(self, session: str) -> bool:
         with self._store.locked():

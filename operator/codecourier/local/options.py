@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ClusterOptions", "default_crds"]
+__all__ = ["ClusterOptions", "default_crds", "default_manifests"]
 
 
 def default_crds() -> Path:
     """Return the folder of the CRDs of this checkout, which may not exist."""
     return Path(__file__).resolve().parents[3] / "crds"
+
+
+def default_manifests() -> Path:
+    """Return the folder of the roles and policies of this checkout, which may not exist."""
+    return Path(__file__).resolve().parents[3] / "manifests"
 
 
 @dataclass(frozen=True)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from codecourier.manifests import Generated, dump
 from codecourier.resources.meta import GROUP, VERSION, CustomResource, PrinterColumn
 from codecourier.resources.registry import KINDS
 from codecourier.resources.schema import structural_schema
 
 __all__ = ["build_crd", "build_files", "main"]
 
-_FOLDER = Path(__file__).parents[3] / "crds"
 _HEADER = "# Generated from operator/codecourier/resources by `make crds`; edit the models there, not this file.\n"
-_DIFF_LINES = 40
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes equal parts in full: anchors would make the manifests hard to read and compare."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the interface of the library
-        """Never refer to an earlier part."""
-        return True
+_GENERATED = Generated(
+    module="codecourier.resources.crd",
+    about="Write the manifests in `crds/`, which are generated from the models.",
+    folder=Path(__file__).parents[3] / "crds",
+    stranger="belongs to no kind",
+    remedy="The manifests differ from the models: run `make crds`.",
+)
 
 
 def build_crd(kind: type[CustomResource], kinds: Sequence[type[CustomResource]] = KINDS) -> dict[str, Any]:
@@ -71,49 +65,12 @@ def build_crd(kind: type[CustomResource], kinds: Sequence[type[CustomResource]] 
 
 def build_files() -> dict[str, str]:
     """Return the text of every file in `crds/`, by file name."""
-    return {f"{kind.info.plural}.yaml": _HEADER + _dump(build_crd(kind)) for kind in KINDS}
+    return {f"{kind.info.plural}.yaml": _HEADER + dump(build_crd(kind)) for kind in KINDS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the manifests, or with `--check` report whether they are up to date.
-
-    Returns
-    -------
-    int
-        Exit code: 1 when `--check` found a difference, else 0.
-    """
-    parser = argparse.ArgumentParser(prog="python -m codecourier.resources.crd", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file differs")
-    parser.add_argument("--folder", type=Path, default=_FOLDER, help="where the manifests are (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    files = build_files()
-    if options.check:
-        return _check(options.folder, files)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for path in _strangers(options.folder, files):
-        path.unlink()
-    for name, text in files.items():
-        (options.folder / name).write_text(text, encoding="utf-8")
-    return 0
-
-
-def _check(folder: Path, files: Mapping[str, str]) -> int:
-    problems = [f"{path} belongs to no kind\n" for path in _strangers(folder, files)]
-    for name, expected in files.items():
-        path = folder / name
-        found = path.read_text(encoding="utf-8") if path.exists() else ""
-        if found != expected:
-            lines = difflib.unified_diff(
-                found.splitlines(keepends=True), expected.splitlines(keepends=True), str(path), "generated", n=1
-            )
-            problems.append("".join(list(lines)[:_DIFF_LINES]))
-    if problems:
-        sys.stderr.write("".join(problems) + "\nThe manifests differ from the models: run `make crds`.\n")
-    return 1 if problems else 0
-
-
-def _strangers(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    return sorted(path for path in folder.glob("*.yaml") if path.name not in files)
+    """Write the manifests, or with `--check` report whether they are up to date; return the exit code."""
+    return _GENERATED.run(build_files(), arguments)
 
 
 def _column(column: PrinterColumn) -> dict[str, Any]:
@@ -125,17 +82,6 @@ def _column(column: PrinterColumn) -> dict[str, Any]:
         "description": column.description,
     }
     return {key: value for key, value in entry.items() if value}
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-
-
-def _dump(document: dict[str, Any]) -> str:
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -30,6 +31,7 @@ __all__ = [
     "CommitIdentity",
     "EgressRule",
     "Limits",
+    "MemberRole",
     "Project",
     "ProjectSpec",
     "ProjectStatus",
@@ -115,6 +117,14 @@ class CommitIdentity(Model):
         str, Field(min_length=3, max_length=254, pattern=r"^[^<>@\x00-\x20\x7f]+@[^<>@\x00-\x20\x7f]+$")
     ] = "codecourier@users.noreply.github.com"
     """E-mail address in the commits, 3 to 254 characters."""
+
+
+class MemberRole(StrEnum):
+    """What a member may do; each role may also do what the ones before it may."""
+
+    VIEWER = "Viewer"
+    EDITOR = "Editor"
+    ADMIN = "Admin"
 
 
 class EgressRule(Model):

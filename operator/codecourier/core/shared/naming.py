@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from codecourier.resources.meta import GROUP
+from codecourier.resources.project import MemberRole
 
 __all__ = [
     "ANNOTATION_APP_REPOSITORIES",
@@ -35,6 +36,7 @@ __all__ = [
     "branch_name",
     "learning_name",
     "notification_name",
+    "role_name",
     "sandbox_name",
     "sandbox_of_token_secret",
     "session_run_name",
@@ -185,3 +187,8 @@ def notification_name(event: str, name: str, uid: str, discriminator: str) -> st
     The discriminator distinguishes the events of one object, such as `a2` for its second attempt.
     """
     return f"{event}-{name}-{uid_hash(uid)}-{discriminator}"
+
+
+def role_name(role: MemberRole) -> str:
+    """Return the name of the ClusterRole of members with a role."""
+    return f"codecourier-{role.value.lower()}"
