@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecourier.kube.api import custom_resource
 from codecourier.resources.api_key import APIKey
+from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
@@ -17,6 +18,7 @@ from codecourier.resources.workflow import Workflow
 
 __all__ = [
     "API_KEYS",
+    "DAILY_STATS",
     "ISSUE_SESSIONS",
     "LEARNINGS",
     "NOTIFICATIONS",
@@ -38,5 +40,6 @@ SPRINT_CHAINS = custom_resource(SprintChain.info)
 SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)
 USAGE_RECORDS = custom_resource(UsageRecord.info)
+DAILY_STATS = custom_resource(DailyStats.info)
 LEARNINGS = custom_resource(Learning.info)
 API_KEYS = custom_resource(APIKey.info)

@@ -21,6 +21,7 @@ from codecourier.core.shared.revisions import WorkflowRevision, view_revision
 from codecourier.kube import api
 from codecourier.kube.api import Json
 from codecourier.resources.api_key import APIKey
+from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
@@ -37,6 +38,7 @@ __all__ = [
     "API_KEY_SOURCE",
     "API_SERVER_SOURCE",
     "CREDENTIAL_SOURCE",
+    "DAILY_STATS_SOURCE",
     "ISSUE_SESSION_SOURCE",
     "LEARNING_SOURCE",
     "NAMESPACE_SOURCE",
@@ -117,6 +119,7 @@ SPRINT_CHAIN_SOURCE = custom(SprintChain)
 SANDBOX_SOURCE = custom(Sandbox)
 NOTIFICATION_SOURCE = custom(Notification)
 USAGE_RECORD_SOURCE = custom(UsageRecord)
+DAILY_STATS_SOURCE = custom(DailyStats)
 LEARNING_SOURCE = custom(Learning)
 API_KEY_SOURCE = custom(APIKey)
 """Read by the API server alone: no plan of the operator needs one."""

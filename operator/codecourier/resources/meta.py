@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
@@ -49,6 +49,7 @@ __all__ = [
     "Condition",
     "ConditionStatus",
     "CustomResource",
+    "Date",
     "HasRole",
     "Immutable",
     "IssueUrl",
@@ -208,6 +209,9 @@ def _rfc3339(value: datetime) -> str:
 
 Time = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """An instant in UTC, RFC 3339 with `Z`."""
+
+Date = Annotated[date, PlainSerializer(date.isoformat, return_type=str, when_used="json")]
+"""A day of the calendar, such as `2026-11-30`."""
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 """Name of a Kubernetes object: a lower-case DNS subdomain of 1 to 253 characters."""

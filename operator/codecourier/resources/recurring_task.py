@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field, PlainSerializer
+from pydantic import Field
 
 from codecourier.resources.meta import (
     BranchName,
     CustomResource,
+    Date,
     KindInfo,
     ListMap,
     ListSet,
@@ -56,9 +56,6 @@ ZONE_NAME_LENGTH = 32
 
 RECORD_MESSAGE_LENGTH = 1024
 """Longest sentence about a slot in characters."""
-
-Date = Annotated[dt.date, PlainSerializer(dt.date.isoformat, return_type=str, when_used="json")]
-"""A day of the calendar, such as `2026-11-30`."""
 
 
 class Frequency(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.resources.api_key import APIKey
+from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.meta import CustomResource
@@ -27,6 +28,7 @@ KINDS: tuple[type[CustomResource], ...] = (
     Sandbox,
     Notification,
     UsageRecord,
+    DailyStats,
     Learning,
     APIKey,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from codecourier.resources.meta import GROUP
 from codecourier.resources.project import MemberRole
@@ -42,6 +42,7 @@ __all__ = [
     "session_run_name",
     "split_words",
     "sprint_run_name",
+    "stats_name",
     "task_run_name",
     "token_secret_name",
     "uid_hash",
@@ -179,6 +180,11 @@ def learning_name(repository: Sequence[str], lesson: str) -> str:
     digest = hashlib.sha256("\0".join((*repository, lesson)).encode()).hexdigest()[:LESSON_DIGITS]
     words = _NO_NAME.sub("-", repository[-1].lower()).strip("-")[:40].strip("-")
     return f"{words or 'repository'}-{digest}"
+
+
+def stats_name(day: date) -> str:
+    """Return the name of the DailyStats of a day."""
+    return f"stats-{day.isoformat()}"
 
 
 def notification_name(event: str, name: str, uid: str, discriminator: str) -> str:
