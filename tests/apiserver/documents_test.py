@@ -13,6 +13,7 @@ from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.route import OF_THE_TYPE
 from codecourier.apiserver.served import RULES, KeyCache, Served
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings, load_api_settings
+from codecourier.apiserver.trust import Trust
 from codecourier.errors import SettingsError
 from codecourier.kinds.registry import REGISTRY
 from tests.simulation.apiserver import ApiServer
@@ -29,7 +30,7 @@ def openapi() -> dict[str, Any]:
     """Return the OpenAPI document."""
     server = ApiServer(now=lambda: EPOCH, random=Random(1), definitions=definitions_of(REGISTRY))
     api = server.client("test", Network(Random(1)))
-    parts = ApiParts(api, Served(api), KeyCache(api, lambda: 0.0), lambda: EPOCH, lambda: 0.0, 0.0)
+    parts = ApiParts(api, Served(api), KeyCache(api, lambda: 0.0), Trust(api), lambda: EPOCH, lambda: 0.0, 0.0)
     return make_app(parts).openapi()
 
 

@@ -298,16 +298,18 @@ class SimulatedKube:
         timeout_seconds: int,
         bookmarks: bool = True,
         label_selector: str | None = None,
+        name: str | None = None,
     ) -> AsyncGenerator[WatchEvent]:
         """See `KubeApi.watch`."""
-        await self._network.before(Call(self._identity, "watch", resource, namespace, ""))
+        await self._network.before(Call(self._identity, "watch", resource, namespace, name or ""))
         self._check_up()
         matches = selector(label_selector or resource.identity_selector)
         watcher = self._server.watcher(self._identity, resource.whole, int(resource_version), timeout_seconds)
         try:
             while (change := await watcher.next(self._network)) is not None:
                 if isinstance(change, Change):
-                    event = _event(change, matches) if namespace in (None, change.identity[1]) else None
+                    is_meant = namespace in (None, change.identity[1]) and name in (None, change.identity[2])
+                    event = _event(change, matches) if is_meant else None
                 else:
                     # One that is no newer than what was asked for is not sent.
                     is_newer = self._store.version > int(resource_version)

@@ -12,12 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from codecourier.apiserver.callers import Callers, RateLimit
+from codecourier.apiserver.doors import AggregatedDoor
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
 from codecourier.apiserver.routes.sprint_chains import add_sprint_chains
 from codecourier.apiserver.served import KeyCache, Served
+from codecourier.apiserver.trust import Trust
 from codecourier.apiserver.writing import Writer
 from codecourier.kube.api import KubeApi
 from codecourier.kube.errors import KubeError
@@ -34,6 +36,7 @@ class ApiParts:
     api: KubeApi
     served: Served
     keys: KeyCache
+    trust: Trust
     now: Callable[[], datetime]
     clock: Callable[[], float]
     """The monotonic clock, in seconds."""
@@ -45,7 +48,7 @@ class ApiParts:
 def make_app(parts: ApiParts) -> FastAPI:
     """Return the REST API."""
     door = Door(
-        Callers(parts.keys, parts.now, RateLimit(parts.clock)),
+        Callers(parts.keys, parts.trust, parts.now, RateLimit(parts.clock)),
         Reviews(parts.api, parts.clock),
         parts.served,
         Writer(parts.api, parts.served),
@@ -58,10 +61,12 @@ def make_app(parts: ApiParts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        root_path_in_servers=False,
         # What a server reports to others is its administrator's decision, so no variable may switch it on unseen.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.door = door
+    app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)

@@ -1,4 +1,4 @@
-"""Who asks: keys of clients, found by their hash, and how much each may ask."""
+"""Who asks: users that kube-apiserver vouches for; keys of clients, found by their hash, and how much each may ask."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
+from starlette.requests import HTTPConnection
+
+from codecourier.apiserver.doors import PEER, project_in_path
 from codecourier.apiserver.refusal import Refusal
 from codecourier.apiserver.served import BY_HASH, KeyCache
+from codecourier.apiserver.trust import Trust
 from codecourier.core.shared.api_keys import KEY_PREFIX, Identity, hash_key, identity_of
 from codecourier.kinds.sources import API_KEY_SOURCE
 from codecourier.resources.api_key import APIKey
@@ -24,6 +28,8 @@ _MOST_BUCKETS = 10_000
 
 _REFUSED = "The API key is missing, unknown, revoked or expired. Send a valid one: Authorization: Bearer cc_live_…"
 """One sentence for all reasons, so that a refusal does not show which part of a guess was right."""
+
+_NOT_VOUCHED = "Kubernetes does not say who asks: paths below /apis are for requests that come through kube-apiserver."
 
 
 @dataclass(frozen=True)
@@ -60,43 +66,63 @@ class RateLimit:
 
 
 class Callers:
-    """Finds who asks by the headers of a request.
+    """Finds who makes a request, by its connection and headers.
 
     Parameters
     ----------
     keys
         The known APIKeys.
+    trust
+        The front proxy that is believed.
     now
         The wall clock.
     rate
         What each key has left.
     """
 
-    def __init__(self, keys: KeyCache, now: Callable[[], datetime], rate: RateLimit) -> None:
+    def __init__(self, keys: KeyCache, trust: Trust, now: Callable[[], datetime], rate: RateLimit) -> None:
         self._keys = keys
+        self._trust = trust
         self._now = now
         self._rate = rate
 
-    def authenticate(self, authorization: str | None, project: str | None) -> Caller:
+    async def authenticate(self, request: HTTPConnection) -> Caller:
         """Return who asks.
-
-        Parameters
-        ----------
-        authorization
-            The header `Authorization`.
-        project
-            The header `X-CodeCourier-Project`.
 
         Raises
         ------
         Refusal
-            401 for a key that is not valid, 403 for one of another project, 429 for one that has asked too often, 503
-            while nothing is known of revocations.
+            401 where nothing valid says who asks, 403 for a key of another project, 429 for one that has asked too
+            often, 503 while nothing is known of revocations.
         """
+        named, project = request.headers.get("x-codecourier-project"), project_in_path(request)
+        if project is None:
+            return self._by_key(request.headers.get("authorization") or "", named)
+        identity = self.vouched_for(request)
+        if named not in (None, project):
+            raise Refusal(HTTPStatus.FORBIDDEN, "The path is of another project than X-CodeCourier-Project says.")
+        return Caller(identity, project)
+
+    def vouched_for(self, request: HTTPConnection) -> Identity:
+        """Return the user that kube-apiserver vouches for.
+
+        Raises
+        ------
+        Refusal
+            401 if it vouches for nobody.
+        """
+        proxy = self._trust.front_proxy
+        peer = request.scope.get("extensions", {}).get(PEER, {}).get("name")
+        identity = None if proxy is None else proxy.identify(peer, request.scope["headers"])
+        if identity is None:
+            raise Refusal(HTTPStatus.UNAUTHORIZED, _NOT_VOUCHED)
+        return identity
+
+    def _by_key(self, authorization: str, project: str | None) -> Caller:
         if not self._keys.is_fresh:
             message = "The server does not know which keys are revoked now. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=2)
-        key = self._find(authorization or "")
+        key = self._find(authorization)
         if key is None:
             raise Refusal(HTTPStatus.UNAUTHORIZED, _REFUSED)
         if project is not None and project != key.namespace:

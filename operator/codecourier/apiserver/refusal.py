@@ -1,4 +1,4 @@
-"""What a request is refused with, in the one shape that the contract has for errors."""
+"""What a request is refused with: in the one shape that the contract has for errors, or as Kubernetes' `Status`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from codecourier.apiserver.doors import is_for_kubernetes
 from codecourier.kube.errors import ApiError, Conflict, Forbidden, Invalid, KubeError, NotFound
 
 __all__ = ["Detail", "Refusal", "Refused", "bad_request", "refusal_of", "render_refusal", "validation_refusal"]
@@ -33,6 +34,23 @@ _CODES: Mapping[int, str] = {
     503: "unavailable",
 }
 """The word for programs of each status that a refusal has."""
+
+_REASONS: Mapping[int, str] = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    406: "NotAcceptable",
+    408: "Timeout",
+    409: "Conflict",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+}
+"""Kubernetes' word for programs of each status."""
 
 _RETRY_SECONDS = 1.0
 _MOST_RETRY_SECONDS = 60.0
@@ -166,7 +184,7 @@ _PLAIN: Mapping[int, str] = {
 """Sentences for refusals of the framework, which have none."""
 
 
-async def render_refusal(_request: Request, error: Exception) -> Response:
+async def render_refusal(request: Request, error: Exception) -> Response:
     """Return the answer for any error of an operation; an internal one shows no details."""
     if isinstance(error, KubeError):
         error = refusal_of(error)
@@ -174,12 +192,33 @@ async def render_refusal(_request: Request, error: Exception) -> Response:
         error = validation_refusal(error)
     elif not isinstance(error, HTTPException):
         error = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed. Its log says why.")
-    return _render(error)
+    return _render(error, is_status=is_for_kubernetes(request.scope["path"]))
 
 
-def _render(error: HTTPException) -> Response:
+def _render(error: HTTPException, *, is_status: bool) -> Response:
     details = error.details if isinstance(error, Refusal) else ()
     message = error.detail if isinstance(error, Refusal) else _PLAIN.get(error.status_code, error.detail)
-    problem = Problem(code=_CODES.get(error.status_code, "refused"), message=message, details=list(details))
-    body = orjson.dumps(Refused(error=problem).model_dump())
-    return Response(body, error.status_code, error.headers, "application/json")
+    if is_status:
+        body = _status_of(error, message, details)
+    else:
+        problem = Problem(code=_CODES.get(error.status_code, "refused"), message=message, details=list(details))
+        body = Refused(error=problem).model_dump()
+    return Response(orjson.dumps(body), error.status_code, error.headers, "application/json")
+
+
+def _status_of(error: HTTPException, message: str, details: Sequence[Detail]) -> dict[str, Any]:
+    # kubectl prints the message only.
+    whole = " ".join([message, *(f"{detail.field}: {detail.message}" for detail in details)])
+    causes = [{"reason": "FieldValueInvalid", **detail.model_dump()} for detail in details]
+    seconds = (error.headers or {}).get("Retry-After")
+    retry = {} if seconds is None else {"retryAfterSeconds": int(seconds)}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": whole,
+        "reason": _REASONS.get(error.status_code, ""),
+        "details": {"causes": causes, **retry},
+        "code": error.status_code,
+    }

@@ -91,7 +91,7 @@ class Reviews:
         }
         if name:
             attributes["name"] = name
-        spec = {"user": caller.identity.user, "groups": list(caller.identity.groups), "resourceAttributes": attributes}
+        spec = {**_user_of(caller), "resourceAttributes": attributes}
         review: Json = {
             "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,
             "kind": SUBJECT_ACCESS_REVIEWS.kind,
@@ -105,3 +105,10 @@ class Reviews:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=1) from error
         status = answer.get("status") or {}
         return status.get("allowed") is True and status.get("denied") is not True
+
+
+def _user_of(caller: Caller) -> Json:
+    identity = caller.identity
+    extra = {name: list(values) for name, values in identity.extra}
+    user = {"user": identity.user, "groups": list(identity.groups), "uid": identity.uid, "extra": extra}
+    return {name: value for name, value in user.items() if value}

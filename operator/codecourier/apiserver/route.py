@@ -55,7 +55,7 @@ class Door:
     served: Served
     writer: Writer
 
-    def identify(self, request: Request) -> Caller:
+    async def identify(self, request: Request) -> Caller:
         """Return who asks, once the server knows the cluster.
 
         Raises
@@ -66,8 +66,7 @@ class Door:
         if unsynced := self.served.unsynced:
             message = f"The server has not read {', '.join(unsynced)} yet. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=1)
-        header = request.headers.get
-        caller = self.callers.authenticate(header("authorization"), header("x-codecourier-project"))
+        caller = await self.callers.authenticate(request)
         request.state.caller = caller
         return caller
 
@@ -103,7 +102,7 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             door: Door = request.app.state.door
-            door.identify(request)
+            await door.identify(request)
             if not is_self_checked:
                 name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
                 await door.check(request, right, name)

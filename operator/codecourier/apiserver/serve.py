@@ -16,13 +16,18 @@ import uvicorn
 import uvloop
 
 from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.connections import HttpProtocol, close_vouched
+from codecourier.apiserver.front_proxy import FrontProxy, UnsafeFrontProxyError
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings
+from codecourier.apiserver.tls import ServingTls
+from codecourier.apiserver.trust import Trust
 from codecourier.errors import SettingsError
 from codecourier.kube.access import Access
+from codecourier.kube.api import KubeApi
 from codecourier.kube.client import AiohttpKube
 
-__all__ = ["run_api_server", "serve_beside"]
+__all__ = ["run_api_server", "serve_api", "serve_beside"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,28 +50,57 @@ def run_api_server(settings: ApiServerSettings, access: Access) -> None:
     Raises
     ------
     SettingsError
-        If nothing can listen on the address, or a file of the certificate cannot be read.
+        If nothing can listen on the address, a file of the certificate cannot be read, or the cluster's front proxy
+        cannot be told from its other clients.
     """
     uvloop.run(_serve(settings, access))
 
 
 async def _serve(settings: ApiServerSettings, access: Access) -> None:
-    async with AiohttpKube(access, user_agent="codecourier-apiserver") as api:
-        served, keys = Served(api), KeyCache(api, time.monotonic)
-        parts = ApiParts(
-            api=api,
-            served=served,
-            keys=keys,
-            now=lambda: datetime.now(UTC),
-            clock=time.monotonic,
-            accept_wait_seconds=settings.accept_wait_seconds,
-        )
-        server = _Server(_config(settings, parts))
-        listening = _listen(settings)
-        loop = asyncio.get_running_loop()
+    def end_on_signals(_port: int, stop: Callable[[], None]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, server)
-        await serve_beside(server.serve([listening]), lambda: _stop(server), served.run(), keys.run())
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+    async with AiohttpKube(access, user_agent="codecourier-apiserver") as api:
+        await serve_api(settings, api, end_on_signals)
+
+
+async def serve_api(
+    settings: ApiServerSettings, api: KubeApi, begin: Callable[[int, Callable[[], None]], None]
+) -> None:
+    """Serve the REST API until it is stopped.
+
+    Parameters
+    ----------
+    settings
+        The settings.
+    api
+        The cluster's API server.
+    begin
+        Called once something listens, with the port and what stops the server.
+
+    Raises
+    ------
+    SettingsError
+        See `run_api_server`.
+    """
+    served, keys, trust = Served(api), KeyCache(api, time.monotonic), Trust(api)
+    parts = ApiParts(
+        api=api,
+        served=served,
+        keys=keys,
+        trust=trust,
+        now=lambda: datetime.now(UTC),
+        clock=time.monotonic,
+        accept_wait_seconds=settings.accept_wait_seconds,
+    )
+    server, tls = _Server(_config(settings, parts)), _tls(settings)
+    if tls is not None:
+        await _begin_trust(trust, tls, server)
+    listening = _listen(settings)
+    begin(listening.getsockname()[1], lambda: _stop(server))
+    followers = [served.run(), keys.run(), *([] if tls is None else [trust.run(), tls.run()])]
+    await serve_beside(server.serve([listening]), lambda: _stop(server), *followers)
 
 
 async def serve_beside(
@@ -105,10 +139,35 @@ def _stop(server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
+def _tls(settings: ApiServerSettings) -> ServingTls | None:
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    try:
+        return ServingTls(settings.tls_certificate_file, settings.tls_key_file)
+    except OSError as error:
+        names = f"{API_PREFIX}TLS_CERTIFICATE_FILE and {API_PREFIX}TLS_KEY_FILE"
+        raise SettingsError(f"{names}: the certificate or its key cannot be read: {error}") from error
+
+
+async def _begin_trust(trust: Trust, tls: ServingTls, server: _Server) -> None:
+    """Believe the cluster's front proxy, as it is now and after each change."""
+
+    def follow(found: FrontProxy | None) -> None:
+        tls.trust(None if found is None else found.authority)
+        close_vouched(server.server_state.connections)
+
+    try:
+        await trust.load()
+    except UnsafeFrontProxyError as error:
+        raise SettingsError(str(error)) from error
+    trust.subscribe(follow)
+    server.config.ssl = tls.context
+
+
 def _config(settings: ApiServerSettings, parts: ApiParts) -> uvicorn.Config:
     config = uvicorn.Config(
         make_app(parts),
-        http="httptools",
+        http=HttpProtocol,
         loop="none",
         ws="none",
         lifespan="off",
@@ -119,14 +178,8 @@ def _config(settings: ApiServerSettings, parts: ApiParts) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
-        ssl_certfile=settings.tls_certificate_file,
-        ssl_keyfile=settings.tls_key_file,
     )
-    try:
-        config.load()
-    except OSError as error:
-        names = f"{API_PREFIX}TLS_CERTIFICATE_FILE and {API_PREFIX}TLS_KEY_FILE"
-        raise SettingsError(f"{names}: the certificate or its key cannot be read: {error}") from error
+    config.load()
     return config
 
 

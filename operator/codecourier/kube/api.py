@@ -307,8 +307,11 @@ class KubeApi(Protocol):
         timeout_seconds: int,
         bookmarks: bool = True,
         label_selector: str | None = None,
+        name: str | None = None,
     ) -> AsyncGenerator[WatchEvent]:
         """Yield each change after `resource_version`, in order, until the server ends it after `timeout_seconds`.
+
+        With a name it yields the changes of that object only, and needs no right on any other.
 
         Raises
         ------

@@ -216,6 +216,7 @@ class AiohttpKube:
         timeout_seconds: int,
         bookmarks: bool = True,
         label_selector: str | None = None,
+        name: str | None = None,
     ) -> AsyncGenerator[WatchEvent]:
         """See `KubeApi.watch`."""
         query = {
@@ -225,6 +226,8 @@ class AiohttpKube:
             "allowWatchBookmarks": "true" if bookmarks else "false",
         }
         query |= selection_of(resource, label_selector)
+        if name is not None:
+            query["fieldSelector"] = f"metadata.name={name}"
         accept = _METADATA if resource.identity_selector else None
         timeout = aiohttp.ClientTimeout(
             total=timeout_seconds + self._timing.watch_margin,

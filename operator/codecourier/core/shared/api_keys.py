@@ -25,6 +25,9 @@ class Identity:
 
     user: str
     groups: tuple[str, ...]
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Further attributes that an authorizer may look at: names with values."""
 
 
 def hash_key(key: str) -> str:
