@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 
-from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.route import OF_THE_TYPE
-from codecourier.apiserver.served import RULES, KeyCache, Served
+from codecourier.apiserver.served import RULES
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings, load_api_settings
-from codecourier.apiserver.trust import Trust
 from codecourier.errors import SettingsError
-from codecourier.kinds.registry import REGISTRY
-from tests.simulation.apiserver import ApiServer
-from tests.simulation.clock import EPOCH
-from tests.simulation.network import Network
-from tests.simulation.schema import definitions_of
 from tests.support.marked import check_marked
 from tests.support.rbac import ROLES, Asked, Operation, grants, read_operations, read_roles
+from tests.support.rest_document import openapi_document
 
 PAGE = Path(__file__).parents[2] / "docs" / "rest-api.md"
 
 
-def openapi() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    server = ApiServer(now=lambda: EPOCH, random=Random(1), definitions=definitions_of(REGISTRY))
-    api = server.client("test", Network(Random(1)))
-    parts = ApiParts(api, Served(api), KeyCache(api, lambda: 0.0), Trust(api), lambda: EPOCH, lambda: 0.0, 0.0)
-    return make_app(parts).openapi()
-
-
 def test_the_page_lists_every_operation(*, update_golden: bool) -> None:
     rows = ["", "| operation | right |", "|---|---|"]
-    for path, methods in openapi()["paths"].items():
+    for path, methods in openapi_document()["paths"].items():
         for method, operation in methods.items():
             right = operation["x-kubernetes-right"]
             rows.append(f"| `{method.upper()} {path}` | {right['verb']} {right['resource']} |")
@@ -44,7 +28,7 @@ def test_the_page_lists_every_operation(*, update_golden: bool) -> None:
 
 
 def test_every_operation_shows_what_it_answers() -> None:
-    for methods in openapi()["paths"].values():
+    for methods in openapi_document()["paths"].values():
         for operation in methods.values():
             (success,) = (status for status in operation["responses"] if status.startswith("2"))
             assert "schema" in operation["responses"][success]["content"]["application/json"]
@@ -80,7 +64,7 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
 def test_every_operation_has_the_right_of_the_contract_and_passes_the_door() -> None:
     operations = {(op.method, op.path): op.right for op in read_operations()}
     rules = read_roles()
-    for path, methods in openapi()["paths"].items():
+    for path, methods in openapi_document()["paths"].items():
         for method, operation in methods.items():
             right = Asked(*(operation["x-kubernetes-right"][key] for key in ("verb", "resource", "group")))
             known = operations.get((method.upper(), path.removeprefix("/api/v1/")), right)
