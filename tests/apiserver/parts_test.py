@@ -26,7 +26,8 @@ from codecourier.kube.errors import KubeError, Unanswered
 from codecourier.resources.learning import Learning, LearningSpec
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.recurring_task import Frequency
-from codecourier.resources.run import PullRequestPhase
+from codecourier.resources.run import PullRequestPhase, RunPhase
+from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 
 CALLER = Caller(Identity("codecourier:shop:ci", ("codecourier:shop",)), "shop")
@@ -36,6 +37,8 @@ CONTRACT = {
     SprintChainPhase: ["pending", "running", "completed", "failed", "cancelled"],
     SprintPhase: ["pending", "running", "completed", "failed", "cancelled", "omitted"],
     PullRequestPhase: ["creating", "created", "failed", "skipped"],
+    RunPhase: ["pending", "queued", "running", "completed", "failed", "cancelled"],
+    SandboxPhase: ["pending", "running", "completed", "failed", "cancelled", "expired"],
 }
 
 

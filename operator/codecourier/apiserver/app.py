@@ -16,7 +16,9 @@ from codecourier.apiserver.doors import AggregatedDoor
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
+from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
+from codecourier.apiserver.routes.runs import add_runs
 from codecourier.apiserver.routes.sprint_chains import add_sprint_chains
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
@@ -70,6 +72,9 @@ def make_app(parts: ApiParts) -> FastAPI:
     router = APIRouter(prefix="/api/v1")
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
+    add_runs(router, door, parts.accept_wait_seconds)
+    add_workflows(router, door)
+    add_sandboxes(router, door)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

@@ -10,12 +10,26 @@ from pydantic import AfterValidator
 
 from codecourier.apiserver.refusal import Detail, bad_request
 
-__all__ = ["RECURRING_TASK_ID", "RUN_ID", "SPRINT_CHAIN_ID", "WORKFLOW_ID", "WorkflowName", "parse_id", "read_id"]
+__all__ = [
+    "ISSUE_SESSION_ID",
+    "RECURRING_TASK_ID",
+    "RUN_ID",
+    "SANDBOX_ID",
+    "SPRINT_CHAIN_ID",
+    "WORKFLOW_ID",
+    "RecurringTaskName",
+    "SprintChainName",
+    "WorkflowName",
+    "parse_id",
+    "read_id",
+]
 
 RUN_ID = "r_"
 WORKFLOW_ID = "wf_"
 RECURRING_TASK_ID = "rt_"
 SPRINT_CHAIN_ID = "sc_"
+ISSUE_SESSION_ID = "is_"
+SANDBOX_ID = "sb_"
 
 _MOST_LENGTH = 256
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -63,4 +77,10 @@ def _named(prefix: str) -> Callable[[Any], str]:
 
 
 WorkflowName = Annotated[str, AfterValidator(_named(WORKFLOW_ID))]
-"""The id of a Workflow in a body, read as its name."""
+"""The id of a Workflow in a body or query, read as its name."""
+
+SprintChainName = Annotated[str, AfterValidator(_named(SPRINT_CHAIN_ID))]
+"""The id of a SprintChain, read as its name."""
+
+RecurringTaskName = Annotated[str, AfterValidator(_named(RECURRING_TASK_ID))]
+"""The id of a RecurringTask, read as its name."""

@@ -18,6 +18,8 @@ from codecourier.kinds.sources import (
     API_KEY_SOURCE,
     PROJECT_SOURCE,
     RECURRING_TASK_SOURCE,
+    RUN_SOURCE,
+    SANDBOX_SOURCE,
     SPRINT_CHAIN_SOURCE,
     WORKFLOW_SOURCE,
 )
@@ -44,6 +46,8 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
     WORKFLOW_SOURCE: frozenset(),
     RECURRING_TASK_SOURCE: _WRITTEN,
     SPRINT_CHAIN_SOURCE: _WRITTEN,
+    RUN_SOURCE: frozenset({"create", "get", "patch"}),
+    SANDBOX_SOURCE: frozenset(),
 }
 """The kinds that are cached, and what is asked of each beside list and watch."""
 

@@ -10,16 +10,17 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, WithJsonSchema
 
 from codecourier.resources.recurring_task import Frequency
-from codecourier.resources.run import PullRequestPhase
+from codecourier.resources.run import PullRequestPhase, RunPhase
+from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 
-__all__ = ["WORDS", "FrequencyWord", "word_of"]
+__all__ = ["WORDS", "FrequencyWord", "RunPhaseWord", "reason_word", "word_of"]
 
 E = TypeVar("E", bound=StrEnum)
 
 _BEGIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-_SERVED = (Frequency, SprintChainPhase, SprintPhase, PullRequestPhase)
+_SERVED = (Frequency, SprintChainPhase, SprintPhase, PullRequestPhase, RunPhase, SandboxPhase)
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
     kind: {_BEGIN.sub("_", value.value).lower(): value for value in kind} for kind in _SERVED
@@ -30,6 +31,11 @@ WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
 def word_of(value: StrEnum) -> str:
     """Return the word of a value."""
     return next(word for word, known in WORDS[type(value)].items() if known is value)
+
+
+def reason_word(reason: str) -> str:
+    """Return the word of a reason, of our catalogue or of Kubernetes."""
+    return _BEGIN.sub("_", reason).lower()
 
 
 def _read(kind: type[StrEnum]) -> BeforeValidator:
@@ -49,3 +55,6 @@ def _schema(kind: type[StrEnum]) -> WithJsonSchema:
 
 FrequencyWord = Annotated[Frequency, _read(Frequency), _schema(Frequency)]
 """A frequency in a body."""
+
+RunPhaseWord = Annotated[RunPhase, _read(RunPhase), _schema(RunPhase)]
+"""The status of a run in a query."""

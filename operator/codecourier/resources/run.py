@@ -112,6 +112,9 @@ class RunSpec(Model):
     prompt: Annotated[Prompt, Immutable()]
     """The task for the agent."""
 
+    title: Annotated[str, Field(min_length=1, max_length=200), Immutable()] | None = None
+    """The Run in a few words, up to 200 characters; for people, no agent reads it."""
+
     repository_url: Annotated[RepositoryUrl, Immutable()] | None = None
     """Repository to work on, one of the Project's; absent: the Project's default."""
 

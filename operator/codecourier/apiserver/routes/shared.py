@@ -10,15 +10,18 @@ from fastapi import Header, Query, Request
 from codecourier.apiserver.answers import PageQuery
 from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.ids import read_id
-from codecourier.apiserver.refusal import Detail, Refusal
+from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.apiserver.route import caller_of
 from codecourier.apiserver.served import Served
 from codecourier.cache.source import Source
+from codecourier.core.shared.naming import PROJECT_NAME
+from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.repositories import find_repository
 from codecourier.core.shared.trash import is_trashed
-from codecourier.kinds.sources import WORKFLOW_SOURCE
+from codecourier.kinds.sources import PROJECT_SOURCE, WORKFLOW_SOURCE
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["IdempotencyKey", "PartOfList", "find_object", "find_workflow_problem"]
+__all__ = ["IdempotencyKey", "PartOfList", "find_object", "find_repository_url", "find_workflow_problem"]
 
 R = TypeVar("R", bound=CustomResource)
 
@@ -48,3 +51,45 @@ def find_workflow_problem(served: Served, caller: Caller, name: str, field: str)
     if is_trashed(workflow):
         return Detail(field=field, message="The workflow is in the trash. Restore it, or name another one.")
     return None
+
+
+_NO_REPOSITORY = {
+    Reason.NO_DEFAULT_REPOSITORY: "The project has no default repository. Name one of those that its Project lists.",
+    Reason.PROJECT_NOT_FOUND: "The namespace has no Project, which lists its repositories. Create one named default.",
+}
+
+
+def find_repository_url(served: Served, caller: Caller, url: str | None, workflow: str, field: str) -> str:
+    """Return the Project's address of the repository that a body names, once all that it names is there.
+
+    Parameters
+    ----------
+    served
+        The caches.
+    caller
+        Who asks.
+    url
+        The address in `githubRepoUrl`; None: the Project's default repository.
+    workflow
+        Name of the Workflow.
+    field
+        Field of the body that names it.
+
+    Raises
+    ------
+    Refusal
+        400 with all that is missing.
+    """
+    project = served.find(PROJECT_SOURCE, caller.namespace, PROJECT_NAME)
+    wanted = None if url is None else url.rstrip("/")
+    found = Reason.PROJECT_NOT_FOUND if project is None else find_repository(project, wanted)
+    problem = find_workflow_problem(served, caller, workflow, field)
+    problems = [] if problem is None else [problem]
+    if isinstance(found, Reason):
+        message = _NO_REPOSITORY.get(
+            found, "The project has no such repository. Name one of those that its Project lists."
+        )
+        raise bad_request(*problems, Detail(field="githubRepoUrl", message=message))
+    if problems:
+        raise bad_request(*problems)
+    return found.url

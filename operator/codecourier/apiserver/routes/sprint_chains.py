@@ -7,11 +7,9 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
-from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.ids import SPRINT_CHAIN_ID
-from codecourier.apiserver.refusal import Detail, bad_request
 from codecourier.apiserver.route import Door, Operations, caller_of
-from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_workflow_problem
+from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_repository_url
 from codecourier.apiserver.views.sprint_chain import (
     NAMES,
     ChainCreation,
@@ -26,10 +24,8 @@ from codecourier.apiserver.views.sprint_chain import (
     view_deleted_chain,
 )
 from codecourier.apiserver.writing import Creation
-from codecourier.core.shared.naming import ANNOTATION_STOP_NOW, PROJECT_NAME
-from codecourier.core.shared.reasons import Reason
-from codecourier.core.shared.repositories import find_repository
-from codecourier.kinds.sources import PROJECT_SOURCE, SPRINT_CHAIN_SOURCE
+from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
+from codecourier.kinds.sources import SPRINT_CHAIN_SOURCE
 from codecourier.kube.api import Json
 from codecourier.resources.sprint_chain import SprintChain
 
@@ -56,11 +52,13 @@ class _Chains:
     async def create_sprint_chain(self, request: Request, body: ChainCreation, key: IdempotencyKey = None) -> Response:
         """Create and start a sprint chain."""
         caller = caller_of(request)
-        spec = build_chain_spec(body, self._find_repository(caller, body))
+        served = self._door.served
+        url = find_repository_url(served, caller, body.github_repo_url, body.workflow_id, "workflowId")
+        spec = build_chain_spec(body, url)
         creation = Creation(caller, _PATH, body.prompt, body.model_dump(mode="json"), key)
         chain = await self._door.writer.create(SPRINT_CHAIN_SOURCE, creation, spec, NAMES)
         seconds = self._accept_wait_seconds
-        seen = await self._door.served.wait(SPRINT_CHAIN_SOURCE, caller.namespace, chain.name, is_accepted, seconds)
+        seen = await served.wait(SPRINT_CHAIN_SOURCE, caller.namespace, chain.name, is_accepted, seconds)
         return answer(view_created_chain(seen or chain), HTTPStatus.CREATED)
 
     async def delete_sprint_chain(self, request: Request, id: str, *, force: bool = False) -> Response:  # noqa: A002
@@ -75,20 +73,6 @@ class _Chains:
 
     def _find(self, request: Request, text: str) -> SprintChain:
         return find_object(self._door.served, SPRINT_CHAIN_SOURCE, request, text, SPRINT_CHAIN_ID)
-
-    def _find_repository(self, caller: Caller, body: ChainCreation) -> str:
-        """Return the Project's address of the repository that a body names, once all that it names is there."""
-        project = self._door.served.find(PROJECT_SOURCE, caller.namespace, PROJECT_NAME)
-        url = body.github_repo_url.rstrip("/")
-        found = Reason.PROJECT_NOT_FOUND if project is None else find_repository(project, url)
-        problem = find_workflow_problem(self._door.served, caller, body.workflow_id, "workflowId")
-        problems = [] if problem is None else [problem]
-        if isinstance(found, Reason):
-            message = "The project has no such repository. Name one of those that its Project lists."
-            raise bad_request(*problems, Detail(field="githubRepoUrl", message=message))
-        if problems:
-            raise bad_request(*problems)
-        return found.url
 
 
 def _stop_now(chain: SprintChain) -> Json:

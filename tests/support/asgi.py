@@ -1,0 +1,184 @@
+"""The REST API in the loop of a test, over the simulated API server: no socket, no process, a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+
+from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.keys import create_key
+from codecourier.apiserver.served import KeyCache, Served
+from codecourier.apiserver.trust import Trust
+from codecourier.core.shared.naming import PROJECT_NAME
+from codecourier.kinds.api_resources import PROJECTS, WORKFLOWS
+from codecourier.kinds.kind import Kind
+from codecourier.kinds.registry import ALL, Registry
+from codecourier.kube.api import NAMESPACES, SUBJECT_ACCESS_REVIEWS, Json, Resource
+from codecourier.resources.api_key import APIKey
+from tests.simulation.apiserver import ApiServer, SimulatedKube
+from tests.simulation.clock import WallClock, run_virtual
+from tests.simulation.network import Network
+from tests.simulation.schema import definitions_of
+from tests.support.rest import Answer
+from tests.support.team import WORKFLOW
+
+__all__ = ["NAMESPACE", "REPOSITORY", "Api", "Kube", "play_api"]
+
+NAMESPACE = "shop"
+REPOSITORY = "https://github.com/org/repo"
+
+_RATE = 100_000
+
+
+class Kube(SimulatedKube):
+    """A client of the simulated server, which also answers reviews of access."""
+
+    denied: frozenset[tuple[str, str]] = frozenset()
+    """Verbs and plurals that no caller may use."""
+
+    async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
+        """See `KubeApi.create`."""
+        if resource != SUBJECT_ACCESS_REVIEWS:
+            return await super().create(resource, obj, is_dry_run=is_dry_run)
+        asked = obj["spec"]["resourceAttributes"]
+        return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
+
+
+@dataclass
+class Api:
+    """A running REST API."""
+
+    server: ApiServer
+    kube: Kube
+    network: Network
+    served: Served
+    app: FastAPI
+    key: str = ""
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Ask for a path below `/api/v1`."""
+        status, sent, content = await self.raw(method, f"/api/v1{path}", body, headers)
+        return Answer(status, orjson.loads(content), sent)
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        leave: asyncio.Event | None = None,
+        took: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask for any path; return status, headers and content.
+
+        Parameters
+        ----------
+        method
+            Of HTTP.
+        path
+            The path, with the query.
+        body
+            The body, as JSON.
+        headers
+            Their names may have underscores for hyphens.
+        leave
+            Once it is set, the client goes away.
+        took
+            Takes each part of the content, as slowly as it likes.
+        """
+        path, _, query = path.partition("?")
+        sent = {name.replace("_", "-").lower(): value for name, value in (headers or {}).items()}
+        sent.setdefault("authorization", f"Bearer {self.key}")
+        if body is not None:
+            sent.setdefault("content-type", "application/json")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 8090),
+        }
+        requests = iter([{"type": "http.request", "body": b"" if body is None else orjson.dumps(body)}])
+        started: list[Any] = []
+        content: list[bytes] = []
+
+        async def receive() -> Any:
+            message = next(requests, None)
+            if message is None:
+                await (leave or asyncio.Event()).wait()
+                return {"type": "http.disconnect"}
+            return message
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                started.append(message)
+                return
+            if took is not None:
+                await took(message.get("body", b""))
+            content.append(message.get("body", b""))
+
+        await self.app(scope, receive, send)
+        found = {name.decode(): value.decode() for name, value in started[0]["headers"]}
+        return started[0]["status"], found, b"".join(content)
+
+    async def settle(self) -> None:
+        """Wait until the caches have what the server has."""
+        await asyncio.sleep(0.2)
+
+
+def play_api(scenario: Callable[[Api], Awaitable[None]]) -> None:
+    """Run a scenario on a REST API with namespace `shop`, a Project of one repository and the Workflow `build`."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        clock = WallClock(loop)
+        definitions = definitions_of(Registry((*ALL, Kind(APIKey))))
+        server = ApiServer(now=clock.now, random=Random(1), definitions=definitions)
+        network = Network(Random(2))
+        kube = Kube(server, "rest", network)
+        _prepare(server)
+        served, keys = Served(kube), KeyCache(kube, loop.time)
+        app = make_app(ApiParts(kube, served, keys, Trust(kube), clock.now, loop.time, 0.1))
+        api = Api(server, kube, network, served, app)
+        api.key = (await create_key(kube, NAMESPACE, "editor", None, _RATE)).key
+        with _beside(served.run(), keys.run()):
+            await api.settle()
+            await scenario(api)
+
+    run_virtual(main)
+
+
+@contextmanager
+def _beside(*followers: Any) -> Iterator[None]:
+    tasks = [asyncio.ensure_future(follower) for follower in followers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _prepare(server: ApiServer) -> None:
+    server.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
+    repository = {"url": REPOSITORY, "isDefault": True, "credentialRef": {"name": "forge"}}
+    specs = (
+        (PROJECTS, PROJECT_NAME, {"repositories": [repository]}),
+        (WORKFLOWS, "build", {**WORKFLOW, "agent": {"command": ["true"]}}),
+    )
+    for resource, name, spec in specs:
+        server.store.create(resource, {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
