@@ -43,7 +43,7 @@ class Layer:
 
 
 LAYERS = {
-    "resources": Layer(own=frozenset({"address", "issue"}), libraries=frozenset({"pydantic"})),
+    "resources": Layer(own=frozenset({"address", "issue", "pull_request"}), libraries=frozenset({"pydantic"})),
     "resources.crd": Layer(own=frozenset({"manifests"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "address": Layer(),
@@ -72,7 +72,7 @@ LAYERS = {
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "apiserver": Layer(
-        own=BASE | {"cache", "core", "kinds", "kube", "resources", "zones"},
+        own=BASE | {"cache", "core", "kinds", "kube", "pull_request", "resources", "zones"},
         libraries=frozenset({"fastapi", "orjson", "pydantic", "starlette", "typer", "uvicorn", "uvloop"}),
     ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),

@@ -23,6 +23,7 @@ from codecourier.apiserver.writing import Creation, name_object
 from codecourier.core.shared.api_keys import Identity
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.errors import KubeError, Unanswered
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.learning import Learning, LearningSpec
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.recurring_task import Frequency
@@ -36,7 +37,8 @@ CONTRACT = {
     Frequency: ["daily", "every_other_day", "weekly", "biweekly", "monthly"],
     SprintChainPhase: ["pending", "running", "completed", "failed", "cancelled"],
     SprintPhase: ["pending", "running", "completed", "failed", "cancelled", "omitted"],
-    PullRequestPhase: ["creating", "created", "failed", "skipped"],
+    PullRequestPhase: ["creating", "created", "failed", "skipped", "merged", "blocked_on_ci"],
+    PullRequestState: ["open", "closed", "merged"],
     RunPhase: ["pending", "queued", "running", "completed", "failed", "cancelled"],
     SandboxPhase: ["pending", "running", "completed", "failed", "cancelled", "expired"],
 }

@@ -16,6 +16,7 @@ from codecourier.apiserver.doors import AggregatedDoor
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
+from codecourier.apiserver.routes.pull_requests import add_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
 from codecourier.apiserver.routes.runs import add_runs
@@ -70,6 +71,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.state.door = door
     app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
+    add_pull_requests(router, door)
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
     add_runs(router, door, parts.accept_wait_seconds)

@@ -18,6 +18,7 @@ __all__ = [
     "SPRINT_CHAIN_ID",
     "WORKFLOW_ID",
     "RecurringTaskName",
+    "RunName",
     "SprintChainName",
     "WorkflowName",
     "parse_id",
@@ -84,3 +85,6 @@ SprintChainName = Annotated[str, AfterValidator(_named(SPRINT_CHAIN_ID))]
 
 RecurringTaskName = Annotated[str, AfterValidator(_named(RECURRING_TASK_ID))]
 """The id of a RecurringTask, read as its name."""
+
+RunName = Annotated[str, AfterValidator(lambda text: parse_id(text, RUN_ID))]
+"""The id of a Run in a query, read as its name; one that no Run can have is a name that none has."""

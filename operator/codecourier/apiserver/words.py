@@ -9,18 +9,19 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 
-__all__ = ["WORDS", "FrequencyWord", "RunPhaseWord", "reason_word", "word_of"]
+__all__ = ["WORDS", "FrequencyWord", "PullRequestWord", "RunPhaseWord", "reason_word", "word_of"]
 
 E = TypeVar("E", bound=StrEnum)
 
 _BEGIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-_SERVED = (Frequency, SprintChainPhase, SprintPhase, PullRequestPhase, RunPhase, SandboxPhase)
+_SERVED = (Frequency, SprintChainPhase, SprintPhase, PullRequestPhase, PullRequestState, RunPhase, SandboxPhase)
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
     kind: {_BEGIN.sub("_", value.value).lower(): value for value in kind} for kind in _SERVED
@@ -55,6 +56,9 @@ def _schema(kind: type[StrEnum]) -> WithJsonSchema:
 
 FrequencyWord = Annotated[Frequency, _read(Frequency), _schema(Frequency)]
 """A frequency in a body."""
+
+PullRequestWord = Annotated[PullRequestPhase, _read(PullRequestPhase), _schema(PullRequestPhase)]
+"""What became of a pull request, in a query."""
 
 RunPhaseWord = Annotated[RunPhase, _read(RunPhase), _schema(RunPhase)]
 """The status of a run in a query."""

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.meta import (
     BranchName,
     CommitSha,
@@ -187,13 +188,24 @@ class PullRequestPhase(StrEnum):
     CREATED = "Created"
     FAILED = "Failed"
     SKIPPED = "Skipped"
+    MERGED = "Merged"
+    BLOCKED_ON_CI = "BlockedOnCI"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the host has the pull request, open or not."""
+        return self in {PullRequestPhase.CREATED, PullRequestPhase.MERGED, PullRequestPhase.BLOCKED_ON_CI}
 
 
 class PullRequest(Model):
     """The pull request of a Run."""
 
     phase: PullRequestPhase
-    """Creating until it exists; Created; Failed when the host refused it; Skipped when the Run changed nothing."""
+    """Creating until it exists; Created; Failed when the host refused it; Skipped when the Run changed nothing; Merged;
+    BlockedOnCI while its checks keep it from being merged."""
+
+    state: PullRequestState | None = None
+    """Whether it was open when the operator last saw it; absent before it exists."""
 
     number: Annotated[int, Field(ge=1, le=2**53)] | None = None
     """Its number in the repository; absent before it exists."""

@@ -392,7 +392,8 @@ def test_a_run_that_is_refused_until_its_deadline_is_skipped() -> None:
     assert (played.count(FIRED), played.count(SKIPPED), played.status.active) == (0, 1, ())
 
 
-def test_old_runs_go_beyond_the_limits_but_none_with_a_pull_request() -> None:
+@pytest.mark.parametrize("phase", [phase for phase in PullRequestPhase if phase.exists])
+def test_old_runs_go_beyond_the_limits_but_none_with_a_pull_request(phase: PullRequestPhase) -> None:
     played = Played(make_task(completed_runs_history_limit=1, failed_runs_history_limit=0))
     played.rest()
     for number in range(4):
@@ -401,7 +402,7 @@ def test_old_runs_go_beyond_the_limits_but_none_with_a_pull_request() -> None:
         played.pass_time(time)
         name = played.made[-1]
         if number == 0:
-            opened = PullRequest(phase=PullRequestPhase.CREATED, number=1)
+            opened = PullRequest(phase=phase, number=1)
             run = played.runs[name]
             played.runs[name] = run.updated(status=run.status.updated(pull_request=opened))
         played.end(name, RunPhase.FAILED if number == 2 else RunPhase.COMPLETED)

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from codecourier.core.run.end import build_run_notifications
 from codecourier.core.shared.facts import Facts, Problem, PullRequestsAsk
 from codecourier.core.shared.reasons import ConditionType, Reason
 from codecourier.pull_request import PullRequestState
-from codecourier.resources.run import Run, RunPhase
+from codecourier.resources.notification import NotificationType
+from codecourier.resources.run import PullRequestPhase, Run, RunPhase
 from tests.support.plans import plan_run
 from tests.support.runs import FOUND, claiming, pull_request_world, refused, run_status_of
 from tests.support.worlds import ACCESS, NOW, URL
@@ -34,7 +36,19 @@ def test_what_is_said_of_a_pull_request_is_its_state_and_an_open_one_comes_first
         status = run_status_of(plan_run(pull_request_world(run, *found), NOW))
         assert status.pull_request is not None
         assert (status.phase, status.pull_request.number) == (RunPhase.COMPLETED, number)
+        assert status.pull_request.state is states[number - 1]
         assert status.message == f"Pull request {URL}/pull/{number} {words}."
+
+
+@pytest.mark.parametrize("phase", [phase for phase in PullRequestPhase if phase.exists])
+def test_a_pull_request_is_reported_whatever_became_of_it(phase: PullRequestPhase) -> None:
+    run = claiming()
+    status = run_status_of(plan_run(pull_request_world(run, FOUND), NOW))
+    assert status.pull_request is not None
+    later = status.updated(pull_request=status.pull_request.updated(phase=phase))
+    said = [build_run_notifications(pull_request_world(run), known, NOW) for known in (status, later)]
+    assert said[0] == said[1]
+    assert NotificationType.PR_CREATED in {notification.spec.type for notification in said[0]}
 
 
 FORGE_REFUSED = Problem(Reason.FORGE_REFUSED, "A request was refused.", is_final=True)

@@ -93,6 +93,15 @@ def test_each_sprint_starts_from_the_commit_and_branch_of_the_one_before() -> No
     assert "- Sprint 2" in (run.spec.context or "")
 
 
+@pytest.mark.parametrize("phase", [phase for phase in PullRequestPhase if phase.exists])
+def test_a_sprint_builds_on_the_branch_of_a_pull_request_whatever_became_of_it(phase: PullRequestPhase) -> None:
+    chain, (run,), _ = step(make_sprint_chain())
+    over = ended(run, RunPhase.COMPLETED, HEADS[0])
+    pull_request = PullRequest(phase=phase, number=7, url=f"{URL}/pull/7")
+    _, (second,), _ = step(chain, over.updated(status=over.status.updated(pull_request=pull_request)))
+    assert (second.spec.base_commit, second.spec.pull_request_base) == (HEADS[0], over.status.branch)
+
+
 def test_a_sprint_without_changes_leaves_the_stack_where_it_was() -> None:
     chain, run = played(make_sprint_chain(), 1)
     skipped = ended(run, RunPhase.COMPLETED)

@@ -95,4 +95,6 @@ def _slot_of(run: Run) -> tuple[bool, datetime | None, str]:
 
 def _has_pull_request(run: Run) -> bool:
     pull_request = run.status.pull_request
-    return pull_request is not None and pull_request.phase in {PullRequestPhase.CREATING, PullRequestPhase.CREATED}
+    if pull_request is None:
+        return False
+    return pull_request.phase is PullRequestPhase.CREATING or pull_request.phase.exists

@@ -71,7 +71,7 @@ def build_run_notifications(world: RunWorld, status: RunStatus, time: datetime) 
     reports_end = world.origin is None or not world.origin.reports_ends
     pull_request = status.pull_request
     url = pull_request.url if pull_request is not None else None
-    if pull_request is not None and pull_request.phase is PullRequestPhase.CREATED:
+    if pull_request is not None and pull_request.phase.exists:
         made.append((NotificationType.PR_CREATED, f"Pull request opened: {build_title(run, status)}"))
     if pull_request is not None and pull_request.phase is PullRequestPhase.FAILED:
         made.append((NotificationType.PR_FAILED, f"No pull request for {run.name}"))

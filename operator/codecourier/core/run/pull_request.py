@@ -213,7 +213,11 @@ def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -
     """Return the final status of a Run whose pull request is there, and the reason of its end."""
     status = world.run.status.updated(
         pull_request=PullRequest(
-            phase=PullRequestPhase.CREATED, number=found.number, url=found.url, is_draft=found.is_draft
+            phase=PullRequestPhase.CREATED,
+            state=found.state,
+            number=found.number,
+            url=found.url,
+            is_draft=found.is_draft,
         )
     )
     last = status.tries[-1]

@@ -9,7 +9,7 @@ from codecourier.core.shared.notifications import build_notification
 from codecourier.core.sprint_chain.context import build_context
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.notification import Notification, NotificationType
-from codecourier.resources.run import Origin, PullRequestPhase, Run, RunPhase, RunSpec, Sprint
+from codecourier.resources.run import Origin, Run, RunPhase, RunSpec, Sprint
 from codecourier.resources.sprint_chain import (
     SprintChain,
     SprintChainPhase,
@@ -112,7 +112,7 @@ def close_sprint(status: SprintChainStatus, sprint: SprintStatus, run: Run, now:
     ended = run.status
     phase = _RUN_TO_SPRINT[ended.phase]
     pull_request = ended.pull_request
-    has_pushed = pull_request is not None and pull_request.phase is PullRequestPhase.CREATED
+    has_pushed = pull_request is not None and pull_request.phase.exists
     closed = sprint.updated(
         phase=phase,
         head_commit=ended.head_commit if phase is SprintPhase.COMPLETED else None,

@@ -1,0 +1,101 @@
+"""Pull requests in the REST API: what the records of Runs say of them."""
+
+from __future__ import annotations
+
+from codecourier.apiserver.answers import Instant, PageQuery, View
+from codecourier.apiserver.ids import RUN_ID, RunName
+from codecourier.apiserver.words import PullRequestWord, word_of
+from codecourier.core.run.pull_request_text import build_title
+from codecourier.core.shared.trash import is_trashed
+from codecourier.pull_request import PullRequestState
+from codecourier.resources.run import PullRequest, PullRequestPhase, Run
+
+__all__ = ["PullRequestQuery", "PullRequestView", "is_shown", "view_pull_request"]
+
+
+class PullRequestQuery(PageQuery):
+    """Which pull requests are asked for."""
+
+    status: PullRequestWord | None = None
+    """Only those of this status; absent: all."""
+
+    runId: RunName | None = None  # noqa: N815  the name in the query
+    """Only that of this run, with the prefix `r_` or without; absent: of all runs."""
+
+
+class CheckView(View):
+    """One check of a pull request."""
+
+    name: str
+    status: str
+    """Its conclusion once it is finished."""
+
+    conclusion: str | None
+
+
+class ChecksView(View):
+    """The checks of a pull request."""
+
+    status: str
+    """One of pending, passed, failed, none."""
+
+    checked_at: Instant | None
+    checks: list[CheckView]
+
+
+class PullRequestView(View):
+    """The pull request of a run."""
+
+    run_id: str
+    run_name: str
+    """The title of the pull request."""
+
+    pr_url: str | None
+    """Null until it exists."""
+
+    pr_number: int | None
+    """Null until it exists."""
+
+    pr_status: str
+    """One of creating, created, failed, skipped, merged, blocked_on_ci."""
+
+    pr_state: str | None
+    """Whether it was open, closed or merged when the operator last saw it; null before it exists."""
+
+    ci_checks: ChecksView | None
+    """Null while its checks are not followed."""
+
+
+def is_shown(run: Run, status: PullRequestPhase | None) -> bool:
+    """Return whether a list shows the pull request of a run.
+
+    Parameters
+    ----------
+    run
+        The run.
+    status
+        What became of the pull requests that are asked for; None: anything.
+    """
+    made = run.status.pull_request
+    return made is not None and not is_trashed(run) and status in {None, made.phase}
+
+
+def view_pull_request(run: Run, made: PullRequest) -> PullRequestView:
+    """Return what is shown of the pull request of a run."""
+    state = _state_of(made)
+    return PullRequestView(
+        run_id=RUN_ID + run.name,
+        run_name=build_title(run),
+        pr_url=made.url,
+        pr_number=made.number,
+        pr_status=word_of(made.phase),
+        pr_state=None if state is None else word_of(state),
+        ci_checks=None,
+    )
+
+
+def _state_of(made: PullRequest) -> PullRequestState | None:
+    """Return the state of a pull request, of which earlier versions of the operator recorded only the phase."""
+    if made.phase is PullRequestPhase.MERGED:
+        return PullRequestState.MERGED
+    return made.state or (PullRequestState.OPEN if made.phase.exists else None)

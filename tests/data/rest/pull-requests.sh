@@ -1,0 +1,2 @@
+curl -H "Authorization: Bearer cc_live_..." \
+"https://<deployment>.convex.site/api/v1/pull-requests"
