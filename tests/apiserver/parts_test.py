@@ -24,6 +24,7 @@ from codecourier.core.shared.api_keys import Identity
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.errors import KubeError, Unanswered
 from codecourier.pull_request import PullRequestState
+from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.learning import Learning, LearningSpec
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.recurring_task import Frequency
@@ -41,6 +42,7 @@ CONTRACT = {
     PullRequestState: ["open", "closed", "merged"],
     RunPhase: ["pending", "queued", "running", "completed", "failed", "cancelled"],
     SandboxPhase: ["pending", "running", "completed", "failed", "cancelled", "expired"],
+    IssueSessionPhase: ["pending", "running", "completed", "failed", "cancelled"],
 }
 
 

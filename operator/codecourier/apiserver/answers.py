@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from codecourier.apiserver.refusal import Detail, bad_request
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["Data", "Instant", "Page", "PageQuery", "View", "answer", "cut", "page_of"]
+__all__ = ["Data", "Instant", "Page", "PageQuery", "Place", "View", "answer", "cut", "cut_by", "page_of", "place_of"]
 
 R = TypeVar("R", bound=CustomResource)
 V = TypeVar("V")
@@ -82,20 +82,40 @@ def _json(body: object, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
-class _Cursor(NamedTuple):
-    """Where a page ended, in the order of the list: newest first, and of one second the last name first."""
+class Place(NamedTuple):
+    """Where an object stands in a list: newest first, and of one instant the last name first."""
 
-    created: str
+    time: str
     name: str
 
 
-_CURSOR = TypeAdapter(_Cursor)
+_PLACE = TypeAdapter(Place)
+
+
+def place_of(obj: CustomResource) -> Place:
+    """Return the place of an object in a list by creation."""
+    created = obj.metadata.creation_timestamp
+    return Place("" if created is None else created.isoformat(), obj.name)
 
 
 def cut(objects: Iterable[R], query: PageQuery) -> tuple[list[R], str | None]:
+    """Return the objects of a page of a list by creation, newest first; see `cut_by`."""
+    return cut_by(objects, query, place_of)
+
+
+def cut_by(objects: Iterable[V], query: PageQuery, place: Callable[[V], Place]) -> tuple[list[V], str | None]:
     """Return the objects of a page, and where the next one begins; None: there is no more.
 
     Objects that are made or deleted between two pages move no other one from page to page.
+
+    Parameters
+    ----------
+    objects
+        The list, in falling order of their places.
+    query
+        Which part of it is asked for.
+    place
+        Returns where an object stands.
 
     Raises
     ------
@@ -103,21 +123,16 @@ def cut(objects: Iterable[R], query: PageQuery) -> tuple[list[R], str | None]:
         400 if the cursor is none.
     """
     after = None if query.cursor is None else _read_cursor(query.cursor)
-    rest = [obj for obj in objects if after is None or _place(obj) < after]
+    rest = [obj for obj in objects if after is None or place(obj) < after]
     if query.limit is None or len(rest) <= query.limit:
         return rest, None
     page = rest[: query.limit]
-    return page, base64.urlsafe_b64encode(orjson.dumps([*_place(page[-1])])).decode()
+    return page, base64.urlsafe_b64encode(orjson.dumps([*place(page[-1])])).decode()
 
 
-def _place(obj: CustomResource) -> _Cursor:
-    created = obj.metadata.creation_timestamp
-    return _Cursor("" if created is None else created.isoformat(), obj.name)
-
-
-def _read_cursor(text: str) -> _Cursor:
+def _read_cursor(text: str) -> Place:
     try:
-        return _CURSOR.validate_json(base64.urlsafe_b64decode(text.encode("ascii")))
+        return _PLACE.validate_json(base64.urlsafe_b64decode(text.encode("ascii")))
     except (binascii.Error, UnicodeEncodeError, ValidationError):
         problem = Detail(
             field="cursor", message="The cursor is not the nextCursor of an earlier answer. Begin without one."

@@ -21,6 +21,7 @@ from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
 from codecourier.apiserver.routes.runs import add_runs
 from codecourier.apiserver.routes.sprint_chains import add_sprint_chains
+from codecourier.apiserver.routes.trash import add_trash
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
 from codecourier.apiserver.writing import Writer
@@ -77,6 +78,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_runs(router, door, parts.accept_wait_seconds)
     add_workflows(router, door)
     add_sandboxes(router, door)
+    add_trash(router, door, parts.now)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

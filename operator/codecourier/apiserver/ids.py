@@ -12,6 +12,7 @@ from codecourier.apiserver.refusal import Detail, bad_request
 
 __all__ = [
     "ISSUE_SESSION_ID",
+    "LEARNING_ID",
     "RECURRING_TASK_ID",
     "RUN_ID",
     "SANDBOX_ID",
@@ -31,6 +32,7 @@ RECURRING_TASK_ID = "rt_"
 SPRINT_CHAIN_ID = "sc_"
 ISSUE_SESSION_ID = "is_"
 SANDBOX_ID = "sb_"
+LEARNING_ID = "ln_"
 
 _MOST_LENGTH = 256
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -53,8 +55,8 @@ def parse_id(text: str, prefix: str) -> str:
     return name if len(name) <= _MOST_LENGTH and _NAME.fullmatch(name) else ""
 
 
-def read_id(text: str, prefix: str) -> str:
-    """Return the name of the object that an id in a path says.
+def read_id(text: str, prefix: str, field: str = "id") -> str:
+    """Return the name of the object that an id in a path, or in a field of a body, says.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def read_id(text: str, prefix: str) -> str:
     try:
         return parse_id(text, prefix)
     except ValueError as error:
-        raise bad_request(Detail(field="id", message=f"The id {error}.")) from None
+        raise bad_request(Detail(field=field, message=f"The id {error}.")) from None
 
 
 def _named(prefix: str) -> Callable[[Any], str]:

@@ -13,9 +13,13 @@ from typing import TypeVar
 from codecourier.cache.informers import Informers
 from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
+from codecourier.core.shared.naming import LABEL_TRASHED
+from codecourier.core.shared.trash import is_trashed
 from codecourier.kinds.access import AccessRule
 from codecourier.kinds.sources import (
     API_KEY_SOURCE,
+    ISSUE_SESSION_SOURCE,
+    LEARNING_SOURCE,
     PROJECT_SOURCE,
     RECURRING_TASK_SOURCE,
     RUN_SOURCE,
@@ -41,13 +45,16 @@ _STALE_SECONDS = 10.0
 """How long after the last list of keys a revocation may be missed."""
 
 _WRITTEN = frozenset({"create", "delete", "get", "patch"})
+_TRASHED = frozenset({"delete", "get", "patch"})
 _SOURCES: Mapping[Source[object], frozenset[str]] = {
     PROJECT_SOURCE: frozenset(),
-    WORKFLOW_SOURCE: frozenset(),
+    WORKFLOW_SOURCE: _TRASHED,
+    RUN_SOURCE: _WRITTEN,
+    SANDBOX_SOURCE: _TRASHED,
+    LEARNING_SOURCE: _TRASHED,
+    ISSUE_SESSION_SOURCE: _TRASHED,
     RECURRING_TASK_SOURCE: _WRITTEN,
     SPRINT_CHAIN_SOURCE: _WRITTEN,
-    RUN_SOURCE: frozenset({"create", "get", "patch"}),
-    SANDBOX_SOURCE: frozenset(),
 }
 """The kinds that are cached, and what is asked of each beside list and watch."""
 
@@ -109,11 +116,15 @@ class Served:
         obj = self.store.raw(source.resource, namespace, name)
         return None if obj is None else next(iter(self.store.readable(source, (obj,))), None)
 
-    def list(self, source: Source[R], namespace: str) -> Iterable[R]:
-        """Return the objects of a namespace that this version can read, newest first."""
-        found = self.store.readable(source, self.store.cache(source.resource).list(namespace))
+    def list(self, source: Source[R], namespace: str, *, in_trash: bool = False) -> Iterable[R]:
+        """Return the readable objects of a namespace, newest first: those outside the trash, or those in it."""
+        objects = self.store.cache(source.resource).list(namespace)
+        if in_trash:
+            objects = [obj for obj in objects if (obj["metadata"].get("labels") or {}).get(LABEL_TRASHED) == "true"]
+        found = self.store.readable(source, objects)
+        kept = (obj for obj in found if is_trashed(obj) is in_trash)
         # Among objects of one second the last by name comes first: pages need one order.
-        return sorted(found, key=lambda obj: (obj.metadata.creation_timestamp, obj.name), reverse=True)
+        return sorted(kept, key=lambda obj: (obj.metadata.creation_timestamp, obj.name), reverse=True)
 
     async def wait(
         self, source: Source[R], namespace: str, name: str, is_met: Callable[[R], bool], seconds: float

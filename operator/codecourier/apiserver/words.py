@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, WithJsonSchema
 
 from codecourier.pull_request import PullRequestState
+from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
@@ -21,7 +22,16 @@ E = TypeVar("E", bound=StrEnum)
 
 _BEGIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-_SERVED = (Frequency, SprintChainPhase, SprintPhase, PullRequestPhase, PullRequestState, RunPhase, SandboxPhase)
+_SERVED = (
+    Frequency,
+    SprintChainPhase,
+    SprintPhase,
+    PullRequestPhase,
+    PullRequestState,
+    RunPhase,
+    SandboxPhase,
+    IssueSessionPhase,
+)
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
     kind: {_BEGIN.sub("_", value.value).lower(): value for value in kind} for kind in _SERVED

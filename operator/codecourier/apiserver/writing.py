@@ -19,11 +19,12 @@ from codecourier.apiserver.refusal import Detail, Refusal, bad_request, refusal_
 from codecourier.apiserver.served import Served
 from codecourier.cache.source import Source
 from codecourier.core.shared.naming import ANNOTATION_REQUEST_HASH, ANNOTATION_REQUESTED_BY
+from codecourier.core.shared.trash import is_trashed
 from codecourier.kube.api import Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, Conflict, KubeError
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["Creation", "Writer", "name_object"]
+__all__ = ["Creation", "Writer", "check_kept", "name_object"]
 
 R = TypeVar("R", bound=CustomResource)
 
@@ -75,6 +76,19 @@ def name_object(creation: Creation) -> str:
 
 def _hash_of(body: Json) -> str:
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def check_kept(obj: CustomResource) -> None:
+    """Make sure that an object is not in the trash.
+
+    Raises
+    ------
+    Refusal
+        404 if it is.
+    """
+    if is_trashed(obj):
+        message = f"The {obj.info.kind} is in the trash. Restore it: POST /api/v1/trash/restore."
+        raise Refusal(HTTPStatus.NOT_FOUND, message)
 
 
 class Writer:
@@ -134,7 +148,13 @@ class Writer:
         raise Refusal(HTTPStatus.CONFLICT, message)
 
     async def change(
-        self, source: Source[R], caller: Caller, name: str, build: Callable[[R], Json], fields: Mapping[str, str]
+        self,
+        source: Source[R],
+        caller: Caller,
+        name: str,
+        build: Callable[[R], Json],
+        fields: Mapping[str, str],
+        check: Callable[[R], None] = check_kept,
     ) -> R:
         """Change an object by a merge patch that is built from what it is, and return it as it is then.
 
@@ -150,6 +170,8 @@ class Writer:
             Returns the patch; empty: there is nothing to change. Called again if another client was faster.
         fields
             As for `create`.
+        check
+            Raises what an object is refused with as it is.
 
         Raises
         ------
@@ -159,7 +181,8 @@ class Writer:
         found = self._served.find(source, caller.namespace, name)
         for _ in range(_MOST_TRIES):
             if found is None:
-                raise Refusal(HTTPStatus.NOT_FOUND, "There is no such object in this project.")
+                raise _missing()
+            check(found)
             patch = build(found)
             if not patch:
                 return found
@@ -171,12 +194,47 @@ class Writer:
                 raise refusal_of(error, lambda path: _field_of(path, fields)) from error
             else:
                 return self._noted(source, written)
-        message = "Other clients change the object all the time. Read it and try again."
-        raise Refusal(HTTPStatus.CONFLICT, message, retry_after=1)
+        raise _overtaken()
 
-    async def delete(self, source: Source[R], found: R) -> R | None:
-        """Delete an object; return it as it is while it waits for finalizers, None once it is gone."""
-        left = await self._api.delete(source.resource, found.namespace, found.name, uid=found.uid)
+    async def delete_checked(self, source: Source[R], caller: Caller, name: str, check: Callable[[R], None]) -> R:
+        """Delete an object as it is when a check has passed, not as another client has changed it since; return it.
+
+        Parameters
+        ----------
+        source
+            The kind.
+        caller
+            Who asks for it.
+        name
+            Name of the object.
+        check
+            Raises what the object is refused with as it is. Called again if another client was faster.
+
+        Raises
+        ------
+        Refusal
+            404 if there is no such object, 409 if other clients were faster each time.
+        """
+        found = self._served.find(source, caller.namespace, name)
+        for _ in range(_MOST_TRIES):
+            if found is None:
+                raise _missing()
+            check(found)
+            if found.is_deleting:
+                return found
+            try:
+                await self.delete(source, found, version=found.metadata.resource_version)
+            except Conflict:
+                found = self._noted(source, await self._api.get(source.resource, caller.namespace, name))
+            else:
+                return found
+        raise _overtaken()
+
+    async def delete(self, source: Source[R], found: R, version: str | None = None) -> R | None:
+        """Delete an object, only in a version if one is given; return it while it waits for finalizers, else None."""
+        left = await self._api.delete(
+            source.resource, found.namespace, found.name, uid=found.uid, resource_version=version
+        )
         if left is not None:
             return self._noted(source, left)
         self._served.store.cache(source.resource).note_delete(found.namespace, found.name, found.uid)
@@ -185,6 +243,15 @@ class Writer:
     def _noted(self, source: Source[R], obj: Json) -> R:
         self._served.store.cache(source.resource).note_write(obj)
         return source.parse(obj)
+
+
+def _missing() -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, "There is no such object in this project.")
+
+
+def _overtaken() -> Refusal:
+    message = "Other clients change the object all the time. Read it and try again."
+    return Refusal(HTTPStatus.CONFLICT, message, retry_after=1)
 
 
 def _stamped(patch: Json, caller: Caller, found: CustomResource) -> Json:

@@ -247,6 +247,7 @@ class IssueSession(CustomResource):
         selectable_fields=(".status.phase", ".status.issue.state", ".spec.workflowRef.name"),
         name_max_length=40,
         makes_runs=True,
+        is_trashable=True,
     )
 
     kind: str = "IssueSession"

@@ -94,6 +94,7 @@ class Learning(CustomResource):
             PrinterColumn("Text", ".spec.text", priority=1),
         ),
         selectable_fields=(".spec.accepted", ".spec.repositoryUrl"),
+        is_trashable=True,
     )
 
     kind: str = "Learning"

@@ -193,6 +193,9 @@ class KindInfo:
     is_reported: bool = False
     """Whether Notifications report on its objects."""
 
+    is_trashable: bool = False
+    """Whether users can put its objects into the trash; on others the label means nothing."""
+
     @property
     def singular(self) -> str:
         """The lower-case singular name."""

@@ -359,6 +359,7 @@ class Run(CustomResource):
         selectable_fields=(".status.phase", ".spec.workflowRef.name"),
         name_max_length=120,
         is_reported=True,
+        is_trashable=True,
     )
 
     kind: str = "Run"

@@ -191,6 +191,7 @@ class Sandbox(CustomResource):
         ),
         selectable_fields=(".status.phase", ".spec.runRef.name"),
         name_max_length=140,
+        is_trashable=True,
     )
 
     kind: str = "Sandbox"

@@ -214,6 +214,7 @@ class Workflow(CustomResource):
             PrinterColumn("Age", ".metadata.creationTimestamp", type="date"),
         ),
         name_max_length=63,
+        is_trashable=True,
     )
 
     kind: str = "Workflow"

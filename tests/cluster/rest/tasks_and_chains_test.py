@@ -315,7 +315,9 @@ def test_every_operation_refuses_alike(rest: Rest, editor: str) -> None:
     for template, methods in document["paths"].items():
         for method, operation in methods.items():
             prefix = operation["x-codecourier-id-prefix"]
-            path = template.removeprefix("/api/v1")
+            path = template.removeprefix("/api/v1").replace("{type}", "run")
+            is_of_a_type = operation["x-kubernetes-right"]["resource"] == "*" and "requestBody" in operation
+            subject = {"entityType": "run", "entityId": "r_none"} if is_of_a_type else None
             absent = path.replace("{id}", f"{prefix}none")
 
             def code(
@@ -326,7 +328,7 @@ def test_every_operation_refuses_alike(rest: Rest, editor: str) -> None:
                 return answer.code if "error" in answer.body else "ok"
 
             assert code(None) == "unauthorized"
-            assert code(nobody) == "forbidden"
+            assert code(nobody, body=subject) == "forbidden"
             assert code(editor, X_CodeCourier_Project=OTHER) == "forbidden"
             assert code(editor, f"{absent}?surprise=1") == "invalid_request"
             if "{id}" in path:

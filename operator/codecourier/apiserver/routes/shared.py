@@ -13,6 +13,7 @@ from codecourier.apiserver.ids import read_id
 from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.apiserver.route import caller_of
 from codecourier.apiserver.served import Served
+from codecourier.apiserver.writing import check_kept
 from codecourier.cache.source import Source
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
@@ -35,11 +36,12 @@ def find_object(served: Served, source: Source[R], request: Request, text: str, 
     Raises
     ------
     Refusal
-        400 for an id of another kind, 404 if the project has no such object.
+        400 for an id of another kind, 404 if the project has no such object, or only in the trash.
     """
     found = served.find(source, caller_of(request).namespace, read_id(text, prefix))
     if found is None:
         raise Refusal(HTTPStatus.NOT_FOUND, f"There is no such {source.resource.kind} in this project.")
+    check_kept(found)
     return found
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "build_run_spec",
     "is_listed",
     "is_run_accepted",
+    "run_title",
     "view_run",
     "view_run_detail",
     "view_run_state",
@@ -173,7 +174,8 @@ class RunDetail(RunView):
     tries: list[TryView]
 
 
-def _title(run: Run) -> str:
+def run_title(run: Run) -> str:
+    """Return what people know a run by."""
     first = next((line for line in run.spec.prompt.splitlines() if line.strip()), run.name)
     return run.spec.title or attempt_status(run).title or cut(first.strip(), _TITLE_LENGTH)
 
@@ -201,7 +203,7 @@ def view_run(run: Run) -> RunView:
     wait = None if status.phase.is_finished else find_wait(status)
     return RunView(
         **dict(view_run_state(run)),
-        title=_title(run),
+        title=run_title(run),
         workflow_id=WORKFLOW_ID + spec.workflow_ref.name,
         github_repo_url=status.repository_url or spec.repository_url,
         branch_name=status.base_branch or spec.base_branch,

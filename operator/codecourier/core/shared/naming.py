@@ -21,6 +21,8 @@ __all__ = [
     "ANNOTATION_STOP_NOW",
     "ANNOTATION_TASK",
     "ANNOTATION_TOKEN_EXPIRY",
+    "ANNOTATION_TRASHED_BY",
+    "ANNOTATION_TRASHED_TIME",
     "ANNOTATION_UNPAUSE",
     "FINALIZER",
     "FINALIZER_TOKENS",
@@ -104,6 +106,12 @@ ANNOTATION_FOLLOW_UP = f"{GROUP}/follow-up"
 
 ANNOTATION_UNPAUSE = f"{GROUP}/unpause"
 """Set to a new value by people on a RecurringTask that is paused by failures, to end the pause."""
+
+ANNOTATION_TRASHED_TIME = f"{GROUP}/trashed-time"
+"""Set by the API server on what it puts into the trash: when, RFC 3339."""
+
+ANNOTATION_TRASHED_BY = f"{GROUP}/trashed-by"
+"""Set by the API server on what it puts into the trash: the user whose request it was."""
 
 ANNOTATION_REQUESTED_BY = f"{GROUP}/requested-by"
 """Set by the API server on what it writes: the user whose request it was."""

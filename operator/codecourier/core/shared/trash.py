@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from codecourier.core.shared.naming import LABEL_TRASHED
+from datetime import datetime
+
+from codecourier.core.shared.naming import ANNOTATION_TRASHED_BY, ANNOTATION_TRASHED_TIME, LABEL_TRASHED
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["is_trashed"]
+__all__ = ["find_trasher", "find_trashing_time", "is_trashed"]
 
 
 def is_trashed(obj: CustomResource) -> bool:
     """Tell whether a user put an object into the trash, so that nothing new uses it."""
-    return obj.metadata.labels.get(LABEL_TRASHED) == "true"
+    return obj.info.is_trashable and obj.metadata.labels.get(LABEL_TRASHED) == "true"
+
+
+def find_trashing_time(obj: CustomResource) -> datetime | None:
+    """Return when an object in the trash was put there; None: a user set the label alone, or damaged the time."""
+    text = obj.metadata.annotations.get(ANNOTATION_TRASHED_TIME, "")
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found
+
+
+def find_trasher(obj: CustomResource) -> str | None:
+    """Return the user who put an object into the trash over REST; None: that is not known."""
+    return obj.metadata.annotations.get(ANNOTATION_TRASHED_BY) or None
