@@ -67,8 +67,9 @@ LAYERS = {
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
     "kinds": Layer(own=BASE | {"cache", "core", "kube", "resources", "zones"}),
     "kinds.manifests": Layer(own=frozenset({"manifests"})),  # a command: writes manifests/, nothing imports it
+    "hosts": Layer(own=BASE | {"address", "cache", "core", "github", "kube"}),
     "controller": Layer(
-        own=BASE | SHARED | {"cache", "core", "github", "kinds", "kube", "resources", "zones"},
+        own=BASE | SHARED | {"cache", "core", "github", "hosts", "kinds", "kube", "resources", "zones"},
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "apiserver": Layer(

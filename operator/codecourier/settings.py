@@ -12,7 +12,7 @@ from codecourier.address import HOST_FORM, normalize_host
 from codecourier.errors import SettingsError
 from codecourier.logs import LogFormat
 
-__all__ = ["PREFIX", "Settings", "load_settings", "read_settings"]
+__all__ = ["PREFIX", "ForgeSettings", "Settings", "load_forge_settings", "load_settings", "read_settings"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,10 +39,35 @@ Host = Annotated[str, AfterValidator(_host)]
 """A host in lower case, with its port unless that is 443."""
 
 
-class Settings(BaseModel):
-    """What the cluster's administrator decides; each field is read from its environment variable."""
+class ForgeSettings(BaseModel):
+    """How repositories' hosts are reached: the operator and the API server read the same variables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    forge_hosts: Annotated[tuple[Host, ...], BeforeValidator(_split), Field(min_length=1)] = ("github.com",)
+    """The only hosts of repositories that anything is sent to, separated by commas, each with its port
+    unless that is 443. What a host says can be read in statuses, so list those alone that members may ask."""
+
+    forge_ca_file: Path | None = None
+    """File with the certificate authority of the repositories' host, PEM; absent for public authorities."""
+
+    app_id: Annotated[int, Field(ge=1)] | None = None
+    """Number of the GitHub App; absent where Projects use personal tokens only."""
+
+    app_private_key_file: Path | None = None
+    """File with the GitHub App's RSA key, PEM."""
+
+    app_host: Host = "github.com"
+    """The only host that the App's key signs for, with its port unless that is 443; one of `forge_hosts`."""
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """`forge_hosts` as a set."""
+        return frozenset(self.forge_hosts)
+
+
+class Settings(ForgeSettings):
+    """What the cluster's administrator decides; each field is read from its environment variable."""
 
     courier_image: Annotated[str, Field(min_length=1)] = "codecourier.dev/courier:0.1.0"
     """Image of CodeCourier's own steps in a sandbox pod."""
@@ -62,22 +87,6 @@ class Settings(BaseModel):
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many objects the operator works on at once."""
 
-    forge_hosts: Annotated[tuple[Host, ...], BeforeValidator(_split), Field(min_length=1)] = ("github.com",)
-    """The only hosts of repositories that the operator sends anything to, separated by commas, each with its port
-    unless that is 443. What a host says can be read in statuses, so list those alone that members may ask."""
-
-    forge_ca_file: Path | None = None
-    """File with the certificate authority of the repositories' host, PEM; absent for public authorities."""
-
-    app_id: Annotated[int, Field(ge=1)] | None = None
-    """Number of the GitHub App; absent where Projects use personal tokens only."""
-
-    app_private_key_file: Path | None = None
-    """File with the GitHub App's RSA key, PEM."""
-
-    app_host: Host = "github.com"
-    """The only host that the App's key signs for, with its port unless that is 443; one of `forge_hosts`."""
-
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "auto"
     """How the log is written: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere."""
 
@@ -86,11 +95,6 @@ class Settings(BaseModel):
 
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     """How long running work may take to finish after SIGTERM, 0 to 600 seconds."""
-
-    @property
-    def allowed_hosts(self) -> frozenset[str]:
-        """`forge_hosts` as a set."""
-        return frozenset(self.forge_hosts)
 
 
 def load_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
@@ -102,11 +106,28 @@ def load_settings(environment: Mapping[str, str], **overrides: object) -> Settin
         If a value is wrong; the message names its variable.
     """
     settings = read_settings(Settings, PREFIX, environment, overrides)
+    _check_app(settings)
+    return settings
+
+
+def load_forge_settings(environment: Mapping[str, str]) -> ForgeSettings:
+    """Return how repositories' hosts are reached, by an environment.
+
+    Raises
+    ------
+    SettingsError
+        If a value is wrong; the message names its variable.
+    """
+    settings = read_settings(ForgeSettings, PREFIX, environment, {})
+    _check_app(settings)
+    return settings
+
+
+def _check_app(settings: ForgeSettings) -> None:
     if (settings.app_id is None) != (settings.app_private_key_file is None):
         raise SettingsError(f"{PREFIX}APP_ID and {PREFIX}APP_PRIVATE_KEY_FILE belong together: set both or neither.")
     if settings.app_id is not None and settings.app_host not in settings.forge_hosts:
         raise SettingsError(f"{PREFIX}APP_HOST: {settings.app_host} is not one of {PREFIX}FORGE_HOSTS; add it there.")
-    return settings
 
 
 def read_settings(model: type[M], prefix: str, environment: Mapping[str, str], overrides: Mapping[str, object]) -> M:

@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 import pytest
 
-from codecourier.controller.secret_reads import MOST_CALLS
 from codecourier.core.shared.intents import OpenPullRequest, RevokeTokens
 from codecourier.core.shared.naming import ANNOTATION_REPOSITORY, FINALIZER_TOKENS
 from codecourier.core.shared.reasons import Reason
 from codecourier.github.operations.create_pull_request import CreatePullRequest
+from codecourier.hosts.secret_reads import MOST_CALLS
 from codecourier.kinds.api_resources import PROJECTS, SANDBOXES
 from codecourier.kube.api import SECRETS, Json
 from codecourier.kube.errors import Forbidden, ServerError, Unanswered

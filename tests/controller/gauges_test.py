@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from codecourier.controller.background import Background
-from codecourier.controller.gate import Gate
 from codecourier.controller.gauges import register_gauges, register_waiting_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
@@ -17,6 +16,7 @@ from codecourier.core.shared.reasons import Reason
 from codecourier.github.api import Operation
 from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import Silent
+from codecourier.hosts.gate import Gate
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kinds.registry import REGISTRY, WorkKey
 from codecourier.kinds.sources import RUN_SOURCE

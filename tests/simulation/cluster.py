@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
+from codecourier.hosts.credentials import AppIdentity
 from codecourier.kinds.api_resources import (
     ISSUE_SESSIONS,
     LEARNINGS,

@@ -12,12 +12,12 @@ from unittest.mock import patch
 
 import pytest
 
-from codecourier.controller.gate import BOUNDS
 from codecourier.github.api import Operation
 from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import Silent
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.mint_token_pair import MintTokenPair
+from codecourier.hosts.gate import BOUNDS
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.errors import Unanswered
 from tests.simulation.apiserver import SimulatedKube

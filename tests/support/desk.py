@@ -11,10 +11,8 @@ from typing import Any
 from codecourier.cache.store import Store
 from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
-from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
-from codecourier.controller.gate import Gate
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
@@ -29,6 +27,8 @@ from codecourier.core.shared.naming import (
 )
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.github.secret import Secret
+from codecourier.hosts.credentials import AppIdentity, Credentials
+from codecourier.hosts.gate import Gate
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
 from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
 from codecourier.kinds.relation import View

@@ -14,16 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from codecourier.cache.store import Store
-from codecourier.controller.credentials import Credentials, decode_key
 from codecourier.controller.finalizers import release
-from codecourier.controller.gate import Gate
 from codecourier.controller.problems import (
     problem_of_forge,
     problem_of_refusal,
     problem_of_silence,
     problem_of_taken_name,
 )
-from codecourier.controller.secret_reads import MOST_CALLS
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens, WriteComment
 from codecourier.core.shared.naming import (
@@ -40,6 +37,9 @@ from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPa
 from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.operations.write_issue_comment import WriteIssueComment
 from codecourier.github.secret import Secret
+from codecourier.hosts.credentials import Credentials, decode_key
+from codecourier.hosts.gate import Gate
+from codecourier.hosts.secret_reads import MOST_CALLS
 from codecourier.kube.api import SECRETS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, ServerError, Unanswered
 

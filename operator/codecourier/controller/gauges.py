@@ -8,11 +8,11 @@ from typing import Any
 
 from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
-from codecourier.controller.gate import Gate
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.queue import KeyQueue
 from codecourier.github.client import GitHubForge
+from codecourier.hosts.gate import Gate
 from codecourier.kinds.kind import Kind, Tally
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Json, Resource

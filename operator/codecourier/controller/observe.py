@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from codecourier.controller.credentials import Credentials, decode_key, metadata_of
-from codecourier.controller.gate import Gate
 from codecourier.controller.issues import IssueReader
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.shared.consent import find_agent_fault
@@ -45,6 +43,8 @@ from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
 from codecourier.github.operations.issue import IssueNotFound, IssuesForbidden
+from codecourier.hosts.credentials import Credentials, decode_key, metadata_of
+from codecourier.hosts.gate import Gate
 from codecourier.kinds.registry import Registry
 from codecourier.kube.api import CONTROLLER_REVISIONS, SECRETS, Json, KubeApi
 from codecourier.kube.errors import ApiError, Forbidden, ServerError, TooManyRequests, Unanswered

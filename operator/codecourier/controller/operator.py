@@ -22,11 +22,9 @@ from codecourier.cache.store import Store
 from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.clock_watch import watch_clock
-from codecourier.controller.credentials import AppIdentity, Credentials
 from codecourier.controller.effects import Effects
 from codecourier.controller.election import Elect, Election
 from codecourier.controller.execute import Executor
-from codecourier.controller.gate import Gate
 from codecourier.controller.gauges import register_gauges, register_waiting_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
@@ -39,6 +37,8 @@ from codecourier.controller.vitals import Vitals, VitalTaskEndedError
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.core.shared.worlds import World
 from codecourier.github.api import Forge
+from codecourier.hosts.credentials import AppIdentity, Credentials
+from codecourier.hosts.gate import Gate
 from codecourier.kinds.registry import REGISTRY, Registry, WorkKey
 from codecourier.kinds.relation import View
 from codecourier.kube.api import Json, KubeApi, Resource

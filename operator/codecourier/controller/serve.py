@@ -10,11 +10,9 @@ import signal
 import socket
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from prometheus_client import ProcessCollector
 
-from codecourier.controller.credentials import AppIdentity
 from codecourier.controller.election import Elect, ElectionThread
 from codecourier.controller.events import KopfThread
 from codecourier.controller.gauges import register_forge_gauges
@@ -23,7 +21,7 @@ from codecourier.controller.operator import Operator, OperatorParts
 from codecourier.core.shared.pod_settings import PodSettings
 from codecourier.errors import SettingsError
 from codecourier.github.client import GitHubForge
-from codecourier.github.secret import Secret
+from codecourier.hosts.app_key import load_app, read_named
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kube.access import Access
 from codecourier.kube.api import KubeApi
@@ -111,7 +109,7 @@ def _parts(settings: Settings, api: KubeApi, forge: GitHubForge, elect: Elect | 
         namespace=settings.namespace,
         identity=settings.identity or unique_identity(),
         forge_hosts=settings.allowed_hosts,
-        app=_app(settings),
+        app=load_app(settings),
         ca_certificate=certificate,
         elect=elect,
         workers=settings.workers,
@@ -124,7 +122,7 @@ def unique_identity() -> str:
 
 
 def _certificate(settings: Settings) -> str | None:
-    return _read(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
+    return read_named(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
 
 
 async def _listen(health: HealthServer, settings: Settings) -> int:
@@ -134,19 +132,3 @@ async def _listen(health: HealthServer, settings: Settings) -> int:
         where = f"{settings.listen_host}:{settings.listen_port}"
         message = f"CODECOURIER_LISTEN_HOST and CODECOURIER_LISTEN_PORT: nothing can listen on {where}: {error}"
         raise SettingsError(message) from error
-
-
-def _app(settings: Settings) -> AppIdentity | None:
-    key = _read(settings.app_private_key_file, "CODECOURIER_APP_PRIVATE_KEY_FILE")
-    if settings.app_id is None or key is None:
-        return None
-    return AppIdentity(settings.app_id, Secret(key), settings.app_host)
-
-
-def _read(path: Path | None, variable: str) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable}: {path} cannot be read: {error}") from error

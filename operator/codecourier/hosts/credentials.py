@@ -7,7 +7,6 @@ import binascii
 from dataclasses import dataclass
 
 from codecourier.cache.store import Store
-from codecourier.controller.secret_reads import SecretReads
 from codecourier.core.shared.consent import (
     SecretMetadata,
     find_app_problem,
@@ -19,6 +18,7 @@ from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_RE
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import AppInstallation, Credential, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
+from codecourier.hosts.secret_reads import SecretReads
 from codecourier.kube.api import NAMESPACES, Json, KubeApi
 from codecourier.kube.errors import Forbidden, NotFound
 
@@ -57,13 +57,24 @@ class Credentials:
     store
         Has the Namespaces, which say for which repositories the App may be used.
     hosts
-        The hosts that the operator may ask, in lower case, each with its port unless that is 443.
+        The hosts that may be asked, in lower case, each with its port unless that is 443.
     app
         The App, None where the administrator configured none.
+    reader
+        The program that reads them, as messages name it.
     """
 
-    def __init__(self, api: KubeApi, store: Store, hosts: frozenset[str], app: AppIdentity | None) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        store: Store,
+        hosts: frozenset[str],
+        app: AppIdentity | None,
+        *,
+        reader: str = "the operator",
+    ) -> None:
         self._store = store
+        self._reader = reader
         self._hosts = hosts
         self._app = app
         self._reads = SecretReads(api)
@@ -102,7 +113,7 @@ class Credentials:
             detail = f"Create it with the key '{_TOKEN_KEY}' and the label {LABEL_REPOSITORY_CREDENTIAL}=true."
             return _missing(repository.url, f"Secret '{name}' is not there. {detail}")
         except Forbidden:
-            return _missing(repository.url, f"the operator's account may not read Secret '{name}'. {_PERMIT}")
+            return _missing(repository.url, f"the account of {self._reader} may not read Secret '{name}'. {_PERMIT}")
         # Before the value is looked at: what a Secret is not meant for must not even show whether it has the key.
         problem = find_secret_problem(metadata_of(secret), repository.url)
         if problem is not None:
@@ -114,7 +125,7 @@ class Credentials:
 
     def _app_credential(self, repository: RepositoryAccess, installation_id: int) -> Credential | Problem:
         if self._app is None:
-            detail = "the operator has no GitHub App; its administrator has to configure one."
+            detail = f"{self._reader} has no GitHub App; its administrator has to configure one."
             return _missing(repository.url, detail)
         namespace = self._store.raw(NAMESPACES, None, repository.namespace)
         if namespace is None:

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.breaker import FIRST_SECONDS
-from codecourier.controller.gate import BOUNDS, TURN_SECONDS, Gate
 from codecourier.github.api import Operation
 from codecourier.github.client import GitHubForge
 from codecourier.github.credentials import AppInstallation, InstallationToken, PersonalToken, RepositoryRef
@@ -23,6 +21,8 @@ from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.github.secret import Secret
 from codecourier.github.transport import Wait
+from codecourier.hosts.breaker import FIRST_SECONDS
+from codecourier.hosts.gate import BOUNDS, TURN_SECONDS, Gate
 from codecourier.kube.errors import NotLeadingError
 from tests.simulation.clock import EPOCH, pass_time, virtual
 
@@ -215,7 +215,7 @@ async def test_what_waits_too_long_for_its_turn_gives_its_place_in_the_queue_up(
     assert seconds() - begun <= TURN_SECONDS + 30.0
     assert {str(answer) for answer in found} == {
         "done",
-        "https://h.test answers too slowly for all that the operator asks it; it is tried again",
+        "https://h.test answers too slowly for all that is asked of it; it is tried again",
     }
     assert {error.may_have_happened for error in found if isinstance(error, Unavailable)} == {False}
     assert (gate.running, gate.waiting, gate.silent_hosts) == (0, 0, 0)

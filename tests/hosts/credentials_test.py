@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.credentials import UnknownNamespaceError, decode_key
 from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Problem, UnreadableSecret
 from codecourier.core.shared.naming import LABEL_AGENT_READABLE, PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
 from codecourier.core.shared.repositories import find_access
 from codecourier.github.credentials import AppInstallation, PersonalToken, RepositoryRef
 from codecourier.github.secret import Secret
+from codecourier.hosts.credentials import UnknownNamespaceError, decode_key
 from codecourier.kinds.api_resources import PROJECTS
 from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import SECRETS, Json
@@ -48,7 +48,7 @@ async def test_a_secret_that_the_operator_may_not_read_is_named() -> None:
     problem = await find(desk)
     assert isinstance(problem, Problem)
     assert problem.reason is Reason.CREDENTIALS_MISSING
-    assert "the operator's account may not read Secret 'token'" in problem.message
+    assert "the account of the operator may not read Secret 'token'" in problem.message
     agent = await desk.observer.answer(AgentSecretsAsk(NAMESPACE, (("token", "key"),)))
     assert agent == AgentSecretsFact((UnreadableSecret("token", "key", "the operator's account may not read it."),))
 

@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from codecourier.address import split_address
-from codecourier.controller.breaker import Breaker
-from codecourier.controller.turns import Bound, Bounds, Job, Lane, Turns, Turnstile
 from codecourier.github.api import Forge, Operation
 from codecourier.github.credentials import AppInstallation, InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError, RateLimited, Silent, Unavailable
+from codecourier.hosts.breaker import Breaker
+from codecourier.hosts.turns import Bound, Bounds, Job, Lane, Turns, Turnstile
 from codecourier.kube.errors import NotLeadingError
 
 __all__ = ["BOUNDS", "TURN_SECONDS", "Gate"]
@@ -33,7 +33,7 @@ BOUNDS = Bounds(all=Bound(32, 16), namespace=Bound(8, 4), host=Bound(8, 4), lane
 """How many operations are under way at once."""
 
 TURN_SECONDS = 60.0
-"""How long an operation waits for its turn: its object, which is not planned meanwhile, may have to stop."""
+"""How long the operator waits for a turn: the object, which is not planned meanwhile, may have to stop."""
 
 _MOST_LANES = 4096
 """How many lanes are remembered; the least recently used one is forgotten first, and is new when it is used again."""
@@ -50,12 +50,21 @@ class Gate:
         The wall clock, in UTC.
     may_act
         Whether this process leads; asked before each operation.
+    turn_seconds
+        How long an operation waits for its turn.
     """
 
-    def __init__(self, forge: Forge, now: Callable[[], datetime], may_act: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        forge: Forge,
+        now: Callable[[], datetime],
+        may_act: Callable[[], bool],
+        turn_seconds: float = TURN_SECONDS,
+    ) -> None:
         self._forge = forge
         self._now = now
         self._may_act = may_act
+        self._turn_seconds = turn_seconds
         self._breakers: OrderedDict[Lane, Breaker] = OrderedDict()
         self._turns = Turns(BOUNDS, lambda lane: self._breaker(lane).is_proven)
         self._turnstile = Turnstile(self._turns)
@@ -98,7 +107,7 @@ class Gate:
 
     async def _enter(self, job: Job) -> None:
         try:
-            async with asyncio.timeout(TURN_SECONDS):
+            async with asyncio.timeout(self._turn_seconds):
                 await self._turnstile.enter(job)
         except TimeoutError:
             raise self._crowded(job.lane) from None
@@ -107,7 +116,7 @@ class Gate:
         """Return the error of an operation whose turn did not come; it was not sent."""
         if any(known.host == lane.host and breaker.is_open for known, breaker in self._breakers.items()):
             return self._silent(lane)
-        text = f"https://{lane.host} answers too slowly for all that the operator asks it; it is tried again"
+        text = f"https://{lane.host} answers too slowly for all that is asked of it; it is tried again"
         return Unavailable(text, may_have_happened=False)
 
     async def _carry_out(self, job: Job, repo: RepositoryRef, operation: Operation[R]) -> R:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecourier.controller.turns import Bound, Bounds, Job, Lane, Turns, Turnstile
+from codecourier.hosts.turns import Bound, Bounds, Job, Lane, Turns, Turnstile
 from tests.simulation.clock import pass_time, virtual
 
 BOUNDS = Bounds(all=Bound(8, 4), namespace=Bound(4, 2), host=Bound(4, 2), lane=Bound(2, 1))

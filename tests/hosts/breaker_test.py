@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codecourier.controller.breaker import FIRST_SECONDS, LONGEST_SECONDS, Breaker
+from codecourier.hosts.breaker import FIRST_SECONDS, LONGEST_SECONDS, Breaker
 
 
 def test_what_is_new_is_closed_and_not_proven() -> None:

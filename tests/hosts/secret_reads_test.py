@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.controller.secret_reads import MOST_OF_NAMESPACE, SecretReads
+from codecourier.hosts.secret_reads import MOST_OF_NAMESPACE, SecretReads
 from codecourier.kube.api import SECRETS
 from codecourier.kube.errors import KubeError, NotFound, ServerError
 from tests.simulation.apiserver import SimulatedKube
