@@ -141,7 +141,7 @@ class Api:
         await asyncio.sleep(0.2)
 
 
-def play_api(scenario: Callable[[Api], Awaitable[None]]) -> None:
+def play_api(scenario: Callable[[Api], Awaitable[None]], network_of: Callable[[Random], Network] = Network) -> None:
     """Run a scenario on a REST API with namespace `shop`, a Project of one repository and the Workflow `build`."""
 
     async def main() -> None:
@@ -149,7 +149,7 @@ def play_api(scenario: Callable[[Api], Awaitable[None]]) -> None:
         clock = WallClock(loop)
         definitions = definitions_of(Registry((*ALL, Kind(APIKey))))
         server = ApiServer(now=clock.now, random=Random(1), definitions=definitions)
-        network = Network(Random(2))
+        network = network_of(Random(2))
         kube = Kube(server, "rest", network)
         _prepare(server)
         served, keys = Served(kube), KeyCache(kube, loop.time)

@@ -91,10 +91,12 @@ def _add_probes(app: FastAPI, parts: ApiParts) -> None:
         return PlainTextResponse("ok")
 
     async def ready() -> Response:
-        missing = list(parts.served.unsynced)
+        missing, stale = list(parts.served.unsynced), list(parts.served.stale)
         if not parts.keys.is_fresh:
-            missing.append("APIKey")
-        return PlainTextResponse(f"not read yet: {', '.join(missing)}", 503) if missing else PlainTextResponse("ok")
+            stale.append("APIKey")
+        problems = [f"not read yet: {', '.join(missing)}"] if missing else []
+        problems += [f"not heard of for too long: {', '.join(stale)}"] if stale else []
+        return PlainTextResponse("\n".join(problems), 503) if problems else PlainTextResponse("ok")
 
     app.add_api_route("/livez", live, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)

@@ -66,6 +66,9 @@ class Door:
         if unsynced := self.served.unsynced:
             message = f"The server has not read {', '.join(unsynced)} yet. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=1)
+        if stale := self.served.stale:
+            message = f"The server has not heard of {', '.join(stale)} from the cluster for too long. Try again."
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=5)
         caller = await self.callers.authenticate(request)
         request.state.caller = caller
         return caller

@@ -10,6 +10,7 @@ from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
+from codecourier.apiserver.freshness import Freshness
 from codecourier.cache.informers import Informers
 from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
@@ -99,6 +100,7 @@ class Served:
     def __init__(self, api: KubeApi) -> None:
         self.store = Store(CachedKind(source) for source in _SOURCES)
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
+        self._freshness = Freshness(self._informers.each)
         self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)
         self.store.subscribe(self._changed)
 
@@ -107,9 +109,14 @@ class Served:
         """The kinds that were never listed."""
         return self._informers.unsynced
 
+    @property
+    def stale(self) -> list[str]:
+        """The kinds of which the server has not heard for too long: what it knows of them may be old."""
+        return self._freshness.stale
+
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
-        await asyncio.gather(*(loop for _, loop in self._informers.loops()))
+        await asyncio.gather(*(loop for _, loop in self._informers.loops()), self._freshness.run())
 
     def find(self, source: Source[R], namespace: str, name: str) -> R | None:
         """Return an object; None: there is none, or this version cannot read it."""

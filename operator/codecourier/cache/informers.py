@@ -44,7 +44,7 @@ class Informers:
     ) -> None:
         self._on_restored = on_restored
         self._observer = observer
-        self._informers = [
+        self.each = tuple(
             Informer(
                 api,
                 store.cache(kind.source.resource),
@@ -55,26 +55,27 @@ class Informers:
                 is_optional=kind.source.is_optional,
             )
             for kind in store.kinds
-        ]
+        )
+        """The informers, one for each kind."""
 
     @property
     def unsynced(self) -> list[str]:
         """The kinds that were never listed."""
-        return [informer.cache.resource.kind for informer in self._informers if not informer.synced.is_set()]
+        return [informer.cache.resource.kind for informer in self.each if not informer.synced.is_set()]
 
     def loops(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield a name and the endless loop of each informer."""
-        for informer in self._informers:
+        for informer in self.each:
             yield f"the watch of {informer.cache.resource.title}", informer.run()
 
     async def wait_synced(self) -> None:
         """Wait until every kind has been listed once."""
-        for informer in self._informers:
+        for informer in self.each:
             await informer.synced.wait()
 
     async def freshen(self, since: float = inf) -> None:
         """Bring every cache up to date with the API server; one whose list began at `since` or later is so already."""
-        await asyncio.gather(*(informer.freshen(since) for informer in self._informers))
+        await asyncio.gather(*(informer.freshen(since) for informer in self.each))
 
     def listed(self, resource: Resource, count: int) -> None:
         """See `InformerObserver.listed`."""

@@ -150,6 +150,22 @@ class Informer:
         self._read_time = -inf
         """When the last complete list began, by the event loop's clock."""
 
+        self._heard_time = -inf
+        """When the last event or bookmark came."""
+
+        self._failed_time = inf
+        """When the first list or watch failed after the cache was last known to be up to date."""
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the cache was last known to be up to date: a list began, or an event or bookmark came."""
+        return asyncio.get_running_loop().time() - max(self._read_time, self._heard_time)
+
+    @property
+    def failing_seconds(self) -> float:
+        """How long the cache is not known to be up to date after a list or watch failed; negative: none failed."""
+        return asyncio.get_running_loop().time() - self._failed_time
+
     async def run(self) -> None:
         """List and watch until cancelled."""
         while True:
@@ -192,6 +208,7 @@ class Informer:
 
     async def _list(self) -> None:
         self._version = await self._load()
+        self._failed_time = inf
         self._epoch = self.cache.epoch
         self._is_listed = True
         self.cache.is_followed = not self._is_refused
@@ -206,6 +223,9 @@ class Informer:
             if self.cache.replace_all(result.items, version, begin, restart) is not Taken.OUTDATED:
                 break
         self._read_time = time
+        if time >= self._failed_time:
+            # Without a watch the cache is behind again from then on.
+            self._failed_time = inf if self._watching is not None else time
         if self._observer is not None:
             self._observer.listed(self._resource, len(result.items))
         return version
@@ -283,6 +303,7 @@ class Informer:
         self.cache.reach(int(version))
         self._version = version
         self._failures = 0
+        self._heard_time, self._failed_time = asyncio.get_running_loop().time(), inf
         self._follow()
         if self._observer is not None:
             self._observer.received(self._resource, event)
@@ -314,6 +335,7 @@ class Informer:
         await asyncio.sleep(self._delay(error, self._failures))
 
     def _report(self, error: Exception) -> None:
+        self._failed_time = min(self._failed_time, asyncio.get_running_loop().time())
         if self._observer is not None:
             self._observer.failed(self._resource, error)
         level = logging.INFO if isinstance(error, Gone | Unanswered) else logging.WARNING
