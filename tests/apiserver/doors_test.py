@@ -143,6 +143,51 @@ async def test_odd_paths_get_the_same_answer_at_both_doors(doors: Doors, method:
     assert all(message in aggregated.body["message"] for _, message in causes)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis",
+        "/apis/ops.codecourier.dev",
+        "/apis/ops.codecourier.dev/v1",
+        "/version",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/apis/ops.codecourier.dev/v1?hash=x",
+    ],
+)
+async def test_documents_are_for_users_of_the_cluster(doors: Doors, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = await doors.vouched("GET", path)
+    assert answer.status == 200
+    review = doors.cluster.asked[-1]
+    assert review["nonResourceAttributes"] == {"path": path.partition("?")[0], "verb": "get"}
+    again = await doors.vouched("GET", path, If_None_Match=answer.headers["ETag"])
+    assert (again.status, again.body) == (304, b"")
+    assert (await doors.vouched("GET", path, If_None_Match='"other"')).status == 200
+    refused = [
+        await doors.ask("GET", path, X_Remote_User="alice"),
+        await doors.vouched("GET", path, Accept="text/html"),
+        await doors.vouched("DELETE", path),
+    ]
+    monkeypatch.setattr(doors.cluster, "may", lambda _: False)
+    refused.append(await doors.vouched("GET", path, X_Remote_User="nobody"))
+    assert [answer.status for answer in refused] == [401, 406, 405, 403]
+    reasons = [answer.body["reason"] for answer in refused]
+    assert reasons == ["Unauthorized", "NotAcceptable", "MethodNotAllowed", "Forbidden"]
+
+
+async def test_discovery_is_given_in_the_form_that_was_asked_for(doors: Doors) -> None:
+    form = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    answer = await doors.vouched("GET", "/apis", Accept=f"{form},application/json;q=0.9")
+    assert (answer.headers["Content-Type"], answer.body["kind"]) == (form, "APIGroupDiscoveryList")
+    plain = await doors.vouched("GET", "/apis", Accept="application/json")
+    assert (plain.headers["Content-Type"], plain.body["kind"]) == ("application/json", "APIGroupList")
+    assert plain.headers["ETag"] != answer.headers["ETag"]
+
+
+async def test_probes_ask_for_nothing(doors: Doors) -> None:
+    assert [(await doors.ask("GET", path)).status for path in ("/healthz", "/livez", "/readyz")] == [200] * 3
+
+
 async def test_another_authority_counts_without_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path) as doors:
         await change_authority(doors)

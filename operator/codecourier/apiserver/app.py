@@ -16,6 +16,7 @@ from codecourier.apiserver.doors import AggregatedDoor
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
+from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.pull_requests import add_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
@@ -82,6 +83,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
+    add_discovery(app, door, ())
     _add_probes(app, parts)
     return app
 
@@ -98,5 +100,6 @@ def _add_probes(app: FastAPI, parts: ApiParts) -> None:
         problems += [f"not heard of for too long: {', '.join(stale)}"] if stale else []
         return PlainTextResponse("\n".join(problems), 503) if problems else PlainTextResponse("ok")
 
-    app.add_api_route("/livez", live, include_in_schema=False)
+    for path in ("/healthz", "/livez"):
+        app.add_api_route(path, live, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)

@@ -59,4 +59,4 @@ def project_in_path(connection: HTTPConnection) -> str | None:
 
 def is_for_kubernetes(path: str) -> bool:
     """Return whether a path belongs to Kubernetes' API, whose refusals are `Status` objects."""
-    return path.split("/", 2)[1:2] == ["apis"]
+    return path.split("/", 2)[1:2] in (["apis"], ["openapi"], ["version"])

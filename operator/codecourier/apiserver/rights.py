@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.refusal import Refusal
+from codecourier.core.shared.api_keys import Identity
 from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, Json, KubeApi
 from codecourier.kube.errors import KubeError
 from codecourier.resources.meta import GROUP
@@ -50,7 +51,7 @@ class Reviews:
     def __init__(self, api: KubeApi, clock: Callable[[], float]) -> None:
         self._api = api
         self._clock = clock
-        self._answers: OrderedDict[tuple[Caller, Right, str], tuple[bool, float]] = OrderedDict()
+        self._answers: OrderedDict[tuple[Hashable, ...], tuple[bool, float]] = OrderedDict()
 
     async def check(self, caller: Caller, right: Right, name: str) -> None:
         """Make sure that a caller has a right.
@@ -69,20 +70,6 @@ class Reviews:
         Refusal
             403 if the caller does not have it, 503 if the authorizer does not answer.
         """
-        key = (caller, right, name)
-        is_allowed, since = self._answers.get(key, (False, float("-inf")))
-        if self._clock() - since >= _KEPT_SECONDS:
-            is_allowed = await self._ask(caller, right, name)
-            self._answers[key] = (is_allowed, self._clock())
-            self._answers.move_to_end(key)
-            if len(self._answers) > _MOST_KEPT:
-                self._answers.popitem(last=False)
-        if not is_allowed:
-            what = f"{right.verb} {right.resource}.{right.group} in namespace {caller.namespace}"
-            message = f"User {caller.identity.user} may not {what}. A RoleBinding there would allow it."
-            raise Refusal(HTTPStatus.FORBIDDEN, message)
-
-    async def _ask(self, caller: Caller, right: Right, name: str) -> bool:
         attributes = {
             "namespace": caller.namespace,
             "group": right.group,
@@ -91,7 +78,34 @@ class Reviews:
         }
         if name:
             attributes["name"] = name
-        spec = {**_user_of(caller), "resourceAttributes": attributes}
+        if not await self._is_allowed((caller, right, name), caller.identity, {"resourceAttributes": attributes}):
+            what = f"{right.verb} {right.resource}.{right.group} in namespace {caller.namespace}"
+            message = f"User {caller.identity.user} may not {what}. A RoleBinding there would allow it."
+            raise Refusal(HTTPStatus.FORBIDDEN, message)
+
+    async def check_path(self, identity: Identity, path: str) -> None:
+        """Make sure that a user may read a path that is of no project.
+
+        Raises
+        ------
+        Refusal
+            403 if not, 503 if the authorizer does not answer.
+        """
+        attributes = {"nonResourceAttributes": {"path": path, "verb": "get"}}
+        if not await self._is_allowed((identity, path), identity, attributes):
+            raise Refusal(HTTPStatus.FORBIDDEN, f"User {identity.user} may not get {path}.")
+
+    async def _is_allowed(self, key: tuple[Hashable, ...], identity: Identity, attributes: Json) -> bool:
+        is_allowed, since = self._answers.get(key, (False, float("-inf")))
+        if self._clock() - since >= _KEPT_SECONDS:
+            is_allowed = await self._ask({**_user_of(identity), **attributes})
+            self._answers[key] = (is_allowed, self._clock())
+            self._answers.move_to_end(key)
+            if len(self._answers) > _MOST_KEPT:
+                self._answers.popitem(last=False)
+        return is_allowed
+
+    async def _ask(self, spec: Json) -> bool:
         review: Json = {
             "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,
             "kind": SUBJECT_ACCESS_REVIEWS.kind,
@@ -107,8 +121,7 @@ class Reviews:
         return status.get("allowed") is True and status.get("denied") is not True
 
 
-def _user_of(caller: Caller) -> Json:
-    identity = caller.identity
+def _user_of(identity: Identity) -> Json:
     extra = {name: list(values) for name, values in identity.extra}
     user = {"user": identity.user, "groups": list(identity.groups), "uid": identity.uid, "extra": extra}
     return {name: value for name, value in user.items() if value}

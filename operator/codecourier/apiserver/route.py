@@ -73,6 +73,16 @@ class Door:
         request.state.caller = caller
         return caller
 
+    async def check_path(self, request: Request) -> None:
+        """Make sure that the user whom kube-apiserver vouches for may read a path that is of no project.
+
+        Raises
+        ------
+        Refusal
+            401, 403 or 503 if not.
+        """
+        await self.reviews.check_path(self.callers.vouched_for(request), request.scope["path"])
+
     async def check(self, request: Request, right: Right, name: str) -> None:
         """Make sure that the caller has a right, on the object of a name; empty: on all of the project.
 
