@@ -23,7 +23,8 @@ from codecourier.kube.client import AiohttpKube, ClientTiming
 from codecourier.kube.errors import NotFound, ServerError
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.components import NODE
-from codecourier.local.demo.stage import OPERATOR_NAMESPACE, ensure_namespace
+from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE
+from codecourier.local.demo.stage import ensure_namespace
 from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.operator_process import OperatorProcess
 from codecourier.local.state import StateStore

@@ -15,7 +15,10 @@ from tests.support.marked import check_marked
 from tests.support.rbac import ROLES, Asked, Operation, grants, read_operations, read_roles
 from tests.support.rest_document import openapi_document
 
-PAGE = Path(__file__).parents[2] / "docs" / "rest-api.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "rest-api.md"
+HOSTED = ROOT / "docs" / "from-the-hosted-api.md"
+CONTRACT = ROOT / "tests" / "data" / "rest" / "contract.txt"
 
 
 def test_the_page_lists_every_operation(*, update_golden: bool) -> None:
@@ -25,6 +28,25 @@ def test_the_page_lists_every_operation(*, update_golden: bool) -> None:
             right = operation["x-kubernetes-right"]
             rows.append(f"| `{method.upper()} {path}` | {right['verb']} {right['resource']} |")
     check_marked(PAGE, "operations", "\n".join([*rows, "", ""]), update=update_golden)
+
+
+def test_the_page_for_users_of_the_hosted_api_says_what_is_not_served(*, update_golden: bool) -> None:
+    served = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}"
+        for path, methods in openapi_document()["paths"].items()
+        for method in methods
+    }
+    # Parameters of paths may have other names there.
+    shapes = {re.sub(r"{\w+}", "{}", endpoint) for endpoint in served}
+    missing = [
+        endpoint
+        for endpoint in CONTRACT.read_text(encoding="utf-8").splitlines()
+        if re.sub(r"{[^}]+}", "{}", endpoint) not in shapes
+    ]
+    text = "All of them are served.\n"
+    if missing:
+        text = "**Not served yet** (404):\n\n" + "".join(f"- `{endpoint}`\n" for endpoint in missing)
+    check_marked(HOSTED, "missing", f"\n{text}\n", update=update_golden)
 
 
 def test_every_operation_shows_what_it_answers() -> None:

@@ -29,7 +29,7 @@ from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES,
 from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import NotFound
 from codecourier.local.cluster import LocalCluster
-from codecourier.local.demo.stage import OPERATOR_NAMESPACE
+from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE
 from tests.support.audit import Right, read_requests
 from tests.support.operator_access import OPERATOR
 from tests.support.team import CHANGE, HELD, PERMISSIONS, Team, make_team, operator_process

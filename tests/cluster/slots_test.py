@@ -17,7 +17,8 @@ from codecourier.kube.access import load_access
 from codecourier.kube.api import LEASES, Json
 from codecourier.kube.client import AiohttpKube
 from codecourier.local.cluster import LocalCluster
-from codecourier.local.demo.stage import OPERATOR_NAMESPACE, ensure_namespace
+from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE
+from codecourier.local.demo.stage import ensure_namespace
 from tests.support.main_job import wait_for
 from tests.support.tasks import due_slot, make_due_task
 from tests.support.team import HELD, Team, make_team, operator_process

@@ -73,7 +73,7 @@ def test_up_without_any_way_to_a_control_plane_lists_the_ways(
 @pytest.mark.cluster
 def test_the_commands_tell_about_a_running_cluster(cluster: LocalCluster) -> None:
     option = f"--state-dir={cluster.layout.root}"
-    code, output = run("up", option)
+    code, output = run("up", "--no-operator", "--no-rest-api", option)
     assert code == 0
     assert "was up already: attached to it" in output
     assert f"CODECOURIER_FORGE_HOSTS={cluster.forge_url.removeprefix('https://')} " in output

@@ -1,5 +1,6 @@
 """The embedded cluster with its node and its forge."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -8,10 +9,15 @@ from typing import Any
 
 import orjson
 import pytest
+import requests
 
+from codecourier.kube.access import load_access
+from codecourier.kube.client import AiohttpKube
 from codecourier.local.api import LoopbackServer, admin_of
-from codecourier.local.cluster import LocalCluster
+from codecourier.local.cluster import Condition, LocalCluster
 from codecourier.local.components import API_SERVER, COMPONENTS, NODE
+from codecourier.local.demo.requests import make_key
+from codecourier.local.options import ClusterOptions
 from codecourier.local.processes import ProcessRecord, is_running, record_of, wait_until
 from codecourier.local.state import StateStore
 
@@ -21,7 +27,8 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[LocalCluster]:
     """Return a whole cluster of the test's own."""
-    result = LocalCluster(tmp_path / ".codecourier")
+    options = ClusterOptions(with_operator=True, with_rest_api=True)
+    result = LocalCluster(tmp_path / ".codecourier", options)
     result.up()
     yield result
     result.down()
@@ -53,10 +60,33 @@ def test_the_forge_answers_under_its_url(cluster: LocalCluster) -> None:
     assert LoopbackServer(port, cluster.layout.forge / "ca.crt").is_serving("/")
 
 
-def test_down_also_ends_the_containers_of_a_node_that_crashed(own: LocalCluster, tmp_path: Path) -> None:
+def check_rest_api(own: LocalCluster) -> None:
+    """Ask the REST API with a key, which no log, state or kubeconfig holds."""
+
+    async def make() -> str:
+        async with AiohttpKube(load_access(own.kubeconfig_path)) as api:
+            return await make_key(api, "default")
+
+    key = asyncio.run(make())
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def status() -> int:
+        return requests.get(f"{own.rest_url}/recurring-tasks", headers=headers, timeout=30).status_code
+
+    assert wait_until(lambda: status() == 403, timeout_seconds=30)
+    files = [path for path in own.layout.root.rglob("*") if path.is_file() and "etcd" not in path.parts]
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
+    assert own.layout.rest_kubeconfig.stat().st_mode & 0o077 == 0
+
+
+def test_it_is_whole_and_down_also_ends_the_containers_of_a_node_that_crashed(
+    own: LocalCluster, tmp_path: Path
+) -> None:
     state = StateStore(own.layout).read()
     assert state is not None
     assert set(state.processes) == set(COMPONENTS)
+    assert {item.condition for item in own.status()} == {Condition.READY}
+    check_rest_api(own)
     api = admin_of(own.layout, state.ports[API_SERVER])
     # A number that no other process of this machine has among its arguments.
     canary = str(10_000_000 + os.getpid())

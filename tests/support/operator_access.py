@@ -15,8 +15,7 @@ from codecourier.kinds.access import EVERY_NAMESPACE, AccessRule, access_rules, 
 from codecourier.kinds.registry import REGISTRY
 from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
-from codecourier.local.controlplane_flags import OPERATOR_USER
-from codecourier.local.demo.stage import OPERATOR_NAMESPACE
+from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE, OPERATOR_USER
 from codecourier.local.processes import wait_until
 from tests.support.audit import Request, Right
 from tests.support.cluster import admin_server

@@ -15,7 +15,8 @@ import pytest
 from codecourier.kube.access import load_access
 from codecourier.kube.client import AiohttpKube
 from codecourier.local.cluster import LocalCluster
-from codecourier.local.demo.stage import OPERATOR_NAMESPACE, ensure_namespace
+from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE
+from codecourier.local.demo.stage import ensure_namespace
 from tests.support.team import Team, make_team
 
 __all__ = ["Played", "Together"]

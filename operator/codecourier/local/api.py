@@ -14,7 +14,7 @@ import orjson
 from codecourier.local.errors import LocalError
 from codecourier.local.layout import ClusterLayout
 
-__all__ = ["ApiAnswer", "LoopbackServer", "admin_of"]
+__all__ = ["ApiAnswer", "LoopbackServer", "admin_of", "is_plain_answering"]
 
 _TIMEOUT_SECONDS = 5
 
@@ -134,6 +134,18 @@ class LoopbackServer:
         if answer.status >= http.client.BAD_REQUEST:
             raise LocalError(f"{method} {path} was answered with {answer.status}: {_words_of(answer)}")
         return answer.content
+
+
+def is_plain_answering(port: int, path: str) -> bool:
+    """Tell whether a server on loopback without TLS answers a GET with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _words_of(answer: ApiAnswer) -> str:

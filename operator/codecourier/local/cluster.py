@@ -12,7 +12,17 @@ from signal import Signals
 
 from codecourier.local.api import admin_of
 from codecourier.local.binaries import find_binaries
-from codecourier.local.components import API_SERVER, COMPONENTS, CONTROL_PLANE, FORGE, NODE, PORT_NAMES
+from codecourier.local.components import (
+    API_SERVER,
+    COMPONENTS,
+    CONTROL_PLANE,
+    FORGE,
+    NODE,
+    OPERATOR,
+    OURS,
+    PORT_NAMES,
+    REST_API,
+)
 from codecourier.local.crds import apply_crds
 from codecourier.local.errors import LocalError, NoControlPlaneError, UnavailableError, UpInterruptedError
 from codecourier.local.kind import check_kind, create_kind
@@ -105,6 +115,17 @@ class LocalCluster:
         """
         return f"https://localhost:{self._life().state().ports[FORGE]}"
 
+    @property
+    def rest_url(self) -> str:
+        """The address of the REST API.
+
+        Raises
+        ------
+        LocalError
+            If there is no cluster.
+        """
+        return f"http://127.0.0.1:{self._life().state().ports[REST_API]}/api/v1"
+
     def up(self) -> UpOutcome:
         """Bring the cluster up, or what is missing of it.
 
@@ -162,7 +183,7 @@ class LocalCluster:
         state = self._store.read()
         if state is None:
             return []
-        names = [FORGE] if state.kind else list(COMPONENTS)
+        names = [FORGE, *OURS] if state.kind else list(COMPONENTS)
         return [self._status_of(name, state) for name in names]
 
     def start(self, component: str) -> None:
@@ -178,6 +199,10 @@ class LocalCluster:
     def kill(self, component: str) -> None:
         """End a component as a crash would."""
         self._life().kill(component)
+
+    def is_running(self, component: str) -> bool:
+        """Tell whether a component's process runs."""
+        return self._life().is_running(component)
 
     def signal(self, component: str, number: Signals) -> None:
         """Send a signal to a component; nothing happens if it does not run."""
@@ -197,11 +222,12 @@ class LocalCluster:
         life = ClusterLife(self.layout, self._options, state.session)
         wanted = self._wanted(state)
         missing = [name for name in wanted if not life.is_running(name)]
-        for name in missing:
-            self._report(f"starting {name}")
-            life.start(name)
-        life.wait_ready(wanted)
+        base = [name for name in wanted if name not in OURS]
+        self._start_all(life, [name for name in missing if name in base])
+        life.wait_ready(base)
         self._apply_ours(life)
+        self._start_all(life, [name for name in missing if name not in base])
+        life.wait_ready(wanted)
         return UpOutcome.REPAIRED if missing else UpOutcome.ATTACHED
 
     def _create(self) -> None:
@@ -223,8 +249,10 @@ class LocalCluster:
             self._bring_up_kind(life)
         else:
             self._bring_up_control_plane(life)
-        wanted = self._wanted(life.state())
-        self._start_all(life, [name for name in wanted if not life.is_running(name)])
+        wanted = [name for name in self._wanted(life.state()) if not life.is_running(name)]
+        self._start_all(life, [name for name in wanted if name not in OURS])
+        # The operator has to know where the forge is.
+        self._start_all(life, [name for name in wanted if name in OURS])
         life.update(lambda state: state.model_copy(update={"ready": True}))
 
     def _bring_up_control_plane(self, life: ClusterLife) -> None:
@@ -263,6 +291,11 @@ class LocalCluster:
             self._report(f"applied {len(names)} CRDs")
         if count := apply_manifests(api, default_manifests()):
             self._report(f"applied {count} roles and policies")
+        if self._options.with_rest_api:
+            # Only this needs the code of the REST API, which takes a second to load.
+            from codecourier.local.rest_account import prepare_rest_account  # noqa: PLC0415
+
+            prepare_rest_account(api, self.layout)
 
     def _give_up(self, session: str) -> bool:
         with self._store.locked():
@@ -274,7 +307,9 @@ class LocalCluster:
         return True
 
     def _wanted(self, state: ClusterState) -> list[str]:
-        absent = {NODE: not self._options.with_node, FORGE: not self._options.with_forge}
+        options = self._options
+        absent = {NODE: not options.with_node, FORGE: not options.with_forge}
+        absent |= {OPERATOR: not options.with_operator, REST_API: not options.with_rest_api}
         if state.kind:
             absent.update(dict.fromkeys((*CONTROL_PLANE, NODE), True))
         return [name for name in COMPONENTS if not absent.get(name)]

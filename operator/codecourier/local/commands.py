@@ -44,17 +44,24 @@ def up(
     kind: Annotated[bool, typer.Option("--kind", help="Use a kind cluster; needs Docker and kind.")] = False,
     node: Annotated[bool, typer.Option("--node/--no-node", help="Run the process node.")] = True,
     forge: Annotated[bool, typer.Option("--forge/--no-forge", help="Run the forge.")] = True,
+    operator: Annotated[bool, typer.Option("--operator/--no-operator", help="Run an operator.")] = True,
+    rest_api: Annotated[bool, typer.Option("--rest-api/--no-rest-api", help="Run the REST API.")] = True,
     state_dir: StateDir = _DEFAULT_STATE_DIR,
 ) -> None:
     """Bring the cluster up; attach to it where it is up already."""
-    options = ClusterOptions(kind=kind, with_node=node, with_forge=forge)
+    options = ClusterOptions(
+        kind=kind, with_node=node, with_forge=forge, with_operator=operator, with_rest_api=rest_api
+    )
     cluster = LocalCluster(state_dir, options, typer.echo)
     with _errors_told(), _terminated_like_interrupted():
         outcome = cluster.up()
     typer.echo(_OUTCOMES[outcome])
     typer.echo(f"  export KUBECONFIG={cluster.kubeconfig_path}")
     typer.echo("  kubectl get nodes,crds")
-    if forge:
+    if rest_api:
+        typer.echo("  codecourier apikey create NAME --namespace PROJECT    # a key for the REST API")
+        typer.echo(f'  curl -H "Authorization: Bearer $KEY" {cluster.rest_url}/sprint-chains')
+    if forge and not operator:
         address = ForgeAddress.read(cluster.layout.forge)
         variables = " ".join(f"{name}={value}" for name, value in address.operator_variables.items())
         typer.echo(f"  {variables} codecourier operator    # one that may ask the cluster's forge, {address.base_url}")

@@ -10,17 +10,32 @@ from http import HTTPStatus
 from pathlib import Path
 
 from codecourier.local import controlplane_flags as flags
-from codecourier.local.api import LoopbackServer, admin_of
+from codecourier.local.api import LoopbackServer, admin_of, is_plain_answering
+from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.layout import ClusterLayout
 from codecourier.local.material import NODE_NAME
 from codecourier.local.options import ClusterOptions
 from codecourier.local.processes import Launch
 
-__all__ = ["API_SERVER", "COMPONENTS", "CONTROL_PLANE", "FORGE", "NODE", "PORT_NAMES", "Component", "Setting"]
+__all__ = [
+    "API_SERVER",
+    "COMPONENTS",
+    "CONTROL_PLANE",
+    "FORGE",
+    "NODE",
+    "OPERATOR",
+    "OURS",
+    "PORT_NAMES",
+    "REST_API",
+    "Component",
+    "Setting",
+]
 
 API_SERVER = "kube-apiserver"
 NODE = "node"
 FORGE = "forge"
+OPERATOR = "operator"
+REST_API = "rest-api"
 
 _PYTHON_VARIABLES = ("HOME", "LANG", "PATH", "TMPDIR")
 """What our own programs get of the caller's environment: no tokens, no proxies."""
@@ -95,6 +110,27 @@ def _launch_forge(setting: Setting) -> Launch:
     return Launch(argv, _python_environment(), layout.log(FORGE))
 
 
+def _launch_operator(setting: Setting) -> Launch:
+    layout = setting.layout
+    argv = [*_python("codecourier.cli"), "operator", f"--kubeconfig={layout.kubeconfig}"]
+    argv += ["--identity=local", f"--listen-port={setting.ports[OPERATOR]}"]
+    environment = _python_environment() | _own_variables()
+    if setting.options.with_forge:
+        environment |= ForgeAddress.read(layout.forge).operator_variables
+    return Launch(argv, environment, layout.log(OPERATOR))
+
+
+def _launch_rest_api(setting: Setting) -> Launch:
+    layout = setting.layout
+    argv = [*_python("codecourier.cli"), "apiserver", f"--kubeconfig={layout.rest_kubeconfig}"]
+    argv += [f"--listen-port={setting.ports[REST_API]}"]
+    return Launch(argv, _python_environment() | _own_variables(), layout.log(REST_API))
+
+
+def _own_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("CODECOURIER_")}
+
+
 def _python(module: str) -> list[str]:
     # Without -P a file of the working folder could stand in for any module.
     return [sys.executable, "-P", "-m", module]
@@ -149,8 +185,17 @@ COMPONENTS: Mapping[str, Component] = {
     ),
     NODE: Component((NODE,), _launch_node, _is_node_ready),
     FORGE: Component((FORGE,), _launch_forge, _is_forge_ready),
+    OPERATOR: Component(
+        (OPERATOR,), _launch_operator, lambda setting: is_plain_answering(setting.ports[OPERATOR], "/readyz")
+    ),
+    REST_API: Component(
+        (REST_API,), _launch_rest_api, lambda setting: is_plain_answering(setting.ports[REST_API], "/readyz")
+    ),
 }
 """All components in the order in which they start."""
+
+OURS = (OPERATOR, REST_API)
+"""What CodeCourier is, once everything else is ready."""
 
 CONTROL_PLANE = ("etcd", API_SERVER, "kube-controller-manager")
 """The components without which there is no cluster."""

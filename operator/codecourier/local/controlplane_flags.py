@@ -12,6 +12,7 @@ from codecourier.local.options import ClusterOptions
 __all__ = [
     "API_SERVER_ADDRESSES",
     "AUTHENTICATION",
+    "OPERATOR_NAMESPACE",
     "OPERATOR_USER",
     "REST_USER",
     "api_server",
@@ -55,10 +56,13 @@ _CONTROLLERS = (
 
 _DATABASE_QUOTA_BYTES = 2 * 1024**3
 
-OPERATOR_USER = "system:serviceaccount:codecourier-system:codecourier-operator"
+OPERATOR_NAMESPACE = "codecourier-system"
+"""Where the operator's Lease and the accounts of CodeCourier are."""
+
+OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:codecourier-operator"
 """The operator's account."""
 
-REST_USER = "system:serviceaccount:codecourier-system:codecourier-apiserver"
+REST_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:codecourier-apiserver"
 """The account of the REST API. All requests of the two are audited: tests compare them with their permissions."""
 
 _NODE_GRACE_SECONDS = 40

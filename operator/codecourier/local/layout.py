@@ -32,6 +32,8 @@ class ClusterLayout:
         """The process node's."""
         self.controller_manager_kubeconfig = self.root / "controller-manager.kubeconfig"
         """kube-controller-manager's."""
+        self.rest_kubeconfig = self.root / "rest-api.kubeconfig"
+        """That of the REST API's account."""
         self.pki = self.root / "pki"
         """Certificates and keys."""
         self.config = self.root / "config"

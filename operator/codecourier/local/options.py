@@ -28,6 +28,10 @@ class ClusterOptions:
         Whether the process node runs.
     with_forge
         Whether the forge runs.
+    with_operator
+        Whether an operator runs that may ask the forge alone.
+    with_rest_api
+        Whether the REST API runs.
     kind
         Whether a kind cluster takes the place of control plane and process node.
     crds
@@ -38,6 +42,8 @@ class ClusterOptions:
 
     with_node: bool = True
     with_forge: bool = True
+    with_operator: bool = False
+    with_rest_api: bool = False
     kind: bool = False
     crds: Path | None = None
     audits_events_and_leases: bool = False

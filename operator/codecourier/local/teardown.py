@@ -48,7 +48,7 @@ def remove_data(layout: ClusterLayout) -> None:
                 f"{folder} cannot be removed: {error}. Remove it, then run `codecourier local down`"
             ) from error
     kubeconfigs = layout.kubeconfig, layout.node_kubeconfig, layout.controller_manager_kubeconfig
-    for file in (*kubeconfigs, layout.state_file):
+    for file in (*kubeconfigs, layout.rest_kubeconfig, layout.state_file):
         file.unlink(missing_ok=True)
 
 

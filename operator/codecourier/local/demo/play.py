@@ -1,11 +1,10 @@
-"""The demonstration: cluster, repository, operator, a chain of three sprints, and what to look at afterwards."""
+"""The demonstration: cluster, repository, a chain of three sprints, a key of the REST API, and what to try next."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -15,12 +14,13 @@ from codecourier.kinds.api_resources import NOTIFICATIONS, SANDBOXES, SPRINT_CHA
 from codecourier.kube.access import load_access
 from codecourier.kube.api import PODS, KubeApi
 from codecourier.kube.client import AiohttpKube
-from codecourier.local.cluster import LocalCluster
-from codecourier.local.demo.stage import OPERATOR_NAMESPACE, Stage, ensure_namespace, set_stage
+from codecourier.local.cluster import LocalCluster, UpOutcome
+from codecourier.local.components import OPERATOR, OURS
+from codecourier.local.demo.requests import first_requests, make_key
+from codecourier.local.demo.stage import Stage, set_stage
 from codecourier.local.demo.view import Scene, render
-from codecourier.local.forge.address import ForgeAddress
 from codecourier.local.forge.control import ForgeControl
-from codecourier.local.operator_process import OperatorProcess
+from codecourier.local.options import ClusterOptions
 
 __all__ = ["play"]
 
@@ -42,51 +42,45 @@ def play(state_dir: Path, agent: str | None) -> bool:
     """
     console = Console()
     started = time.monotonic()
-    cluster = LocalCluster(state_dir, report=console.print)
-    cluster.up()
+    options = ClusterOptions(with_operator=True, with_rest_api=True)
+    cluster = LocalCluster(state_dir, options, report=console.print)
+    if cluster.up() is not UpOutcome.CREATED:
+        # They may run the code of an earlier version of this checkout.
+        for component in OURS:
+            cluster.restart(component)
     console.print(f"The cluster is up after {time.monotonic() - started:.1f} s.")
-    forge_dir = cluster.layout.root / "forge"
     suffix = secrets.token_hex(2)
     stage = Stage(namespace=f"demo-{suffix}", chain="changelog", repository=f"example/shop-{suffix}")
-    log = cluster.layout.log("operator")
-    forge = ForgeAddress.read(forge_dir)
     chain_started = time.monotonic()
-    # With two demonstrations on one cluster, one operator leads and the other stands by: each has its own name.
-    with OperatorProcess(cluster.kubeconfig_path, forge, log, identity=f"demo-{suffix}") as operator:
-        command = None if agent is None else ["sh", "-c", agent]
-        phase = asyncio.run(_perform(cluster, stage, command, console, lambda: operator.is_running))
-    console.print(f"\nThe chain is {phase} after {time.monotonic() - chain_started:.1f} s. The operator was stopped.")
-    _print_next(cluster, stage, console, log, forge)
+    command = None if agent is None else ["sh", "-c", agent]
+    phase, key = asyncio.run(_perform(cluster, stage, command, console))
+    console.print(f"\nThe chain is {phase} after {time.monotonic() - chain_started:.1f} s.")
+    _print_next(cluster, stage, console, key)
     return phase == "Completed"
 
 
-async def _perform(
-    cluster: LocalCluster,
-    stage: Stage,
-    command: list[str] | None,
-    console: Console,
-    is_running: Callable[[], bool],
-) -> str:
-    forge = ForgeControl.open(cluster.layout.root / "forge")
+async def _perform(cluster: LocalCluster, stage: Stage, command: list[str] | None, console: Console) -> tuple[str, str]:
+    """Play the chain; return what became of it, and the key of the REST API."""
+    forge = ForgeControl.open(cluster.layout.forge)
     async with AiohttpKube(load_access(cluster.kubeconfig_path), user_agent="codecourier-demo") as api:
-        await ensure_namespace(api, OPERATOR_NAMESPACE)
         await set_stage(api, forge, cluster.forge_url, stage, sprints=3, command=command)
+        key = await make_key(api, stage.namespace)
         with Live(console=console, auto_refresh=False) as live:
             try:
                 async with asyncio.timeout(_LIMIT_SECONDS):
-                    return await _watch(api, stage, live, is_running)
+                    return await _watch(api, stage, live, cluster), key
             except TimeoutError:
-                return f"left unfinished: it had {_LIMIT_SECONDS} s"
+                return f"left unfinished: it had {_LIMIT_SECONDS} s", key
 
 
-async def _watch(api: KubeApi, stage: Stage, live: Live, is_running: Callable[[], bool]) -> str:
+async def _watch(api: KubeApi, stage: Stage, live: Live, cluster: LocalCluster) -> str:
     while True:
         scene = await _look(api, stage)
         live.update(render(scene), refresh=True)
         if scene.phase in _FINISHED:
             return scene.phase
-        if not is_running():
-            return "left unfinished: the operator ended"
+        if not cluster.is_running(OPERATOR):
+            return f"left unfinished: the operator ended, and {cluster.layout.log(OPERATOR)} says why"
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -97,10 +91,10 @@ async def _look(api: KubeApi, stage: Stage) -> Scene:
     return Scene(chain, sandboxes, pods, notifications, usage)
 
 
-def _print_next(cluster: LocalCluster, stage: Stage, console: Console, log: Path, forge: ForgeAddress) -> None:
+def _print_next(cluster: LocalCluster, stage: Stage, console: Console, key: str) -> None:
     name = stage.namespace
-    variables = " ".join(f"{variable}={value}" for variable, value in forge.operator_variables.items())
-    repository = cluster.layout.root / "forge" / "repositories" / f"{stage.repository}.git"
+    repository = cluster.layout.forge / "repositories" / f"{stage.repository}.git"
+    requests = "\n".join(f"  {line}" for line in first_requests())
     console.print(
         f"""
 Look further:
@@ -110,10 +104,12 @@ Look further:
   kubectl get pods -n {name}          # then: kubectl logs -n {name} POD -c agent
   kubectl explain sprintchain.spec
   git -C {repository} log --oneline --graph --all
-  less {log}
-Run the operator again:
-  {variables} .venv/bin/codecourier operator
-Stop everything:
+  less {cluster.layout.log(OPERATOR)}
+Ask the REST API (the key is shown once, and kept nowhere):
+  export KEY={key}
+  export API={cluster.rest_url}
+{requests}
+Operator and REST API run on. Stop everything:
   make down""",
         highlight=False,
         soft_wrap=True,

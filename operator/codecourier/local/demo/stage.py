@@ -9,18 +9,17 @@ from typing import Any
 
 import yaml
 
-from codecourier.core.shared.naming import ANNOTATION_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
+from codecourier.core.shared.naming import ANNOTATION_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL, role_name
 from codecourier.kinds.api_resources import PROJECTS, SPRINT_CHAINS, WORKFLOWS
-from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
+from codecourier.kube.api import NAMESPACES, ROLE_BINDINGS, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists
+from codecourier.local.demo.requests import KEY_OWNER
 from codecourier.local.errors import LocalError
 from codecourier.local.forge.control import ForgeControl
 from codecourier.resources.meta import API_VERSION
+from codecourier.resources.project import MemberRole
 
 __all__ = ["Stage", "build_credential", "ensure_namespace", "example_workflow", "set_stage"]
-
-OPERATOR_NAMESPACE = "codecourier-system"
-"""Where the operator's Lease lies."""
 
 _EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 _FILES = {
@@ -82,6 +81,7 @@ async def set_stage(
         "credentialRef": {"name": "repository-token"},
     }
     await _create(api, PROJECTS, _resource("Project", "default", {"repositories": [repository]}), stage.namespace)
+    await _create(api, ROLE_BINDINGS, _build_binding(stage.namespace), stage.namespace)
     await _create(api, WORKFLOWS, example_workflow(command), stage.namespace)
     spec = {
         "workflowRef": {"name": "scripted"},
@@ -89,6 +89,15 @@ async def set_stage(
         "prompt": "Keep a changelog: in each sprint write the sprint's page and add a line to CHANGELOG.md.",
     }
     await api.create(SPRINT_CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
+
+
+def _build_binding(namespace: str) -> Json:
+    group = ROLE_BINDINGS.group
+    return {
+        "metadata": {"name": KEY_OWNER},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role_name(MemberRole.ADMIN)},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": f"codecourier:{namespace}:{KEY_OWNER}"}],
+    }
 
 
 def build_credential(name: str, token: str, repositories: str) -> Json:

@@ -1,0 +1,36 @@
+"""What a newcomer asks the REST API for first: the demonstration's key, and requests to try it with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from codecourier.apiserver.keys import create_key
+from codecourier.kube.api import KubeApi
+
+__all__ = ["KEY_OWNER", "first_requests", "make_key"]
+
+KEY_OWNER = "demo"
+"""Owner of the demonstration's key."""
+
+_KEY_DAYS = 30
+_REQUESTS_PER_MINUTE = 600
+
+
+async def make_key(api: KubeApi, namespace: str) -> str:
+    """Make a key for the demonstration's user; it is kept nowhere."""
+    expiry = (datetime.now(UTC) + timedelta(days=_KEY_DAYS)).replace(microsecond=0)
+    return (await create_key(api, namespace, KEY_OWNER, expiry, _REQUESTS_PER_MINUTE)).key
+
+
+def first_requests() -> tuple[str, ...]:
+    """Return lines for a shell that has the key in `KEY` and the address of the REST API in `API`."""
+    key = '-H "Authorization: Bearer $KEY"'
+    body = (
+        '{"title": "Tidy up", "prompt": "Remove what nothing uses.", "frequency": "weekly", '
+        '"targetWorkflowId": "wf_scripted", "timezone": "UTC", "scheduledHour": 6, "scheduledMinute": 0}'
+    )
+    return (
+        f"curl {key} $API/sprint-chains",
+        f"curl -X POST {key} -H \"Content-Type: application/json\" -d '{body}' $API/recurring-tasks",
+        f"curl {key} $API/recurring-tasks",
+    )
