@@ -48,6 +48,9 @@ check-spelling: init
 check-crds: init
 	$(RUN) -m codecourier.resources.crd --check
 	$(RUN) -m codecourier.kinds.manifests --check
+.PHONY: check-openapi
+check-openapi: init
+	$(RUN) -m tools.openapi --check
 check-locks: init
 	$(RUN) -m tools.lock --check
 check-layers: init
@@ -99,6 +102,10 @@ crds: init ## Write crds/ from the models
 .PHONY: manifests
 manifests: init ## Write manifests/ (the roles of members) from the tables
 	$(RUN) -m codecourier.kinds.manifests
+
+.PHONY: openapi
+openapi: init ## Write docs/openapi.json after a change of the REST API's operations
+	$(RUN) -m tools.openapi
 
 .PHONY: lock
 lock: ## Lock the requirements after a change of pyproject.toml (with Python 3.11)

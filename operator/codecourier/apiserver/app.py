@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from codecourier.apiserver.callers import Callers, RateLimit
+from codecourier.apiserver.document import ABOUT, complete
 from codecourier.apiserver.doors import AggregatedDoor
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
@@ -31,8 +33,6 @@ from codecourier.kube.errors import KubeError
 
 __all__ = ["ApiParts", "make_app"]
 
-_VERSION = "v1"
-
 
 @dataclass(frozen=True)
 class ApiParts:
@@ -50,6 +50,16 @@ class ApiParts:
     """How long the answer to a creation waits for the operator to accept the object."""
 
 
+class _Documented(FastAPI):
+    """The framework's application, with a document that lacks nothing."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+
 def make_app(parts: ApiParts) -> FastAPI:
     """Return the REST API."""
     door = Door(
@@ -58,10 +68,8 @@ def make_app(parts: ApiParts) -> FastAPI:
         parts.served,
         Writer(parts.api, parts.served),
     )
-    app = FastAPI(
-        title="CodeCourier",
-        version=_VERSION,
-        description="Runs coding agents against Git repositories. Every request carries an API key.",
+    app = _Documented(
+        **ABOUT,
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,

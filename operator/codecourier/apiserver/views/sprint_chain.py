@@ -121,7 +121,9 @@ class ChainView(View):
 
     id: str
     status: str
-    sprint_range: tuple[int, int]
+    sprint_range: Annotated[list[int], Field(min_length=2, max_length=2)]
+    """Numbers of the first and the last sprint."""
+
     current_sprint_index: int
     resume_from_sprint: int | None
     """The index that an attempt which was asked for and has not begun will start with."""
@@ -153,7 +155,7 @@ def view_chain(chain: SprintChain) -> ChainView:
     return ChainView(
         id=SPRINT_CHAIN_ID + chain.name,
         status=word_of(status.phase),
-        sprint_range=(spec.sprint_range.first, spec.sprint_range.last),
+        sprint_range=[spec.sprint_range.first, spec.sprint_range.last],
         current_sprint_index=status.current_sprint_index,
         resume_from_sprint=spec.resume_from_sprint if asks_for_attempt(spec, status) else None,
         sprint_pr_urls=[url for url in made if url is not None],
