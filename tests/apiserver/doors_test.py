@@ -83,6 +83,51 @@ async def test_nobody_else_is_believed(doors: Doors) -> None:
     assert [spec["user"] for spec in cluster.asked[before:]] == ["codecourier:shop:ci"]
 
 
+async def test_a_token_of_the_cluster_is_its_users(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = {"username": "bob", "uid": "u-2", "groups": ["dev"], "extra": {"scopes": ["x"]}}
+    answer = {"authenticated": True, "user": user, "audiences": ["codecourier"]}
+    monkeypatch.setattr(doors.cluster, "whose", lambda spec: answer if spec["token"] == "t-1" else {})
+    path = "/api/v1/recurring-tasks"
+    shown = await doors.ask("GET", path, Authorization="Bearer t-1", X_CodeCourier_Project="shop")
+    assert shown.status == 200
+    assert doors.cluster.reviewed[-1] == {"token": "t-1", "audiences": ["codecourier"]}
+    review = doors.cluster.asked[-1]
+    assert {name: review[name] for name in ("user", "uid", "groups", "extra")} == {
+        "user": "bob",
+        "uid": "u-2",
+        "groups": ["dev"],
+        "extra": {"scopes": ["x"]},
+    }
+    assert review["resourceAttributes"]["namespace"] == "shop"
+    for project in ("", "../x", "Shop", "a" * 64):
+        refused = await doors.ask("GET", path, Authorization="Bearer t-1", X_CodeCourier_Project=project)
+        fields = [detail["field"] for detail in refused.body["error"]["details"]]
+        assert (refused.status, fields) == (400, ["X-CodeCourier-Project"])
+    unknown = await doors.ask("GET", path, Authorization="Bearer t-2", X_CodeCourier_Project="shop")
+    nothing = await doors.ask("GET", path)
+    assert (unknown.status, unknown.body) == (401, nothing.body)
+
+
+async def test_what_should_only_be_tried_out_is_refused_at_both_doors(doors: Doors) -> None:
+    bearer = await make_key(doors, "dry")
+    paths = (await doors.ask("GET", "/api/v1/openapi.json")).body["paths"]
+    tried = 0
+    for template, methods in paths.items():
+        path = re.sub(r"\{type\}", "run", template)
+        path = re.sub(r"\{\w+\}", "none", path)
+        for method, operation in methods.items():
+            if method == "get":
+                continue
+            for sent, body in (("?dryRun=All", None), ("?dryRun", None), ("", {"dryRun": ["All"]})):
+                direct = await doors.ask(method.upper(), path + sent, None, body, Authorization=bearer)
+                aggregated = await doors.vouched(method.upper(), OPS + path + sent, body)
+                assert (direct.status, aggregated.status) == (400, 400), (method, path, sent, operation)
+                assert "dryRun" in [detail["field"] for detail in direct.body["error"]["details"]], (method, path, sent)
+                assert "dryRun" in [cause["field"] for cause in aggregated.body["details"]["causes"]]
+                tried += 1
+    assert tried >= 12
+
+
 async def test_a_certificate_of_another_authority_ends_the_connection(doors: Doors) -> None:
     stranger = create_authority("front-proxy-ca").issue("front-proxy-client")
     for pair in (stranger, doors.cluster.clients.issue("front-proxy-client")):

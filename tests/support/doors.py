@@ -20,7 +20,7 @@ from codecourier.apiserver.serve import serve_api
 from codecourier.apiserver.settings import ApiServerSettings
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.registry import ALL, Registry
-from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, SUBJECT_ACCESS_REVIEWS, Json, KubeApi, Resource
+from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource
 from codecourier.local.certificates import Authority, KeyPair, create_authority, write_key_pair
 from codecourier.resources.api_key import APIKey
 from tests.simulation.apiserver import ApiServer
@@ -49,11 +49,20 @@ class Cluster:
     may: Callable[[Json], bool] = lambda _: True
     """The authorizer."""
 
+    reviewed: list[Json] = field(default_factory=list)
+    """Specs of the reviews of tokens that were asked for."""
+
+    whose: Callable[[Json], Json] = lambda _: {"authenticated": False}
+    """The authenticator of tokens."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.api, name)
 
     async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """Create an object, or answer a review."""
+        if resource == TOKEN_REVIEWS:
+            self.reviewed.append(obj["spec"])
+            return {"status": self.whose(obj["spec"])}
         if resource != SUBJECT_ACCESS_REVIEWS:
             return await self.api.create(resource, obj, is_dry_run=is_dry_run)
         self.asked.append(obj["spec"])

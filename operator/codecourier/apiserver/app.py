@@ -26,6 +26,7 @@ from codecourier.apiserver.routes.runs import add_runs
 from codecourier.apiserver.routes.sprint_chains import add_sprint_chains
 from codecourier.apiserver.routes.trash import add_trash
 from codecourier.apiserver.served import KeyCache, Served
+from codecourier.apiserver.tokens import Tokens
 from codecourier.apiserver.trust import Trust
 from codecourier.apiserver.writing import Writer
 from codecourier.kube.api import KubeApi
@@ -49,6 +50,9 @@ class ApiParts:
     accept_wait_seconds: float
     """How long the answer to a creation waits for the operator to accept the object."""
 
+    audience: str = "codecourier"
+    """Audience that tokens of the cluster must be made for."""
+
 
 class _Documented(FastAPI):
     """The framework's application, with a document that lacks nothing."""
@@ -62,8 +66,9 @@ class _Documented(FastAPI):
 
 def make_app(parts: ApiParts) -> FastAPI:
     """Return the REST API."""
+    tokens = Tokens(parts.api, parts.clock, parts.audience)
     door = Door(
-        Callers(parts.keys, parts.trust, parts.now, RateLimit(parts.clock)),
+        Callers(parts.keys, parts.trust, tokens, parts.now, RateLimit(parts.clock)),
         Reviews(parts.api, parts.clock),
         parts.served,
         Writer(parts.api, parts.served),

@@ -1,8 +1,9 @@
-"""Who asks: users that kube-apiserver vouches for; keys of clients, found by their hash, and how much each may ask."""
+"""Who asks: users that the cluster names; keys of clients, found by their hash, and how much each may ask."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from http import HTTPStatus
 from starlette.requests import HTTPConnection
 
 from codecourier.apiserver.doors import PEER, project_in_path
-from codecourier.apiserver.refusal import Refusal
+from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.apiserver.served import BY_HASH, KeyCache
+from codecourier.apiserver.tokens import Tokens
 from codecourier.apiserver.trust import Trust
 from codecourier.core.shared.api_keys import KEY_PREFIX, Identity, hash_key, identity_of
 from codecourier.kinds.sources import API_KEY_SOURCE
@@ -26,7 +28,12 @@ _LOGGER = logging.getLogger(__name__)
 _KEY_MAX_LENGTH = 128
 _MOST_BUCKETS = 10_000
 
-_REFUSED = "The API key is missing, unknown, revoked or expired. Send a valid one: Authorization: Bearer cc_live_…"
+_PROJECT = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+_REFUSED = (
+    "The API key or token is missing, unknown, revoked or expired. Send a valid one: Authorization: Bearer cc_live_…, "
+    "or a token of the cluster that is made for this server."
+)
 """One sentence for all reasons, so that a refusal does not show which part of a guess was right."""
 
 _NOT_VOUCHED = "Kubernetes does not say who asks: paths below /apis are for requests that come through kube-apiserver."
@@ -74,15 +81,20 @@ class Callers:
         The known APIKeys.
     trust
         The front proxy that is believed.
+    tokens
+        Says whose a token of the cluster is.
     now
         The wall clock.
     rate
         What each key has left.
     """
 
-    def __init__(self, keys: KeyCache, trust: Trust, now: Callable[[], datetime], rate: RateLimit) -> None:
+    def __init__(
+        self, keys: KeyCache, trust: Trust, tokens: Tokens, now: Callable[[], datetime], rate: RateLimit
+    ) -> None:
         self._keys = keys
         self._trust = trust
+        self._tokens = tokens
         self._now = now
         self._rate = rate
 
@@ -92,12 +104,13 @@ class Callers:
         Raises
         ------
         Refusal
-            401 where nothing valid says who asks, 403 for a key of another project, 429 for one that has asked too
-            often, 503 while nothing is known of revocations.
+            400 for a token without a project, 401 where nothing valid says who asks, 403 for a key of another project,
+            429 for one that has asked too often, 503 while nothing is known of revocations or whose a token is.
         """
         named, project = request.headers.get("x-codecourier-project"), project_in_path(request)
         if project is None:
-            return self._by_key(request.headers.get("authorization") or "", named)
+            text = _bearer(request.headers.get("authorization") or "")
+            return self._by_key(text, named) if text.startswith(KEY_PREFIX) else await self._by_token(text, named)
         identity = self.vouched_for(request)
         if named not in (None, project):
             raise Refusal(HTTPStatus.FORBIDDEN, "The path is of another project than X-CodeCourier-Project says.")
@@ -118,11 +131,20 @@ class Callers:
             raise Refusal(HTTPStatus.UNAUTHORIZED, _NOT_VOUCHED)
         return identity
 
-    def _by_key(self, authorization: str, project: str | None) -> Caller:
+    async def _by_token(self, token: str, project: str | None) -> Caller:
+        identity = await self._tokens.identify(token) if token else None
+        if identity is None:
+            raise Refusal(HTTPStatus.UNAUTHORIZED, _REFUSED)
+        if not _PROJECT.fullmatch(project or ""):
+            message = "A token is of no project: the header names it, by its namespace."
+            raise bad_request(Detail(field="X-CodeCourier-Project", message=message))
+        return Caller(identity, project or "")
+
+    def _by_key(self, text: str, project: str | None) -> Caller:
         if not self._keys.is_fresh:
             message = "The server does not know which keys are revoked now. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=2)
-        key = self._find(authorization)
+        key = self._find(text)
         if key is None:
             raise Refusal(HTTPStatus.UNAUTHORIZED, _REFUSED)
         if project is not None and project != key.namespace:
@@ -134,10 +156,8 @@ class Callers:
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, message, retry_after=wait)
         return Caller(identity_of(key), key.namespace)
 
-    def _find(self, authorization: str) -> APIKey | None:
-        scheme, _, text = authorization.partition(" ")
-        text = text.strip()
-        if scheme.lower() != "bearer" or not text.startswith(KEY_PREFIX) or len(text) > _KEY_MAX_LENGTH:
+    def _find(self, text: str) -> APIKey | None:
+        if len(text) > _KEY_MAX_LENGTH:
             return None
         digest = hash_key(text)
         for key in self._keys.store.by_index(API_KEY_SOURCE, BY_HASH, digest):
@@ -146,3 +166,9 @@ class Callers:
             if not key.is_deleting and (expiry is None or expiry > self._now()):
                 return key
         return None
+
+
+def _bearer(authorization: str) -> str:
+    """Return the key or token of a header; empty: it has none."""
+    scheme, _, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from inspect import signature
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -119,6 +121,7 @@ class GuardedRoute(APIRoute):
             if not is_self_checked:
                 name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
                 await door.check(request, right, name)
+            await _check_dry_run(request, has_body=has_body)
             _check_parameters(request, parameters)
             if has_body:
                 request = Request(request.scope, _replay(await read_body(request)))
@@ -227,6 +230,18 @@ def _parameters_of(route: APIRoute) -> frozenset[str] | None:
     return frozenset(parameter.alias for parameter in parameters)
 
 
+async def _check_dry_run(request: Request, *, has_body: bool) -> None:
+    """Refuse what should only be tried out: Kubernetes' clients ask that in the query, or in the body of a DELETE."""
+    asks = "dryRun" in request.query_params
+    if not asks and not has_body and request.method != "GET" and not _has_no_body(request):
+        with suppress(orjson.JSONDecodeError):
+            body = orjson.loads(await _read(request))
+            asks = isinstance(body, dict) and bool(body.get("dryRun"))
+    if asks:
+        message = "This server tries nothing out, so nothing was done. Leave it away."
+        raise bad_request(Detail(field="dryRun", message=message))
+
+
 def _check_parameters(request: Request, known: frozenset[str] | None) -> None:
     if known is not None and (unknown := sorted({*request.query_params} - known)):
         raise bad_request(*(Detail(field=name, message="There is no such parameter here.") for name in unknown))
@@ -240,14 +255,23 @@ async def read_body(request: Request) -> bytes:
     Refusal
         408, 413 or 415 for one that comes too slowly, is too large or no JSON by its header; 400 if it breaks off.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > BODY_MAX_BYTES:
-        raise _too_large()
+    _check_length(request)
     if _has_no_body(request):
         return b""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         message = "The body must be JSON. Send the header Content-Type: application/json."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, closes=True)
+    return await _read(request)
+
+
+def _check_length(request: Request) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > BODY_MAX_BYTES:
+        raise _too_large()
+
+
+async def _read(request: Request) -> bytes:
+    _check_length(request)
     body = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):

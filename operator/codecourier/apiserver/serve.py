@@ -90,6 +90,7 @@ async def serve_api(
         served=served,
         keys=keys,
         trust=trust,
+        audience=settings.audience,
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
         accept_wait_seconds=settings.accept_wait_seconds,

@@ -28,7 +28,7 @@ from codecourier.kinds.sources import (
     SPRINT_CHAIN_SOURCE,
     WORKFLOW_SOURCE,
 )
-from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, Json, KubeApi, Resource, WatchEvent
+from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource, WatchEvent
 from codecourier.kube.cache import IndexFunction, Key
 from codecourier.resources.meta import CustomResource
 
@@ -63,7 +63,7 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
 def _rules() -> tuple[AccessRule, ...]:
     watched = frozenset({"list", "watch"})
     verbs = {source.resource: watched | more for source, more in {**_SOURCES, API_KEY_SOURCE: frozenset()}.items()}
-    verbs[SUBJECT_ACCESS_REVIEWS] = frozenset({"create"})
+    verbs |= dict.fromkeys((SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS), frozenset({"create"}))
     rules = (AccessRule(resource.group, resource.plural, found) for resource, found in verbs.items())
     return tuple(sorted(rules, key=lambda rule: (rule.group, rule.resource)))
 

@@ -35,6 +35,9 @@ class ApiServerSettings(BaseModel):
     tls_key_file: Path | None = None
     """File with the certificate's key, PEM."""
 
+    audience: Annotated[str, Field(min_length=1)] = "codecourier"
+    """Audience that a token of the cluster must be made for: `kubectl create token NAME --audience=codecourier`."""
+
     accept_wait_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How long the answer to the creation of a chain waits for the operator to accept it, 0 to 10 seconds."""
 

@@ -26,6 +26,7 @@ __all__ = [
     "ROLE_BINDINGS",
     "SECRETS",
     "SUBJECT_ACCESS_REVIEWS",
+    "TOKEN_REVIEWS",
     "Json",
     "KubeApi",
     "ListResult",
@@ -126,6 +127,7 @@ LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 SUBJECT_ACCESS_REVIEWS: Final = Resource(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
 )
+TOKEN_REVIEWS: Final = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 CUSTOM_RESOURCE_DEFINITIONS: Final = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
