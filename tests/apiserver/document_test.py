@@ -12,7 +12,7 @@ def test_what_is_defined_is_used_and_what_is_used_is_defined() -> None:
     answers: Json = {status: {"description": ""} for status in ("200", "429", "503")}
     answers["200"] = {"content": {"application/json": {"schema": {"type": "array", "items": reference}}}}
     document = {
-        "paths": {"/tasks": {"get": {"tags": ["tasks"], "responses": answers}}},
+        "paths": {"/tasks": {"get": {"operationId": "list", "tags": ["tasks"], "responses": answers}}},
         "components": {
             "schemas": {"Task": {"$ref": "#/components/schemas/Day"}, "Day": {"type": "string"}, "Left": {}},
         },

@@ -10,11 +10,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from codecourier.apiserver.callers import Callers, RateLimit
 from codecourier.apiserver.document import ABOUT, complete
 from codecourier.apiserver.doors import AggregatedDoor
+from codecourier.apiserver.page import render_html
+from codecourier.apiserver.reference import read_entries
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
@@ -97,8 +99,16 @@ def make_app(parts: ApiParts) -> FastAPI:
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
     add_discovery(app, door, ())
+    _add_page(app)
     _add_probes(app, parts)
     return app
+
+
+def _add_page(app: FastAPI) -> None:
+    async def show_reference() -> Response:
+        return HTMLResponse(render_html("CodeCourier's REST API", read_entries(app.openapi())))
+
+    app.add_api_route("/api/v1/docs", show_reference, include_in_schema=False)
 
 
 def _add_probes(app: FastAPI, parts: ApiParts) -> None:

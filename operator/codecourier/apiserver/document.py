@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from codecourier.apiserver.examples import EXAMPLES
 from codecourier.kube.api import Json
 
 __all__ = ["ABOUT", "complete"]
@@ -50,6 +51,8 @@ def complete(document: Json) -> Json:
     for operation in operations:
         for status in _WAITS:
             operation["responses"][status]["headers"] = _RETRY_AFTER
+        if (example := EXAMPLES.get(operation["operationId"])) is not None:
+            operation["requestBody"]["content"]["application/json"]["example"] = example
     schemas = document["components"]["schemas"]
     used = _reachable(document["paths"], schemas)
     components = {

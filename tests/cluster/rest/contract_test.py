@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from codecourier.kube.api import Json
 from codecourier.local.cluster import LocalCluster
@@ -27,6 +29,13 @@ def test_a_key_that_has_asked_too_often_waits_at_every_operation(rest: Rest) -> 
     answers = [rest.ask(method, path, key) for method, path in operations(rest.document())]
     assert {(answer.status, answer.code) for answer in answers} == {(429, "rate_limited")}
     assert min(int(answer.headers["Retry-After"]) for answer in answers) >= 1
+
+
+def test_the_page_for_browsers_loads_nothing_else(rest: Rest) -> None:
+    page = requests.get(f"{rest.address}/docs", timeout=20)
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "<code>GET /api/v1/sprint-chains</code>" in page.text
+    assert not re.findall(r"(?:src|href)=.?(?:https?:)?//", page.text)
 
 
 def test_a_server_that_cannot_read_the_cluster_answers_nothing(

@@ -1,0 +1,30 @@
+"""An example of each body, which the document and the reference show and the tests send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from codecourier.kube.api import Json
+
+__all__ = ["EXAMPLES"]
+
+EXAMPLES: Mapping[str, Json] = {
+    "create_recurring_task": {
+        "title": "Weekly bundle size check",
+        "prompt": "Build the bundle. If it is larger than 200 KB, make it smaller.",
+        "frequency": "weekly",
+        "targetWorkflowId": "wf_build",
+        "timezone": "Europe/Berlin",
+        "scheduledHour": 6,
+        "scheduledMinute": 0,
+    },
+    "update_recurring_task": {"frequency": "biweekly", "scheduledHour": 9},
+    "toggle_recurring_task": {"isActive": False},
+    "create_sprint_chain": {
+        "workflowId": "wf_build",
+        "sprintRange": [1, 5],
+        "prompt": "Move all handlers to the new validation layer.",
+        "githubRepoUrl": "https://github.com/org/repo",
+    },
+}
+"""The examples by the operation's id in the document."""
