@@ -41,6 +41,11 @@ class RepositoryAddress:
         return "https://api.github.com" if self.host == PUBLIC_HOST else f"https://{self.host}/api/v3"
 
     @property
+    def graphql_url(self) -> str:
+        """Where the host's GraphQL API is."""
+        return f"{self.api_url.removesuffix('/v3')}/graphql"
+
+    @property
     def api_origin(self) -> str:
         """Scheme, host and port of the API."""
         return self.api_url.removesuffix("/api/v3")

@@ -66,6 +66,17 @@ class Answer:
         details = [_detail(error) for error in errors[:10]] if isinstance(errors, list) else []
         return "; ".join(filter(None, [str(data.get("message") or ""), *details]))
 
+    @property
+    def reports_limit(self) -> bool:
+        """Whether an answer of the GraphQL API, whose status is 200, says that a rate limit was hit."""
+        if len(self.body) > _REFUSAL_MAX_CHARS:
+            return False
+        try:
+            errors = json.loads(self.body)["errors"]
+            return any(error["type"] == "RATE_LIMITED" for error in errors)
+        except (ValueError, RecursionError, LookupError, TypeError):
+            return False
+
     def json(self) -> Any:
         """Return the body's JSON.
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-__all__ = ["BudgetState", "BudgetSummary", "Budgets", "Limit", "find_limit", "observe", "refused_until"]
+__all__ = ["CORE", "BudgetState", "BudgetSummary", "Budgets", "Limit", "find_limit", "observe", "refused_until"]
+
+CORE = "core"
+"""The rate limit of the REST API, as GitHub calls it; others, as that of GraphQL, have windows of their own."""
 
 RESERVE_SHARE = 0.1
 """Share of an hour's requests that is kept for writes."""
@@ -100,7 +103,13 @@ def find_limit(status: int, headers: Mapping[str, str], message: str, now: float
 
 
 def observe(
-    state: BudgetState, headers: Mapping[str, str], limit: Limit | None, now: float, *, is_ok: bool
+    state: BudgetState,
+    headers: Mapping[str, str],
+    limit: Limit | None,
+    now: float,
+    *,
+    is_ok: bool,
+    resource: str = CORE,
 ) -> BudgetState:
     """Return the state of a budget after an answer.
 
@@ -116,8 +125,10 @@ def observe(
         The time, in seconds since the epoch.
     is_ok
         Whether the forge did what was asked.
+    resource
+        The rate limit that the budget is for.
     """
-    state = _with_figures(state, headers, now)
+    state = _with_figures(state, headers, now, resource)
     if limit is None:
         return replace(state, strikes=0) if is_ok else state
     if limit.retry_time is not None:
@@ -136,9 +147,9 @@ def refused_until(state: BudgetState, now: float, *, is_write: bool) -> float | 
     return state.reset_time if state.remaining <= reserve else None
 
 
-def _with_figures(state: BudgetState, headers: Mapping[str, str], now: float) -> BudgetState:
-    # Search and GraphQL have windows of their own, which say nothing about this one.
-    if headers.get("x-ratelimit-resource", "core") != "core":
+def _with_figures(state: BudgetState, headers: Mapping[str, str], now: float, resource: str) -> BudgetState:
+    # The window of another limit, such as that of searches, says nothing about this one.
+    if headers.get("x-ratelimit-resource", CORE) != resource:
         return state
     figures = [_number(headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining", "reset")]
     limit, remaining, reset = figures
@@ -193,12 +204,15 @@ class Budgets:
         time = refused_until(self._state(key), self._now(), is_write=is_write)
         return None if time is None else datetime.fromtimestamp(time, UTC)
 
-    def observe(self, key: str, status: int, headers: Mapping[str, str], message: str) -> datetime | None:
+    def observe(
+        self, key: str, status: int, headers: Mapping[str, str], message: str, resource: str = CORE
+    ) -> datetime | None:
         """Note an answer; return when to retry if a limit was hit, None if none was."""
         now = self._now()
         limit = find_limit(status, headers, message, now)
         with self._lock:
-            state = observe(self._states.get(key, BudgetState()), headers, limit, now, is_ok=status < 400)  # noqa: PLR2004
+            known, is_ok = self._states.get(key, BudgetState()), status < 400  # noqa: PLR2004 - HTTP
+            state = observe(known, headers, limit, now, is_ok=is_ok, resource=resource)
             self._states[key] = state
             self._states.move_to_end(key)
             while len(self._states) > _MOST_CREDENTIALS:

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from github.Auth import Auth
@@ -15,7 +16,7 @@ from github.Requester import Requester
 
 from codecourier.github.address import PUBLIC_HOST, RepositoryAddress
 from codecourier.github.answers import Answer, Field, unreadable
-from codecourier.github.budget import Budgets
+from codecourier.github.budget import CORE, Budgets
 from codecourier.github.errors import ForgeError, RateLimited
 from codecourier.github.needs import OPERATOR_NEED, Need
 from codecourier.github.refusals import Refusal, to_error
@@ -66,10 +67,21 @@ class Request:
     need: Need = OPERATOR_NEED
     """Permissions of the token that an App mints for the request."""
 
+    is_graphql: bool = False
+    """Whether it goes to the GraphQL API, which has no path and a rate limit of its own."""
+
+    is_query: bool = False
+    """Whether it only asks, although its method is not GET."""
+
     @property
     def is_write(self) -> bool:
         """Whether it asks the forge to change something."""
-        return self.method != "GET"
+        return self.method != "GET" and not self.is_query
+
+    @property
+    def resource(self) -> str:
+        """The rate limit that it counts in, as GitHub calls it."""
+        return "graphql" if self.is_graphql else CORE
 
 
 class _Requester(Requester):
@@ -135,7 +147,8 @@ class Gateway:
             If the forge did not do what was asked.
         """
         what = _what(address, request)
-        self._ask_budget(login, request, what)
+        budget_key = login.budget_key if request.resource == CORE else f"{login.budget_key}/{request.resource}"
+        self._ask_budget(budget_key, request, what)
         try:
             answer = self._exchange(address, login, request, deadline)
         except ForgeError as error:
@@ -143,12 +156,14 @@ class Gateway:
             self._note(address.host, request.method, str(error.status or "none"))
             raise
         self._note(address.host, request.method, str(answer.status))
-        message = answer.message if answer.is_error else ""
-        retry_at = self._budgets.observe(login.budget_key, answer.status, answer.headers, message)
+        is_limited = request.is_graphql and answer.reports_limit
+        message = answer.message if answer.is_error or is_limited else ""
+        status = HTTPStatus.TOO_MANY_REQUESTS.value if is_limited else answer.status
+        retry_at = self._budgets.observe(budget_key, status, answer.headers, message, request.resource)
         _logger.debug("forge answered", extra={"request": what, "status": answer.status})
         if answer.status == _UNCHANGED and request.etag:
             return Field(what, None, is_unchanged=True)
-        if answer.is_error:
+        if answer.is_error or retry_at is not None:
             raise to_error(answer, retry_at, request.refusals, is_write=request.is_write)
         etag = answer.headers.get("etag", "")
         return Field(what, answer.json() if answer.body else None, etag=etag if _ETAG.fullmatch(etag) else "")
@@ -166,7 +181,7 @@ class Gateway:
         headers = {"If-None-Match": request.etag} if request.etag else {}
         try:
             status, headers, body = requester.requestJson(
-                request.method, request.path, dict(request.query), headers, request.body, connection
+                request.method, _target(address, request), dict(request.query), headers, request.body, connection
             )
         except (ValueError, OverflowError):
             pass  # PyGithub parses the rate limit's headers as numbers, and they are none
@@ -174,8 +189,8 @@ class Gateway:
             return Answer(what, status, headers, body)
         raise unreadable(what, "its headers have no sense")
 
-    def _ask_budget(self, login: Login, request: Request, what: str) -> None:
-        retry_at = self._budgets.refused_until(login.budget_key, is_write=request.is_write)
+    def _ask_budget(self, budget_key: str, request: Request, what: str) -> None:
+        retry_at = self._budgets.refused_until(budget_key, is_write=request.is_write)
         if retry_at is not None:
             raise RateLimited(
                 f"{what}: not sent, the credential's rate limit is used up",
@@ -210,4 +225,8 @@ class Gateway:
 
 def _what(address: RepositoryAddress, request: Request) -> str:
     """Return how messages name a request."""
-    return f"{request.method} {address.api_url}{request.path}"
+    return f"{request.method} {address.graphql_url if request.is_graphql else address.api_url + request.path}"
+
+
+def _target(address: RepositoryAddress, request: Request) -> str:
+    return address.graphql_url if request.is_graphql else request.path

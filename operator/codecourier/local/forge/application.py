@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from codecourier.local.forge.control_routes import CONTROL_PREFIX, control_routes
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.graph import graph_routes
 from codecourier.local.forge.records import Fault
 from codecourier.local.forge.rest import rest_routes
 from codecourier.local.forge.smart_http import PUSH_REFUSAL_STATE, git_routes
@@ -37,7 +38,7 @@ class _Connection(Protocol):
 def build_application(forge: Forge) -> ASGIApp:
     """Return the forge as an ASGI application; its server must put the transport into the request's state."""
     application = Starlette(
-        routes=[*control_routes(forge), *rest_routes(forge), *git_routes(forge)],
+        routes=[*control_routes(forge), *rest_routes(forge), *graph_routes(forge), *git_routes(forge)],
         exception_handlers={HTTPException: _no_route},
     )
     return _Faults(application, forge)

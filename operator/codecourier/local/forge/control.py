@@ -202,9 +202,18 @@ class ForgeControl:
         """Let all tokens of an installation expire; returns how many there were."""
         return int(self._post("expire-installation", installation_id=installation_id)["expired"])
 
-    def set_rate(self, token: str, *, limit: int, remaining: int, reset_seconds: int) -> None:
-        """Set how many requests a token has left, and in how many seconds its hour is over."""
-        self._post("set-rate", token=token, limit=limit, remaining=remaining, reset_seconds=reset_seconds)
+    def set_rate(
+        self,
+        token: str,
+        *,
+        limit: int,
+        remaining: int,
+        reset_seconds: int,
+        resource: Literal["core", "graphql"] = "core",
+    ) -> None:
+        """Set how many requests to an API a token has left, and in how many seconds its hour is over."""
+        figures = {"limit": limit, "remaining": remaining, "reset_seconds": reset_seconds}
+        self._post("set-rate", token=token, resource=resource, **figures)
 
     def protect(
         self,

@@ -25,6 +25,7 @@ from codecourier.local.forge.control_issues import ISSUE_OPERATIONS, named_repos
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
+from codecourier.local.forge.limits import CORE
 from codecourier.local.forge.merging import find_protection
 from codecourier.local.forge.records import Fault, Installation, Protection, Repository, Token, now
 
@@ -154,7 +155,8 @@ def _expire_installation(forge: Forge, body: _Body) -> dict[str, Any]:
 def _set_rate(forge: Forge, body: _Body) -> dict[str, Any]:
     token_id = _token(forge, body).id
     limit, remaining, seconds = int(body["limit"]), int(body["remaining"]), int(body["reset_seconds"])
-    forge.limits.set(token_id, limit=limit, remaining=remaining, reset_seconds=seconds)
+    resource = str(body.get("resource") or CORE)
+    forge.limits.set(token_id, limit=limit, remaining=remaining, reset_seconds=seconds, resource=resource)
     return {}
 
 

@@ -1,0 +1,228 @@
+"""What the forge's GraphQL API has: branches of a repository, and changes of refs that say where a ref has to be.
+
+Names and shapes are those of https://docs.github.com/graphql/reference/git (`Ref`, `updateRefs`) and
+https://docs.github.com/graphql/reference/repos. GitHub does not document the words of its refusals.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from codecourier.local.forge.accounts import Principal
+from codecourier.local.forge.errors import RefusedError
+from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.git import BareRepository, RefMovedError, Signature
+from codecourier.local.forge.graphql import GraphError, Node, execute, parse
+from codecourier.local.forge.limits import GRAPHQL
+from codecourier.local.forge.merging import find_protection
+from codecourier.local.forge.records import Repository
+from codecourier.local.forge.shapes import node_id
+
+__all__ = ["GRAPHQL_PATH", "graph_routes"]
+
+GRAPHQL_PATH = "/api/graphql"
+"""Where GitHub Enterprise has it."""
+
+_HEADS = "refs/heads/"
+_MOST_NODES = 100
+
+
+def graph_routes(forge: Forge) -> list[Route]:
+    """Return the route of the GraphQL API."""
+
+    async def serve(request: Request) -> Response:
+        body = await request.body()
+        return await run_in_threadpool(_serve, forge, request.headers.get("authorization"), body)
+
+    return [Route(GRAPHQL_PATH, serve, methods=["POST"])]
+
+
+def _serve(forge: Forge, authorization: str | None, body: bytes) -> Response:
+    with forge.store.lock:
+        try:
+            principal, budget_id = _holder(forge, authorization)
+        except RefusedError as error:
+            return JSONResponse(error.body(), error.status)
+        answer = _answer(forge, principal, budget_id, body)
+        forge.store.write(counts=[("requests", f"POST {GRAPHQL_PATH} {'errors' if 'errors' in answer else 200}")])
+        return JSONResponse(answer, headers=forge.limits.headers(budget_id, GRAPHQL))
+
+
+def _holder(forge: Forge, authorization: str | None) -> tuple[Principal, int]:
+    """Return who asks, and the number of the budget."""
+    principal = forge.tokens.principal(authorization)
+    if principal is None or principal.token is None:
+        raise RefusedError(401, "This endpoint requires you to be authenticated.")
+    return principal, principal.token.id
+
+
+def _answer(forge: Forge, principal: Principal, budget_id: int, body: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(body)
+        document, variables = parse(str(asked["query"])), asked.get("variables") or {}
+        forge.limits.spend(budget_id, GRAPHQL)
+    except RefusedError as error:
+        return {"errors": [{"type": "RATE_LIMITED", "message": error.message}]}
+    except GraphError as error:
+        return {"errors": [error.body(())]}
+    except (ValueError, KeyError, TypeError):
+        return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}
+    graph = _Graph(forge, principal)
+    return execute(document, variables, graph.mutation if document.kind == "mutation" else graph.query)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """The graph as one token sees it."""
+
+    forge: Forge
+    principal: Principal
+
+    @property
+    def query(self) -> Node:
+        return Node("Query", {"repository": self._find})
+
+    @property
+    def mutation(self) -> Node:
+        return Node("Mutation", {"updateRefs": self._update_refs})
+
+    def _find(self, owner: str, name: str) -> Node:
+        repositories = self.forge.repositories
+        found = repositories.find(owner, name) or repositories.find_former(owner, name)
+        if found is None or not self.principal.sees(found):
+            raise GraphError(f"Could not resolve to a Repository with the name '{owner}/{name}'.", "NOT_FOUND")
+        return self._repository(found)
+
+    def _repository(self, repository: Repository) -> Node:
+        git = self.forge.repositories.git(repository)
+
+        def find_ref(qualifiedName: str) -> Node | None:  # noqa: N803 - an argument's name in the API
+            self._check(repository, "read")
+            sha = git.ref(qualifiedName)
+            return None if sha is None else self._ref(repository, git, qualifiedName, sha)
+
+        def list_refs(**arguments: Any) -> Node:
+            self._check(repository, "read")
+            return self._refs(repository, git, **arguments)
+
+        fields = {
+            "id": node_id("Repository", repository.id),
+            "nameWithOwner": repository.full_name,
+            "defaultBranchRef": lambda: find_ref(_HEADS + repository.default_branch),
+            "ref": find_ref,
+            "refs": list_refs,
+        }
+        return Node("Repository", fields)
+
+    def _refs(
+        self,
+        repository: Repository,
+        git: BareRepository,
+        refPrefix: str,  # noqa: N803 - an argument's name in the API
+        first: int,
+        after: str | None = None,
+        query: str | None = None,
+        orderBy: dict[str, str] | None = None,  # noqa: N803 - an argument's name in the API
+    ) -> Node:
+        if not 0 < first <= _MOST_NODES:
+            message = f"Requesting {first} records on the `refs` connection exceeds the `first` limit of 100 records."
+            raise GraphError(message, "EXCESSIVE_PAGINATION")
+        if orderBy not in (None, {"field": "ALPHABETICAL", "direction": "ASC"}):
+            raise GraphError("the local forge sorts by name only", code="argumentLiteralsIncompatible")
+        last = _place(after) if after else ""
+        tips = [
+            (name, sha)
+            for name, sha in sorted(git.refs(refPrefix).items())
+            if name > last and (not query or query.lower() in name.removeprefix(refPrefix).lower())
+        ]
+        page = tips[:first]
+        info = {"hasNextPage": len(tips) > first, "endCursor": _cursor(page[-1][0]) if page else None}
+        nodes = [self._ref(repository, git, name, sha) for name, sha in page]
+        return Node("RefConnection", {"nodes": nodes, "pageInfo": Node("PageInfo", info), "totalCount": len(tips)})
+
+    def _ref(self, repository: Repository, git: BareRepository, ref: str, sha: str) -> Node:
+        rules = find_protection(self.forge.store, repository, ref.removeprefix(_HEADS))
+        rule = None if rules is None else Node("RefUpdateRule", {"allowsDeletions": rules.allow_deletions})
+        fields = {
+            "id": node_id("Ref", f"{repository.id}:{ref}"),
+            "name": ref.removeprefix(_HEADS),
+            "prefix": _HEADS,
+            "target": lambda: self._commit(git, sha),
+            "refUpdateRule": rule,
+            # The local forge has no rulesets.
+            "rules": lambda first: Node("RepositoryRuleConnection", {"nodes": [], "totalCount": 0}),  # noqa: ARG005
+        }
+        return Node("Ref", fields)
+
+    def _commit(self, git: BareRepository, sha: str) -> Node:
+        commit = git.commit(sha)
+        fields = {"oid": sha, "committedDate": commit.committer.date, "author": self._actor(commit.author)}
+        return Node("Commit", fields)
+
+    def _actor(self, author: Signature) -> Node:
+        """Return an author, who is an account if the address is that of one."""
+        login = author.email.removesuffix("@users.noreply.forge.example")
+        user = Node("User", {"login": login}) if login != author.email else None
+        return Node("GitActor", {"name": author.name, "email": author.email, "date": author.date, "user": user})
+
+    def _update_refs(self, input: dict[str, Any]) -> Node:  # noqa: A002 - an argument's name in the API
+        repository = self._by_id(str(input["repositoryId"]))
+        self._check(repository, "write")
+        updates = input["refUpdates"]
+        if len(updates) != 1 or updates[0]["afterOid"].strip("0"):
+            raise GraphError("the local forge only deletes refs, one at a time", "UNPROCESSABLE")
+        self._delete(repository, updates[0]["name"], updates[0].get("beforeOid"))
+        return Node("UpdateRefsPayload", {"clientMutationId": input.get("clientMutationId")})
+
+    def _delete(self, repository: Repository, ref: str, before: str | None) -> None:
+        git, branch = self.forge.repositories.git(repository), ref.removeprefix(_HEADS)
+        old = git.ref(ref)
+        rules = find_protection(self.forge.store, repository, branch)
+        if old is None or before not in {None, old}:
+            raise GraphError(f"{ref} is not at {before}", "UNPROCESSABLE")
+        if branch == repository.default_branch or (rules is not None and not rules.allow_deletions):
+            raise GraphError(f"Cannot delete {ref}: it is protected", "UNPROCESSABLE")
+        try:
+            git.update_ref(ref, None, old=old)
+        except RefMovedError as error:
+            raise GraphError(f"{ref} is not at {old}", "UNPROCESSABLE") from error
+        self.forge.store.write(counts=[("ref_writes", f"{repository.full_name} delete {ref}")])
+        self.forge.pulls.follow(repository)
+
+    def _by_id(self, global_id: str) -> Repository:
+        try:
+            kind, _, number = base64.urlsafe_b64decode(global_id).decode().partition(":")
+            found = self.forge.store.get(Repository, int(number)) if kind == "Repository" else None
+        except (binascii.Error, ValueError):
+            found = None
+        if found is None or not self.principal.sees(found):
+            raise GraphError(f"Could not resolve to a node with the global id of '{global_id}'.", "NOT_FOUND")
+        return found
+
+    def _check(self, repository: Repository, level: str) -> None:
+        if not self.principal.may(repository, "contents", level):
+            holder = "integration" if self.principal.holder == "installation" else "personal access token"
+            raise GraphError(f"Resource not accessible by {holder}", "FORBIDDEN")
+
+
+def _cursor(name: str) -> str:
+    return base64.b64encode(f"name:{name}".encode()).decode()
+
+
+def _place(cursor: str) -> str:
+    try:
+        word, _, name = base64.b64decode(cursor, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        word = ""
+    if word != "name":
+        raise GraphError(f"`{cursor}` does not appear to be a valid cursor.", "INVALID_CURSOR_ARGUMENTS")
+    return name
