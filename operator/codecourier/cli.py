@@ -16,8 +16,12 @@ __all__ = ["app", "main"]
 # ruff: noqa: PLC0415 - the operator's process must not load the embedded cluster, nor its commands the operator
 
 
-_GROUPS = {"apikey": "codecourier.apiserver.key_commands", "local": "codecourier.local.commands"}
-"""Module of each group of commands."""
+_GROUPS = {
+    "apikey": "codecourier.apiserver.key_commands",
+    "explain": "codecourier.apiserver.explain_command",
+    "local": "codecourier.local.commands",
+}
+"""Module of each group of commands, or command, that is loaded only where it is asked for."""
 
 
 class _Commands(TyperGroup):

@@ -21,6 +21,7 @@ from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.discovery import add_discovery
+from codecourier.apiserver.routes.explaining import add_explanations
 from codecourier.apiserver.routes.pull_requests import add_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
@@ -94,6 +95,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_runs(router, door, parts.accept_wait_seconds)
     add_workflows(router, door)
     add_sandboxes(router, door)
+    add_explanations(router, door, parts.now)
     add_trash(router, door, parts.now)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):

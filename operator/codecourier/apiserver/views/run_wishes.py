@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from codecourier.apiserver.refusal import Refusal
+from codecourier.core.explain.steps import say_how_to_repeat
 from codecourier.core.run.status import starts_again
 from codecourier.kube.api import Json
 from codecourier.resources.run import Run, RunPhase
@@ -12,13 +13,6 @@ from codecourier.resources.run import Run, RunPhase
 __all__ = ["cancel_run", "retry_run"]
 
 _MOST_ATTEMPTS = 1000
-
-_OF_ANOTHER = {
-    "SprintChain": "Resume the sprint chain from its sprint.",
-    "RecurringTask": "Let the task run now: set its annotation codecourier.dev/run-now to a new value.",
-    "IssueSession": "Ask for a follow-up of its issue session.",
-}
-"""How a Run that another object made is repeated, by the kind of that object."""
 
 
 def cancel_run(run: Run) -> Json:
@@ -60,8 +54,8 @@ def retry_run(run: Run) -> Json:
 def _find_obstacle(run: Run) -> str | None:
     origin = run.spec.origin
     if origin is not None:
-        next_step = _OF_ANOTHER.get(origin.kind, f"Repeat it by its {origin.kind}.")
-        return f"The run was made by {origin.kind} {origin.name}, which would not know of another attempt. {next_step}"
+        made_by = f"The run was made by {origin.kind} {origin.name}, which would not know of another attempt."
+        return f"{made_by} {say_how_to_repeat(origin)}"
     if run.is_deleting:
         return "The run is being deleted. Create another run."
     if not run.status.phase.is_finished:

@@ -18,7 +18,7 @@ from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask, RecurringTaskPhase, RecurringTaskStatus
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["find_hold", "find_past_hold", "find_problem", "read_wish", "with_pause"]
+__all__ = ["find_hold", "find_past_hold", "find_problem", "find_reference_problem", "read_wish", "with_pause"]
 
 WISH_LENGTH = 256
 """How many characters of an annotation's value the status keeps."""
@@ -37,11 +37,11 @@ def read_wish(task: RecurringTask, annotation: str) -> str:
     return value[: WISH_LENGTH - len(digest)] + digest
 
 
-def find_hold(world: RecurringTaskWorld, status: RecurringTaskStatus) -> Hold | None:
+def find_hold(task: RecurringTask, project: Project | None, status: RecurringTaskStatus) -> Hold | None:
     """Return why the task fires nothing now although it could; None: it fires."""
-    if world.task.spec.suspend:
+    if task.spec.suspend:
         return _SUSPENDED
-    if world.project is not None and world.project.spec.suspend:
+    if project is not None and project.spec.suspend:
         return _PROJECT_SUSPENDED
     if status.paused_time is not None:
         text = sentence(Reason.PAUSED_BY_FAILURES, runs=failed_runs(status.failures))
@@ -77,8 +77,14 @@ def find_problem(world: RecurringTaskWorld) -> Problem | None:
     if world.zones.declared is None:
         reason = Reason.TIME_ZONE_UNKNOWN
         return Problem(reason, sentence(reason, version=world.zones.version, zone=spec.time_zone))
-    return _find_project_problem(world.project, spec.repository_url) or _find_workflow_problem(
-        world.workflow, spec.workflow_ref.name
+    return find_reference_problem(world.task, world.project, world.workflow)
+
+
+def find_reference_problem(task: RecurringTask, project: Project | None, workflow: Workflow | None) -> Problem | None:
+    """Return what the task names and is not there, or cannot be used; None: nothing."""
+    spec = task.spec
+    return _find_project_problem(project, spec.repository_url) or _find_workflow_problem(
+        workflow, spec.workflow_ref.name
     )
 
 

@@ -51,7 +51,7 @@ def plan_recurring_task(world: RecurringTaskWorld, now: datetime) -> Plan:
         return Plan()
     status = with_pause(task, close_runs(task.status, world.runs), now)
     status, given_up = give_up_runs(world, status, now)
-    hold, problem = find_hold(world, status), find_problem(world)
+    hold, problem = find_hold(task, world.project, status), find_problem(world)
     status, schedule = _with_schedule(world, status, now)
     waiting = None
     if schedule is not None:

@@ -138,6 +138,7 @@ class Reason(StrEnum):
     LEARNINGS_LEFT_OUT = "LearningsLeftOut"
     SANDBOX_RESTARTED = "SandboxRestarted"
     UNREADABLE = "Unreadable"
+    UNSEEN = "Unseen"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -340,6 +341,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.UNREADABLE: (
         "This version of the operator cannot read the object and leaves it as it is: {detail} Run the version that "
         "wrote it, or a newer one."
+    ),
+    Reason.UNSEEN: (
+        "The operator has not acted on {what} yet. If this lasts, check that an operator runs and leads, and what its "
+        "log says."
     ),
     Reason.LEARNINGS_LEFT_OUT: "{what} left out: {detail}",
     Reason.REPORT_LOST: "Step {step} ended without a readable report: {detail}",
