@@ -73,6 +73,12 @@ class Metrics:
             registry=self.registry,
         )
         self.leading = Gauge("codecourier_leading", "1 while this operator holds the Lease", registry=self.registry)
+        self.deletions = Counter(
+            "codecourier_deletions",
+            "Objects that plans deleted: by retention, a task's history limits and the like",
+            ("kind",),
+            registry=self.registry,
+        )
         self.api_requests = Counter(
             "codecourier_api_requests",
             "Requests to the API server, by method (WATCH for watches) and status (none without an answer)",

@@ -40,9 +40,24 @@ CREATE_PODS: Right = ("", "pods", "create")
 
 AFTER_LOST_ANSWER = "Asked only when a create finds its name taken, as after an answer that was lost."
 
+OF_RETENTION = "Asked an hour after the end of a day was seen, by retention."
+
 UNUSED: Mapping[Right, str] = {
     ("", "pods", "get"): AFTER_LOST_ANSWER,
     ("apps", "controllerrevisions", "delete"): "Asked an hour after a revision was made, once no Run uses it.",
+    **{
+        ("codecourier.dev", plural, verb): OF_RETENTION
+        for plural, verbs in {
+            "dailystats": ("create", "delete", "get"),
+            "issuesessions": ("delete",),
+            "learnings": ("delete",),
+            "notifications": ("delete",),
+            "sandboxes": ("delete",),
+            "usagerecords": ("delete",),
+            "workflows": ("delete",),
+        }.items()
+        for verb in verbs
+    },
     ("codecourier.dev", "learnings", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "notifications", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "usagerecords", "get"): AFTER_LOST_ANSWER,

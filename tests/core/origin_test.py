@@ -45,6 +45,10 @@ class FixtureOrigin:
         """Tell what the test wants."""
         return self.has_ledger_entry
 
+    def needs(self, _run: Run) -> bool:
+        """Tell what the test wants."""
+        return not self.has_ledger_entry
+
 
 FIXTURE: Origin = FixtureOrigin()
 

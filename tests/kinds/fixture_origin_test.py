@@ -134,6 +134,10 @@ class BatchOrigin:
         """Tell whether the ledger holds the Run's end."""
         return bool(self.batch.status.end)
 
+    def needs(self, run: Run) -> bool:
+        """Tell whether the ledger lacks the Run's end."""
+        return not self.has_recorded(run)
+
 
 def make_origin(batch: Batch) -> Origin:
     """Return a Batch as its Run sees it."""

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from codecourier.cache.store import Store
-from codecourier.core.shared.naming import ANNOTATION_FOLLOW_UP, LABEL_SANDBOX_UID
+from codecourier.core.shared.naming import (
+    ANNOTATION_FOLLOW_UP,
+    ANNOTATION_TRASHED_TIME,
+    LABEL_SANDBOX_UID,
+    LABEL_TRASHED,
+)
 from codecourier.kinds.api_resources import (
     ISSUE_SESSIONS,
     LEARNINGS,
@@ -268,6 +273,16 @@ def test_a_learning_wakes_nothing(store: Store) -> None:
     proposed, accepted = obj("l", spec=spec), obj("l", spec=spec | {"accepted": True}, resourceVersion="2")
     for old, new in ((None, proposed), (proposed, accepted), (accepted, None)):
         assert woken(store, LEARNINGS, old, new) == set()
+
+
+@pytest.mark.parametrize("resource", [LEARNINGS, SANDBOXES, ISSUE_SESSIONS], ids=lambda resource: str(resource.kind))
+def test_the_trash_wakes_the_project(store: Store, resource: Resource) -> None:
+    plain = obj("x", spec={"runRef": {"name": "gone", "uid": "u"}})
+    trashed = obj("x", spec=plain["spec"], labels={LABEL_TRASHED: "true"}, resourceVersion="2")
+    trashed["metadata"]["annotations"] = {ANNOTATION_TRASHED_TIME: "2026-11-30T12:00:00Z"}
+    for old, new in ((None, trashed), (plain, trashed), (trashed, plain), (trashed, None)):
+        assert "Project/default" in woken(store, resource, old, new)
+    assert "Project/default" not in woken(store, resource, None, plain)
 
 
 def test_a_namespace_that_goes_wakes_everything_that_asks_for_it(store: Store) -> None:

@@ -54,6 +54,10 @@ class Ordered(Generic[T]):
         for key in self._keys:
             yield key, self._items[key]
 
+    def key_at(self, place: int) -> Any:
+        """Return the key at a place from the front, counted from 0."""
+        return self._keys[place]
+
     def first_after(self, key: Any) -> Any | None:
         """Return the least key that is greater than a key, which may be a prefix of keys; None where there is none."""
         place = bisect_right(self._keys, key)

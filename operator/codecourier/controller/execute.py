@@ -64,6 +64,8 @@ class Executor:
     recorder: Recorder
     backlog: Backlog
     in_flight: InFlight
+    note_deletion: Callable[[str], None] = lambda _kind: None
+    """Called with the kind of each object that a plan has deleted."""
 
     async def execute(self, key: WorkKey, obj: Json, model: CustomResource, plan: Plan) -> None:
         """Carry out the plan of an object; `obj` and `model` are the version that was planned from."""
@@ -239,6 +241,7 @@ class Executor:
             left = await self.api.delete(
                 resource, intent.namespace, intent.name, uid=intent.uid, resource_version=intent.resource_version
             )
+            self.note_deletion(intent.kind)
             cache = self.store.cache(resource)
             if left is None:
                 cache.note_delete(intent.namespace, intent.name, intent.uid)

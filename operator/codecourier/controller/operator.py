@@ -163,6 +163,7 @@ class Operator:
             recorder=self._recorder,
             backlog=backlog,
             in_flight=in_flight,
+            note_deletion=lambda kind: self._metrics.deletions.labels(kind).inc(),
         )
         return Reconciler(
             self._registry,

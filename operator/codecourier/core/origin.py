@@ -46,6 +46,9 @@ class Origin(Protocol):
     def has_recorded(self, run: Run) -> bool:
         """Tell whether its ledger holds the Run's end, so that the Run may go."""
 
+    def needs(self, run: Run) -> bool:
+        """Tell whether it may still do something because of the Run, so that retention leaves the Run where it is."""
+
 
 @dataclass(frozen=True)
 class AbsentOrigin:
@@ -69,6 +72,10 @@ class AbsentOrigin:
     def has_recorded(self, _run: Run) -> bool:
         """Tell that no ledger is waited for."""
         return True
+
+    def needs(self, _run: Run) -> bool:
+        """Tell that nothing is left to do."""
+        return False
 
 
 def is_stop_requested(run: Run, origin: Origin | None) -> bool:

@@ -6,11 +6,23 @@ from codecourier.core.project.plan import plan_project
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.kinds.admission import runs_in_namespace
+from codecourier.kinds.kept import KEPT
 from codecourier.kinds.kind import Kind, Planning, Reader, Use
 from codecourier.kinds.relations import all_in_namespace, unnamed
 from codecourier.kinds.secrets import CREDENTIALS
 from codecourier.kinds.shared import API_SERVER, NAMESPACE_ENDING, NOTIFICATION_NAMES, POLICY, READ_REFERENCES, REVISION
-from codecourier.kinds.sources import NOTIFICATION_SOURCE, PROJECT_SOURCE, REVISION_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sources import (
+    DAILY_STATS_SOURCE,
+    ISSUE_SESSION_SOURCE,
+    LEARNING_SOURCE,
+    NOTIFICATION_SOURCE,
+    PROJECT_SOURCE,
+    REVISION_SOURCE,
+    RUN_SOURCE,
+    SANDBOX_SOURCE,
+    USAGE_RECORD_SOURCE,
+    WORKFLOW_SOURCE,
+)
 from codecourier.kube import api
 from codecourier.resources.project import Project
 
@@ -20,6 +32,15 @@ __all__ = ["PROJECT"]
 _RUNS = runs_in_namespace(PROJECT_NAME)
 _WORKFLOWS = all_in_namespace(WORKFLOW_SOURCE, PROJECT_NAME)
 _UNUSED_REVISIONS = unnamed(REVISION_SOURCE, REVISION, RUN_SOURCE, PROJECT_NAME)
+_COLLECTED = (
+    RUN_SOURCE,
+    USAGE_RECORD_SOURCE,
+    LEARNING_SOURCE,
+    SANDBOX_SOURCE,
+    WORKFLOW_SOURCE,
+    ISSUE_SESSION_SOURCE,
+)
+"""What retention deletes beside Notifications and DailyStats."""
 
 
 def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
@@ -33,6 +54,7 @@ def _gather(read: Reader[Project], project: Project) -> ProjectWorld:
         api_server=read(API_SERVER),
         is_namespace_ending=read(NAMESPACE_ENDING),
         credentials=read(CREDENTIALS),
+        kept=read(KEPT),
     )
 
 
@@ -50,11 +72,14 @@ PROJECT: Kind[Project, ProjectWorld] = Kind(
             API_SERVER,
             NAMESPACE_ENDING,
             CREDENTIALS,
+            KEPT,
         ),
     ),
     uses=(
         Use(PROJECT_SOURCE.resource, ("patch",)),
-        Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
+        Use(NOTIFICATION_SOURCE.resource, ("create", "get", "delete")),
+        Use(DAILY_STATS_SOURCE.resource, ("create", "get", "delete")),
+        *(Use(source.resource, ("delete",)) for source in _COLLECTED),
         Use(api.NETWORK_POLICIES, ("create", "get", "update")),
         Use(api.CONTROLLER_REVISIONS, ("delete",)),
         READ_REFERENCES,

@@ -7,11 +7,12 @@ from typing import Any
 from codecourier.kinds.kind import Kind
 from codecourier.kube.api import Json
 from codecourier.kube.cache import Trim
+from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
 from codecourier.resources.usage_record import UsageRecord
 
-__all__ = ["LEARNING", "NOTIFICATION", "USAGE_RECORD"]
+__all__ = ["DAILY_STATS", "LEARNING", "NOTIFICATION", "USAGE_RECORD"]
 
 
 def _keeping(*fields: str) -> Trim:
@@ -25,10 +26,13 @@ def _keeping(*fields: str) -> Trim:
     return trim
 
 
-_IDENTITY = ("name", "namespace", "uid", "resourceVersion")
+_IDENTITY = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
+_COUNTED = ("runUid", "run", "attempt", "tryNumber", "workflow", "startTime", "finishTime", "items")
+"""What a day's statistics are counted from."""
 
-NOTIFICATION: Kind[Notification, Any] = Kind(Notification, mark="entity", trim=_keeping("entity"))
-USAGE_RECORD: Kind[UsageRecord, Any] = Kind(UsageRecord, mark="runUid", trim=_keeping("runUid", "run"))
+NOTIFICATION: Kind[Notification, Any] = Kind(Notification, mark="entity", trim=_keeping("entity", "eventTime"))
+USAGE_RECORD: Kind[UsageRecord, Any] = Kind(UsageRecord, mark="runUid", trim=_keeping(*_COUNTED))
+DAILY_STATS: Kind[DailyStats, Any] = Kind(DailyStats, mark="day", trim=_keeping("day", "totalRuns", "sealTime"))
 
 LEARNING: Kind[Learning, Any] = Kind(Learning, mark="repositoryUrl")
 """The name of a proposed one holds the hash of its text, so it is the same one after a user has corrected the text."""

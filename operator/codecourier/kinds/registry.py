@@ -14,7 +14,7 @@ from codecourier.cache.store import Store
 from codecourier.kinds.issue_session import ISSUE_SESSION
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.project import PROJECT
-from codecourier.kinds.records import LEARNING, NOTIFICATION, USAGE_RECORD
+from codecourier.kinds.records import DAILY_STATS, LEARNING, NOTIFICATION, USAGE_RECORD
 from codecourier.kinds.recurring_task import RECURRING_TASK
 from codecourier.kinds.relation import UNFINISHED, Edge, OriginKind
 from codecourier.kinds.run import RUN
@@ -38,6 +38,7 @@ ALL: tuple[Kind[Any, Any], ...] = (
     SANDBOX,
     NOTIFICATION,
     USAGE_RECORD,
+    DAILY_STATS,
     LEARNING,
 )
 """Every kind, in the order in which people meet them."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from codecourier.resources.meta import (
     CustomResource,
+    Date,
     KindInfo,
     ListMap,
     ListSet,
@@ -29,6 +30,7 @@ __all__ = [
     "AdmittedRun",
     "AppCredential",
     "CommitIdentity",
+    "DayEnd",
     "EgressRule",
     "Limits",
     "MemberRole",
@@ -191,6 +193,17 @@ class AdmittedRun(Model):
     """When the Run got the place."""
 
 
+class DayEnd(Model):
+    """A day that is over."""
+
+    day: Date
+    """The day, such as `2026-11-30`."""
+
+    time: Time
+    """When the operator saw that it is over. From an hour after that it seals the days up to this one, and deletes what
+    is not kept any longer."""
+
+
 class ProjectStatus(Status):
     """What the operator reports about the project."""
 
@@ -203,6 +216,9 @@ class ProjectStatus(Status):
 
     release_time: Time | None = None
     """A Project that is being deleted waits for pull requests until then; absent while a pod of its Runs may work."""
+
+    day_end: DayEnd | None = None
+    """The last day that the operator saw to be over, while there was something to seal or to delete; absent before."""
 
     notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""

@@ -74,7 +74,7 @@ class Retention(Model):
     """How long what is over stays in the cluster. Nothing goes that something unfinished needs."""
 
     runs: RunKeeping = Field(default_factory=RunKeeping)
-    """Finished Runs. One whose pull request was opened stays, whatever its age, until a user deletes it."""
+    """Finished Runs. One whose pull request is open stays, whatever its age."""
 
     notifications: NotificationKeeping = Field(default_factory=NotificationKeeping)
     """Notifications."""

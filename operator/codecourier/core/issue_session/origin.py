@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codecourier.core.issue_session.follow_up import digest_of_follow_up
 from codecourier.core.issue_session.ledger import index_of
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.run import Run, RunPhase
@@ -55,3 +56,10 @@ class IssueSessionOrigin:
             return True
         entry = next((entry for entry in self.session.status.runs if entry.run == run.name), None)
         return entry is not None and entry.phase is not RunPhase.RUNNING
+
+    def needs(self, run: Run) -> bool:
+        """Tell whether the session is unfinished, has a follow-up to begin, or lacks the Run's end."""
+        session = self.session
+        wish = digest_of_follow_up(session.metadata.annotations)
+        has_work = not session.status.phase.is_finished or (bool(wish) and wish != session.status.handled_follow_up)
+        return has_work or session.is_deleting or not self.has_recorded(run)

@@ -1,6 +1,7 @@
 """How a Project is looked after: its repositories are reached, its sandboxes' network is closed, its Runs are admitted.
 
-Revisions of Workflows that none of its Runs uses any more are collected here, too.
+Revisions of Workflows that none of its Runs uses any more are collected here, too, and what its retention does not keep
+any longer (`core.project.retention`).
 
 Admission is the one decision over many Runs, so it has one writer (this plan) and one object that is claimed (the
 Project's status, with its resourceVersion): a second leader or an old copy conflicts instead of admitting too many.
@@ -20,6 +21,7 @@ from codecourier.core.project.finishing import is_let_go, plan_finishing
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
 from codecourier.core.project.places import Runs, UsableWorkflows
 from codecourier.core.project.reachability import events_of, judge, settle_notifications
+from codecourier.core.project.retention import plan_retention
 from codecourier.core.project.unused_revisions import collect_revisions
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.consent import RepositoryKey, repository_key
@@ -55,16 +57,19 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     unreached = _worst_problem(problems)
     refused = next(filter(None, map(world.failures.get, writes)), None)
     status, creates = settle_notifications(world, judge(project, unreached, refused, now))
+    clearing = plan_retention(world, status, now)
+    status = clearing.status
     admitted = admit(project, world.runs, _reached(answers), UsableWorkflows(world.workflows), now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     deletes, next_collection = collect_revisions(world, now)
+    times = (_look_again(world, problems, refused, now), next_collection, clearing.look_again)
     return Plan(
         status=status,
-        creates=creates + writes,
-        deletes=deletes,
+        creates=creates + writes + clearing.creates,
+        deletes=deletes + clearing.deletes,
         events=events_of(project.status, status),
-        look_again=min(filter(None, (_look_again(world, problems, refused, now), next_collection)), default=None),
+        look_again=min(filter(None, times), default=None),
     )
 
 

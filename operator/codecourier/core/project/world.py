@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from codecourier.core.project.kept import NOTHING_KEPT, Kept
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.project.places import Runs
 from codecourier.core.shared.revisions import WorkflowRevision
@@ -44,6 +45,9 @@ class ProjectWorld(World):
 
     credentials: WatchedSecrets = UNWATCHED
     """The Secrets of the namespace that are meant for repositories."""
+
+    kept: Kept = NOTHING_KEPT
+    """What is over in its namespace."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""

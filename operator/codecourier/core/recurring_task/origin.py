@@ -48,3 +48,9 @@ class RecurringTaskOrigin:
     def has_recorded(self, run: Run) -> bool:
         """Tell whether the task's ledger no longer waits for the Run's end, or will never have it."""
         return self.task.is_deleting or all(active.run != run.name for active in self.task.status.active)
+
+    def needs(self, run: Run) -> bool:
+        """Tell whether the ledger lacks the Run's slot or its end: without the Run, the slot would be due again."""
+        settled, slot = self.task.status.settled_time, run.spec.scheduled_for
+        is_settled = slot is None or (settled is not None and slot <= settled)
+        return not self.task.is_deleting and not (is_settled and self.has_recorded(run))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from codecourier.core.shared.naming import ANNOTATION_TRASHED_BY, ANNOTATION_TRASHED_TIME, LABEL_TRASHED
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["find_trasher", "find_trashing_time", "is_trashed"]
+__all__ = ["find_trasher", "find_trashing_time", "is_trashed", "read_trashing_time"]
 
 
 def is_trashed(obj: CustomResource) -> bool:
@@ -17,7 +18,12 @@ def is_trashed(obj: CustomResource) -> bool:
 
 def find_trashing_time(obj: CustomResource) -> datetime | None:
     """Return when an object in the trash was put there; None: a user set the label alone, or damaged the time."""
-    text = obj.metadata.annotations.get(ANNOTATION_TRASHED_TIME, "")
+    return read_trashing_time(obj.metadata.annotations)
+
+
+def read_trashing_time(annotations: Mapping[str, str]) -> datetime | None:
+    """Return the same from the annotations of an object in the trash."""
+    text = annotations.get(ANNOTATION_TRASHED_TIME, "")
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

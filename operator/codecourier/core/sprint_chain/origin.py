@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
+from codecourier.core.shared.wishes import asks_for_attempt
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import SprintChain, SprintPhase
 
@@ -52,3 +53,9 @@ class SprintChainOrigin:
         """Tell whether no sprint in the ledger is Running with this Run."""
         entry = next((sprint for sprint in self.chain.status.sprints if sprint.run == run.name), None)
         return entry is None or entry.phase is not SprintPhase.RUNNING
+
+    def needs(self, run: Run) -> bool:
+        """Tell whether the chain is unfinished, is to begin another attempt, or lacks the Run's end."""
+        chain = self.chain
+        has_work = not chain.status.phase.is_finished or asks_for_attempt(chain.spec, chain.status)
+        return has_work or chain.is_deleting or not self.has_recorded(run)
