@@ -27,6 +27,7 @@ from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.learning import Learning, LearningSpec
 from codecourier.resources.meta import ObjectMeta
+from codecourier.resources.notification import NotificationType
 from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
@@ -43,6 +44,18 @@ CONTRACT = {
     RunPhase: ["pending", "queued", "running", "completed", "failed", "cancelled"],
     SandboxPhase: ["pending", "running", "completed", "failed", "cancelled", "expired"],
     IssueSessionPhase: ["pending", "running", "completed", "failed", "cancelled"],
+    NotificationType: [
+        "run_completed",
+        "run_failed",
+        "pr_created",
+        "pr_failed",
+        "workflow_completed",
+        "sprint_completed",
+        "sprint_failed",
+        "credentials_failed",
+        "chain_cancelled",
+        "task_paused",
+    ],
 }
 
 

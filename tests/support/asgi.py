@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -21,7 +21,7 @@ from codecourier.kinds.api_resources import PROJECTS, WORKFLOWS
 from codecourier.kinds.kind import Kind
 from codecourier.kinds.registry import ALL, Registry
 from codecourier.kube.api import NAMESPACES, SUBJECT_ACCESS_REVIEWS, Json, Resource
-from codecourier.resources.api_key import APIKey
+from codecourier.resources.registry import KINDS
 from tests.simulation.apiserver import ApiServer, SimulatedKube
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
@@ -29,12 +29,15 @@ from tests.simulation.schema import definitions_of
 from tests.support.rest import Answer
 from tests.support.team import WORKFLOW
 
-__all__ = ["NAMESPACE", "REPOSITORY", "Api", "Kube", "play_api"]
+__all__ = ["NAMESPACE", "REPOSITORY", "Api", "Kube", "play_api", "running"]
 
 NAMESPACE = "shop"
 REPOSITORY = "https://github.com/org/repo"
 
 _RATE = 100_000
+_ROWS = {kind.model: kind for kind in ALL}
+_REGISTRY = Registry(tuple(_ROWS.get(model) or Kind(model) for model in KINDS))
+"""All kinds, those that the operator does not know included."""
 
 
 class Kube(SimulatedKube):
@@ -56,11 +59,23 @@ class Api:
     """A running REST API."""
 
     server: ApiServer
+    clock: WallClock
     kube: Kube
     network: Network
     served: Served
     app: FastAPI
+    followers: tuple[Coroutine[Any, Any, None], ...]
     key: str = ""
+
+    def replica(self, identity: str, network: Network) -> Api:
+        """Return another API over the same cluster, to be run by `running`."""
+        return replace(_make_api(self.server, self.clock, identity, network), key=self.key)
+
+    async def of(self, owner: str) -> Api:
+        """Return this API for another caller."""
+        made = await create_key(self.kube, NAMESPACE, owner, None, _RATE)
+        await self.settle()
+        return replace(self, key=made.key)
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Ask for a path below `/api/v1`."""
@@ -147,25 +162,29 @@ def play_api(scenario: Callable[[Api], Awaitable[None]], network_of: Callable[[R
     async def main() -> None:
         loop = asyncio.get_running_loop()
         clock = WallClock(loop)
-        definitions = definitions_of(Registry((*ALL, Kind(APIKey))))
-        server = ApiServer(now=clock.now, random=Random(1), definitions=definitions)
-        network = network_of(Random(2))
-        kube = Kube(server, "rest", network)
+        server = ApiServer(now=clock.now, random=Random(1), definitions=definitions_of(_REGISTRY))
         _prepare(server)
-        served, keys = Served(kube), KeyCache(kube, loop.time)
-        app = make_app(ApiParts(kube, served, keys, Trust(kube), clock.now, loop.time, 0.1))
-        api = Api(server, kube, network, served, app)
-        api.key = (await create_key(kube, NAMESPACE, "editor", None, _RATE)).key
-        with _beside(served.run(), keys.run()):
+        api = _make_api(server, clock, "rest", network_of(Random(2)))
+        api.key = (await create_key(api.kube, NAMESPACE, "editor", None, _RATE)).key
+        with running(api):
             await api.settle()
             await scenario(api)
 
     run_virtual(main)
 
 
+def _make_api(server: ApiServer, clock: WallClock, identity: str, network: Network) -> Api:
+    loop = asyncio.get_running_loop()
+    kube = Kube(server, identity, network)
+    served, keys = Served(kube), KeyCache(kube, loop.time)
+    app = make_app(ApiParts(kube, served, keys, Trust(kube), clock.now, loop.time, 0.1))
+    return Api(server, clock, kube, network, served, app, (served.run(), keys.run()))
+
+
 @contextmanager
-def _beside(*followers: Any) -> Iterator[None]:
-    tasks = [asyncio.ensure_future(follower) for follower in followers]
+def running(*apis: Api) -> Iterator[None]:
+    """Let APIs follow the cluster meanwhile."""
+    tasks = [asyncio.ensure_future(follower) for api in apis for follower in api.followers]
     try:
         yield
     finally:

@@ -13,10 +13,25 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter,
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
-from codecourier.apiserver.refusal import Detail, bad_request
+from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["Data", "Instant", "Page", "PageQuery", "Place", "View", "answer", "cut", "cut_by", "page_of", "place_of"]
+__all__ = [
+    "Data",
+    "Instant",
+    "Page",
+    "PageQuery",
+    "Place",
+    "View",
+    "answer",
+    "bad_cursor",
+    "cut",
+    "cut_by",
+    "page_of",
+    "place_of",
+    "read_cursor",
+    "write_cursor",
+]
 
 R = TypeVar("R", bound=CustomResource)
 V = TypeVar("V")
@@ -122,19 +137,36 @@ def cut_by(objects: Iterable[V], query: PageQuery, place: Callable[[V], Place]) 
     Refusal
         400 if the cursor is none.
     """
-    after = None if query.cursor is None else _read_cursor(query.cursor)
+    after = None if query.cursor is None else read_cursor(query.cursor)
     rest = [obj for obj in objects if after is None or place(obj) < after]
     if query.limit is None or len(rest) <= query.limit:
         return rest, None
     page = rest[: query.limit]
-    return page, base64.urlsafe_b64encode(orjson.dumps([*place(page[-1])])).decode()
+    return page, write_cursor(place(page[-1]))
 
 
-def _read_cursor(text: str) -> Place:
+def write_cursor(place: Place) -> str:
+    """Return the cursor of the page that begins after a place."""
+    return base64.urlsafe_b64encode(orjson.dumps([*place])).decode()
+
+
+def read_cursor(text: str) -> Place:
+    """Return the place after which a page begins.
+
+    Raises
+    ------
+    Refusal
+        400 if the cursor is none.
+    """
     try:
         return _PLACE.validate_json(base64.urlsafe_b64decode(text.encode("ascii")))
     except (binascii.Error, UnicodeEncodeError, ValidationError):
-        problem = Detail(
-            field="cursor", message="The cursor is not the nextCursor of an earlier answer. Begin without one."
-        )
-        raise bad_request(problem) from None
+        raise bad_cursor() from None
+
+
+def bad_cursor() -> Refusal:
+    """Return the refusal of a cursor that no answer had."""
+    problem = Detail(
+        field="cursor", message="The cursor is not the nextCursor of an earlier answer. Begin without one."
+    )
+    return bad_request(problem)

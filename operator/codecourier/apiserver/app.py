@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from codecourier.apiserver.callers import Callers, RateLimit
 from codecourier.apiserver.document import ABOUT, complete
 from codecourier.apiserver.doors import AggregatedDoor
+from codecourier.apiserver.inboxes import Inboxes
 from codecourier.apiserver.page import render_html
 from codecourier.apiserver.reference import read_entries
 from codecourier.apiserver.refusal import render_refusal
@@ -22,6 +23,7 @@ from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.explaining import add_explanations
+from codecourier.apiserver.routes.notifications import add_notifications
 from codecourier.apiserver.routes.pull_requests import add_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
@@ -90,6 +92,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
     add_pull_requests(router, door)
+    add_notifications(router, door, Inboxes(parts.api, parts.served, parts.now))
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
     add_runs(router, door, parts.accept_wait_seconds)

@@ -13,11 +13,14 @@ from codecourier.apiserver.refusal import Detail, bad_request
 __all__ = [
     "ISSUE_SESSION_ID",
     "LEARNING_ID",
+    "NOTIFICATION_ID",
+    "PREFIXES",
     "RECURRING_TASK_ID",
     "RUN_ID",
     "SANDBOX_ID",
     "SPRINT_CHAIN_ID",
     "WORKFLOW_ID",
+    "NotificationName",
     "RecurringTaskName",
     "RunName",
     "SprintChainName",
@@ -33,6 +36,10 @@ SPRINT_CHAIN_ID = "sc_"
 ISSUE_SESSION_ID = "is_"
 SANDBOX_ID = "sb_"
 LEARNING_ID = "ln_"
+NOTIFICATION_ID = "notif_"
+
+PREFIXES = {"Run": RUN_ID, "RecurringTask": RECURRING_TASK_ID, "SprintChain": SPRINT_CHAIN_ID}
+"""Prefix of the ids of each kind that a Notification may be about; a Project has none."""
 
 _MOST_LENGTH = 256
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -78,6 +85,9 @@ def _named(prefix: str) -> Callable[[Any], str]:
 
     return parse
 
+
+NotificationName = Annotated[str, AfterValidator(_named(NOTIFICATION_ID))]
+"""The id of a Notification in a body, read as its name."""
 
 WorkflowName = Annotated[str, AfterValidator(_named(WORKFLOW_ID))]
 """The id of a Workflow in a body or query, read as its name."""

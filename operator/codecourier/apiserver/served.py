@@ -11,7 +11,9 @@ from random import Random
 from typing import TypeVar
 
 from codecourier.apiserver.freshness import Freshness
+from codecourier.apiserver.notices import NOTICES, NoticeIndex
 from codecourier.cache.informers import Informers
+from codecourier.cache.ordered import MakeFollower
 from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
 from codecourier.core.shared.naming import LABEL_TRASHED
@@ -19,8 +21,10 @@ from codecourier.core.shared.trash import is_trashed
 from codecourier.kinds.access import AccessRule
 from codecourier.kinds.sources import (
     API_KEY_SOURCE,
+    INBOX_SOURCE,
     ISSUE_SESSION_SOURCE,
     LEARNING_SOURCE,
+    NOTIFICATION_SOURCE,
     PROJECT_SOURCE,
     RECURRING_TASK_SOURCE,
     RUN_SOURCE,
@@ -56,8 +60,14 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
     ISSUE_SESSION_SOURCE: _TRASHED,
     RECURRING_TASK_SOURCE: _WRITTEN,
     SPRINT_CHAIN_SOURCE: _WRITTEN,
+    NOTIFICATION_SOURCE: frozenset(),
+    INBOX_SOURCE: frozenset({"create", "get", "update"}),
 }
 """The kinds that are cached, and what is asked of each beside list and watch."""
+
+_FOLLOWERS: Mapping[Source[object], Mapping[str, MakeFollower]] = {NOTIFICATION_SOURCE: {NOTICES: NoticeIndex}}
+_PACKED = frozenset({NOTIFICATION_SOURCE})
+"""Kinds with many objects, of which few are read at a time."""
 
 
 def _rules() -> tuple[AccessRule, ...]:
@@ -70,6 +80,11 @@ def _rules() -> tuple[AccessRule, ...]:
 
 RULES = _rules()
 """What the API server's account needs, in every namespace."""
+
+
+def _cached(source: Source[object]) -> CachedKind:
+    is_packed = source in _PACKED
+    return CachedKind(source, is_settled=lambda _obj: is_packed, followers=_FOLLOWERS.get(source, {}))
 
 
 class _Reporter:
@@ -98,7 +113,7 @@ class Served:
     """
 
     def __init__(self, api: KubeApi) -> None:
-        self.store = Store(CachedKind(source) for source in _SOURCES)
+        self.store = Store(map(_cached, _SOURCES))
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
         self._freshness = Freshness(self._informers.each)
         self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)

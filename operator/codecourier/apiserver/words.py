@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import IssueSessionPhase
+from codecourier.resources.notification import NotificationType
 from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
@@ -31,6 +32,7 @@ _SERVED = (
     RunPhase,
     SandboxPhase,
     IssueSessionPhase,
+    NotificationType,
 )
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {

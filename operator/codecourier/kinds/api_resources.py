@@ -5,6 +5,7 @@ from __future__ import annotations
 from codecourier.kube.api import custom_resource
 from codecourier.resources.api_key import APIKey
 from codecourier.resources.daily_stats import DailyStats
+from codecourier.resources.inbox import Inbox
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
@@ -19,6 +20,7 @@ from codecourier.resources.workflow import Workflow
 __all__ = [
     "API_KEYS",
     "DAILY_STATS",
+    "INBOXES",
     "ISSUE_SESSIONS",
     "LEARNINGS",
     "NOTIFICATIONS",
@@ -42,4 +44,5 @@ NOTIFICATIONS = custom_resource(Notification.info)
 USAGE_RECORDS = custom_resource(UsageRecord.info)
 DAILY_STATS = custom_resource(DailyStats.info)
 LEARNINGS = custom_resource(Learning.info)
+INBOXES = custom_resource(Inbox.info)
 API_KEYS = custom_resource(APIKey.info)

@@ -22,6 +22,7 @@ from codecourier.kube import api
 from codecourier.kube.api import Json
 from codecourier.resources.api_key import APIKey
 from codecourier.resources.daily_stats import DailyStats
+from codecourier.resources.inbox import Inbox
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.notification import Notification
@@ -39,6 +40,7 @@ __all__ = [
     "API_SERVER_SOURCE",
     "CREDENTIAL_SOURCE",
     "DAILY_STATS_SOURCE",
+    "INBOX_SOURCE",
     "ISSUE_SESSION_SOURCE",
     "LEARNING_SOURCE",
     "NAMESPACE_SOURCE",
@@ -123,6 +125,9 @@ DAILY_STATS_SOURCE = custom(DailyStats)
 LEARNING_SOURCE = custom(Learning)
 API_KEY_SOURCE = custom(APIKey)
 """Read by the API server alone: no plan of the operator needs one."""
+
+INBOX_SOURCE = custom(Inbox)
+"""Read and written by the API server alone."""
 
 NAMESPACE_SOURCE = raw(api.NAMESPACES)
 POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod, is_settled=_has_ended)

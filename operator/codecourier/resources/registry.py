@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecourier.resources.api_key import APIKey
 from codecourier.resources.daily_stats import DailyStats
+from codecourier.resources.inbox import Inbox
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
 from codecourier.resources.meta import CustomResource
@@ -27,6 +28,7 @@ KINDS: tuple[type[CustomResource], ...] = (
     IssueSession,
     Sandbox,
     Notification,
+    Inbox,
     UsageRecord,
     DailyStats,
     Learning,

@@ -50,6 +50,7 @@ OPERATIONS = {
 """The operations by method and path, without those whose answers have no end."""
 
 KNOWN: Mapping[str, Any] = {
+    "notificationId": "notif_seed-0",
     "workflowId": "wf_build",
     "targetWorkflowId": "wf_build",
     "githubRepoUrl": REPOSITORY,
