@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-import uvicorn
 import uvloop
 
 from codecourier.apiserver.app import ApiParts, make_app
-from codecourier.apiserver.connections import HttpProtocol, close_vouched
+from codecourier.apiserver.connections import Limits
 from codecourier.apiserver.front_proxy import FrontProxy, UnsafeFrontProxyError
+from codecourier.apiserver.http_server import HttpServer
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings
 from codecourier.apiserver.tls import ServingTls
@@ -31,17 +31,10 @@ __all__ = ["run_api_server", "serve_api", "serve_beside"]
 
 _LOGGER = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 60
+_OTHER_FILES = 256
+"""Open files beside the connections of clients."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own: it would end the process by the signal that it got."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
 
 
 def run_api_server(settings: ApiServerSettings, access: Access) -> None:
@@ -95,13 +88,15 @@ async def serve_api(
         clock=time.monotonic,
         accept_wait_seconds=settings.accept_wait_seconds,
     )
-    server, tls = _Server(_config(settings, parts)), _tls(settings)
+    tls, limits = _tls(settings), Limits(most_connections=settings.most_connections)
+    server = HttpServer(make_app(parts), None if tls is None else tls.context, limits, settings.drain_seconds)
     if tls is not None:
         await _begin_trust(trust, tls, server)
+    _allow_files(settings.most_connections)
     listening = _listen(settings)
-    begin(listening.getsockname()[1], lambda: _stop(server))
+    begin(listening.getsockname()[1], server.stop)
     followers = [served.run(), keys.run(), *([] if tls is None else [trust.run(), tls.run()])]
-    await serve_beside(server.serve([listening]), lambda: _stop(server), *followers)
+    await serve_beside(server.serve([listening]), server.stop, *followers)
 
 
 async def serve_beside(
@@ -136,8 +131,15 @@ async def serve_beside(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _stop(server: uvicorn.Server) -> None:
-    server.should_exit = True
+def _allow_files(most_connections: int) -> None:
+    """Raise the limit on open files, as far as it may be: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * most_connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < most_connections + _OTHER_FILES:
+            _LOGGER.warning("%d open files are too few for %sMOST_CONNECTIONS", most, API_PREFIX)
 
 
 def _tls(settings: ApiServerSettings) -> ServingTls | None:
@@ -150,38 +152,18 @@ def _tls(settings: ApiServerSettings) -> ServingTls | None:
         raise SettingsError(f"{names}: the certificate or its key cannot be read: {error}") from error
 
 
-async def _begin_trust(trust: Trust, tls: ServingTls, server: _Server) -> None:
+async def _begin_trust(trust: Trust, tls: ServingTls, server: HttpServer) -> None:
     """Believe the cluster's front proxy, as it is now and after each change."""
 
     def follow(found: FrontProxy | None) -> None:
         tls.trust(None if found is None else found.authority)
-        close_vouched(server.server_state.connections)
+        server.clients.close_vouched()
 
     try:
         await trust.load()
     except UnsafeFrontProxyError as error:
         raise SettingsError(str(error)) from error
     trust.subscribe(follow)
-    server.config.ssl = tls.context
-
-
-def _config(settings: ApiServerSettings, parts: ApiParts) -> uvicorn.Config:
-    config = uvicorn.Config(
-        make_app(parts),
-        http=HttpProtocol,
-        loop="none",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=settings.drain_seconds,
-    )
-    config.load()
-    return config
 
 
 def _listen(settings: ApiServerSettings) -> socket.socket:

@@ -41,6 +41,9 @@ class ApiServerSettings(BaseModel):
     accept_wait_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
     """How long the answer to the creation of a chain waits for the operator to accept it, 0 to 10 seconds."""
 
+    most_connections: Annotated[int, Field(ge=10, le=100_000)] = 1000
+    """Connections at one time, 10 to 100000; one more closes the one that was idle for the longest."""
+
     log_format: LogFormat = "auto"
     """How the log is written: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere."""
 

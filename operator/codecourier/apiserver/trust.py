@@ -7,16 +7,20 @@ import logging
 from collections.abc import Callable, Mapping
 
 from codecourier.apiserver.front_proxy import FrontProxy, UnsafeFrontProxyError, read_front_proxy
+from codecourier.kinds.access import AccessRule
 from codecourier.kube.api import CONFIG_MAPS, Json, KubeApi
 from codecourier.kube.errors import KubeError, NotFound
 
-__all__ = ["CONFIG_NAME", "CONFIG_NAMESPACE", "Trust"]
+__all__ = ["CONFIG_NAME", "CONFIG_NAMESPACE", "CONFIG_RULES", "Trust"]
 
 _LOGGER = logging.getLogger(__name__)
 
 CONFIG_NAMESPACE = "kube-system"
 CONFIG_NAME = "extension-apiserver-authentication"
 """ConfigMap in which kube-apiserver says how its front proxy is known."""
+
+CONFIG_RULES = (AccessRule(CONFIG_MAPS.group, CONFIG_MAPS.plural, frozenset({"get", "watch"})),)
+"""What the API server's account needs in that namespace, on this ConfigMap, where it serves TLS."""
 
 _WATCH_SECONDS = 300
 _RETRY_SECONDS = 5.0
