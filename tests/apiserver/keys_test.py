@@ -11,8 +11,6 @@ from pydantic import ValidationError
 
 from codecourier.apiserver.keys import create_key, list_keys, revoke_key
 from codecourier.core.shared.api_keys import KEY_PREFIX, Identity, api_key_name, hash_key, identity_of
-from codecourier.kinds.kind import Kind
-from codecourier.kinds.registry import ALL, Registry
 from codecourier.kube.api import NAMESPACES, KubeApi
 from codecourier.resources.api_key import APIKey, APIKeySpec
 from codecourier.resources.meta import ObjectMeta
@@ -20,13 +18,14 @@ from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import EPOCH, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.schema import definitions_of
+from tests.support.kinds import EVERY_KIND
 
 EXPIRY = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def simulated() -> KubeApi:
     """Return a server with APIKeys and namespace `shop`."""
-    definitions = definitions_of(Registry((*ALL, Kind(APIKey))))
+    definitions = definitions_of(EVERY_KIND)
     server = ApiServer(now=lambda: EPOCH, random=Random(1), definitions=definitions)
     server.store.create(NAMESPACES, {"metadata": {"name": "shop"}})
     return server.client("test", Network(Random(2)))

@@ -32,6 +32,7 @@ from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
+from codecourier.resources.usage_record import UsageKind, UsageUnit
 
 CALLER = Caller(Identity("codecourier:shop:ci", ("codecourier:shop",)), "shop")
 LIST = Right("list", "recurringtasks")
@@ -56,6 +57,8 @@ CONTRACT = {
         "chain_cancelled",
         "task_paused",
     ],
+    UsageKind: ["compute", "tokens", "api_calls"],
+    UsageUnit: ["second", "token", "call"],
 }
 
 

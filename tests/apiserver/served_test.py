@@ -10,15 +10,13 @@ from codecourier.apiserver.keys import create_key, revoke_key
 from codecourier.apiserver.served import BY_HASH, KeyCache, Served
 from codecourier.apiserver.views.sprint_chain import is_accepted
 from codecourier.core.shared.api_keys import hash_key
-from codecourier.kinds.kind import Kind
-from codecourier.kinds.registry import ALL, Registry
 from codecourier.kinds.sources import API_KEY_SOURCE, SPRINT_CHAIN_SOURCE
 from codecourier.kube.api import NAMESPACES, Json, KubeApi
-from codecourier.resources.api_key import APIKey
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.schema import definitions_of
+from tests.support.kinds import EVERY_KIND
 
 CHAINS = SPRINT_CHAIN_SOURCE.resource
 SPEC = {"workflowRef": {"name": "w"}, "sprintRange": {"first": 1, "last": 1}, "prompt": "x"}
@@ -29,7 +27,7 @@ def play(scenario: Callable[[KubeApi, Network], Awaitable[None]]) -> None:
 
     async def main() -> None:
         clock = WallClock(asyncio.get_running_loop())
-        definitions = definitions_of(Registry((*ALL, Kind(APIKey))))
+        definitions = definitions_of(EVERY_KIND)
         server = ApiServer(now=clock.now, random=Random(1), definitions=definitions)
         server.store.create(NAMESPACES, {"metadata": {"name": "shop"}})
         network = Network(Random(2))

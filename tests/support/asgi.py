@@ -18,14 +18,12 @@ from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.kinds.api_resources import PROJECTS, WORKFLOWS
-from codecourier.kinds.kind import Kind
-from codecourier.kinds.registry import ALL, Registry
 from codecourier.kube.api import NAMESPACES, SUBJECT_ACCESS_REVIEWS, Json, Resource
-from codecourier.resources.registry import KINDS
 from tests.simulation.apiserver import ApiServer, SimulatedKube
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.schema import definitions_of
+from tests.support.kinds import EVERY_KIND
 from tests.support.rest import Answer
 from tests.support.team import WORKFLOW
 
@@ -35,9 +33,6 @@ NAMESPACE = "shop"
 REPOSITORY = "https://github.com/org/repo"
 
 _RATE = 100_000
-_ROWS = {kind.model: kind for kind in ALL}
-_REGISTRY = Registry(tuple(_ROWS.get(model) or Kind(model) for model in KINDS))
-"""All kinds, those that the operator does not know included."""
 
 
 class Kube(SimulatedKube):
@@ -162,7 +157,7 @@ def play_api(scenario: Callable[[Api], Awaitable[None]], network_of: Callable[[R
     async def main() -> None:
         loop = asyncio.get_running_loop()
         clock = WallClock(loop)
-        server = ApiServer(now=clock.now, random=Random(1), definitions=definitions_of(_REGISTRY))
+        server = ApiServer(now=clock.now, random=Random(1), definitions=definitions_of(EVERY_KIND))
         _prepare(server)
         api = _make_api(server, clock, "rest", network_of(Random(2)))
         api.key = (await create_key(api.kube, NAMESPACE, "editor", None, _RATE)).key

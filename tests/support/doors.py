@@ -18,14 +18,12 @@ from yarl import URL
 
 from codecourier.apiserver.serve import serve_api
 from codecourier.apiserver.settings import ApiServerSettings
-from codecourier.kinds.kind import Kind
-from codecourier.kinds.registry import ALL, Registry
 from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource
 from codecourier.local.certificates import Authority, KeyPair, create_authority, write_key_pair
-from codecourier.resources.api_key import APIKey
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.network import Network
 from tests.simulation.schema import definitions_of
+from tests.support.kinds import EVERY_KIND
 
 __all__ = ["CONFIG", "OPS", "Cluster", "Doors", "Reply", "config_data", "running"]
 
@@ -138,7 +136,7 @@ def config_data(cluster: Cluster, **changes: str) -> Json:
 @asynccontextmanager
 async def running(folder: Path, **config: str) -> AsyncIterator[Doors]:
     """Run the REST API in this loop, with project `shop`."""
-    definitions = definitions_of(Registry((*ALL, Kind(APIKey))))
+    definitions = definitions_of(EVERY_KIND)
     server = ApiServer(now=lambda: datetime.now(UTC), random=Random(1), definitions=definitions)
     cluster = Cluster(server.client("test", Network(Random(2))))
     for name in ("shop", "other"):

@@ -15,14 +15,12 @@ from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
-from codecourier.kinds.kind import Kind
-from codecourier.kinds.registry import ALL, Registry
 from codecourier.kube.api import NAMESPACES, SUBJECT_ACCESS_REVIEWS, Json, KubeApi, Resource
-from codecourier.resources.api_key import APIKey
 from tests.simulation.apiserver import ApiServer, SimulatedKube
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.schema import Definition, definitions_of
+from tests.support.kinds import EVERY_KIND
 
 __all__ = ["NAMESPACE", "Reply", "RestApp", "play_rest"]
 
@@ -135,7 +133,7 @@ class RestApp:
 
 @cache
 def _definitions() -> Sequence[Definition]:
-    return definitions_of(Registry((*ALL, Kind(APIKey))))
+    return definitions_of(EVERY_KIND)
 
 
 def play_rest(scenario: Callable[[RestApp], Awaitable[None]]) -> None:

@@ -17,6 +17,7 @@ from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.resources.meta import CustomResource
 
 __all__ = [
+    "PLACE",
     "Data",
     "Instant",
     "Page",
@@ -35,6 +36,7 @@ __all__ = [
 
 R = TypeVar("R", bound=CustomResource)
 V = TypeVar("V")
+P = TypeVar("P")
 
 
 def _rfc3339(value: datetime) -> str:
@@ -97,6 +99,25 @@ def _json(body: object, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
+def write_cursor(place: tuple[object, ...]) -> str:
+    """Return the cursor of the page after a place in the order of a list."""
+    return base64.urlsafe_b64encode(orjson.dumps([*place])).decode()
+
+
+def read_cursor(text: str, place: TypeAdapter[P]) -> P:
+    """Return the place that a cursor says.
+
+    Raises
+    ------
+    Refusal
+        400 if the cursor is none.
+    """
+    try:
+        return place.validate_json(base64.urlsafe_b64decode(text.encode("ascii")))
+    except (binascii.Error, UnicodeEncodeError, ValidationError):
+        raise bad_cursor() from None
+
+
 class Place(NamedTuple):
     """Where an object stands in a list: newest first, and of one instant the last name first."""
 
@@ -104,7 +125,8 @@ class Place(NamedTuple):
     name: str
 
 
-_PLACE = TypeAdapter(Place)
+PLACE = TypeAdapter(Place)
+"""Reads a place of a cursor."""
 
 
 def place_of(obj: CustomResource) -> Place:
@@ -137,31 +159,12 @@ def cut_by(objects: Iterable[V], query: PageQuery, place: Callable[[V], Place]) 
     Refusal
         400 if the cursor is none.
     """
-    after = None if query.cursor is None else read_cursor(query.cursor)
+    after = None if query.cursor is None else read_cursor(query.cursor, PLACE)
     rest = [obj for obj in objects if after is None or place(obj) < after]
     if query.limit is None or len(rest) <= query.limit:
         return rest, None
     page = rest[: query.limit]
     return page, write_cursor(place(page[-1]))
-
-
-def write_cursor(place: Place) -> str:
-    """Return the cursor of the page that begins after a place."""
-    return base64.urlsafe_b64encode(orjson.dumps([*place])).decode()
-
-
-def read_cursor(text: str) -> Place:
-    """Return the place after which a page begins.
-
-    Raises
-    ------
-    Refusal
-        400 if the cursor is none.
-    """
-    try:
-        return _PLACE.validate_json(base64.urlsafe_b64decode(text.encode("ascii")))
-    except (binascii.Error, UnicodeEncodeError, ValidationError):
-        raise bad_cursor() from None
 
 
 def bad_cursor() -> Refusal:

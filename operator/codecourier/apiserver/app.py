@@ -21,6 +21,7 @@ from codecourier.apiserver.reference import read_entries
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
+from codecourier.apiserver.routes.analytics import add_analytics
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.explaining import add_explanations
 from codecourier.apiserver.routes.notifications import add_notifications
@@ -92,7 +93,8 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
     add_pull_requests(router, door)
-    add_notifications(router, door, Inboxes(parts.api, parts.served, parts.now))
+    inboxes = Inboxes(parts.api, parts.served, parts.now)
+    add_notifications(router, door, inboxes)
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
     add_runs(router, door, parts.accept_wait_seconds)
@@ -100,6 +102,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_sandboxes(router, door)
     add_explanations(router, door, parts.now)
     add_trash(router, door, parts.now)
+    add_analytics(router, door, inboxes, parts.now)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

@@ -19,6 +19,7 @@ __all__ = [
     "RUN_ID",
     "SANDBOX_ID",
     "SPRINT_CHAIN_ID",
+    "USAGE_ID",
     "WORKFLOW_ID",
     "NotificationName",
     "RecurringTaskName",
@@ -37,6 +38,7 @@ ISSUE_SESSION_ID = "is_"
 SANDBOX_ID = "sb_"
 LEARNING_ID = "ln_"
 NOTIFICATION_ID = "notif_"
+USAGE_ID = "us_"
 
 PREFIXES = {"Run": RUN_ID, "RecurringTask": RECURRING_TASK_ID, "SprintChain": SPRINT_CHAIN_ID}
 """Prefix of the ids of each kind that a Notification may be about; a Project has none."""

@@ -10,8 +10,10 @@ from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
+from codecourier.apiserver.analytics import BY_DAY, finish_day
 from codecourier.apiserver.freshness import Freshness
 from codecourier.apiserver.notices import NOTICES, NoticeIndex
+from codecourier.apiserver.sums import Sums
 from codecourier.cache.informers import Informers
 from codecourier.cache.ordered import MakeFollower
 from codecourier.cache.source import CachedKind, Source
@@ -21,6 +23,7 @@ from codecourier.core.shared.trash import is_trashed
 from codecourier.kinds.access import AccessRule
 from codecourier.kinds.sources import (
     API_KEY_SOURCE,
+    DAILY_STATS_SOURCE,
     INBOX_SOURCE,
     ISSUE_SESSION_SOURCE,
     LEARNING_SOURCE,
@@ -30,13 +33,14 @@ from codecourier.kinds.sources import (
     RUN_SOURCE,
     SANDBOX_SOURCE,
     SPRINT_CHAIN_SOURCE,
+    USAGE_RECORD_SOURCE,
     WORKFLOW_SOURCE,
 )
 from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource, WatchEvent
 from codecourier.kube.cache import IndexFunction, Key
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["BY_HASH", "RULES", "KeyCache", "Served"]
+__all__ = ["BY_HASH", "RULES", "KeyCache", "Served", "cached"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -62,11 +66,14 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
     SPRINT_CHAIN_SOURCE: _WRITTEN,
     NOTIFICATION_SOURCE: frozenset(),
     INBOX_SOURCE: frozenset({"create", "get", "update"}),
+    USAGE_RECORD_SOURCE: frozenset(),
+    DAILY_STATS_SOURCE: frozenset(),
 }
 """The kinds that are cached, and what is asked of each beside list and watch."""
 
 _FOLLOWERS: Mapping[Source[object], Mapping[str, MakeFollower]] = {NOTIFICATION_SOURCE: {NOTICES: NoticeIndex}}
-_PACKED = frozenset({NOTIFICATION_SOURCE})
+_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = {USAGE_RECORD_SOURCE: {BY_DAY: finish_day}}
+_PACKED = frozenset({NOTIFICATION_SOURCE, USAGE_RECORD_SOURCE, DAILY_STATS_SOURCE})
 """Kinds with many objects, of which few are read at a time."""
 
 
@@ -82,9 +89,10 @@ RULES = _rules()
 """What the API server's account needs, in every namespace."""
 
 
-def _cached(source: Source[object]) -> CachedKind:
-    is_packed = source in _PACKED
-    return CachedKind(source, is_settled=lambda _obj: is_packed, followers=_FOLLOWERS.get(source, {}))
+def cached(source: Source[object]) -> CachedKind:
+    """Return how the objects of a kind are cached."""
+    is_packed, followers = source in _PACKED, _FOLLOWERS.get(source, {})
+    return CachedKind(source, _INDEXES.get(source, {}), is_settled=lambda _obj: is_packed, followers=followers)
 
 
 class _Reporter:
@@ -113,11 +121,13 @@ class Served:
     """
 
     def __init__(self, api: KubeApi) -> None:
-        self.store = Store(map(_cached, _SOURCES))
+        self.store = Store(map(cached, _SOURCES))
+        self.sums = Sums()
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
         self._freshness = Freshness(self._informers.each)
         self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)
         self.store.subscribe(self._changed)
+        self.store.subscribe(self.sums.changed)
 
     @property
     def unsynced(self) -> list[str]:

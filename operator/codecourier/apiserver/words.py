@@ -16,6 +16,7 @@ from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
+from codecourier.resources.usage_record import UsageKind, UsageUnit
 
 __all__ = ["WORDS", "FrequencyWord", "PullRequestWord", "RunPhaseWord", "reason_word", "word_of"]
 
@@ -33,6 +34,8 @@ _SERVED = (
     SandboxPhase,
     IssueSessionPhase,
     NotificationType,
+    UsageKind,
+    UsageUnit,
 )
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {

@@ -75,6 +75,7 @@ def test_an_end_counts_by_its_phase_and_a_pull_request_only_if_it_exists() -> No
         return count_days((run,), ())[MONDAY] - DayCount(runs_created=1)
 
     assert count(RunPhase.FAILED, PullRequestPhase.CREATED) == DayCount(runs_failed=1, prs_created=1)
+    assert count(RunPhase.COMPLETED, PullRequestPhase.MERGED) == DayCount(runs_completed=1, prs_created=1)
     assert count(RunPhase.FAILED, PullRequestPhase.FAILED) == DayCount(runs_failed=1)
     assert count(RunPhase.CANCELLED, PullRequestPhase.CREATING) == DayCount(runs_cancelled=1)
     assert count(RunPhase.COMPLETED, PullRequestPhase.SKIPPED) == DayCount(runs_completed=1)

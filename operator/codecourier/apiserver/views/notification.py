@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 
-from codecourier.apiserver.answers import Instant, View, bad_cursor, read_cursor, write_cursor
+from codecourier.apiserver.answers import PLACE, Instant, View, bad_cursor, read_cursor, write_cursor
 from codecourier.apiserver.answers import Place as PageEnd
 from codecourier.apiserver.bodies import Body
 from codecourier.apiserver.ids import NOTIFICATION_ID, PREFIXES, RUN_ID, NotificationName
@@ -133,7 +133,7 @@ def choose_notices(notices: Notices, inbox: InboxSpec, query: NotificationQuery)
 
 
 def _place_of(cursor: str) -> Place:
-    time, name = read_cursor(cursor)
+    time, name = read_cursor(cursor, PLACE)
     try:
         return _TIME.validate_python(time), name
     except (ValidationError, OverflowError):

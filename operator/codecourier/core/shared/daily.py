@@ -23,7 +23,7 @@ from operator import add, attrgetter, sub
 from codecourier.core.shared.naming import stats_name
 from codecourier.resources.daily_stats import MAX_COUNT, DailyStats, DailyStatsSpec
 from codecourier.resources.meta import ObjectMeta
-from codecourier.resources.run import PullRequestPhase, Run, RunPhase
+from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.usage_record import UsageKind, UsageRecord
 
 __all__ = [
@@ -106,7 +106,7 @@ def run_events(run: Run) -> Events:
         return
     yield finished.date(), _ENDED[run.status.phase]
     pull_request = run.status.pull_request
-    if pull_request is not None and pull_request.phase is PullRequestPhase.CREATED:
+    if pull_request is not None and pull_request.phase.exists:
         yield finished.date(), _PR_CREATED
 
 
