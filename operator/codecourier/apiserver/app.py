@@ -25,6 +25,7 @@ from codecourier.apiserver.routes.analytics import add_analytics
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.explaining import add_explanations
 from codecourier.apiserver.routes.notifications import add_notifications
+from codecourier.apiserver.routes.project import add_project
 from codecourier.apiserver.routes.pull_requests import add_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
@@ -103,6 +104,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_explanations(router, door, parts.now)
     add_trash(router, door, parts.now)
     add_analytics(router, door, inboxes, parts.now)
+    add_project(router, door)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

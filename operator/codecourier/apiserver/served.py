@@ -56,7 +56,7 @@ _STALE_SECONDS = 10.0
 _WRITTEN = frozenset({"create", "delete", "get", "patch"})
 _TRASHED = frozenset({"delete", "get", "patch"})
 _SOURCES: Mapping[Source[object], frozenset[str]] = {
-    PROJECT_SOURCE: frozenset(),
+    PROJECT_SOURCE: frozenset({"get", "patch"}),
     WORKFLOW_SOURCE: _TRASHED,
     RUN_SOURCE: _WRITTEN,
     SANDBOX_SOURCE: _TRASHED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -23,11 +24,17 @@ from schemathesis.checks import (
 from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 
+from codecourier.core.shared.naming import LABEL_TRASHED
+from codecourier.kube.api import Json
 from codecourier.resources.api_key import APIKey
 from codecourier.resources.crd import build_crd
-from codecourier.resources.meta import GROUP, VERSION
+from codecourier.resources.issue_session import IssueSession
+from codecourier.resources.meta import GROUP, VERSION, CustomResource
 from codecourier.resources.project import Project
 from codecourier.resources.registry import KINDS
+from codecourier.resources.run import Run
+from codecourier.resources.sandbox import Sandbox
+from codecourier.resources.sprint_chain import SprintChain
 from tests.resources.samples import manifest
 from tests.support.rest import EDITOR, REPOSITORY, Rest, known
 from tests.support.rest_document import openapi_document
@@ -55,11 +62,35 @@ KNOWN: Mapping[str, Any] = {
     "targetWorkflowId": "wf_build",
     "githubRepoUrl": REPOSITORY,
     "timezone": "Europe/Berlin",
+    "prompt": "Go on.",
     "sprintRange": [1, 3],
     "branchName": None,
     "resumeFromSprint": None,
+    "fromSprint": 0,
+    "entityType": "run",
+    "entityId": "r_seed-2",
 }
 """Values of fields that a document alone does not know."""
+
+NEW, FINISHED, TRASHED = range(3)
+OVER: Mapping[type[CustomResource], Json] = {
+    Run: {"phase": "Failed", "attempt": 1},
+    Sandbox: {"phase": "Failed"},
+    SprintChain: {"phase": "Failed", "attempt": 1},
+    IssueSession: {"phase": "Failed"},
+}
+"""Statuses of what is over."""
+
+PRESET: Mapping[str, int] = {
+    "POST /api/v1/runs/{id}/cancel": NEW,
+    "POST /api/v1/runs/{id}/retry": FINISHED,
+    "POST /api/v1/sprint-chains/{id}/resume": FINISHED,
+    "POST /api/v1/trash/{type}/{id}/restore": TRASHED,
+    "DELETE /api/v1/trash/{type}/{id}": TRASHED,
+}
+"""Which of the three objects an operation is for, where it is not for each."""
+
+MOSTLY = st.sampled_from([True, True, True, False])
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +101,40 @@ def project(rest: Rest) -> Iterator[str]:
     rest.admin.fetch("DELETE", f"/api/v1/namespaces/{NAME}")
 
 
+@cache
+def manifest_of(kind: type[CustomResource]) -> Json:
+    """Return an object of a kind, without metadata."""
+    obj = manifest(build_crd(kind))
+    obj["spec"].pop("origin", None)  # what another object made is repeated by that alone
+    return obj
+
+
 def seed(rest: Rest) -> None:
-    """Make sure that the project has three objects of each kind that can be made without the operator."""
+    """Make sure that the project has three objects of each kind that can be made without the operator.
+
+    The first is new. Of the kinds that work the second is over, and the third too. Of those that can be in the trash
+    the third is there.
+    """
     for kind in KINDS:
         if kind in {Project, APIKey}:
             continue
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{NAME}/{kind.info.plural}"
         for number in range(3):
-            obj = manifest(build_crd(kind))
-            obj["metadata"] = {"name": f"seed-{number}", "namespace": NAME}
-            path = f"/apis/{GROUP}/{VERSION}/namespaces/{NAME}/{kind.info.plural}"
+            obj = {**manifest_of(kind), "metadata": {"name": f"seed-{number}", "namespace": NAME}}
             headers = {"Content-Type": "application/json"}
             answer = rest.admin.request("POST", path, orjson.dumps(obj), headers)
             assert answer.status in {HTTPStatus.CREATED, HTTPStatus.CONFLICT}, answer.content
+            one = f"{path}/seed-{number}"
+            if kind.info.is_trashable:
+                label = "true" if number == TRASHED else None
+                patch(rest, one, {"metadata": {"labels": {LABEL_TRASHED: label}}})
+            if kind in OVER and number > NEW:
+                patch(rest, f"{one}/status", {"status": OVER[kind]})
+
+
+def patch(rest: Rest, path: str, change: Json) -> None:
+    """Change an object as a user of the cluster or the operator does."""
+    rest.admin.fetch("PATCH", path, orjson.dumps(change), "application/merge-patch+json")
 
 
 @st.composite
@@ -91,10 +144,11 @@ def requests(draw: st.DrawFn, operation: APIOperation[Any, Any, Any, Any]) -> Ca
     case = draw(operation.as_strategy(generation_mode=mode))
     if mode is GenerationMode.NEGATIVE:
         return case
-    if case.path_parameters and "id" in case.path_parameters and draw(st.booleans()):
+    if case.path_parameters and "id" in case.path_parameters and draw(MOSTLY):
         prefix = operation.definition.raw["x-codecourier-id-prefix"]
-        case.path_parameters["id"] = f"{prefix}seed-{draw(st.integers(0, 2))}"
-    if isinstance(case.body, dict) and draw(st.booleans()):
+        number = PRESET[operation.label] if operation.label in PRESET else draw(st.integers(0, 2))
+        case.path_parameters["id"] = f"{prefix}seed-{number}"
+    if isinstance(case.body, dict) and draw(MOSTLY):
         case.body = {**case.body, **{name: value for name, value in KNOWN.items() if name in case.body}}
     return case
 

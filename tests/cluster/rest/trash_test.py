@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ def put_away(rest: Rest, key: str, path: str) -> Any:
     return rest.ask("DELETE", path, key).data
 
 
+def later(text: str, days: int) -> str:
+    """Return the time that is so many days later."""
+    return (datetime.fromisoformat(text) + timedelta(days=days)).isoformat().replace("+00:00", "Z")
+
+
 def test_the_lines_of_the_contract_about_the_trash(rest: Rest, editor: str) -> None:
     make(rest, RUNS, "line", RUN, FINISHED)
     put = put_away(rest, editor, "/runs/r_line")
@@ -76,7 +82,7 @@ def test_the_lines_of_the_contract_about_the_trash(rest: Rest, editor: str) -> N
         "name": "Fix it.",
         "deletedAt": put["deletedAt"],
         "deletedBy": f"codecourier:{PROJECT}:editor",
-        "expiresAt": None,
+        "expiresAt": later(put["deletedAt"], 30),
     }
     assert item in run(listing)
     assert item in run(of_a_type)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
 from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
-from codecourier.apiserver.ids import SPRINT_CHAIN_ID
+from codecourier.apiserver.ids import SPRINT_CHAIN_ID, read_id
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_repository_url
+from codecourier.apiserver.views.chain_wishes import (
+    ChainChange,
+    ChainResume,
+    change_chain,
+    pause_chain,
+    resume_chain,
+    unpause_chain,
+)
 from codecourier.apiserver.views.sprint_chain import (
     NAMES,
     ChainCreation,
@@ -33,6 +42,7 @@ __all__ = ["add_sprint_chains"]
 
 _PATH = "/sprint-chains"
 _ONE = f"{_PATH}/{{id}}"
+_RESUME = ChainResume()
 
 
 class _Chains:
@@ -71,6 +81,27 @@ class _Chains:
         left = chain if chain.is_deleting else await self._door.writer.delete(SPRINT_CHAIN_SOURCE, chain)
         return answer(view_deleted_chain(chain.name, left))
 
+    async def pause_sprint_chain(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Pause a sprint chain: the active sprint goes on, no further one starts."""
+        return await self._change(request, id, pause_chain)
+
+    async def unpause_sprint_chain(self, request: Request, id: str) -> Response:  # noqa: A002
+        """End the pause of a sprint chain."""
+        return await self._change(request, id, unpause_chain)
+
+    async def resume_sprint_chain(self, request: Request, id: str, body: ChainResume = _RESUME) -> Response:  # noqa: A002
+        """Start a finished sprint chain again, as a new attempt. The body may be empty."""
+        return await self._change(request, id, lambda chain: resume_chain(chain, body.from_sprint))
+
+    async def update_sprint_chain(self, request: Request, id: str, body: ChainChange) -> Response:  # noqa: A002
+        """Change a sprint chain: whether it is paused."""
+        return await self._change(request, id, lambda chain: change_chain(chain, body))
+
+    async def _change(self, request: Request, text: str, build: Callable[[SprintChain], Json]) -> Response:
+        name = read_id(text, SPRINT_CHAIN_ID)
+        chain = await self._door.writer.change(SPRINT_CHAIN_SOURCE, caller_of(request), name, build, NAMES)
+        return answer(view_chain(chain))
+
     def _find(self, request: Request, text: str) -> SprintChain:
         return find_object(self._door.served, SPRINT_CHAIN_SOURCE, request, text, SPRINT_CHAIN_ID)
 
@@ -89,3 +120,8 @@ def add_sprint_chains(router: APIRouter, door: Door, accept_wait_seconds: float)
     operations.add("POST", _PATH, "create", chains.create_sprint_chain, Data[ChainState], status=HTTPStatus.CREATED)
     operations.add("GET", _ONE, "get", chains.get_sprint_chain, Data[ChainDetail])
     operations.add("DELETE", _ONE, "delete", chains.delete_sprint_chain, Data[ChainState])
+    conflict = (HTTPStatus.CONFLICT,)
+    operations.add("PATCH", _ONE, "update", chains.update_sprint_chain, Data[ChainView], errors=conflict)
+    operations.add("POST", f"{_ONE}/pause", "update", chains.pause_sprint_chain, Data[ChainView], errors=conflict)
+    operations.add("POST", f"{_ONE}/unpause", "update", chains.unpause_sprint_chain, Data[ChainView], errors=conflict)
+    operations.add("POST", f"{_ONE}/resume", "update", chains.resume_sprint_chain, Data[ChainView], errors=conflict)

@@ -33,7 +33,8 @@ from codecourier.apiserver.views.trash import (
     view_restored,
 )
 from codecourier.apiserver.workflow_uses import check_unused
-from codecourier.core.shared.naming import split_words
+from codecourier.core.shared.naming import PROJECT_NAME, split_words
+from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.workflow import Workflow
 
@@ -65,8 +66,9 @@ class _Trash:
         if query.type is not None:
             await self._door.check(request, Right("list", types[0].plural), "")
         namespace = caller_of(request).namespace
+        project = self._door.served.find(PROJECT_SOURCE, namespace, PROJECT_NAME)
         items = [
-            view_item(kind, obj)
+            view_item(kind, obj, project)
             for kind in types
             for obj in self._door.served.list(kind.source, namespace, in_trash=True)
             if not obj.is_deleting

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from codecourier.apiserver.answers import Instant, View
 from codecourier.apiserver.bodies import Body, PromptText, Text
 from codecourier.apiserver.ids import RUN_ID, SPRINT_CHAIN_ID, WORKFLOW_ID, WorkflowName
+from codecourier.apiserver.views.chain_wishes import starts_again
 from codecourier.apiserver.words import word_of
 from codecourier.core.shared.reasons import ConditionType
 from codecourier.core.shared.wishes import asks_for_attempt
@@ -154,7 +155,7 @@ def view_chain(chain: SprintChain) -> ChainView:
     made = [sprint.pull_request_url for sprint in status.sprints if sprint.phase is SprintPhase.COMPLETED]
     return ChainView(
         id=SPRINT_CHAIN_ID + chain.name,
-        status=word_of(status.phase),
+        status=word_of(SprintChainPhase.PENDING if starts_again(chain) else status.phase),
         sprint_range=[spec.sprint_range.first, spec.sprint_range.last],
         current_sprint_index=status.current_sprint_index,
         resume_from_sprint=spec.resume_from_sprint if asks_for_attempt(spec, status) else None,

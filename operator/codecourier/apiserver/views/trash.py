@@ -17,7 +17,7 @@ from codecourier.apiserver.words import word_of
 from codecourier.cache.source import Source
 from codecourier.core.run.status import starts_again
 from codecourier.core.shared.naming import ANNOTATION_TRASHED_BY, ANNOTATION_TRASHED_TIME, LABEL_TRASHED
-from codecourier.core.shared.trash import find_trasher, find_trashing_time, is_trashed
+from codecourier.core.shared.trash import find_expiry_time, find_trasher, find_trashing_time, is_trashed
 from codecourier.kinds.sources import (
     ISSUE_SESSION_SOURCE,
     LEARNING_SOURCE,
@@ -29,6 +29,7 @@ from codecourier.kube.api import Json
 from codecourier.resources.issue_session import IssueSession, IssueSessionPhase
 from codecourier.resources.learning import Learning
 from codecourier.resources.meta import CustomResource
+from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.sandbox import Sandbox
 
@@ -113,7 +114,7 @@ class TrashItem(View):
     """The user who did so; null where that is not known."""
 
     expires_at: Instant | None
-    """From when on it may be deleted for good; null: it stays."""
+    """From when on the project's retention deletes it for good; null: it stays."""
 
 
 class TrashRestored(View):
@@ -142,7 +143,7 @@ class PutAway(View):
     """When it was put into the trash."""
 
 
-def view_item(kind: TrashType, obj: CustomResource) -> TrashItem:
+def view_item(kind: TrashType, obj: CustomResource, project: Project | None) -> TrashItem:
     """Return what the list of the trash shows of an object."""
     return TrashItem(
         entity_type=kind.word,
@@ -150,7 +151,7 @@ def view_item(kind: TrashType, obj: CustomResource) -> TrashItem:
         name=_name_of(obj),
         deleted_at=find_trashing_time(obj),
         deleted_by=find_trasher(obj),
-        expires_at=None,
+        expires_at=find_expiry_time(obj, project),
     )
 
 

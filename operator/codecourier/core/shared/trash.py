@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from codecourier.core.shared.naming import ANNOTATION_TRASHED_BY, ANNOTATION_TRASHED_TIME, LABEL_TRASHED
 from codecourier.resources.meta import CustomResource
+from codecourier.resources.project import Project
 
-__all__ = ["find_trasher", "find_trashing_time", "is_trashed", "read_trashing_time"]
+__all__ = ["find_expiry_time", "find_trasher", "find_trashing_time", "is_trashed", "read_trashing_time"]
 
 
 def is_trashed(obj: CustomResource) -> bool:
@@ -34,3 +35,19 @@ def read_trashing_time(annotations: Mapping[str, str]) -> datetime | None:
 def find_trasher(obj: CustomResource) -> str | None:
     """Return the user who put an object into the trash over REST; None: that is not known."""
     return obj.metadata.annotations.get(ANNOTATION_TRASHED_BY) or None
+
+
+def find_expiry_time(obj: CustomResource, project: Project | None) -> datetime | None:
+    """Return from when on an object in the trash is deleted for good; None: it stays, as it is not known since when.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    project
+        The Project of its namespace, whose retention counts; None: there is none.
+    """
+    since = find_trashing_time(obj)
+    if since is None or project is None:
+        return None
+    return since + timedelta(days=project.spec.retention.trash.max_age_days)
