@@ -21,6 +21,7 @@ from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.words import WORDS
 from codecourier.apiserver.writing import Creation, name_object
 from codecourier.core.shared.api_keys import Identity
+from codecourier.issue import IssueState
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.errors import KubeError, Unanswered
 from codecourier.pull_request import PullRequestState
@@ -59,6 +60,7 @@ CONTRACT = {
     ],
     UsageKind: ["compute", "tokens", "api_calls"],
     UsageUnit: ["second", "token", "call"],
+    IssueState: ["open", "closed", "transferred", "deleted"],
 }
 
 

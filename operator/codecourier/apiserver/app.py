@@ -24,6 +24,8 @@ from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.analytics import add_analytics
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.explaining import add_explanations
+from codecourier.apiserver.routes.issue_sessions import add_issue_sessions
+from codecourier.apiserver.routes.learnings import add_learnings
 from codecourier.apiserver.routes.notifications import add_notifications
 from codecourier.apiserver.routes.project import add_project
 from codecourier.apiserver.routes.pull_requests import add_pull_requests
@@ -105,6 +107,8 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_trash(router, door, parts.now)
     add_analytics(router, door, inboxes, parts.now)
     add_project(router, door)
+    add_learnings(router, door)
+    add_issue_sessions(router, door)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

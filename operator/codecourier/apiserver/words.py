@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.notification import NotificationType
@@ -18,7 +19,15 @@ from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 from codecourier.resources.usage_record import UsageKind, UsageUnit
 
-__all__ = ["WORDS", "FrequencyWord", "PullRequestWord", "RunPhaseWord", "reason_word", "word_of"]
+__all__ = [
+    "WORDS",
+    "FrequencyWord",
+    "IssueSessionPhaseWord",
+    "PullRequestWord",
+    "RunPhaseWord",
+    "reason_word",
+    "word_of",
+]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -36,6 +45,7 @@ _SERVED = (
     NotificationType,
     UsageKind,
     UsageUnit,
+    IssueState,
 )
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
@@ -77,3 +87,6 @@ PullRequestWord = Annotated[PullRequestPhase, _read(PullRequestPhase), _schema(P
 
 RunPhaseWord = Annotated[RunPhase, _read(RunPhase), _schema(RunPhase)]
 """The status of a run in a query."""
+
+IssueSessionPhaseWord = Annotated[IssueSessionPhase, _read(IssueSessionPhase), _schema(IssueSessionPhase)]
+"""A phase of an IssueSession in a query."""

@@ -67,6 +67,8 @@ KNOWN: Mapping[str, Any] = {
     "branchName": None,
     "resumeFromSprint": None,
     "fromSprint": 0,
+    "issueUrl": f"{REPOSITORY}/issues/7",
+    "commentIds": [1, 2],
     "entityType": "run",
     "entityId": "r_seed-2",
 }
@@ -85,6 +87,7 @@ PRESET: Mapping[str, int] = {
     "POST /api/v1/runs/{id}/cancel": NEW,
     "POST /api/v1/runs/{id}/retry": FINISHED,
     "POST /api/v1/sprint-chains/{id}/resume": FINISHED,
+    "POST /api/v1/issue-sessions/{id}/follow-up": FINISHED,
     "POST /api/v1/trash/{type}/{id}/restore": TRASHED,
     "DELETE /api/v1/trash/{type}/{id}": TRASHED,
 }

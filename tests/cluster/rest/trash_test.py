@@ -107,7 +107,9 @@ def test_clients_that_do_the_same_at_once_agree(
         assert wait_until(lambda: rest.ask("DELETE", one, editor).status == 409, timeout_seconds=20)
     if status is not None:
         set_status(rest, resource, "crowd", status)
+    assert rest.ask("GET", one, editor).data["id"].endswith("_crowd")
     put_away(rest, editor, one)
+    assert rest.ask("GET", one, editor).status == 404
     assert [rest.ask("POST", "/trash/restore", editor, subject).status for _ in range(2)] == [200, 409]
     with ThreadPoolExecutor(CLIENTS) as pool:
 

@@ -61,7 +61,14 @@ _NO_REPOSITORY = {
 }
 
 
-def find_repository_url(served: Served, caller: Caller, url: str | None, workflow: str, field: str) -> str:
+def find_repository_url(
+    served: Served,
+    caller: Caller,
+    url: str | None,
+    workflow: str,
+    field: str,
+    repository_field: str = "githubRepoUrl",
+) -> str:
     """Return the Project's address of the repository that a body names, once all that it names is there.
 
     Parameters
@@ -71,11 +78,13 @@ def find_repository_url(served: Served, caller: Caller, url: str | None, workflo
     caller
         Who asks.
     url
-        The address in `githubRepoUrl`; None: the Project's default repository.
+        The address that the body gives; None: the Project's default repository.
     workflow
         Name of the Workflow.
     field
         Field of the body that names it.
+    repository_field
+        Field of the body that has the address.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def find_repository_url(served: Served, caller: Caller, url: str | None, workflo
         message = _NO_REPOSITORY.get(
             found, "The project has no such repository. Name one of those that its Project lists."
         )
-        raise bad_request(*problems, Detail(field="githubRepoUrl", message=message))
+        raise bad_request(*problems, Detail(field=repository_field, message=message))
     if problems:
         raise bad_request(*problems)
     return found.url

@@ -177,6 +177,14 @@ def _putter(trash: _Trash, kind: TrashType) -> Callable[[Request, str], Awaitabl
     return put
 
 
+def _rejecter(trash: _Trash) -> Callable[[Request, str], Awaitable[Response]]:
+    async def reject_learning(request: Request, id: str) -> Response:  # noqa: A002
+        """Reject a learning: put it into the trash, so that it is not proposed again."""
+        return await trash.put_away(TRASH["learning"], request, id)
+
+    return reject_learning
+
+
 def add_trash(router: APIRouter, door: Door, now: Callable[[], datetime]) -> None:
     """Add the operations on the trash, and those that fill it, to a router."""
     trash = _Trash(door, now)
@@ -197,3 +205,6 @@ def add_trash(router: APIRouter, door: Door, now: Callable[[], datetime]) -> Non
         conflicts = (HTTPStatus.CONFLICT,) if kind.word in _WORKING else ()
         of_kind = Operations(router, kind.plural, kind.prefix)
         of_kind.add("DELETE", f"{kind.path}/{{id}}", "delete", _putter(trash, kind), Data[PutAway], errors=conflicts)
+    learnings = TRASH["learning"]
+    of_learnings = Operations(router, learnings.plural, learnings.prefix)
+    of_learnings.add("POST", f"{learnings.path}/{{id}}/reject", "delete", _rejecter(trash), Data[PutAway])
