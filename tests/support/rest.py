@@ -160,7 +160,9 @@ class Rest:
             sent.setdefault("Content-Type", "application/json")
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
-        answer = requests.request(method, f"{self.address}{path}", headers=sent, data=data, timeout=_SECONDS)
+        answer = requests.request(
+            method, f"{self.address}{path}", headers=sent, data=data, timeout=_SECONDS, stream=True
+        )
         return _answer(answer)
 
     def document(self) -> Json:
@@ -191,7 +193,7 @@ class Rest:
                     data = next(words)
                 case _:
                     url = word
-        return _answer(requests.request(method, url, headers=headers, data=data, timeout=_SECONDS))
+        return _answer(requests.request(method, url, headers=headers, data=data, timeout=_SECONDS, stream=True))
 
 
 def find_unobserved(document: Json) -> list[str]:
@@ -215,7 +217,11 @@ def known(rest: Rest, key: str, status: int = 200) -> str:
 def _answer(answer: requests.Response) -> Answer:
     path = urlsplit(answer.request.url or "").path
     OBSERVED.add((str(answer.request.method), str(path), answer.status_code))
-    return Answer(answer.status_code, orjson.loads(answer.content), answer.headers)
+    with answer:
+        if answer.headers["Content-Type"] == "text/event-stream":
+            # It has no end: its beginning is what there is to see.
+            return Answer(answer.status_code, {"data": next(answer.iter_lines())}, answer.headers)
+        return Answer(answer.status_code, orjson.loads(answer.content), answer.headers)
 
 
 def read_lines(path: Path) -> list[str]:

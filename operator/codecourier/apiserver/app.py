@@ -23,6 +23,7 @@ from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.analytics import add_analytics
 from codecourier.apiserver.routes.discovery import add_discovery
+from codecourier.apiserver.routes.events import add_events
 from codecourier.apiserver.routes.explaining import add_explanations
 from codecourier.apiserver.routes.issue_sessions import add_issue_sessions
 from codecourier.apiserver.routes.learnings import add_learnings
@@ -98,6 +99,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_pull_requests(router, door)
     inboxes = Inboxes(parts.api, parts.served, parts.now)
     add_notifications(router, door, inboxes)
+    app.state.streams = add_events(router, door)
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
     add_runs(router, door, parts.accept_wait_seconds)

@@ -98,8 +98,15 @@ class Callers:
         self._now = now
         self._rate = rate
 
-    async def authenticate(self, request: HTTPConnection) -> Caller:
+    async def authenticate(self, request: HTTPConnection, *, is_new: bool = True) -> Caller:
         """Return who asks.
+
+        Parameters
+        ----------
+        request
+            The request.
+        is_new
+            Whether it counts towards what the key may ask; not where an answer that goes on is looked at again.
 
         Raises
         ------
@@ -110,7 +117,12 @@ class Callers:
         named, project = request.headers.get("x-codecourier-project"), project_in_path(request)
         if project is None:
             text = _bearer(request.headers.get("authorization") or "")
-            return self._by_key(text, named) if text.startswith(KEY_PREFIX) else await self._by_token(text, named)
+            if not text.startswith(KEY_PREFIX):
+                return await self._by_token(text, named)
+            key = self._find_key(text, named)
+            if is_new:
+                self._take(key)
+            return Caller(identity_of(key), key.namespace)
         identity = self.vouched_for(request)
         if named not in (None, project):
             raise Refusal(HTTPStatus.FORBIDDEN, "The path is of another project than X-CodeCourier-Project says.")
@@ -140,7 +152,7 @@ class Callers:
             raise bad_request(Detail(field="X-CodeCourier-Project", message=message))
         return Caller(identity, project or "")
 
-    def _by_key(self, text: str, project: str | None) -> Caller:
+    def _find_key(self, text: str, project: str | None) -> APIKey:
         if not self._keys.is_fresh:
             message = "The server does not know which keys are revoked now. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=2)
@@ -151,10 +163,12 @@ class Callers:
             raise Refusal(
                 HTTPStatus.FORBIDDEN, "The API key is one of another project than X-CodeCourier-Project says."
             )
+        return key
+
+    def _take(self, key: APIKey) -> None:
         if wait := self._rate.take(key.uid, key.spec.requests_per_minute):
             message = f"The API key may make {key.spec.requests_per_minute} requests a minute. Try again later."
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, message, retry_after=wait)
-        return Caller(identity_of(key), key.namespace)
 
     def _find(self, text: str) -> APIKey | None:
         if len(text) > _KEY_MAX_LENGTH:

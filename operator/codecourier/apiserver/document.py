@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from codecourier.apiserver.examples import EXAMPLES
+from codecourier.apiserver.route import JSON, MEDIA
 from codecourier.kube.api import Json
 
 __all__ = ["ABOUT", "complete"]
@@ -51,6 +52,7 @@ def complete(document: Json) -> Json:
     for operation in operations:
         for status in _WAITS:
             operation["responses"][status]["headers"] = _RETRY_AFTER
+        _move_content(operation)
         if (example := EXAMPLES.get(operation["operationId"])) is not None:
             operation["requestBody"]["content"]["application/json"]["example"] = example
     schemas = document["components"]["schemas"]
@@ -66,6 +68,14 @@ def complete(document: Json) -> Json:
         "tags": [{"name": tag, "description": f"Operations on {tag}."} for tag in tags],
         "components": components,
     }
+
+
+def _move_content(operation: Json) -> None:
+    """Name the type of what a success shows; the framework knows JSON alone."""
+    media = operation.pop(MEDIA, JSON)
+    for status, answer in operation["responses"].items():
+        if status.startswith("2") and JSON in (content := answer.get("content", {})):
+            content[media] = content.pop(JSON)
 
 
 def _reachable(paths: Json, schemas: Json) -> set[str]:

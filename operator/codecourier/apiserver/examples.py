@@ -9,6 +9,8 @@ from codecourier.kube.api import Json
 __all__ = ["EXAMPLES"]
 
 EXAMPLES: Mapping[str, Json] = {
+    "mark_chosen_notification_read": {"notificationId": "notif_run-failed-nightly"},
+    "dismiss_chosen_notification": {"notificationId": "notif_run-failed-nightly"},
     "create_recurring_task": {
         "title": "Weekly bundle size check",
         "prompt": "Build the bundle. If it is larger than 200 KB, make it smaller.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -40,8 +40,17 @@ LEARNING_ID = "ln_"
 NOTIFICATION_ID = "notif_"
 USAGE_ID = "us_"
 
-PREFIXES = {"Run": RUN_ID, "RecurringTask": RECURRING_TASK_ID, "SprintChain": SPRINT_CHAIN_ID}
-"""Prefix of the ids of each kind that a Notification may be about; a Project has none."""
+PREFIXES: Mapping[str, str] = {
+    "Run": RUN_ID,
+    "Sandbox": SANDBOX_ID,
+    "SprintChain": SPRINT_CHAIN_ID,
+    "RecurringTask": RECURRING_TASK_ID,
+    "IssueSession": ISSUE_SESSION_ID,
+    "Workflow": WORKFLOW_ID,
+    "Learning": LEARNING_ID,
+    "Notification": NOTIFICATION_ID,
+}
+"""Prefix of the ids of each kind that has ids."""
 
 _MOST_LENGTH = 256
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")

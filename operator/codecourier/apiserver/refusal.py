@@ -17,7 +17,16 @@ from starlette.responses import Response
 from codecourier.apiserver.doors import is_for_kubernetes
 from codecourier.kube.errors import ApiError, Conflict, Forbidden, Invalid, KubeError, NotFound
 
-__all__ = ["Detail", "Refusal", "Refused", "bad_request", "refusal_of", "render_refusal", "validation_refusal"]
+__all__ = [
+    "Detail",
+    "Refusal",
+    "Refused",
+    "bad_request",
+    "code_of",
+    "refusal_of",
+    "render_refusal",
+    "validation_refusal",
+]
 
 _CODES: Mapping[int, str] = {
     400: "invalid_request",
@@ -51,6 +60,12 @@ _REASONS: Mapping[int, str] = {
     503: "ServiceUnavailable",
 }
 """Kubernetes' word for programs of each status."""
+
+
+def code_of(status: int) -> str:
+    """Return the word for programs of a status."""
+    return _CODES.get(status, "refused")
+
 
 _RETRY_SECONDS = 1.0
 _MOST_RETRY_SECONDS = 60.0
@@ -201,7 +216,7 @@ def _render(error: HTTPException, *, is_status: bool) -> Response:
     if is_status:
         body = _status_of(error, message, details)
     else:
-        problem = Problem(code=_CODES.get(error.status_code, "refused"), message=message, details=list(details))
+        problem = Problem(code=code_of(error.status_code), message=message, details=list(details))
         body = Refused(error=problem).model_dump()
     return Response(orjson.dumps(body), error.status_code, error.headers, "application/json")
 

@@ -26,7 +26,17 @@ from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
 from codecourier.apiserver.writing import Writer
 
-__all__ = ["BODY_MAX_BYTES", "OF_THE_TYPE", "Door", "GuardedRoute", "Operations", "caller_of", "read_body"]
+__all__ = [
+    "BODY_MAX_BYTES",
+    "JSON",
+    "MEDIA",
+    "OF_THE_TYPE",
+    "Door",
+    "GuardedRoute",
+    "Operations",
+    "caller_of",
+    "read_body",
+]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,6 +48,11 @@ _BODY_SECONDS = 15.0
 
 _RIGHT = "x-kubernetes-right"
 """Key in the OpenAPI document of what an operation needs."""
+
+MEDIA = "x-codecourier-media-type"
+"""Key in the OpenAPI document, until it is complete, of the type of an operation's content."""
+
+JSON = "application/json"
 
 _BODY = "body"
 """Name of the parameter of an operation that is its body."""
@@ -65,15 +80,32 @@ class Door:
         Refusal
             401, 403, 429 or 503 if that cannot be known.
         """
+        self._check_known()
+        caller = await self.callers.authenticate(request)
+        request.state.caller = caller
+        return caller
+
+    async def check_again(self, request: Request, rights: Iterable[Right]) -> None:
+        """Make sure that an answer that goes on may go on: the caller is who it was and has the same rights still.
+
+        Raises
+        ------
+        Refusal
+            401, 403 or 503 if not.
+        """
+        self._check_known()
+        if await self.callers.authenticate(request, is_new=False) != caller_of(request):
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "The request is another user's now. Ask anew.")
+        for right in rights:
+            await self.reviews.check(caller_of(request), right, "")
+
+    def _check_known(self) -> None:
         if unsynced := self.served.unsynced:
             message = f"The server has not read {', '.join(unsynced)} yet. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=1)
         if stale := self.served.stale:
             message = f"The server has not heard of {', '.join(stale)} from the cluster for too long. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=5)
-        caller = await self.callers.authenticate(request)
-        request.state.caller = caller
-        return caller
 
     async def check_path(self, request: Request) -> None:
         """Make sure that the user whom kube-apiserver vouches for may read a path that is of no project.
@@ -165,6 +197,7 @@ class Operations:
         status: int = 200,
         right: Right | None = None,
         errors: Iterable[int] = (),
+        media: str = JSON,
     ) -> None:
         """Add an operation.
 
@@ -187,6 +220,8 @@ class Operations:
         errors
             HTTP statuses of its refusals beside those of all operations: 404 and 409 that do not follow from an id in
             the path or from a creation.
+        media
+            Type of the content of success.
         """
         needed = right or Right(verb, self._resource)
         self._router.add_api_route(
@@ -201,7 +236,7 @@ class Operations:
             operation_id=handle.__name__,
             tags=[self._tag],
             route_class_override=GuardedRoute,
-            openapi_extra={_RIGHT: needed.to_json(), "x-codecourier-id-prefix": self._prefix},
+            openapi_extra={_RIGHT: needed.to_json(), "x-codecourier-id-prefix": self._prefix, MEDIA: media},
         )
 
 
@@ -258,7 +293,7 @@ async def read_body(request: Request) -> bytes:
     _check_length(request)
     if _has_no_body(request):
         return b""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         message = "The body must be JSON. Send the header Content-Type: application/json."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, closes=True)
     return await _read(request)

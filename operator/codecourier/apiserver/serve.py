@@ -89,14 +89,21 @@ async def serve_api(
         accept_wait_seconds=settings.accept_wait_seconds,
     )
     tls, limits = _tls(settings), Limits(most_connections=settings.most_connections)
-    server = HttpServer(make_app(parts), None if tls is None else tls.context, limits, settings.drain_seconds)
+    app = make_app(parts)
+    server = HttpServer(app, None if tls is None else tls.context, limits, settings.drain_seconds)
     if tls is not None:
         await _begin_trust(trust, tls, server)
     _allow_files(settings.most_connections)
     listening = _listen(settings)
-    begin(listening.getsockname()[1], server.stop)
+
+    def stop() -> None:
+        server.stop()
+        # Streams have no end of their own, so the server would wait for them.
+        app.state.streams.stop()
+
+    begin(listening.getsockname()[1], stop)
     followers = [served.run(), keys.run(), *([] if tls is None else [trust.run(), tls.run()])]
-    await serve_beside(server.serve([listening]), server.stop, *followers)
+    await serve_beside(server.serve([listening]), stop, *followers)
 
 
 async def serve_beside(

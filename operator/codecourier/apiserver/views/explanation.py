@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from codecourier.apiserver.answers import Instant, View
-from codecourier.apiserver.ids import (
-    ISSUE_SESSION_ID,
-    RECURRING_TASK_ID,
-    RUN_ID,
-    SANDBOX_ID,
-    SPRINT_CHAIN_ID,
-    WORKFLOW_ID,
-)
+from codecourier.apiserver.ids import PREFIXES
 from codecourier.apiserver.words import reason_word
 from codecourier.core.explain.explanation import Cause, Explanation, Subject
 
 __all__ = ["ExplanationView", "view_explanation"]
-
-_PREFIXES: Mapping[str, str] = {
-    "Run": RUN_ID,
-    "Sandbox": SANDBOX_ID,
-    "SprintChain": SPRINT_CHAIN_ID,
-    "RecurringTask": RECURRING_TASK_ID,
-    "IssueSession": ISSUE_SESSION_ID,
-    "Workflow": WORKFLOW_ID,
-}
 
 
 class SubjectView(View):
@@ -71,7 +53,7 @@ class ExplanationView(View):
 
 
 def _view_subject(subject: Subject) -> SubjectView:
-    prefix = _PREFIXES.get(subject.kind)
+    prefix = PREFIXES.get(subject.kind)
     return SubjectView(kind=subject.kind, name=subject.name, id=None if prefix is None else prefix + subject.name)
 
 
