@@ -13,25 +13,35 @@ import pytest_asyncio
 
 from codecourier.controller.operator import LEASE_NAME
 from codecourier.core.project.network_policy import POLICY_NAME
-from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_TOKEN_EXPIRY, LABEL_MANAGED
+from codecourier.core.shared.naming import (
+    ANNOTATION_RUN_NOW,
+    ANNOTATION_TOKEN_EXPIRY,
+    ANNOTATION_TRASHED_TIME,
+    LABEL_MANAGED,
+    LABEL_TRASHED,
+)
 from codecourier.kinds.api_resources import (
+    DAILY_STATS,
     ISSUE_SESSIONS,
     LEARNINGS,
+    NOTIFICATIONS,
     PROJECTS,
     RECURRING_TASKS,
     RUNS,
     SANDBOXES,
     SPRINT_CHAINS,
+    USAGE_RECORDS,
     WORKFLOWS,
 )
 from codecourier.kube.access import load_access
-from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES, PODS, SECRETS, KubeApi
+from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES, PODS, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import NotFound
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE
 from tests.support.audit import Right, read_requests
 from tests.support.operator_access import OPERATOR
+from tests.support.tasks import seal_days
 from tests.support.team import CHANGE, HELD, PERMISSIONS, Team, make_team, operator_process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
@@ -40,24 +50,12 @@ CREATE_PODS: Right = ("", "pods", "create")
 
 AFTER_LOST_ANSWER = "Asked only when a create finds its name taken, as after an answer that was lost."
 
-OF_RETENTION = "Asked an hour after the end of a day was seen, by retention."
+LONG_AGO = "2020-01-01T12:00:00Z"
 
 UNUSED: Mapping[Right, str] = {
     ("", "pods", "get"): AFTER_LOST_ANSWER,
     ("apps", "controllerrevisions", "delete"): "Asked an hour after a revision was made, once no Run uses it.",
-    **{
-        ("codecourier.dev", plural, verb): OF_RETENTION
-        for plural, verbs in {
-            "dailystats": ("create", "delete", "get"),
-            "issuesessions": ("delete",),
-            "learnings": ("delete",),
-            "notifications": ("delete",),
-            "sandboxes": ("delete",),
-            "usagerecords": ("delete",),
-            "workflows": ("delete",),
-        }.items()
-        for verb in verbs
-    },
+    ("codecourier.dev", "dailystats", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "learnings", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "notifications", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "usagerecords", "get"): AFTER_LOST_ANSWER,
@@ -144,9 +142,49 @@ async def task_runs_now_and_keeps_no_run(team: Team) -> None:
     spec = {"frequency": "Daily", "timeZone": "UTC", "hour": 0, "minute": 0, "completedRunsHistoryLimit": 0}
     metadata = {"annotations": {ANNOTATION_RUN_NOW: "once"}}
     body = {**spec, "workflowRef": {"name": "work"}, "prompt": "Look around."}
+    await seal_days(team.api, team.namespace, datetime.now(UTC))
     await team.create(RECURRING_TASKS, "task", metadata=metadata, spec=body)
     task = await team.wait(RECURRING_TASKS, "task", lambda task: task["status"].get("lastResult") == "Completed")
     await team.wait_gone(RUNS, task["status"]["history"][0]["run"])
+
+
+async def retention_seals_a_day_and_deletes_what_is_old(team: Team) -> None:
+    await team.workflow("true\n")
+    await team.run()
+    await team.ended()
+    (sandbox,) = await team.names(SANDBOXES)
+    trashed = {
+        "labels": {LABEL_TRASHED: "true"},
+        "annotations": {ANNOTATION_TRASHED_TIME: LONG_AGO},
+    }
+    await team.patch(SANDBOXES, sandbox, {"metadata": trashed})
+    unused = {"image": "codecourier.dev/any", "agent": {"command": ["true"]}}
+    session = {"issueUrl": f"{team.url}/issues/1", "workflowRef": {"name": "work"}}
+    entity = {"kind": "Run", "name": "gone", "uid": "gone"}
+    told = {"type": "RunFailed", "title": "Failed", "message": "It failed.", "eventTime": LONG_AGO, "entity": entity}
+    times = {"startTime": LONG_AGO, "finishTime": LONG_AGO}
+    used = {"run": "gone", "runUid": "gone", "attempt": 1, "tryNumber": 1, "workflow": "work", **times}
+    made: tuple[tuple[Resource, str, Json, Json], ...] = (
+        (LEARNINGS, "old", {"text": "Test.", "repositoryUrl": team.url}, trashed),
+        (WORKFLOWS, "old", unused, trashed),
+        (ISSUE_SESSIONS, "old", session, trashed),
+        (NOTIFICATIONS, "old", told, {}),
+        (USAGE_RECORDS, "old", used, {}),
+        (DAILY_STATS, "stats-2020-01-02", {"day": "2020-01-02", "sealTime": LONG_AGO}, {}),
+    )
+    for resource, name, spec, metadata in made:
+        await team.create(resource, name, spec=spec, metadata=metadata)
+    await team.wait(PROJECTS, "default", lambda project: "dayEnd" in project["status"])
+    await team.until_written(PROJECTS, "default", _end_long_ago)
+    for resource, name, _, _ in made:
+        await team.wait_gone(resource, name)
+    await team.wait_gone(SANDBOXES, sandbox)
+    assert await team.names(RUNS) == ["run"]
+
+
+def _end_long_ago(project: Json) -> None:
+    """Let the operator have seen the end of yesterday hours ago."""
+    project["status"]["dayEnd"]["time"] = (datetime.now(UTC) - timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def tokens_are_about_to_expire(team: Team) -> None:
@@ -196,6 +234,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     agent_proposes_a_lesson,
     session_works_on_an_issue,
     task_runs_now_and_keeps_no_run,
+    retention_seals_a_day_and_deletes_what_is_old,
     tokens_are_about_to_expire,
     sandbox_leaves_its_pod_behind,
     network_policy_is_edited,

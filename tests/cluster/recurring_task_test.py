@@ -15,7 +15,7 @@ from codecourier.kube.api import EVENTS, Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import example_workflow
 from tests.support.main_job import MainJob, main_job, wait_for
-from tests.support.tasks import due_slot, make_due_task
+from tests.support.tasks import due_slot, make_due_task, seal_days
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
@@ -48,6 +48,7 @@ async def test_a_slot_fires_and_a_user_runs_the_task_again(job: MainJob) -> None
             await until(job, partial(has_run, value))
         task = await job.api.get(RECURRING_TASKS, namespace, "audit")
         assert [record.get("isManual", False) for record in task["status"]["history"]] == [True, True, False]
+        await seal_days(job.api, namespace, datetime.now(UTC))
         newest = task["status"]["history"][0]["run"]
         await wait_for(job.api, RUNS, namespace, lambda runs: list(runs) == [newest])
     reasons = {event["reason"] for event in (await job.api.list(EVENTS, namespace)).items}

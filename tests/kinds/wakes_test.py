@@ -14,6 +14,7 @@ from codecourier.core.shared.naming import (
     LABEL_TRASHED,
 )
 from codecourier.kinds.api_resources import (
+    DAILY_STATS,
     ISSUE_SESSIONS,
     LEARNINGS,
     NOTIFICATIONS,
@@ -273,6 +274,13 @@ def test_a_learning_wakes_nothing(store: Store) -> None:
     proposed, accepted = obj("l", spec=spec), obj("l", spec=spec | {"accepted": True}, resourceVersion="2")
     for old, new in ((None, proposed), (proposed, accepted), (accepted, None)):
         assert woken(store, LEARNINGS, old, new) == set()
+
+
+def test_a_seal_wakes_the_tasks_whose_runs_wait_for_it(store: Store) -> None:
+    seal = obj("stats-2026-11-30", spec={"day": "2026-11-30"})
+    for old, new in ((None, seal), (seal, None)):
+        assert woken(store, DAILY_STATS, old, new) == {"RecurringTask/audit"}
+    assert woken(store, DAILY_STATS, seal, seal) == set()
 
 
 @pytest.mark.parametrize("resource", [LEARNINGS, SANDBOXES, ISSUE_SESSIONS], ids=lambda resource: str(resource.kind))

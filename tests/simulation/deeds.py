@@ -32,6 +32,7 @@ from tests.simulation.forge import CANARY, ForgeTrouble
 from tests.simulation.invariants.objects import is_unfinished
 from tests.simulation.lesson_deeds import lesson_deeds
 from tests.simulation.nights import seconds_to_next
+from tests.simulation.retention_deeds import retention_deeds
 from tests.simulation.session_deeds import session_deeds
 from tests.simulation.stored import Stored
 
@@ -136,6 +137,7 @@ class Deeds:
             "lose status of task": lambda: self._edit(RECURRING_TASKS, lambda task: task.update(status={})),
             "delete task": lambda: self._delete(RECURRING_TASKS),
             "make task again": self._make_task_again,
+            **retention_deeds(cluster.clock, random, self._edit),
             **lesson_deeds(self._edit, self._delete, cluster.write_learning, random),
             "lose workflow": self._lose_workflow,
             "refuse Runs for long": self._refuse_runs,

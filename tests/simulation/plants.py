@@ -17,6 +17,7 @@ from codecourier.core.issue_session import comment as session_comment
 from codecourier.core.issue_session import plan as session_plan
 from codecourier.core.issue_session import start as session_start
 from codecourier.core.project import plan as project_plan
+from codecourier.core.project import retention
 from codecourier.core.recurring_task import due
 from codecourier.core.recurring_task import plan as task_plan
 from codecourier.core.recurring_task import runs as task_runs
@@ -35,7 +36,7 @@ from codecourier.core.slots import schedule
 from codecourier.core.sprint_chain import plan as sprint_chain_plan
 from codecourier.core.sprint_chain import sprints
 from codecourier.core.sprint_chain import start as sprint_chain_start
-from codecourier.kinds import admission, learnings
+from codecourier.kinds import admission, kept, learnings
 from codecourier.kinds.api_resources import LEARNINGS
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.kube.cache import Cache
@@ -292,6 +293,11 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "a session makes a Run that it does not claim": Plant(
         session_start, "build_run", _renaming, frozenset({"once"}), needs="sessions"
+    ),
+    "retention does not wait for a seal": Plant(retention, "_is_late", _returning(False), frozenset({"15"})),
+    "a day is sealed with nothing": Plant(kept, "count_days", _returning({}), frozenset({"15"})),
+    "a task's history does not wait for a seal": Plant(
+        task_runs, "_is_sealed", _returning(True), frozenset({"15"}), needs="tasks"
     ),
     "a limit is one too high": Plant(project_plan, "admit", _admitting_one_more, frozenset({"10"})),
     "a pod can vanish unrecorded": Plant(sandbox_plan, "build_pod", _without_finalizer, frozenset({"once", "6", "9"})),

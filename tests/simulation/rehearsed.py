@@ -63,6 +63,18 @@ def _rehearsed_lessons(*deeds: tuple[float, str]) -> Scenario:
     return replace(_rehearsed(5, *deeds, fails=(1,)), lessons=3)
 
 
+_SEALING = ((5.0, "pass a day"), (10.0, "pass two hours"), (20.0, "pass two hours"))
+"""What lets a day be sealed, from a time on."""
+
+
+def _at(seconds: float, *deeds: tuple[float, str]) -> tuple[tuple[float, str], ...]:
+    return tuple((seconds + after, what) for after, what in deeds)
+
+
+_AGING = _at(0.0, (0.0, "pass a season"), (10.0, "pass two hours"), (20.0, "pass two hours"))
+"""What lets things go for their age."""
+
+
 REHEARSED = (
     _rehearsed(0, (0.0, "delete workflow"), (2.0, "delete chain")),
     _rehearsed(0, (20.0, "cancel run"), (200.0, "raise attempt")),
@@ -127,6 +139,12 @@ REHEARSED = (
     _rehearsed_session((0.0, "trash session"), (150.0, "lose status of session"), (200.0, "ask for more")),
     replace(_rehearsed_session(), seed=7, rates={Fault.LATE: 0.15}, fault_seconds=20.0),
     replace(_rehearsed_session((1.0, "partition leader"), (3.0, "hand over"), (100.0, "ask for more")), operators=2),
+    _rehearsed(3, *_at(120.0, *_SEALING), *_at(240.0, *_AGING), others=(Behaviour.NOTHING, Behaviour.NOTHING)),
+    replace(
+        _rehearsed_task(*((100.0 * day, "pass a day") for day in (1, 2, 3)), *_at(400.0, *_AGING)),
+        behaviours={("task-0", 0): Behaviour.NOTHING},
+    ),
+    _rehearsed_lessons((100.0, "put into the trash"), (101.0, "put into the trash"), *_at(240.0, *_AGING)),
     replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
 )
 """What happens too seldom for every budget of seeds to come through it."""

@@ -134,6 +134,14 @@ _SESSION_DEEDS = (
 )
 """What people do with IssueSessions and their issues."""
 
+_RETENTION_DEEDS = (
+    *("pass a day", "pass two hours", "pass two hours") * 2,
+    *("pass a season", "pass two hours") * 2,
+    "put into the trash",
+    "put into the trash",
+)
+"""What makes days be sealed, and things be deleted for their age."""
+
 _LATE_DEEDS = ("raise attempt", "raise attempt", "raise attempt of run", "apply again")
 """What makes sense only for what has ended."""
 
@@ -241,7 +249,9 @@ def scenario_of(seed: int) -> Scenario:
     sessions = Random(f"sessions {seed}").choice((0, 0, 0, 1))
     night = Random(f"night {seed}").choice((None, *NIGHTS)) if tasks and mood == "peopled" else None
     lessons = Random(f"lessons {seed}").choice((0, 0, 1, 2, 3))
+    ages = Random(f"retention {seed}").choice((False, False, True)) and night is None
     extra = _TASK_DEEDS * 3 * (tasks > 0) + _LESSON_DEEDS * 3 * (lessons > 0) + _SESSION_DEEDS * 3 * (sessions > 0)
+    extra += _RETENTION_DEEDS * 6 * ages
     return Scenario(
         seed=seed,
         mood=mood,

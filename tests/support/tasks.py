@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from codecourier.kinds.api_resources import RECURRING_TASKS
+from codecourier.core.shared.naming import stats_name
+from codecourier.kinds.api_resources import DAILY_STATS, RECURRING_TASKS
 from codecourier.kube.api import Json, KubeApi
 from codecourier.resources.meta import API_VERSION
 
-__all__ = ["due_slot", "make_due_task"]
+__all__ = ["due_slot", "make_due_task", "seal_days"]
 
 _FIRST = timedelta(seconds=25)
 """How much of a minute may be over if its slot is still to be on time once an operator has started."""
@@ -34,3 +35,14 @@ async def make_due_task(api: KubeApi, namespace: str, name: str, slot: datetime,
         "settledTime": f"{yesterday:%Y-%m-%dT%H:%M:%SZ}",
     }
     await api.replace_status(RECURRING_TASKS, made)
+
+
+async def seal_days(api: KubeApi, namespace: str, now: datetime) -> None:
+    """Seal today and tomorrow as if they were over, so that what waits for the seal of its day is deleted at once."""
+    for number in range(2):
+        day = (now + timedelta(days=number)).date()
+        metadata = {"name": stats_name(day), "namespace": namespace}
+        spec = {"day": day.isoformat(), "sealTime": now.isoformat()}
+        await api.create(
+            DAILY_STATS, {"apiVersion": API_VERSION, "kind": "DailyStats", "metadata": metadata, "spec": spec}
+        )

@@ -16,7 +16,7 @@ import orjson
 from codecourier.core.shared.naming import ANNOTATION_APP_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, PODS, SECRETS, Json, KubeApi, Resource
-from codecourier.kube.errors import NotFound
+from codecourier.kube.errors import Conflict, NotFound
 from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.forge.control import ForgeControl, Permissions
@@ -164,6 +164,15 @@ class Team:
             return name in known and holds(known[name])
 
         return (await wait_for(self.api, resource, self.namespace, is_met))[name]
+
+    async def until_written(self, resource: Resource, name: str, change: Callable[[Json], None]) -> None:
+        """Change the status of an object as the operator does, again where another client was faster."""
+        while True:
+            obj = await self.get(resource, name)
+            change(obj)
+            with suppress(Conflict):
+                await self.api.replace_status(resource, obj)
+                return
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until a condition holds that nothing tells the beginning of."""

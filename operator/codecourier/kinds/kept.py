@@ -8,7 +8,8 @@ here wakes it. `core.project.retention` decides what may go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from heapq import merge
@@ -50,7 +51,7 @@ from codecourier.kube.cache import Key, key_of
 from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.run import Run
 
-__all__ = ["KEPT", "KeptInNamespace"]
+__all__ = ["KEPT", "SEALED_DAYS", "KeptInNamespace"]
 
 _NAME = "kept"
 _DAYS = "days with events"
@@ -200,10 +201,15 @@ class KeptInNamespace:
         """Whether nothing is there that may go some day, and nothing has happened that statistics count."""
         return not any(self._shelf(kind).has_any for kind in _VIEWS)
 
+    @property
+    def sealed_days(self) -> Collection[date]:
+        """The days that are sealed."""
+        return self._shelf("DailyStats").days.keys()
+
     def first_unsealed_day(self, end: date) -> date | None:
         """Return the first day before `end` on which something happened and that is not sealed; None: there is none."""
-        sealed = self._shelf("DailyStats").days
-        days = (self._shelf("Run").days.keys() | self._shelf("UsageRecord").days.keys()) - sealed.keys()
+        sealed = self._shelf("DailyStats").days.keys()
+        days = (self._shelf("Run").days.keys() | self._shelf("UsageRecord").days.keys()) - sealed
         return min((day for day in days if day < end), default=None)
 
     def first_open_day(self) -> date | None:
@@ -320,3 +326,20 @@ def _read(view: View, obj: Any) -> KeptInNamespace:
 
 KEPT: Relation[Any, KeptInNamespace] = Relation(_read, lambda _origins: _EDGES)
 """What is over in the object's namespace."""
+
+
+def _whole_namespace(store: Store, reader: Resource, old: Json | None, new: Json | None) -> Iterator[Key]:
+    obj = new if new is not None else old
+    if obj is not None:
+        namespace = key_of(obj)[0]
+        yield from ((namespace, name) for name in tuple(store.cache(reader).names(namespace)))
+
+
+_SEALS = replace(
+    _edge(DAILY_STATS_SOURCE, view_daily_stats), readers=_whole_namespace, view=lambda stats: stats is not None
+)
+
+SEALED_DAYS: Relation[Any, Collection[date]] = Relation(
+    lambda view, obj: KeptInNamespace(view, obj.namespace).sealed_days, lambda _origins: (_SEALS,)
+)
+"""The days of the object's namespace that are sealed; a further one wakes all its readers there."""

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from codecourier.core.recurring_task.origin import RecurringTaskOrigin
 from codecourier.core.recurring_task.plan import plan_recurring_task
 from codecourier.core.recurring_task.world import RecurringTaskWorld, Zones
+from codecourier.kinds.kept import SEALED_DAYS
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Tally, Use, phases
 from codecourier.kinds.relation import OriginKind
 from codecourier.kinds.relations import marked, named_by
@@ -43,6 +44,7 @@ def _gather(read: Reader[RecurringTask], task: RecurringTask) -> RecurringTaskWo
         runs=read(_RUNS),
         notifications=read(NOTIFICATION_NAMES),
         is_namespace_ending=read(NAMESPACE_ENDING),
+        sealed_days=read(SEALED_DAYS),
     )
 
 
@@ -58,7 +60,11 @@ def _count_slots(task: Json) -> Mapping[str, int]:
 
 RECURRING_TASK: Kind[RecurringTask, RecurringTaskWorld] = Kind(
     RecurringTask,
-    Planning(_gather, plan_recurring_task, reads=(PROJECT, _WORKFLOW, _RUNS, NOTIFICATION_NAMES, NAMESPACE_ENDING)),
+    Planning(
+        _gather,
+        plan_recurring_task,
+        reads=(PROJECT, _WORKFLOW, _RUNS, NOTIFICATION_NAMES, NAMESPACE_ENDING, SEALED_DAYS),
+    ),
     machines=(
         phases(
             "RecurringTask",

@@ -169,10 +169,11 @@ class RecurringTaskSpec(Model):
     `codecourier.dev/unpause` with a new value, ends the pause."""
 
     completed_runs_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
-    """How many Completed Runs of the task are kept, 0 to 100. Runs with a pull request are always kept."""
+    """How many Completed Runs of the task are kept, 0 to 100; the others go once their days are sealed in DailyStats.
+    Runs with a pull request are always kept."""
 
     failed_runs_history_limit: Annotated[int, Field(ge=0, le=100)] = 10
-    """How many Failed and Cancelled Runs of the task are kept, 0 to 100."""
+    """How many Failed and Cancelled Runs of the task are kept, 0 to 100; the others go as Completed ones do."""
 
 
 class RecurringTaskPhase(StrEnum):

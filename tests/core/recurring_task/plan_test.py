@@ -410,6 +410,24 @@ def test_old_runs_go_beyond_the_limits_but_none_with_a_pull_request(phase: PullR
     assert list(played.runs) == [played.made[0], played.made[3]]
 
 
+def test_old_runs_wait_until_the_days_of_their_creation_and_end_are_sealed() -> None:
+    played = Played(make_task(completed_runs_history_limit=0), sealed_days=frozenset())
+    played.pass_time(SLOT)
+    (name,) = played.runs
+    played.end(name, RunPhase.COMPLETED)
+    played.rest()
+    created, finished = played.runs[name].metadata.creation_timestamp, played.runs[name].status.finish_time
+    assert created is not None
+    days = {time.date() for time in (created, finished) if time is not None}
+    for day in days:
+        played.sealed_days = frozenset(days - {day})
+        played.rest()
+        assert list(played.runs) == [name]
+    played.sealed_days = frozenset(days)
+    played.rest()
+    assert played.runs == {}
+
+
 def test_a_task_that_is_deleted_leaves_its_runs_alone() -> None:
     played = Played()
     played.pass_time(SLOT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,10 @@ def make_task(*, annotations: dict[str, str] | None = None, **spec: Any) -> Recu
     return RecurringTask(metadata=metadata, spec=RecurringTaskSpec(**{**fields, **spec}))
 
 
+SEALED = frozenset(NOW.date() + timedelta(days=number) for number in range(-400, 1200))
+"""All days that tests are about."""
+
+
 @dataclass
 class Played(Playing):
     """What is there; `look` plans and carries the plan out."""
@@ -71,6 +75,9 @@ class Played(Playing):
 
     removed_zones: frozenset[str] = frozenset()
     """Names that the operator's tz database no longer has."""
+
+    sealed_days: frozenset[date] = SEALED
+    """The days that are sealed."""
 
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
@@ -124,6 +131,7 @@ class Played(Playing):
             workflow=self.workflow,
             runs=tuple(self.runs.values()),
             notifications=frozenset(self.notifications),
+            sealed_days=self.sealed_days,
             is_namespace_ending=self.is_namespace_ending,
             failures=Failures(self.refused),
         )

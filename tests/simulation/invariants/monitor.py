@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_world
 from codecourier.kinds.api_resources import (
+    DAILY_STATS,
     LEARNINGS,
     NOTIFICATIONS,
     PROJECTS,
@@ -34,6 +35,7 @@ from tests.simulation.invariants.objects import key_of
 from tests.simulation.invariants.outcomes import Outcomes
 from tests.simulation.invariants.places import Places
 from tests.simulation.invariants.records import Records
+from tests.simulation.invariants.retention import RetentionWatch
 from tests.simulation.invariants.scene import Scene, Violation
 from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.invariants.slots import Slots
@@ -93,6 +95,7 @@ class Monitor:
         self.lessons = Lessons(self._scene)
         self.sessions = Sessions(self._scene)
         self.credentials = Credentials(self._scene)
+        self.retention = RetentionWatch(self._scene, lambda: not (self.is_people or self.is_namespace_ending))
         self._endings = Endings(registry)
         self._sprints = Sprints(self._scene)
         self._stops = Stops(self._scene)
@@ -124,13 +127,15 @@ class Monitor:
                 self.slots.run_made,
                 self.lessons.run_changed,
                 self.sessions.run_made,
+                self.retention.counted_changed,
             ],
             RECURRING_TASKS: [self.slots.task_changed],
             SPRINT_CHAINS: [stops.chain_is_over, self._name, sprints.resume_keeps],
             SANDBOXES: [stops.sandbox_is_over],
             PROJECTS: [places.limit_seen, places.limit_holds],
             NOTIFICATIONS: [records.made_once],
-            USAGE_RECORDS: [records.made_once],
+            USAGE_RECORDS: [records.made_once, self.retention.counted_changed],
+            DAILY_STATS: [self.retention.day_sealed],
             LEARNINGS: [self.lessons.learning_changed],
             PODS: [records.pod_seen, self.lessons.pod_changed],
             SECRETS: [self.credentials.secret_seen],
@@ -167,6 +172,7 @@ class Monitor:
         self.slots.restored()
         self.lessons.restore(kept.lessons)
         self.sessions.restored()
+        self.retention.restored()
         self._endings.restored()
 
     def fail(self, invariant: str, text: str) -> None:

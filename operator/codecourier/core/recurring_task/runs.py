@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
 
 from codecourier.core.recurring_task.ledger import give_up_run
 from codecourier.core.recurring_task.world import RecurringTaskWorld
@@ -68,7 +69,10 @@ def _build_run(task: RecurringTask, active: ActiveRun) -> Run:
 
 
 def collect_runs(world: RecurringTaskWorld, status: RecurringTaskStatus) -> tuple[Delete, ...]:
-    """Return the deletions of finished Runs beyond the history limits, the oldest; none with a pull request."""
+    """Return the deletions of finished Runs beyond the history limits, the oldest.
+
+    None with a pull request goes, and none before the days of its creation and its end are sealed.
+    """
     spec = world.task.spec
     limits = (
         (spec.completed_runs_history_limit, {RunPhase.COMPLETED}),
@@ -78,7 +82,7 @@ def collect_runs(world: RecurringTaskWorld, status: RecurringTaskStatus) -> tupl
         Delete(kind=run.kind, namespace=run.namespace, name=run.name, uid=run.uid)
         for limit, phases in limits
         for run in _newest_first(world, status, phases)[limit:]
-        if not run.is_deleting and not _has_pull_request(run)
+        if not run.is_deleting and not _has_pull_request(run) and _is_sealed(run, world.sealed_days)
     )
 
 
@@ -98,3 +102,9 @@ def _has_pull_request(run: Run) -> bool:
     if pull_request is None:
         return False
     return pull_request.phase is PullRequestPhase.CREATING or pull_request.phase.exists
+
+
+def _is_sealed(run: Run, sealed: Collection[date]) -> bool:
+    """Tell whether the days on which something happened to a Run are sealed."""
+    times = (run.metadata.creation_timestamp, run.status.finish_time)
+    return all(time.date() in sealed for time in times if time is not None)

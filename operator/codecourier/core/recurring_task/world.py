@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import date, tzinfo
 
 from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
 from codecourier.resources.project import Project
@@ -45,6 +45,9 @@ class RecurringTaskWorld(World):
 
     is_namespace_ending: bool = False
     """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    sealed_days: Collection[date] = frozenset()
+    """The days of its namespace that are sealed."""
 
     def find_faults(self) -> Iterator[str]:
         """Yield a sentence for each thing that cannot be."""
