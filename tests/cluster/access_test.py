@@ -19,6 +19,7 @@ from codecourier.core.shared.naming import (
     ANNOTATION_TRASHED_TIME,
     LABEL_MANAGED,
     LABEL_TRASHED,
+    binding_name,
 )
 from codecourier.kinds.api_resources import (
     DAILY_STATS,
@@ -34,15 +35,26 @@ from codecourier.kinds.api_resources import (
     WORKFLOWS,
 )
 from codecourier.kube.access import load_access
-from codecourier.kube.api import CONTROLLER_REVISIONS, LEASES, NETWORK_POLICIES, PODS, SECRETS, Json, KubeApi, Resource
+from codecourier.kube.api import (
+    CONTROLLER_REVISIONS,
+    LEASES,
+    NETWORK_POLICIES,
+    PODS,
+    ROLE_BINDINGS,
+    SECRETS,
+    Json,
+    KubeApi,
+    Resource,
+)
 from codecourier.kube.client import AiohttpKube
 from codecourier.kube.errors import NotFound
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.controlplane_flags import OPERATOR_NAMESPACE
+from codecourier.resources.member import Member, MemberKind, MemberRole
 from tests.support.audit import Right, read_requests
 from tests.support.operator_access import OPERATOR
 from tests.support.tasks import seal_days
-from tests.support.team import CHANGE, HELD, PERMISSIONS, Team, make_team, operator_process
+from tests.support.team import CHANGE, HELD, PERMISSIONS, Team, condition, make_team, operator_process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
@@ -59,6 +71,7 @@ UNUSED: Mapping[Right, str] = {
     ("codecourier.dev", "learnings", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "notifications", "get"): AFTER_LOST_ANSWER,
     ("codecourier.dev", "usagerecords", "get"): AFTER_LOST_ANSWER,
+    ("rbac.authorization.k8s.io", "clusterroles", "bind"): "No request: asked for where a RoleBinding is made.",
 }
 """Rights that the operator needs and that the cases here do not lead to, each with its reason."""
 
@@ -225,6 +238,21 @@ async def name_of_the_network_policy_is_taken(team: Team) -> None:
     assert (await team.get(NETWORK_POLICIES, POLICY_NAME))["metadata"]["uid"] == made["metadata"]["uid"]
 
 
+async def members_join_and_leave(team: Team) -> None:
+    """The name of a RoleBinding is taken at first, by one that is not marked as the operator's own."""
+    member = Member(kind=MemberKind.USER, name="alice", role=MemberRole.EDITOR)
+    name, role = binding_name(member), {"apiGroup": ROLE_BINDINGS.group, "kind": "ClusterRole", "name": "view"}
+    await team.create(ROLE_BINDINGS, name, roleRef=role)
+    await team.patch(PROJECTS, "default", {"spec": {"members": [member.to_json()]}})
+    await team.wait(PROJECTS, "default", lambda obj: name in condition(obj, "MembersBound").get("message", ""))
+    await team.delete(ROLE_BINDINGS, name)
+    await team.wait(PROJECTS, "default", lambda obj: condition(obj, "MembersBound").get("status") == "True")
+    assert (await team.get(ROLE_BINDINGS, name))["roleRef"]["name"] == "codecourier-editor"
+    await team.wait(PROJECTS, "default", lambda obj: obj["status"]["members"][0].get("isNotified", False))
+    await team.patch(PROJECTS, "default", {"spec": {"members": []}})
+    await team.wait_gone(ROLE_BINDINGS, name)
+
+
 CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     chain_becomes_a_pull_request,
     chain_with_a_personal_token_is_deleted,
@@ -239,6 +267,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     sandbox_leaves_its_pod_behind,
     network_policy_is_edited,
     name_of_the_network_policy_is_taken,
+    members_join_and_leave,
 )
 
 

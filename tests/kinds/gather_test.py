@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecourier.cache.store import Store
 from codecourier.core.origin import AbsentOrigin
+from codecourier.core.project.bindings import build_binding
 from codecourier.core.project.places import UsableWorkflows
 from codecourier.core.project.world import ProjectWorld
 from codecourier.core.shared.naming import (
@@ -30,7 +31,7 @@ from codecourier.kinds.api_resources import (
 from codecourier.kinds.issue_session import ISSUE_SESSION
 from codecourier.kinds.project import PROJECT
 from codecourier.kinds.recurring_task import RECURRING_TASK
-from codecourier.kinds.registry import REGISTRY
+from codecourier.kinds.registry import REGISTRY, WorkKey
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sandbox import SANDBOX
 from codecourier.kinds.sources import (
@@ -42,7 +43,8 @@ from codecourier.kinds.sources import (
 )
 from codecourier.kinds.sprint_chain import SPRINT_CHAIN
 from codecourier.kinds.workflow import WORKFLOW
-from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, SECRETS, Json, Resource
+from codecourier.kube.api import CONTROLLER_REVISIONS, NAMESPACES, ROLE_BINDINGS, SECRETS, Json, Resource
+from codecourier.resources.member import Member, MemberKind, MemberRole
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
@@ -390,6 +392,19 @@ def test_a_project_has_the_revisions_that_no_unfinished_run_names() -> None:
         store.cache(CONTROLLER_REVISIONS).apply(revision_of(workflow, version))
     project = make_project()
     assert [r.name for r in world_of(store, PROJECT, project).unused_revisions] == [revision_name(edited)]
+
+
+def test_a_project_has_the_role_bindings_with_our_label_and_a_change_of_one_wakes_it() -> None:
+    store = make_store()
+    project = make_project()
+    manifest = build_binding(project, Member(kind=MemberKind.USER, name="alice", role=MemberRole.EDITOR))
+    made = {"uid": "1", "resourceVersion": "1", "creationTimestamp": "2026-03-01T12:00:00Z"}
+    binding = {**manifest, "metadata": {**manifest["metadata"], **made}}
+    store.cache(ROLE_BINDINGS).apply(binding)
+    assert list(world_of(store, PROJECT, project).bindings) == [binding["metadata"]["name"]]
+    assert set(REGISTRY.wakes(store, ROLE_BINDINGS, binding, None)) == {
+        WorkKey(PROJECT.resource, project.namespace, project.name)
+    }
 
 
 def test_a_change_of_a_revision_wakes_the_unfinished_runs_that_name_it_and_their_sandboxes() -> None:

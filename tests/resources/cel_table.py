@@ -52,6 +52,9 @@ VALUES: Mapping[str, Values] = {
     ),
     f"must be {ADDRESS_FORM}": Values(accepted=ADDRESSES, refused=NO_ADDRESSES),
     f"must be {ISSUE_FORM}": Values(accepted=ISSUES, refused=NO_ISSUES),
+    "must not begin with 'system:', which is for Kubernetes' own users and groups": Values(
+        accepted=["alice@example.com", "codecourier:shop:ci", "systems:a"], refused=["system:masters", "system:"]
+    ),
     "must be at most 65536 bytes of UTF-8": Values(
         accepted=["é" * 32_768, "😀" * 16_384], refused=["é" * 32_768 + "a", "😀" * 16_385]
     ),
@@ -129,6 +132,15 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
             Update({"spec.repositories": [_repository(0, default=True) | {"app": {"installationId": 1}}]}),
             Update({"spec.repositories": [{"url": "https://example.com/a/b"}]}),
         ],
+    ),
+    (
+        "Project",
+        "spec.members.[]",
+        "must be the name of a ServiceAccount of this namespace: lower-case letters, digits, '-' and '.'",
+    ): Objects(
+        accepted=[Update({"spec.members": [{"kind": "ServiceAccount", "name": "a-b.c", "role": "Viewer"}]})],
+        refused=[Update({"spec.members": [{"kind": "ServiceAccount", "name": "other:a", "role": "Viewer"}]})],
+        field_path=".name",
     ),
     ("SprintChain", "spec.sprintRange", "first must not be greater than last"): Objects(
         accepted=[Update({"spec.sprintRange": {"first": 3, "last": 3}})],

@@ -38,6 +38,7 @@ PATTERNS: Mapping[str, Shape] = {
     r"^([A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?)?$": Shape(refused="a b"),
     r"^[A-Z][A-Za-z]*$": Shape(refused="ready", head="A"),
     r"^[^<>\x00-\x1f\x7f]+$": Shape(refused="a<b"),
+    r"^[^\x00-\x1f\x7f]+$": Shape(refused="a\tb"),
     r"^[^<>@\x00-\x20\x7f]+@[^<>@\x00-\x20\x7f]+$": Shape(refused="a b@c", tail="@b"),
     r"^[1-9][0-9]{0,5}m?$": Shape(refused="0", letters="123456", longest="123456m"),
     r"^[1-9][0-9]{0,5}(Mi|Gi)$": Shape(refused="0Gi", tail="Mi", letters="123456", longest="123456Gi"),

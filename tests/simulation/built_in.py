@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from codecourier.kube import api
 from codecourier.kube.api import Json, Propagation, Resource
-from tests.simulation.schema import Definition, event_errors, lease_errors, revision_errors
+from tests.simulation.schema import Definition, binding_errors, event_errors, lease_errors, revision_errors
 
 __all__ = ["BUILT_IN", "FOREGROUND", "ORPHAN", "complete_new", "deletion_finalizers", "deletion_grace"]
 
@@ -25,6 +25,7 @@ BUILT_IN = (
     Definition(api.NODES, has_status=True),
     Definition(api.EVENTS, rules=event_errors),
     Definition(api.NETWORK_POLICIES, has_generation=True),
+    Definition(api.ROLE_BINDINGS, rules=binding_errors),
     Definition(api.ENDPOINT_SLICES, has_generation=True),
     Definition(api.LEASES, needs_version=True, is_made_by_update=True, rules=lease_errors),
     Definition(api.CUSTOM_RESOURCE_DEFINITIONS, has_status=True, has_generation=True, needs_version=True),

@@ -38,6 +38,7 @@ from tests.simulation.faults import CountingPlan, FaultPlan, FaultyNetwork, Rand
 from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
 from tests.simulation.invariants.monitor import Monitor, Seen
 from tests.simulation.kubelets import Kubelets
+from tests.simulation.members import members_of
 from tests.simulation.neighbours import NEIGHBOUR, declare_neighbours
 from tests.simulation.nights import begin_of, schedule_of
 from tests.simulation.nodes import Nodes
@@ -332,7 +333,8 @@ class SimulatedCluster:
         else:
             repository["app"] = {"installationId": 7}
         limits = {"maxConcurrentRuns": self.scenario.limit}
-        self._create(PROJECTS, "default", {"repositories": [repository], "limits": limits})
+        members = members_of(self.scenario.members)
+        self._create(PROJECTS, "default", {"repositories": [repository], "limits": limits, "members": members})
         self.make_workflow()
         if self.scenario.neighbours:
             declare_neighbours(self.server.store, self.scenario.neighbours)

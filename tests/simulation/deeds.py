@@ -31,6 +31,7 @@ from tests.simulation.admission import Obstacle
 from tests.simulation.forge import CANARY, ForgeTrouble
 from tests.simulation.invariants.objects import is_unfinished
 from tests.simulation.lesson_deeds import lesson_deeds
+from tests.simulation.members import member_deeds
 from tests.simulation.nights import seconds_to_next
 from tests.simulation.retention_deeds import retention_deeds
 from tests.simulation.session_deeds import session_deeds
@@ -141,6 +142,7 @@ class Deeds:
             **lesson_deeds(self._edit, self._delete, cluster.write_learning, random),
             "lose workflow": self._lose_workflow,
             "refuse Runs for long": self._refuse_runs,
+            **member_deeds(self._edit, self._delete),
             **session_deeds(cluster, random, self._edit, self._delete, self._later),
             "delete revision": lambda: self._delete(CONTROLLER_REVISIONS),
             "merge pull request": cluster.forge.merge,

@@ -13,6 +13,7 @@ from codecourier.kinds.kind import Kind
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.invariants.objects import reason_of
+from tests.simulation.members import wrong_members
 
 __all__ = ["Outcome", "differences", "outcome_of", "unrest"]
 
@@ -59,6 +60,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
         yield from cluster.monitor.slots.unsettled(cluster.clock.now())
         yield from cluster.monitor.lessons.unproposed()
         yield from cluster.monitor.sessions.untold()
+        yield from wrong_members(cluster.server.store, cluster.monitor.records.told, NAMESPACE)
     for uid in cluster.nodes.living():
         yield f"processes of pod {uid} run"
     yield from _unrecorded(cluster)

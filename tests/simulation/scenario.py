@@ -116,6 +116,9 @@ _LESSON_DEEDS = (
     "delete learning",
 )
 """What people do with Learnings."""
+_MEMBER_DEEDS = ("change role", "take member out", "delete binding", "alter binding")
+"""What people do with members, and with the RoleBindings that give them their roles."""
+
 _SESSION_DEEDS = (
     "ask for more",
     "ask for more",
@@ -198,6 +201,9 @@ class Scenario:
     sessions: int = 0
     """How many IssueSessions there are, each with an open issue."""
 
+    members: int = 0
+    """How many members the Project has."""
+
     night: Night | None = None
     """A change of clocks that the clock goes over; its tasks are due by the clocks of its zone."""
 
@@ -251,6 +257,8 @@ def scenario_of(seed: int) -> Scenario:
     lessons = Random(f"lessons {seed}").choice((0, 0, 1, 2, 3))
     ages = Random(f"retention {seed}").choice((False, False, True)) and night is None
     extra = _TASK_DEEDS * 3 * (tasks > 0) + _LESSON_DEEDS * 3 * (lessons > 0) + _SESSION_DEEDS * 3 * (sessions > 0)
+    members = Random(f"members {seed}").choice((0, 0, 1, 3))
+    extra += _MEMBER_DEEDS * 3 * (members > 0)
     extra += _RETENTION_DEEDS * 6 * ages
     return Scenario(
         seed=seed,
@@ -269,6 +277,7 @@ def scenario_of(seed: int) -> Scenario:
         deeds=_deeds(random, mood, fault_seconds, extra),
         tasks=tasks,
         sessions=sessions,
+        members=members,
         night=night,
         lessons=lessons,
         rates=random.choice(_RATES),

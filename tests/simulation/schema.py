@@ -17,7 +17,16 @@ from codecourier.kinds.registry import Registry
 from codecourier.kube.api import Resource
 from codecourier.resources.crd import build_crd
 
-__all__ = ["Definition", "Schema", "definition_of", "definitions_of", "event_errors", "lease_errors", "revision_errors"]
+__all__ = [
+    "Definition",
+    "Schema",
+    "binding_errors",
+    "definition_of",
+    "definitions_of",
+    "event_errors",
+    "lease_errors",
+    "revision_errors",
+]
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -203,6 +212,16 @@ def revision_errors(obj: Mapping[str, Any]) -> list[str]:
     found = [] if isinstance(obj.get("data"), dict) else ["data: Required value: data is mandatory"]
     if obj.get("revision", 0) < 0:
         found.append("revision: Invalid value: must be greater than or equal to 0")
+    return found
+
+
+def binding_errors(obj: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a RoleBinding."""
+    role = obj.get("roleRef") or {}
+    found = [f"roleRef.{key}: Required value" for key in ("apiGroup", "kind", "name") if not role.get(key)]
+    for index, subject in enumerate(obj.get("subjects") or ()):
+        key = "namespace" if subject.get("kind") == "ServiceAccount" else "apiGroup"
+        found += [f"subjects[{index}].{field}: Required value" for field in (key, "name") if not subject.get(field)]
     return found
 
 

@@ -14,7 +14,16 @@ from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import ForgeError
 from codecourier.github.operations.mint_token_pair import MintTokenPair
 from codecourier.kinds.api_resources import NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS
-from codecourier.kube.api import CONTROLLER_REVISIONS, EVENTS, NETWORK_POLICIES, PODS, SECRETS, Json, Resource
+from codecourier.kube.api import (
+    CONTROLLER_REVISIONS,
+    EVENTS,
+    NETWORK_POLICIES,
+    PODS,
+    ROLE_BINDINGS,
+    SECRETS,
+    Json,
+    Resource,
+)
 from tests.simulation.admission import Obstacle
 from tests.simulation.clock import run_virtual
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
@@ -55,7 +64,7 @@ def play_story(scenario: Scenario, story: Story, **obstacles: Obstacle) -> None:
     `obstacles` says from the beginning, by the plural of a kind, why the cluster refuses its objects.
     """
     own = (NOTIFICATIONS, RUNS, SANDBOXES, USAGE_RECORDS)
-    kinds = {r.plural: r for r in (*own, SECRETS, PODS, NETWORK_POLICIES, CONTROLLER_REVISIONS)}
+    kinds = {r.plural: r for r in (*own, SECRETS, PODS, NETWORK_POLICIES, ROLE_BINDINGS, CONTROLLER_REVISIONS)}
 
     async def main() -> None:
         cluster = SimulatedCluster(scenario, NoFaults())

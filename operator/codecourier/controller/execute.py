@@ -19,6 +19,7 @@ from codecourier.controller.recorder import Recorder
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import (
     Create,
+    CreateBinding,
     CreatePod,
     CreateRevision,
     Creation,
@@ -33,7 +34,16 @@ from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.reasons import CREDENTIAL_REASONS, Reason
 from codecourier.kinds.kind import Verb
 from codecourier.kinds.registry import Registry, WorkKey
-from codecourier.kube.api import CONTROLLER_REVISIONS, NETWORK_POLICIES, PODS, Json, KubeApi, Resource, custom_resource
+from codecourier.kube.api import (
+    CONTROLLER_REVISIONS,
+    NETWORK_POLICIES,
+    PODS,
+    ROLE_BINDINGS,
+    Json,
+    KubeApi,
+    Resource,
+    custom_resource,
+)
 from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, Unanswered
 from codecourier.resources.meta import CustomResource, Status
 
@@ -173,7 +183,7 @@ class Executor:
         if not self.backlog.is_due(key, create):
             return False
         try:
-            await (self._write(resource, body) if isinstance(create, WritePolicy) else self._make(resource, body))
+            await self._send(create, resource, body)
         except Unanswered:
             if not self.backlog.note_unanswered(key, create, problem_of_silence(resource, body)):
                 raise
@@ -204,6 +214,14 @@ class Executor:
             written = await self.api.patch(resource, intent.namespace, intent.name, body)
             self.store.cache(resource).note_write(written)
 
+    async def _send(self, create: Creation, resource: Resource, body: Json) -> None:
+        if isinstance(create, WritePolicy):
+            await self._write(resource, body)
+            return
+        made = await self._make(resource, body)
+        if isinstance(create, CreateBinding):
+            _check_unaltered(resource, body, made, "roleRef", "subjects")
+
     async def _write(self, resource: Resource, body: Json) -> None:
         """Replace the version that the object names, or create the object where it names none."""
         metadata = body["metadata"]
@@ -212,12 +230,7 @@ class Executor:
             self.store.cache(resource).note_write(written)
         else:
             written = await self._make(resource, body)
-        if written["spec"] != body["spec"]:
-            # Without an error and its backoff, the plans that follow would write again without a pause.
-            name = f"{resource.kind} {metadata['namespace']}/{metadata['name']}"
-            raise AlteredObjectError(
-                f"{name} differs from what was written: exempt it from the webhook that alters it."
-            )
+        _check_unaltered(resource, body, written, "spec")
 
     async def _make(self, resource: Resource, body: Json) -> Json:
         """Create an object, or accept the one that an unanswered call created; return it."""
@@ -271,10 +284,19 @@ class Executor:
         return all(found_labels.get(key) == value for key, value in labels.items())
 
 
-def _request(create: Create | CreatePod | CreateRevision | WritePolicy) -> tuple[Resource, Verb, Json]:
+def _check_unaltered(resource: Resource, body: Json, written: Json, *fields: str) -> None:
+    """Refuse an object that was altered on its way: the plans that follow would write again without a pause."""
+    if any(written.get(field) != body[field] for field in fields):
+        name = f"{resource.kind} {body['metadata']['namespace']}/{body['metadata']['name']}"
+        raise AlteredObjectError(f"{name} differs from what was written: exempt it from the webhook that alters it.")
+
+
+def _request(create: Create | CreateBinding | CreatePod | CreateRevision | WritePolicy) -> tuple[Resource, Verb, Json]:
     """Return the kind that a creation is of, the verb that its rarest request needs, and its body."""
     if isinstance(create, WritePolicy):
         return NETWORK_POLICIES, "update", create.manifest
+    if isinstance(create, CreateBinding):
+        return ROLE_BINDINGS, "create", create.manifest
     if isinstance(create, CreatePod):
         return PODS, "create", create.manifest
     if isinstance(create, CreateRevision):

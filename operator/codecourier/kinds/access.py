@@ -15,7 +15,7 @@ __all__ = ["EVERY_NAMESPACE", "AccessRule", "access_rules", "build_role_rules"]
 EVERY_NAMESPACE = ""
 """Stands for all namespaces: rules that a ClusterRole grants."""
 
-_Verbs = defaultdict[tuple[str, str, str], set[str]]
+_Verbs = defaultdict[tuple[str, str, str, tuple[str, ...]], set[str]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class AccessRule:
     """Plural, with the subresource: `pods/log`."""
 
     verbs: frozenset[str]
+    names: tuple[str, ...] = ()
+    """The only objects that it is for; empty: all."""
 
 
 def access_rules(registry: Registry, own_namespace: str) -> Mapping[str, tuple[AccessRule, ...]]:
@@ -51,20 +53,31 @@ def access_rules(registry: Registry, own_namespace: str) -> Mapping[str, tuple[A
         if "status" in kind.model.model_fields:
             _grant(verbs, EVERY_NAMESPACE, kind.resource, ("update",), "status")
         for use in kind.uses:
-            _grant(verbs, EVERY_NAMESPACE, use.resource, use.verbs, use.subresource)
+            _grant(verbs, EVERY_NAMESPACE, use.resource, use.verbs, use.subresource, use.names)
     _grant(verbs, EVERY_NAMESPACE, EVENTS, ("create",))
     _grant(verbs, own_namespace, LEASES, ("create", "get", "update"))
     rules: defaultdict[str, list[AccessRule]] = defaultdict(list)
-    for (namespace, group, resource), allowed in sorted(verbs.items()):
-        rules[namespace].append(AccessRule(group, resource, frozenset(allowed)))
+    for (namespace, group, resource, names), allowed in sorted(verbs.items()):
+        rules[namespace].append(AccessRule(group, resource, frozenset(allowed), names))
     return {namespace: tuple(found) for namespace, found in rules.items()}
 
 
 def build_role_rules(rules: Iterable[AccessRule]) -> list[dict[str, Any]]:
     """Return rules in the form of a Role or ClusterRole manifest."""
-    return [{"apiGroups": [rule.group], "resources": [rule.resource], "verbs": sorted(rule.verbs)} for rule in rules]
+    return [
+        {"apiGroups": [rule.group], "resources": [rule.resource], "verbs": sorted(rule.verbs)}
+        | ({"resourceNames": list(rule.names)} if rule.names else {})
+        for rule in rules
+    ]
 
 
-def _grant(verbs: _Verbs, namespace: str, resource: Resource, allowed: Iterable[str], subresource: str = "") -> None:
+def _grant(
+    verbs: _Verbs,
+    namespace: str,
+    resource: Resource,
+    allowed: Iterable[str],
+    subresource: str = "",
+    names: tuple[str, ...] = (),
+) -> None:
     plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
-    verbs[namespace, resource.group, plural] |= set(allowed)
+    verbs[namespace, resource.group, plural, names] |= set(allowed)

@@ -89,6 +89,8 @@ class Use:
     resource: Resource
     verbs: tuple[Verb, ...]
     subresource: str = ""
+    names: tuple[str, ...] = ()
+    """The only objects that it is for; empty: all."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from codecourier.kinds.policies import build_policies
 from codecourier.kinds.roles import build_roles
 from codecourier.manifests import Generated, dump
 
@@ -23,7 +24,7 @@ _GENERATED = Generated(
 
 def build_files() -> dict[str, str]:
     """Return the text of every file in `manifests/`, by file name."""
-    return {"roles.yaml": _HEADER + dump(*build_roles())}
+    return {"policies.yaml": _HEADER + dump(*build_policies()), "roles.yaml": _HEADER + dump(*build_roles())}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import role_name
+from codecourier.resources.member import MemberRole
 from codecourier.resources.meta import GROUP
-from codecourier.resources.project import MemberRole
 
 __all__ = ["GRANTS", "OPERATIONS_GROUP", "Grant", "build_roles"]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from codecourier.cache.source import Source, custom, raw
+from codecourier.core.project.bindings import BindingView, view_binding
 from codecourier.core.project.network_policy import PolicyView, view_policy
 from codecourier.core.sandbox.pod_view import PodView, view_pod
 from codecourier.core.sandbox.tokens import TokenSecret
@@ -50,6 +51,7 @@ __all__ = [
     "PROJECT_SOURCE",
     "RECURRING_TASK_SOURCE",
     "REVISION_SOURCE",
+    "ROLE_BINDING_SOURCE",
     "RUN_SOURCE",
     "SANDBOX_SOURCE",
     "SPRINT_CHAIN_SOURCE",
@@ -134,6 +136,7 @@ POD_SOURCE: Source[PodView] = Source(api.PODS, view_pod, _OURS, trim=trim_pod, i
 TOKEN_SECRET_SOURCE: Source[TokenSecret | None] = Source(api.SECRETS, view_secret, _OURS, trim=trim_secret)
 REVISION_SOURCE: Source[WorkflowRevision] = Source(api.CONTROLLER_REVISIONS, view_revision, _OURS)
 NETWORK_POLICY_SOURCE: Source[PolicyView] = Source(api.NETWORK_POLICIES, view_policy, _OURS)
+ROLE_BINDING_SOURCE: Source[BindingView] = Source(api.ROLE_BINDINGS, view_binding, _OURS)
 CREDENTIAL_SOURCE: Source[Json] = _identities(LABEL_REPOSITORY_CREDENTIAL)
 """Which Secrets users have labelled for repositories, and nothing of what is in them."""
 

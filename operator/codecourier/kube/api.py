@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Protocol
 from codecourier.resources.meta import GROUP, VERSION, KindInfo
 
 __all__ = [
+    "CLUSTER_ROLES",
     "CONFIG_MAPS",
     "CONTROLLER_REVISIONS",
     "CUSTOM_RESOURCE_DEFINITIONS",
@@ -123,6 +124,7 @@ EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event")
 NETWORK_POLICIES: Final = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLES: Final = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 SUBJECT_ACCESS_REVIEWS: Final = Resource(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False

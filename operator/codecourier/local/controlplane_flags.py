@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from codecourier.kinds.policies import REST_ACCOUNT
 from codecourier.local.layout import ClusterLayout
 from codecourier.local.options import ClusterOptions
 
@@ -62,7 +63,7 @@ OPERATOR_NAMESPACE = "codecourier-system"
 OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:codecourier-operator"
 """The operator's account."""
 
-REST_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:codecourier-apiserver"
+REST_USER = REST_ACCOUNT
 """The account of the REST API. All requests of the two are audited: tests compare them with their permissions."""
 
 _NODE_GRACE_SECONDS = 40

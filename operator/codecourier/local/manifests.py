@@ -15,7 +15,10 @@ from codecourier.local.errors import LocalError
 
 __all__ = ["apply_manifests"]
 
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _COLLECTIONS = {
+    "ValidatingAdmissionPolicy": f"{_ADMISSION}/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": f"{_ADMISSION}/validatingadmissionpolicybindings",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
 }
 _MANAGER = "codecourier-local"

@@ -38,6 +38,7 @@ class NotificationType(StrEnum):
     CREDENTIALS_FAILED = "CredentialsFailed"
     CHAIN_CANCELLED = "ChainCancelled"
     TASK_PAUSED = "TaskPaused"
+    MEMBER_JOINED = "MemberJoined"
 
 
 class NotificationEntity(Model):

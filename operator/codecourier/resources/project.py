@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codecourier.resources.member import JoinedMember, Member
 from codecourier.resources.meta import (
     CustomResource,
     Date,
@@ -33,7 +33,6 @@ __all__ = [
     "DayEnd",
     "EgressRule",
     "Limits",
-    "MemberRole",
     "Project",
     "ProjectSpec",
     "ProjectStatus",
@@ -121,14 +120,6 @@ class CommitIdentity(Model):
     """E-mail address in the commits, 3 to 254 characters."""
 
 
-class MemberRole(StrEnum):
-    """What a member may do; each role may also do what the ones before it may."""
-
-    VIEWER = "Viewer"
-    EDITOR = "Editor"
-    ADMIN = "Admin"
-
-
 class EgressRule(Model):
     """Addresses that sandbox pods may reach beside the public internet."""
 
@@ -154,6 +145,11 @@ class ProjectSpec(Model):
         Rule("self.filter(r, r.isDefault).size() <= 1", "at most one repository may have isDefault: true"),
     ]
     """Repositories that Runs may work on, 1 to 50, each address once. A Run that names another one is refused."""
+
+    members: Annotated[tuple[Member, ...], Field(max_length=100), ListMap(("kind", "name"))] = ()
+    """Who may do what in this namespace, up to 100 members. The operator makes one RoleBinding for each, and removes
+    those of members that are no longer named; other RoleBindings are left alone. Only users who may bind a role can
+    give or take it here."""
 
     limits: Limits = Field(default_factory=Limits)
     """How much may run at the same time."""
@@ -219,6 +215,9 @@ class ProjectStatus(Status):
 
     day_end: DayEnd | None = None
     """The last day that the operator saw to be over, while there was something to seal or to delete; absent before."""
+
+    members: Annotated[tuple[JoinedMember, ...], Field(max_length=100), ListMap(("kind", "name"))] = ()
+    """Members that have their role. One that is no longer named in the spec leaves this list."""
 
     notified: Annotated[tuple[ObjectName, ...], Field(max_length=64), ListSet()] = ()
     """Names of Notifications that were made for the project's present problems, so that none is made twice."""

@@ -27,6 +27,7 @@ def pod(image: str, name: str = "fix-1") -> dict[str, Any]:
 PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
     intents.Create: ({"resource": make_run()}, {"resource": make_run(prompt="Another one.")}),
     intents.CreatePod: ({"manifest": pod("one")}, {"manifest": pod("two")}),
+    intents.CreateBinding: ({"manifest": pod("one")}, {"manifest": pod("two")}),
     intents.CreateRevision: ({"manifest": pod("one")}, {"manifest": pod("two")}),
     intents.WritePolicy: ({"manifest": pod("one")}, {"manifest": pod("two")}),
     intents.Plan: (

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from codecourier.core.project.admission import UNSEEN_LIMIT, admit, has_new_place, settles_at
 from codecourier.core.project.finishing import is_let_go, plan_finishing
+from codecourier.core.project.members import plan_members, settle_members
 from codecourier.core.project.network_policy import build_network_policy, is_policy_current
 from codecourier.core.project.places import Runs, UsableWorkflows
 from codecourier.core.project.reachability import events_of, judge, settle_notifications
@@ -57,17 +58,23 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     unreached = _worst_problem(problems)
     refused = next(filter(None, map(world.failures.get, writes)), None)
     status, creates = settle_notifications(world, judge(project, unreached, refused, now))
+    membership = plan_members(world)
+    status, news = settle_members(world, status, membership, now)
     clearing = plan_retention(world, status, now)
     status = clearing.status
     admitted = admit(project, world.runs, _reached(answers), UsableWorkflows(world.workflows), now)
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     deletes, next_collection = collect_revisions(world, now)
-    times = (_look_again(world, problems, refused, now), next_collection, clearing.look_again)
+    times = (
+        _look_again(world, (*problems, refused, membership.problem), now),
+        next_collection,
+        clearing.look_again,
+    )
     return Plan(
         status=status,
-        creates=creates + writes + clearing.creates,
-        deletes=deletes + clearing.deletes,
+        creates=creates + news + writes + membership.creates + clearing.creates,
+        deletes=deletes + membership.deletes + clearing.deletes,
         events=events_of(project.status, status),
         look_again=min(filter(None, times), default=None),
     )
@@ -101,14 +108,12 @@ def _reached(answers: Mapping[Repository, RepositoryFact | Problem]) -> frozense
     return frozenset(keys | {None} if any(repository.is_default for repository in reached) else keys)
 
 
-def _look_again(
-    world: ProjectWorld, unreached: Iterable[Problem], refused: Problem | None, now: datetime
-) -> datetime | None:
+def _look_again(world: ProjectWorld, problems: Iterable[Problem | None], now: datetime) -> datetime | None:
     runs = world.runs
     unseen = (e.admission_time + UNSEEN_LIMIT for e in world.project.status.admitted if not _is_known(runs, e))
     times = [time for time in unseen if time > now]
     times += filter(None, (runs.next_retry(now), settles_at(world.project, runs, now)))
-    for problem in filter(None, (*unreached, refused)):
+    for problem in filter(None, problems):
         times.append(problem.retry_time or _next_look(world, problem, now))
     return min(times, default=None)
 

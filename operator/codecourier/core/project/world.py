@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from codecourier.core.project.bindings import BindingView
 from codecourier.core.project.kept import NOTHING_KEPT, Kept
 from codecourier.core.project.network_policy import PolicyView
 from codecourier.core.project.places import Runs
@@ -35,6 +36,9 @@ class ProjectWorld(World):
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications that are there."""
 
+    bindings: Mapping[str, BindingView] = field(default_factory=dict)
+    """The RoleBindings of its namespace with our label, by name."""
+
     policy: PolicyView | None = None
     """The NetworkPolicy of the namespace's sandbox pods."""
 
@@ -55,6 +59,9 @@ class ProjectWorld(World):
         yield from find_identity_faults(self.project.namespace, self.workflows.values())
         for name, workflow in self.workflows.items():
             yield from find_name_faults(workflow, name)
+        for name, binding in self.bindings.items():
+            if binding.name != name:
+                yield f"RoleBinding {binding.name!r} is not the one that is read, {name!r}."
         running = tuple(self.runs.with_pods())
         for uid, count in Counter(run.uid for run in running).items():
             if count > 1:

@@ -22,6 +22,7 @@ from codecourier.resources.meta import CustomResource, OwnerReference, Status
 
 __all__ = [
     "Create",
+    "CreateBinding",
     "CreatePod",
     "CreateRevision",
     "Creation",
@@ -71,6 +72,10 @@ class CreatePod(_Manifest):
 
 class CreateRevision(_Manifest):
     """Make the ControllerRevision that holds a version of a Workflow."""
+
+
+class CreateBinding(_Manifest):
+    """Make the RoleBinding of a member."""
 
 
 class WritePolicy(_Manifest):
@@ -179,7 +184,7 @@ def target_of(intent: object) -> tuple[str, ...] | None:
 
 
 Effect = MintTokens | RevokeTokens | OpenPullRequest | WriteComment
-Creation = Create | CreatePod | CreateRevision | RestoreLabels | WritePolicy
+Creation = Create | CreateBinding | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect
 
 

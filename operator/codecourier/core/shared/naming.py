@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+from codecourier.resources.member import JoinedMember, Member, MemberRole
 from codecourier.resources.meta import GROUP
-from codecourier.resources.project import MemberRole
 
 __all__ = [
     "ANNOTATION_APP_REPOSITORIES",
@@ -24,6 +24,7 @@ __all__ = [
     "ANNOTATION_TRASHED_BY",
     "ANNOTATION_TRASHED_TIME",
     "ANNOTATION_UNPAUSE",
+    "BINDING_PREFIX",
     "FINALIZER",
     "FINALIZER_TOKENS",
     "LABEL_AGENT_READABLE",
@@ -35,8 +36,10 @@ __all__ = [
     "LABEL_TRASHED",
     "LABEL_WORKFLOW",
     "PROJECT_NAME",
+    "binding_name",
     "branch_name",
     "learning_name",
+    "member_hash",
     "notification_name",
     "role_name",
     "sandbox_name",
@@ -66,7 +69,7 @@ LABEL_SANDBOX_UID = f"{GROUP}/sandbox-uid"
 """UID of the Sandbox that a pod or token Secret belongs to."""
 
 LABEL_MANAGED = f"{GROUP}/managed"
-"""Set to `true` on pods, Secrets and ControllerRevisions that the operator made; its caches hold no others."""
+"""Set to `true` on objects of Kubernetes' own kinds that the operator made; its caches hold no others."""
 
 LABEL_TRASHED = f"{GROUP}/trashed"
 """Set to `true` on an object that a user put into the trash: it can be restored, and nothing new uses it meanwhile."""
@@ -125,6 +128,12 @@ PROJECT_NAME = "default"
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 _NO_NAME = re.compile(r"[^a-z0-9]+")
+
+BINDING_PREFIX = "codecourier-member-"
+"""How the names of RoleBindings begin that give members their roles."""
+
+MEMBER_DIGITS = 16
+"""Hex digits of a member's hash in a name."""
 
 HASH_DIGITS = 8
 """Hex digits of a UID hash."""
@@ -201,6 +210,16 @@ def notification_name(event: str, name: str, uid: str, discriminator: str) -> st
     The discriminator distinguishes the events of one object, such as `a2` for its second attempt.
     """
     return f"{event}-{name}-{uid_hash(uid)}-{discriminator}"
+
+
+def member_hash(member: Member | JoinedMember) -> str:
+    """Return what stands for a member in names: its own name may hold what no name of an object may."""
+    return hashlib.sha256(f"{member.kind}\0{member.name}".encode()).hexdigest()[:MEMBER_DIGITS]
+
+
+def binding_name(member: Member) -> str:
+    """Return the name of the RoleBinding that gives a member its role; roles of RoleBindings cannot be changed."""
+    return f"{BINDING_PREFIX}{member_hash(member)}-{member.role.value.lower()}"
 
 
 def role_name(role: MemberRole) -> str:

@@ -28,6 +28,7 @@ class ConditionType(StrEnum):
     UNREADABLE = "Unreadable"
     REPOSITORIES_REACHABLE = "RepositoriesReachable"
     COMMENTED = "Commented"
+    MEMBERS_BOUND = "MembersBound"
 
 
 class Reason(StrEnum):
@@ -35,6 +36,8 @@ class Reason(StrEnum):
 
     # accepted or not
     ACCEPTED = "Accepted"
+    MEMBERS_BOUND = "MembersBound"
+    MEMBERS_MISSING = "MembersMissing"
     REACHABLE = "Reachable"
     PROJECT_NOT_FOUND = "ProjectNotFound"
     PROJECT_ENDING = "ProjectEnding"
@@ -143,6 +146,10 @@ class Reason(StrEnum):
 
 SENTENCES: dict[Reason, str] = {
     Reason.ACCEPTED: "The declaration is valid and everything that it names exists.",
+    Reason.MEMBERS_BOUND: "Every member has a RoleBinding with its role.",
+    Reason.MEMBERS_MISSING: (
+        "These members have no RoleBinding with their role yet: {members}. The operator makes it. {detail}"
+    ),
     Reason.REACHABLE: "The hosts of all repositories answer and let the Project's credentials in.",
     Reason.PROJECT_NOT_FOUND: "The namespace has no Project. Create one named 'default' that lists the repository.",
     Reason.PROJECT_ENDING: "The Project is being deleted, so nothing starts. Create it again once it is gone.",

@@ -16,8 +16,8 @@ from codecourier.kube.errors import AlreadyExists
 from codecourier.local.demo.requests import KEY_OWNER
 from codecourier.local.errors import LocalError
 from codecourier.local.forge.control import ForgeControl
+from codecourier.resources.member import MemberRole
 from codecourier.resources.meta import API_VERSION
-from codecourier.resources.project import MemberRole
 
 __all__ = ["Stage", "build_credential", "ensure_namespace", "example_workflow", "set_stage"]
 
