@@ -48,7 +48,7 @@ def change_of(resource: Resource, old: Json | None, new: Json | None) -> Change 
     word = "updated" if was_shown and is_shown else "created" if is_shown else "deleted"
     id_ = PREFIXES.get(resource.kind, "") + metadata["name"]
     kind = split_words(resource.kind, "_")
-    return Change(metadata["namespace"], resource.plural, kind, id_, word, metadata["resourceVersion"])
+    return Change(metadata.get("namespace", ""), resource.plural, kind, id_, word, metadata["resourceVersion"])
 
 
 def _is_shown(obj: Json | None) -> bool:

@@ -77,6 +77,14 @@ def test_a_server_that_knows_less_takes_nothing_back_and_covers_nothing() -> Non
     assert [each.name for each in HOURS if is_dismissed(spec, each)] == ["n0", "n8"]
 
 
+def test_a_server_that_knows_less_leaves_the_watermark_of_another_alone() -> None:
+    fresh, spec = known(HOURS), NEW
+    for each in (*HOURS[:6], *HOURS[7:]):
+        spec = mark_read(spec, each, fresh, NOW)
+    spec = mark_read(spec, HOURS[6], known(HOURS[5:]), NOW)
+    assert all(is_read(spec, each) for each in HOURS)
+
+
 def test_what_is_gone_is_named_no_more_after_the_next_write() -> None:
     spec = dismiss(dismiss(NEW, HOURS[7], known(HOURS), NOW), HOURS[0], known(HOURS), NOW)
     spec = dismiss(spec, HOURS[1], known(HOURS[1:-2], left=["n0"]), NOW)

@@ -18,6 +18,7 @@ from codecourier.apiserver.route import OF_THE_TYPE, Door, Operations, caller_of
 from codecourier.apiserver.streams import EVENT_STREAM, EventStream, StreamRequest, Streams
 from codecourier.kinds.sources import INBOX_SOURCE
 from codecourier.kube.api import Json, Resource
+from codecourier.resources.meta import GROUP
 
 __all__ = ["add_events"]
 
@@ -50,7 +51,9 @@ class _Events:
         self._streams = streams
         resources = [kind.source.resource for kind in door.served.store.kinds]
         self._rights: Mapping[str, Right] = {
-            resource.plural: Right("list", resource.plural) for resource in resources if resource not in _PRIVATE
+            resource.plural: Right("list", resource.plural)
+            for resource in resources
+            if resource.group == GROUP and resource not in _PRIVATE
         }
         door.served.store.subscribe(self._note)
 

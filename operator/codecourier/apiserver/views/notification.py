@@ -11,7 +11,7 @@ from codecourier.apiserver.answers import Place as PageEnd
 from codecourier.apiserver.bodies import Body
 from codecourier.apiserver.ids import NOTIFICATION_ID, PREFIXES, RUN_ID, NotificationName
 from codecourier.apiserver.words import WORDS, word_of
-from codecourier.core.shared.inbox import Membership
+from codecourier.core.shared.inbox import Membership, count_unread
 from codecourier.core.shared.naming import split_words
 from codecourier.core.shared.notices import Notice, Notices, Place
 from codecourier.resources.inbox import InboxSpec
@@ -120,7 +120,10 @@ def choose_notices(notices: Notices, inbox: InboxSpec, query: NotificationQuery)
     read, dismissed = Membership(inbox.read), Membership(inbox.dismissed)
     wanted_type = None if query.filter in _STATES else WORDS[NotificationType][query.filter]
     found: list[Notice] = []
+    most = count_unread(inbox, notices) if query.filter == "unread" else len(notices)
     for notice in notices.newest_first(None if query.cursor is None else _place_of(query.cursor)):
+        if len(found) == most:
+            break
         if not notice.is_readable or wanted_type not in (None, notice.type) or dismissed.has(notice):
             continue
         if query.filter in {"unread", "read"} and read.has(notice) != (query.filter == "read"):
