@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from codecourier.apiserver.refusal import Detail, Refusal, bad_request
+from codecourier.core.shared.declared import find_declarer
 from codecourier.resources.meta import CustomResource
 
 __all__ = [
@@ -63,6 +64,8 @@ class Data(BaseModel, Generic[V]):
     """A successful answer."""
 
     data: V
+    warnings: list[str] = Field(default_factory=list)
+    """What may undo the change; absent where nothing is known to."""
 
 
 class Page(BaseModel, Generic[V]):
@@ -85,9 +88,23 @@ class PageQuery(BaseModel):
     """`nextCursor` of the page before."""
 
 
-def answer(view: View, status: int = 200) -> Response:
-    """Return the answer that shows one object."""
-    return _json({"data": view.model_dump(mode="json", by_alias=True)}, status)
+def answer(view: View, status: int = 200, changed: CustomResource | None = None) -> Response:
+    """Return the answer that shows one object.
+
+    Parameters
+    ----------
+    view
+        What is shown.
+    status
+        HTTP status.
+    changed
+        The object that was changed or deleted; None: none was, or it was made now.
+    """
+    body: dict[str, object] = {"data": view.model_dump(mode="json", by_alias=True)}
+    tool = None if changed is None else find_declarer(changed)
+    if tool is not None:
+        body["warnings"] = [f"{tool} keeps this object as it is in Git, and may undo this. Change it in Git, too."]
+    return _json(body, status)
 
 
 def page_of(views: Iterable[View], next_cursor: str | None) -> Response:

@@ -22,6 +22,7 @@ from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.analytics import add_analytics
+from codecourier.apiserver.routes.api_keys import add_api_keys
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.events import add_events
 from codecourier.apiserver.routes.explaining import add_explanations
@@ -111,6 +112,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_project(router, door)
     add_learnings(router, door)
     add_issue_sessions(router, door)
+    add_api_keys(router, parts.keys, parts.now)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)

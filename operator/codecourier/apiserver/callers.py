@@ -45,6 +45,8 @@ class Caller:
 
     identity: Identity
     namespace: str
+    key: str = ""
+    """Name of the APIKey that the request was made with; empty: it was made with something else."""
 
 
 class RateLimit:
@@ -122,7 +124,7 @@ class Callers:
             key = self._find_key(text, named)
             if is_new:
                 self._take(key)
-            return Caller(identity_of(key), key.namespace)
+            return Caller(identity_of(key), key.namespace, key.name)
         identity = self.vouched_for(request)
         if named not in (None, project):
             raise Refusal(HTTPStatus.FORBIDDEN, "The path is of another project than X-CodeCourier-Project says.")

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from codecourier.apiserver.refusal import Detail, bad_request
 
 __all__ = [
+    "API_KEY_ID",
     "ISSUE_SESSION_ID",
     "LEARNING_ID",
     "NOTIFICATION_ID",
@@ -35,6 +36,7 @@ WORKFLOW_ID = "wf_"
 RECURRING_TASK_ID = "rt_"
 SPRINT_CHAIN_ID = "sc_"
 ISSUE_SESSION_ID = "is_"
+API_KEY_ID = "ak_"
 SANDBOX_ID = "sb_"
 LEARNING_ID = "ln_"
 NOTIFICATION_ID = "notif_"

@@ -53,6 +53,8 @@ MEDIA = "x-codecourier-media-type"
 """Key in the OpenAPI document, until it is complete, of the type of an operation's content."""
 
 JSON = "application/json"
+_FOR_OWN_KEY = "x-codecourier-for-own-key"
+"""Key in the OpenAPI document of an operation that an API key may do with itself, without the right."""
 
 _BODY = "body"
 """Name of the parameter of an operation that is its body."""
@@ -149,10 +151,13 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             door: Door = request.app.state.door
-            await door.identify(request)
+            caller = await door.identify(request)
             if not is_self_checked:
                 name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
-                await door.check(request, right, name)
+                if name and name == caller.key and extra.get(_FOR_OWN_KEY):
+                    request.state.is_checked = True
+                else:
+                    await door.check(request, right, name)
             await _check_dry_run(request, has_body=has_body)
             _check_parameters(request, parameters)
             if has_body:
@@ -198,6 +203,7 @@ class Operations:
         right: Right | None = None,
         errors: Iterable[int] = (),
         media: str = JSON,
+        is_for_own_key: bool = False,
     ) -> None:
         """Add an operation.
 
@@ -222,8 +228,11 @@ class Operations:
             the path or from a creation.
         media
             Type of the content of success.
+        is_for_own_key
+            Whether an API key may do it with itself, whatever its owner may.
         """
         needed = right or Right(verb, self._resource)
+        own = {_FOR_OWN_KEY: True} if is_for_own_key else {}
         self._router.add_api_route(
             path,
             handle,
@@ -236,7 +245,7 @@ class Operations:
             operation_id=handle.__name__,
             tags=[self._tag],
             route_class_override=GuardedRoute,
-            openapi_extra={_RIGHT: needed.to_json(), "x-codecourier-id-prefix": self._prefix, MEDIA: media},
+            openapi_extra={_RIGHT: needed.to_json(), "x-codecourier-id-prefix": self._prefix, MEDIA: media, **own},
         )
 
 

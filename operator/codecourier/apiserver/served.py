@@ -38,6 +38,8 @@ from codecourier.kinds.sources import (
 )
 from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource, WatchEvent
 from codecourier.kube.cache import IndexFunction, Key
+from codecourier.kube.errors import Conflict, NotFound
+from codecourier.resources.api_key import APIKey
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["BY_HASH", "RULES", "KeyCache", "Served", "cached"]
@@ -79,7 +81,9 @@ _PACKED = frozenset({NOTIFICATION_SOURCE, USAGE_RECORD_SOURCE, DAILY_STATS_SOURC
 
 def _rules() -> tuple[AccessRule, ...]:
     watched = frozenset({"list", "watch"})
-    verbs = {source.resource: watched | more for source, more in {**_SOURCES, API_KEY_SOURCE: frozenset()}.items()}
+    verbs = {
+        source.resource: watched | more for source, more in {**_SOURCES, API_KEY_SOURCE: frozenset({"delete"})}.items()
+    }
     verbs |= dict.fromkeys((SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS), frozenset({"create"}))
     rules = (AccessRule(resource.group, resource.plural, found) for resource, found in verbs.items())
     return tuple(sorted(rules, key=lambda rule: (rule.group, rule.resource)))
@@ -203,6 +207,7 @@ class KeyCache:
         index: Mapping[str, IndexFunction] = {BY_HASH: _hash_of}
         self.store = Store((CachedKind(API_KEY_SOURCE, index),))
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
+        self._api = api
         self._clock = clock
         self._fresh_time = float("-inf")
 
@@ -210,6 +215,27 @@ class KeyCache:
     def is_fresh(self) -> bool:
         """Whether every revocation of more than a few seconds ago is known."""
         return self._clock() - self._fresh_time < _STALE_SECONDS
+
+    def list(self, namespace: str) -> Iterable[APIKey]:
+        """Return the keys of a namespace that this version can read, newest first."""
+        found = self.store.readable(API_KEY_SOURCE, self.store.cache(API_KEY_SOURCE.resource).list(namespace))
+        return sorted(found, key=lambda key: (key.metadata.creation_timestamp, key.name), reverse=True)
+
+    async def revoke(self, namespace: str, name: str) -> bool:
+        """Delete a key, which this server refuses from then on; return whether there was one."""
+        resource = API_KEY_SOURCE.resource
+        if (found := self.store.raw(resource, namespace, name)) is None:
+            return False
+        uid = str(found["metadata"]["uid"])
+        try:
+            left = await self._api.delete(resource, namespace, name, uid=uid)
+        except (Conflict, NotFound):
+            return False
+        if left is not None:
+            self.store.cache(resource).note_write(left)
+        else:
+            self.store.cache(resource).note_delete(namespace, name, uid)
+        return True
 
     async def run(self) -> None:
         """Follow the keys until cancelled."""

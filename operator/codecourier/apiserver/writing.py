@@ -24,7 +24,7 @@ from codecourier.kube.api import Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, Conflict, KubeError
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["Creation", "Writer", "check_kept", "name_object"]
+__all__ = ["Creation", "Writer", "check_kept", "missing", "name_object"]
 
 R = TypeVar("R", bound=CustomResource)
 
@@ -181,7 +181,7 @@ class Writer:
         found = self._served.find(source, caller.namespace, name)
         for _ in range(_MOST_TRIES):
             if found is None:
-                raise _missing()
+                raise missing()
             check(found)
             patch = build(found)
             if not patch:
@@ -218,7 +218,7 @@ class Writer:
         found = self._served.find(source, caller.namespace, name)
         for _ in range(_MOST_TRIES):
             if found is None:
-                raise _missing()
+                raise missing()
             check(found)
             if found.is_deleting:
                 return found
@@ -245,7 +245,8 @@ class Writer:
         return source.parse(obj)
 
 
-def _missing() -> Refusal:
+def missing() -> Refusal:
+    """Return the refusal of what names no object."""
     return Refusal(HTTPStatus.NOT_FOUND, "There is no such object in this project.")
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 
+from codecourier.core.shared.api_keys import hash_key
 from codecourier.kinds.api_resources import PROJECTS, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from codecourier.local.processes import wait_until
@@ -58,3 +59,18 @@ def test_a_namespace_without_a_project_has_none_to_pause(rest: Rest) -> None:
     operations = [("GET", "/project"), ("POST", "/project/pause"), ("POST", "/project/resume")]
     assert [rest.ask(method, path, key).status for method, path in operations] == [404] * 3
     rest.admin.fetch("DELETE", f"/api/v1/namespaces/{EMPTY}")
+
+
+def test_keys_are_listed_and_revoked(rest: Rest, editor: str) -> None:
+    key = rest.bare_key(PROJECT, "short-lived")
+    known(rest, key.key, 403)
+    shown = rest.ask("GET", "/api-keys", editor)
+    assert f"ak_{key.name}" in [found["id"] for found in shown.data]
+    assert hash_key(key.key) not in str(shown.body)
+    other = rest.bare_key(PROJECT, "short-lived")
+    known(rest, other.key, 403)
+    # It has no right, and revokes itself all the same.
+    assert rest.ask("DELETE", f"/api-keys/{key.name}", other.key).status == 403
+    assert rest.ask("DELETE", f"/api-keys/{other.name}", other.key).status == 200
+    assert rest.ask("DELETE", f"/api-keys/{key.name}", editor).data["isDeleted"] is True
+    assert [rest.ask("GET", "/runs", revoked.key).status for revoked in (key, other)] == [401, 401]

@@ -69,7 +69,7 @@ class _Sessions:
         session = await writer.change(
             ISSUE_SESSION_SOURCE, caller_of(request), name, lambda found: ask_follow_up(found, text), {}
         )
-        return answer(view_session(session))
+        return answer(view_session(session), changed=session)
 
     def _check_references(self, caller: Caller, body: SessionCreation) -> None:
         repository, _ = split_issue_address(body.issue_url)

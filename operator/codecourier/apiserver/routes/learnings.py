@@ -42,9 +42,8 @@ class _Learnings:
     async def accept_learning(self, request: Request, id: str) -> Response:  # noqa: A002
         """Accept a learning: the agents of later attempts are given it."""
         name, writer = read_id(id, LEARNING_ID), self._door.writer
-        return answer(
-            view_learning(await writer.change(LEARNING_SOURCE, caller_of(request), name, accept_learning, {}))
-        )
+        learning = await writer.change(LEARNING_SOURCE, caller_of(request), name, accept_learning, {})
+        return answer(view_learning(learning), changed=learning)
 
 
 def add_learnings(router: APIRouter, door: Door) -> None:

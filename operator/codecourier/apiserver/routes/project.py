@@ -36,7 +36,7 @@ class _Project:
     async def _suspend(self, request: Request, *, wanted: bool) -> Response:
         build = partial(suspend_project, wanted=wanted)
         project = await self._door.writer.change(PROJECT_SOURCE, caller_of(request), PROJECT_NAME, build, {})
-        return answer(view_project(project))
+        return answer(view_project(project), changed=project)
 
 
 def add_project(router: APIRouter, door: Door) -> None:

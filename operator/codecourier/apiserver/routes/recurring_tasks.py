@@ -67,19 +67,20 @@ class _Tasks:
         caller, now = caller_of(request), self._now()
         if "target_workflow_id" in body.model_fields_set:
             self._check_workflow(caller, body.target_workflow_id)
-        return answer(view_task(await self._change(caller, id, lambda task: change_task(task, body, now)), now))
+        task = await self._change(caller, id, lambda task: change_task(task, body, now))
+        return answer(view_task(task, now), changed=task)
 
     async def toggle_recurring_task(self, request: Request, id: str, body: TaskToggle) -> Response:  # noqa: A002
         """Activate or deactivate a recurring task."""
         now, wanted = self._now(), body.is_active
         task = await self._change(caller_of(request), id, lambda task: toggle_task(task, wanted, now))
-        return answer(view_created_task(task, now))
+        return answer(view_created_task(task, now), changed=task)
 
     async def delete_recurring_task(self, request: Request, id: str) -> Response:  # noqa: A002
         """Delete a recurring task. Its runs go on."""
         task = self._find(request, id)
         await self._door.writer.delete(RECURRING_TASK_SOURCE, task)
-        return answer(TaskDeleted(id=RECURRING_TASK_ID + task.name))
+        return answer(TaskDeleted(id=RECURRING_TASK_ID + task.name), changed=task)
 
     def _find(self, request: Request, text: str) -> RecurringTask:
         return find_object(self._door.served, RECURRING_TASK_SOURCE, request, text, RECURRING_TASK_ID)

@@ -64,13 +64,13 @@ class _Runs:
         """Stop a run. It stays, cancelled, once its sandbox has stopped."""
         name = read_id(id, RUN_ID)
         run = await self._door.writer.change(RUN_SOURCE, caller_of(request), name, cancel_run, NAMES)
-        return answer(view_run_state(run))
+        return answer(view_run_state(run), changed=run)
 
     async def retry_run(self, request: Request, id: str) -> Response:  # noqa: A002
         """Start a finished run again, as a new attempt with the workflow as it is now."""
         name = read_id(id, RUN_ID)
         run = await self._door.writer.change(RUN_SOURCE, caller_of(request), name, retry_run, NAMES)
-        return answer(view_run_state(run))
+        return answer(view_run_state(run), changed=run)
 
 
 def add_runs(router: APIRouter, door: Door, accept_wait_seconds: float) -> None:

@@ -79,7 +79,7 @@ class _Chains:
                 SPRINT_CHAIN_SOURCE, caller_of(request), chain.name, _stop_now, NAMES
             )
         left = chain if chain.is_deleting else await self._door.writer.delete(SPRINT_CHAIN_SOURCE, chain)
-        return answer(view_deleted_chain(chain.name, left))
+        return answer(view_deleted_chain(chain.name, left), changed=chain)
 
     async def pause_sprint_chain(self, request: Request, id: str) -> Response:  # noqa: A002
         """Pause a sprint chain: the active sprint goes on, no further one starts."""
@@ -100,7 +100,7 @@ class _Chains:
     async def _change(self, request: Request, text: str, build: Callable[[SprintChain], Json]) -> Response:
         name = read_id(text, SPRINT_CHAIN_ID)
         chain = await self._door.writer.change(SPRINT_CHAIN_SOURCE, caller_of(request), name, build, NAMES)
-        return answer(view_chain(chain))
+        return answer(view_chain(chain), changed=chain)
 
     def _find(self, request: Request, text: str) -> SprintChain:
         return find_object(self._door.served, SPRINT_CHAIN_SOURCE, request, text, SPRINT_CHAIN_ID)

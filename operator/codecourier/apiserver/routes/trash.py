@@ -105,7 +105,7 @@ class _Trash:
             return put_away(obj, caller.identity.user, now)
 
         obj = await self._door.writer.change(kind.source, caller, name, build, {}, check_is_at_rest)
-        return answer(view_put_away(kind, obj))
+        return answer(view_put_away(kind, obj), changed=obj)
 
     async def _listed(self, request: Request) -> list[TrashType]:
         """Return the types that the caller may list.
@@ -133,12 +133,12 @@ class _Trash:
         name = await self._named(request, "update", kind, text, field)
         writer = self._door.writer
         obj = await writer.change(kind.source, caller_of(request), name, restore, {}, _check_restorable)
-        return answer(view_restored(kind, obj))
+        return answer(view_restored(kind, obj), changed=obj)
 
     async def _delete(self, request: Request, kind: TrashType, text: str, field: str) -> Response:
         name = await self._named(request, "delete", kind, text, field)
         obj = await self._door.writer.delete_checked(kind.source, caller_of(request), name, self._check_deletable)
-        return answer(TrashDeleted(entity_type=kind.word, entity_id=kind.prefix + obj.name))
+        return answer(TrashDeleted(entity_type=kind.word, entity_id=kind.prefix + obj.name), changed=obj)
 
     def _check_deletable(self, obj: CustomResource) -> None:
         check_in_trash(obj)
