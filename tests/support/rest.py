@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ import requests
 
 from codecourier.apiserver.keys import NewKey, create_key, revoke_key
 from codecourier.apiserver.served import RULES
+from codecourier.apiserver.trust import CONFIG_NAMESPACE, CONFIG_RULES
 from codecourier.kinds.access import EVERY_NAMESPACE
 from codecourier.kinds.api_resources import PROJECTS, WORKFLOWS
 from codecourier.kube.access import load_access
@@ -52,7 +53,7 @@ __all__ = [
     "unready_server",
 ]
 
-ACCOUNT = OperatorAccount(REST_USER.rpartition(":")[2], {EVERY_NAMESPACE: RULES})
+ACCOUNT = OperatorAccount(REST_USER.rpartition(":")[2], {EVERY_NAMESPACE: RULES, CONFIG_NAMESPACE: CONFIG_RULES})
 """The account of the API servers of the cluster tests: it has the documented rules, and no other."""
 
 REPOSITORY = "https://github.com/org/repo"
@@ -64,7 +65,7 @@ VIEWER = ["get", "list"]
 OBSERVED: set[tuple[str, str, int]] = set()
 """Method, path and status of each answer that a test has got from a REST API."""
 
-_ADDRESS = re.compile(rb"the REST API is on http://127\.0\.0\.1:(\d+)/")
+_ADDRESS = re.compile(rb"the REST API is on https?://127\.0\.0\.1:(\d+)/")
 _RBAC = "rbac.authorization.k8s.io"
 _SECONDS = 30
 _CLOSED_PORT = 1
@@ -103,6 +104,8 @@ class Rest:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    authority: Path | None = None
+    """Certificate of the authority of its own; None: it serves plain HTTP."""
 
     @property
     def admin(self) -> LoopbackServer:
@@ -160,20 +163,28 @@ class Rest:
             sent.setdefault("Content-Type", "application/json")
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
-        answer = requests.request(
-            method, f"{self.address}{path}", headers=sent, data=data, timeout=_SECONDS, stream=True
+        return _answer(self._send(method, f"{self.address}{path}", sent, data))
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], data: Any = None) -> requests.Response:
+        is_verified = True if self.authority is None else str(self.authority)
+        return requests.request(
+            method, url, headers=headers, data=data, timeout=_SECONDS, verify=is_verified, stream=True
         )
-        return _answer(answer)
+
+    def is_ready(self) -> bool:
+        """Tell whether it is ready."""
+        return self._send("GET", f"{self.address.removesuffix('/api/v1')}/readyz", {}).status_code == requests.codes.ok
 
     def document(self) -> Json:
         """Return the OpenAPI document."""
-        found: Json = requests.get(f"{self.address}/openapi.json", timeout=_SECONDS).json()
+        found: Json = self._send("GET", f"{self.address}/openapi.json", {}).json()
         return found
 
     @property
     def address(self) -> str:
         """The address of the API."""
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        scheme = "http" if self.authority is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}/api/v1"
 
     def run_line(self, line: str, key: str, fill: Mapping[str, str]) -> Answer:
         """Run a line of the contract with only host, key and the dots behind prefixes of ids replaced."""
@@ -193,7 +204,7 @@ class Rest:
                     data = next(words)
                 case _:
                     url = word
-        return _answer(requests.request(method, url, headers=headers, data=data, timeout=_SECONDS, stream=True))
+        return _answer(self._send(method, url, headers, data))
 
 
 def find_unobserved(document: Json) -> list[str]:
@@ -234,7 +245,7 @@ def rest_server(cluster: LocalCluster, folder: Path, **environment: str) -> Iter
     """Run a REST API server on a cluster, with an account that has the documented rules only."""
     access = ACCOUNT.write_kubeconfig(cluster, folder / "apiserver.kubeconfig")
     with _running(cluster, folder, access, environment) as rest:
-        assert wait_until(_is_ready(rest), timeout_seconds=_SECONDS), rest.log.read_text()
+        assert wait_until(rest.is_ready, timeout_seconds=_SECONDS), rest.log.read_text()
         yield rest
 
 
@@ -257,12 +268,10 @@ def _running(cluster: LocalCluster, folder: Path, access: Path, environment: Map
         assert wait_until(lambda: bool(_ADDRESS.search(log.read_bytes())), timeout_seconds=_SECONDS), log.read_text()
         found = _ADDRESS.search(log.read_bytes())
         assert found is not None
-        yield Rest(cluster, int(found[1]), process, log)
+        is_secure = found[0].startswith(b"the REST API is on https")
+        yield Rest(
+            cluster, int(found[1]), process, log, cluster.layout.certificate("rest-api-ca") if is_secure else None
+        )
     finally:
         process.terminate()
         process.wait(_SECONDS)
-
-
-def _is_ready(rest: Rest) -> Callable[[], bool]:
-    url = f"http://127.0.0.1:{rest.port}/readyz"
-    return lambda: requests.get(url, timeout=_SECONDS).status_code == 200
