@@ -173,7 +173,8 @@ class Rest:
 
     def is_ready(self) -> bool:
         """Tell whether it is ready."""
-        return self._send("GET", f"{self.address.removesuffix('/api/v1')}/readyz", {}).status_code == requests.codes.ok
+        with self._send("GET", f"{self.address.removesuffix('/api/v1')}/readyz", {}) as answer:
+            return answer.status_code == requests.codes.ok
 
     def document(self) -> Json:
         """Return the OpenAPI document."""

@@ -27,10 +27,11 @@ from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.events import add_events
 from codecourier.apiserver.routes.explaining import add_explanations
 from codecourier.apiserver.routes.issue_sessions import add_issue_sessions
+from codecourier.apiserver.routes.kubernetes import add_kubernetes_views
 from codecourier.apiserver.routes.learnings import add_learnings
 from codecourier.apiserver.routes.notifications import add_notifications
 from codecourier.apiserver.routes.project import add_project
-from codecourier.apiserver.routes.pull_requests import add_pull_requests
+from codecourier.apiserver.routes.pull_requests import add_pull_requests, view_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
 from codecourier.apiserver.routes.runs import add_runs
@@ -116,7 +117,9 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
-    add_discovery(app, door, ())
+    views = (view_pull_requests(parts.served),)
+    add_kubernetes_views(app, door, views, parts.now)
+    add_discovery(app, door, [view.offer for view in views])
     _add_page(app)
     _add_probes(app, parts)
     return app

@@ -25,7 +25,7 @@ PEER = "codecourier.peer"
 
 _PROJECT = "project"
 _PATH = re.compile(
-    rf"(?P<root>{re.escape(AGGREGATED)}/namespaces/(?P<project>[a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?))/api/v1/.*",
+    rf"(?P<root>{re.escape(AGGREGATED)}/namespaces/(?P<project>[a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?))/(?P<rest>.*)",
     re.DOTALL,
 )
 
@@ -46,7 +46,8 @@ class AggregatedDoor:
         """Pass a request on, as ASGI asks."""
         if scope["type"] == "http" and (found := _PATH.fullmatch(scope["path"])):
             # Changed in place: the framework's outermost handler of errors sees this very scope.
-            scope["root_path"] = found["root"]
+            if found["rest"].startswith("api/v1/"):
+                scope["root_path"] = found["root"]
             scope["state"] = {**scope.get("state", {}), _PROJECT: found["project"]}
         await self._app(scope, receive, send)
 

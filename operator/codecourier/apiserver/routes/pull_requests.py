@@ -7,14 +7,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from codecourier.apiserver.answers import Page, cut, page_of
+from codecourier.apiserver.answers import Page, PageQuery, cut, page_of
+from codecourier.apiserver.discovery import Offer
 from codecourier.apiserver.ids import RUN_ID
 from codecourier.apiserver.route import Door, Operations, caller_of
+from codecourier.apiserver.routes.kubernetes import KubernetesView
+from codecourier.apiserver.served import Served
+from codecourier.apiserver.tables import Column, Item
 from codecourier.apiserver.views.pull_request import PullRequestQuery, PullRequestView, is_shown, view_pull_request
 from codecourier.kinds.sources import RUN_SOURCE
 from codecourier.resources.run import Run
 
-__all__ = ["add_pull_requests"]
+__all__ = ["add_pull_requests", "view_pull_requests"]
 
 
 class _PullRequests:
@@ -33,6 +37,45 @@ class _PullRequests:
             return served.list(RUN_SOURCE, namespace)
         found = served.find(RUN_SOURCE, namespace, query.runId)
         return () if found is None else (found,)
+
+
+class _Items:
+    """The pull requests for kubectl, each by the name of its run."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    async def page(self, namespace: str, limit: int | None, cursor: str | None) -> tuple[list[Item], str | None]:
+        """See `ItemSource.page`."""
+        runs = (run for run in self._served.list(RUN_SOURCE, namespace) if is_shown(run, None))
+        page, rest = cut(runs, PageQuery(limit=limit, cursor=cursor))
+        return [item for run in page if (item := _item_of(run)) is not None], rest
+
+    async def find(self, namespace: str, name: str) -> Item | None:
+        """See `ItemSource.find`."""
+        run = self._served.find(RUN_SOURCE, namespace, name)
+        return None if run is None or not is_shown(run, None) else _item_of(run)
+
+
+def _item_of(run: Run) -> Item | None:
+    made, created = run.status.pull_request, run.metadata.creation_timestamp
+    if made is None:
+        return None
+    shown = view_pull_request(run, made).model_dump(mode="json", by_alias=True)
+    return Item(run.name, shown, None if created is None else created.isoformat().replace("+00:00", "Z"))
+
+
+def view_pull_requests(served: Served) -> KubernetesView:
+    """Return what kubectl shows of pull requests."""
+    columns = (
+        Column("Number", "prNumber", "integer"),
+        Column("Status", "prStatus"),
+        Column("State", "prState"),
+        Column("Title", "runName"),
+        Column("URL", "prUrl", priority=1),
+    )
+    offer = Offer("pullrequests", "pullrequest", "PullRequest", ("pr",))
+    return KubernetesView(offer, columns, _Items(served))
 
 
 def add_pull_requests(router: APIRouter, door: Door) -> None:
