@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from codecourier.apiserver.connections import Limits
@@ -324,6 +325,18 @@ async def test_requests_on_one_connection_are_answered_in_their_order() -> None:
         assert [await client.status() for _ in range(50)] == [200] * 50
         assert running.app.paths == [f"/{number}" for number in range(50)]
         assert await client.ask() == 200
+
+
+def test_the_same_holds_on_the_loop_of_the_server(tmp_path: Path) -> None:
+    async def scenarios() -> None:
+        for is_secure in (False, True):
+            await test_the_longest_idle_connections_make_place_for_others(tmp_path, is_secure=is_secure)
+        await test_a_connection_whose_request_is_answered_is_never_closed_for_another()
+        await test_connections_that_never_begin_tls_count_and_end(tmp_path)
+        await test_a_client_that_reads_nothing_is_left()
+        await test_requests_on_one_connection_are_answered_in_their_order()
+
+    uvloop.run(scenarios())
 
 
 async def test_a_new_certificate_is_served_without_a_restart(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from codecourier.apiserver.doors import PEER
 
-__all__ = ["Connections", "Entry", "HttpProtocol", "Limits"]
+__all__ = ["Connections", "HttpProtocol", "Limits", "Place"]
 
 _HEADER_COST_BYTES = 32
 """What a header takes beside its name and value."""
@@ -50,13 +50,12 @@ class Place:
     ----------
     connections
         All of them.
-    abort
-        Ends the connection at once.
     """
 
-    def __init__(self, connections: Connections, abort: Callable[[], None]) -> None:
+    def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self.abort = abort
+        self.abort: Callable[[], object] = lambda: None
+        """Ends the connection at once."""
 
     def become_idle(self) -> None:
         """Let the connection be closed for another one: it answers nothing."""
@@ -91,18 +90,23 @@ class Connections:
         self.vouched: set[HttpProtocol] = set()
         """Those of clients with a certificate."""
 
-    def enter(self, abort: Callable[[], None]) -> Place | None:
+    def enter(self) -> Place | None:
         """Give a new connection a place; None: all are busy."""
-        if len(self.open) >= self.limits.most_connections:
-            oldest = next(iter(self.idle), None)
-            if oldest is None:
-                return None
-            oldest.leave()
-            oldest.abort()
-        place = Place(self, abort)
+        if len(self.open) >= self.limits.most_connections and not self.close_oldest():
+            return None
+        place = Place(self)
         self.open.add(place)
         self.idle[place] = None
         return place
+
+    def close_oldest(self) -> bool:
+        """Close the connection that was idle for the longest; return whether there was one."""
+        oldest = next(iter(self.idle), None)
+        if oldest is None:
+            return False
+        oldest.leave()
+        oldest.abort()
+        return True
 
     def close_vouched(self) -> None:
         """Close the connections of clients with a certificate once their requests are answered.
@@ -111,70 +115,6 @@ class Connections:
         """
         for connection in list(self.vouched):
             connection.shutdown()
-
-
-class Entry(asyncio.Protocol):
-    """A connection until HTTP begins on it.
-
-    Parameters
-    ----------
-    connections
-        All connections.
-    tls
-        How TLS begins; None: plain HTTP.
-    begin
-        Makes what speaks HTTP.
-    """
-
-    def __init__(
-        self, connections: Connections, tls: ssl.SSLContext | None, begin: Callable[[Place], HttpProtocol]
-    ) -> None:
-        self._connections = connections
-        self._tls = tls
-        self._begin = begin
-        self._early = bytearray()
-        self._place: Place | None = None
-        self._securing: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See `asyncio.Protocol`."""
-        self._place = self._connections.enter(transport.abort)
-        if self._place is None:
-            transport.abort()
-        elif self._tls is None:
-            self._hand_over(transport, self._place)
-        else:
-            self._securing = asyncio.get_running_loop().create_task(self._secure(transport, self._tls, self._place))
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what comes together with the end of the handshake."""
-        self._early += data
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
-        if self._place is not None:
-            self._place.leave()
-
-    async def _secure(self, transport: asyncio.Transport, tls: ssl.SSLContext, place: Place) -> None:
-        loop, seconds = asyncio.get_running_loop(), self._connections.limits.head_seconds
-        try:
-            secured = await loop.start_tls(transport, self, tls, server_side=True, ssl_handshake_timeout=seconds)
-        except (OSError, TimeoutError):
-            # A client that gives up, or has no certificate that is trusted; the log would be theirs to fill.
-            transport.abort()
-            place.leave()
-        else:
-            if secured is None or secured.is_closing():
-                place.leave()
-            else:
-                self._hand_over(secured, place)
-
-    def _hand_over(self, transport: asyncio.Transport, place: Place) -> None:
-        protocol = self._begin(place)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        if self._early:
-            protocol.data_received(bytes(self._early))
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from codecourier.apiserver.connections import Connections, Entry, HttpProtocol, Limits, Place
+from codecourier.apiserver.connections import Connections, HttpProtocol, Limits, Place
 
 __all__ = ["HttpServer"]
 
-_BACKLOG = 2048
+_PAUSE_SECONDS = 0.1
+"""How long to wait once no more files may be opened."""
 
 
 class HttpServer(uvicorn.Server):
@@ -55,6 +57,8 @@ class HttpServer(uvicorn.Server):
         self.clients = Connections(limits)
         """The connections of clients."""
 
+        self._tasks: set[asyncio.Task[None]] = set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
@@ -63,13 +67,14 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, each with a place among all before TLS begins."""
         await super().startup(sockets=[])
-        loop = asyncio.get_running_loop()
         for listening in sockets or []:
-            server = await loop.create_server(self._enter, sock=listening, backlog=_BACKLOG)
-            self.servers.append(server)
+            listening.setblocking(False)
+            _ = self._start(self._accept(listening))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the connections that answer nothing, and let the others end."""
+        for task in self._tasks:
+            task.cancel()
         for place in list(self.clients.idle):
             place.abort()
         await super().shutdown(sockets)
@@ -78,8 +83,36 @@ class HttpServer(uvicorn.Server):
         """Begin to end."""
         self.should_exit = True
 
-    def _enter(self) -> Entry:
-        return Entry(self.clients, self._tls, self._begin)
+    async def _accept(self, listening: socket.socket) -> None:
+        # The loops' own servers give a connection away only after its handshake, so that nothing bounds those before.
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listening)
+            except OSError:
+                self.clients.close_oldest()
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            place = self.clients.enter()
+            if place is None:
+                client.close()
+            else:
+                place.abort = self._start(self._begin(client, place)).cancel
 
-    def _begin(self, place: Place) -> HttpProtocol:
-        return HttpProtocol(self.config, self.server_state, self.clients, place)
+    async def _begin(self, client: socket.socket, place: Place) -> None:
+        protocol = HttpProtocol(self.config, self.server_state, self.clients, place)
+        seconds = None if self._tls is None else self.clients.limits.head_seconds
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, client, ssl=self._tls, ssl_handshake_timeout=seconds
+            )
+        except (OSError, asyncio.CancelledError):
+            # A client that gives up, or has no certificate that is trusted: it could fill the log.
+            client.close()
+            place.leave()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

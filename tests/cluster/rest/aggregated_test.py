@@ -64,7 +64,7 @@ def bind(rest: Rest, role: str, *users: str) -> None:
 
 def ask(rest: Rest, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     """Ask kube-apiserver as a user."""
-    headers = {"Impersonate-User": user, "Content-Type": "application/json"} if user else {}
+    headers = {"Content-Type": "application/json"} | ({"Impersonate-User": user} if user else {})
     answer = rest.admin.request(method, path, None if body is None else orjson.dumps(body), headers)
     return answer.status, answer.json
 
@@ -95,7 +95,6 @@ def test_the_same_rights_at_both_doors(door: Rest) -> None:
         ("GET", "/recurring-tasks/sc_none", None),
         ("GET", "/recurring-tasks/rt_a%2Fb", None),
         ("GET", "/recurring-tasks/rt_%00", None),
-        ("GET", "//recurring-tasks", None),
         ("GET", "/recurring-tasks?limit=0", None),
         ("POST", "/recurring-tasks?dryRun=All", TASK),
         ("DELETE", one, {"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}),
@@ -105,13 +104,18 @@ def test_the_same_rights_at_both_doors(door: Rest) -> None:
     for user, key in keys.items():
         known(door, key, 403 if user == "agg-nobody" else 200)
         through = [ask(door, user, method, FOLDER + path, body)[0] for method, path, body in rows]
+        if user == "agg-nobody":
+            assert set(through) == {403}, "kube-apiserver's own authorizer asks before us"
+            continue
         if user == "agg-editor":
             task = ask(door, user, "POST", f"{FOLDER}/recurring-tasks", TASK)[1]["data"]["id"]
             rows = [(method, path.replace(one, f"/recurring-tasks/{task}"), body) for method, path, body in rows]
         direct = [door.ask(method, path, key, body).status for method, path, body in rows]
         assert through == direct, user
         if user == "agg-editor":
-            assert direct == [200, 200, 201, 200, 404, 400, 404, 404, 404, 400, 400, 400, 200]
+            assert direct == [200, 200, 201, 200, 404, 400, 404, 404, 400, 400, 400, 200]
+    # No role has what kube-apiserver's authorizer sees in such a path, so only an administrator gets so far.
+    assert ask(door, "", "GET", f"{FOLDER}//recurring-tasks")[0] == 404
     assert ask(door, "agg-editor", "GET", f"{GROUP}/namespaces/{OTHER}/api/v1/recurring-tasks")[0] == 403
 
 
