@@ -282,6 +282,17 @@ async def test_what_is_gone_already_is_deleted() -> None:
 
 
 @virtual
+async def test_one_that_may_not_be_deleted_keeps_no_other() -> None:
+    desk = desk_with_run()
+    pods = [desk.make_pod(f"fix-{number}", labels={LABEL_MANAGED: "true"})["metadata"] for number in range(3)]
+    deletes = tuple(Delete("Pod", NAMESPACE, pod["name"], pod["uid"]) for pod in pods)
+    desk.wire.refuse = lambda call: Forbidden(403, "Forbidden", "kept by a policy") if call.name == "fix-0" else None
+    with pytest.raises(Forbidden):
+        await carry_out(desk, deletes=deletes)
+    assert [desk.has(PODS, pod["name"]) for pod in pods] == [True, False, False]
+
+
+@virtual
 async def test_what_waits_for_its_node_is_known_to_go() -> None:
     desk = desk_with_run()
     pod = desk.make_pod("fix-1", node="n", labels={LABEL_MANAGED: "true"})

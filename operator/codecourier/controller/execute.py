@@ -44,7 +44,7 @@ from codecourier.kube.api import (
     Resource,
     custom_resource,
 )
-from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, Unanswered
+from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Unanswered
 from codecourier.resources.meta import CustomResource, Status
 
 __all__ = ["AlteredObjectError", "Executor", "ForeignObjectError"]
@@ -108,8 +108,7 @@ class Executor:
         then
             Does what comes after the effects.
         """
-        for delete in plan.deletes:
-            await self._delete(key.resource, delete)
+        await self._delete_all(key.resource, plan.deletes)
         due = [effect for effect in plan.effects if await self._is_due(memory, effect)]
         if due:
             self.in_flight.start(key, memory, lambda: self._do_all(memory, due, then))
@@ -243,6 +242,23 @@ class Executor:
                 raise ForeignObjectError(f"{name} exists already and is not ours: delete it.") from None
         self.store.cache(resource).note_write(made)
         return made
+
+    async def _delete_all(self, kind: Resource, deletes: Iterable[Delete | ReleasePod]) -> None:
+        """Delete all that may be deleted; one that a policy protects does not keep the others.
+
+        Raises
+        ------
+        ApiError
+            The first refusal, once the others are deleted.
+        """
+        refusal: ApiError | None = None
+        for delete in deletes:
+            try:
+                await self._delete(kind, delete)
+            except (Forbidden, Invalid) as error:
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal
 
     async def _delete(self, kind: Resource, intent: Delete | ReleasePod) -> None:
         try:

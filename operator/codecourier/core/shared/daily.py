@@ -15,6 +15,7 @@ where its day is sealed, and is lost where it is not.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -119,11 +120,11 @@ def record_events(record: UsageRecord) -> Events:
 
 def count_days(runs: Iterable[Run], records: Iterable[UsageRecord]) -> dict[date, DayCount]:
     """Return what happened on each day of a project, by the objects that are there; a day without events is absent."""
-    days: dict[date, DayCount] = {}
+    days: defaultdict[date, list[DayCount]] = defaultdict(list)
     for events in (*map(run_events, runs), *map(record_events, records)):
         for day, count in events:
-            days[day] = days.get(day, DayCount()) + count
-    return days
+            days[day].append(count)
+    return {day: DayCount(*map(sum, zip(*map(_VALUES, counts), strict=True))) for day, counts in days.items()}
 
 
 def is_seal(stats: DailyStats) -> bool:
