@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ class Reader:
 
     content: bytearray = field(default_factory=bytearray)
     leave: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[Any] | None = None
+    task: asyncio.Task[tuple[int, Mapping[str, str], bytes]] | None = None
     seconds: float = 0.0
     """How long it takes for each part."""
 
@@ -146,6 +146,18 @@ def test_a_stream_goes_on_after_the_last_event_or_says_that_it_cannot() -> None:
                 add(api, f"n{len(unknown)}-{ord(unknown[-1:] or 'x')}")
                 await api.settle()
                 assert len(other.changes()) == 1
+
+    play_api(scenario)
+
+
+def test_the_answer_is_an_event_stream_that_nothing_keeps() -> None:
+    async def scenario(api: Api) -> None:
+        async with reading(api) as reader:
+            pass
+        assert reader.task is not None
+        status, headers, _ = await reader.task
+        assert (status, headers["content-type"], headers["cache-control"]) == (200, "text/event-stream", "no-store")
+        assert "content-length" not in headers
 
     play_api(scenario)
 

@@ -230,7 +230,7 @@ def _answer(answer: requests.Response) -> Answer:
     path = urlsplit(answer.request.url or "").path
     OBSERVED.add((str(answer.request.method), str(path), answer.status_code))
     with answer:
-        if answer.headers["Content-Type"] == "text/event-stream":
+        if answer.headers["Content-Type"].startswith("text/event-stream"):
             # It has no end: its beginning is what there is to see.
             return Answer(answer.status_code, {"data": next(answer.iter_lines())}, answer.headers)
         return Answer(answer.status_code, orjson.loads(answer.content), answer.headers)

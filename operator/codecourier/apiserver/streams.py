@@ -119,10 +119,9 @@ class EventStream(Response):
         What is followed.
     """
 
-    media_type = EVENT_STREAM
-
     def __init__(self, streams: Streams, request: StreamRequest) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        # The framework would add a charset to a type that has only one.
+        super().__init__(headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
         self._streams = streams
         self._request = request
