@@ -23,6 +23,7 @@ from bench.arena import Arena, open_arena
 from bench.cases.churn import ROUND, measure_churn
 from bench.cases.hang import measure_hang
 from bench.cases.look import measure_look
+from bench.cases.rest import measure_rest
 from bench.cases.run_writes import measure_run_writes
 from bench.cases.scale import ScalePlan, measure_scale
 from bench.cases.schedules import measure_idle_tasks, measure_lateness, measure_slots
@@ -65,7 +66,7 @@ def main(
         str,
         typer.Option(
             help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look, hang, slots, "
-            "lateness, idle-tasks."
+            "lateness, idle-tasks, api."
         ),
     ] = "",
 ) -> None:
@@ -132,6 +133,7 @@ def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int, tasks: 
         "slots": lambda arena: measure_slots(arena, tasks),
         "lateness": lambda arena: measure_lateness(arena, _MINUTES, _TASKS_A_MINUTE),
         "idle-tasks": lambda arena: measure_idle_tasks(arena, scale.objects, scale.idle_seconds),
+        "api": lambda arena: measure_rest(arena, scale.objects // 2),
     }
 
 

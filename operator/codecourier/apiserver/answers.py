@@ -30,6 +30,7 @@ __all__ = [
     "cut",
     "cut_by",
     "page_of",
+    "page_of_texts",
     "place_of",
     "read_cursor",
     "write_cursor",
@@ -110,6 +111,12 @@ def answer(view: View, status: int = 200, changed: CustomResource | None = None)
 def page_of(views: Iterable[View], next_cursor: str | None) -> Response:
     """Return the answer that shows a list."""
     return _json({"data": [view.model_dump(mode="json", by_alias=True) for view in views], "nextCursor": next_cursor})
+
+
+def page_of_texts(texts: Iterable[bytes], next_cursor: str | None) -> Response:
+    """Return the answer that shows a list of which each object is JSON already."""
+    body = b'{"data":[%b],"nextCursor":%b}' % (b",".join(texts), orjson.dumps(next_cursor))
+    return Response(body, media_type="application/json")
 
 
 def _json(body: object, status: int = 200) -> Response:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from codecourier.apiserver.analytics import BY_DAY, finish_day
 from codecourier.apiserver.freshness import Freshness
 from codecourier.apiserver.notices import NOTICES, NoticeIndex
+from codecourier.apiserver.rendered import Rendered
 from codecourier.apiserver.sums import Sums
 from codecourier.cache.informers import Informers
 from codecourier.cache.ordered import MakeFollower
@@ -127,11 +128,13 @@ class Served:
     def __init__(self, api: KubeApi) -> None:
         self.store = Store(map(cached, _SOURCES))
         self.sums = Sums()
+        self.runs = Rendered()
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
         self._freshness = Freshness(self._informers.each)
         self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)
         self.store.subscribe(self._changed)
         self.store.subscribe(self.sums.changed)
+        self.store.subscribe(self.runs.changed)
 
     @property
     def unsynced(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
+from codecourier.apiserver.answers import Data, Page, answer, cut, page_of_texts
 from codecourier.apiserver.ids import RUN_ID, read_id
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import IdempotencyKey, find_object, find_repository_url
@@ -44,7 +44,7 @@ class _Runs:
         """List the runs of the project, newest first."""
         found = self._door.served.list(RUN_SOURCE, caller_of(request).namespace)
         page, cursor = cut((run for run in found if is_listed(run, query)), query)
-        return page_of(map(view_run, page), cursor)
+        return page_of_texts((self._door.served.runs.text(run, view_run) for run in page), cursor)
 
     async def get_run(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get a run with what became of its attempt."""
