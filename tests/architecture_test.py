@@ -73,7 +73,20 @@ LAYERS = {
         libraries=frozenset({"aiohttp", "kopf", "prometheus_client"}),
     ),
     "apiserver": Layer(
-        own=BASE | {"address", "cache", "core", "issue", "kinds", "kube", "pull_request", "resources", "text", "zones"},
+        own=BASE
+        | {
+            "address",
+            "cache",
+            "core",
+            "issue",
+            "kinds",
+            "kube",
+            "pull_request",
+            "redaction",
+            "resources",
+            "text",
+            "zones",
+        },
         libraries=frozenset({"fastapi", "orjson", "pydantic", "starlette", "typer", "uvicorn", "uvloop"}),
     ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecourier.redaction import HIDDEN, redact
+from codecourier.redaction import HIDDEN, LogRedaction, redact
 from tests.support.credentials import CANARIES
 
 FRAGMENTS = (
@@ -87,3 +87,32 @@ def test_the_work_grows_with_the_length_and_not_with_its_square(before: str, fra
 @pytest.mark.parametrize("fragment", FRAGMENTS)
 def test_a_text_of_a_megabyte_is_searched(fragment: str) -> None:
     assert "CANARY" not in redact(repeated(fragment, 1 << 20) + " ghs_CANARY ")
+
+
+def fed(text: str, size: int) -> str:
+    """Return what a log shows that comes in parts of so many bytes."""
+    redaction, data = LogRedaction(), text.encode()
+    shown = [redaction.feed(data[start : start + size]) for start in range(0, len(data), size)]
+    return b"".join([*shown, redaction.close()]).decode()
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+@pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
+def test_a_log_in_parts_hides_the_same_and_shows_the_lines_around_it(canary: str, size: int) -> None:
+    shown = fed(f"first\nbefore {canary} after\nlast\n", size)
+    assert "CANARY" not in shown
+    assert shown.startswith("first\nbefore ")
+    if canary != CANARIES["half a private key"]:
+        assert shown.endswith("last\n")
+
+
+@given(st.lists(st.sampled_from(["plain", "", "a b", "token", "bearer ", "authorization:", "é"])), st.integers(1, 9))
+def test_a_log_in_parts_keeps_every_line_that_hides_nothing(lines: list[str], size: int) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    assert fed(text, size) == redact(text)
+
+
+def test_a_key_over_lines_is_hidden_to_its_end_and_a_word_that_names_a_token_hides_the_next_line() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nCANARY\nCANARY\n-----END PRIVATE KEY----- after\nlast"
+    assert fed(f"{key}\n", 5) == f"{HIDDEN}\n after\nlast\n"
+    assert fed("Authorization: Bearer\nCANARYcanaryCANARYcanary1234\nx\n", 5) == f"Authorization: {HIDDEN}\nx\n"

@@ -260,6 +260,7 @@ CALLS: dict[str, Callable[[AiohttpKube], Awaitable[Any]]] = {
     "delete": lambda api: api.delete(CONFIG_MAPS, "shop", "a"),
     "watch": lambda api: anext(api.watch(CONFIG_MAPS, resource_version="1", timeout_seconds=0)),
     "read_log": lambda api: api.read_log("shop", "a", "main", limit_bytes=10),
+    "stream_log": lambda api: anext(api.stream_log("shop", "a", "main", is_followed=False)),
 }
 ALL_CALLS = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
@@ -348,6 +349,21 @@ async def test_a_list_of_another_shape_is_the_servers_fault(body: Json) -> None:
 async def test_it_is_used_as_a_context_manager_only() -> None:
     with pytest.raises(RuntimeError, match="context manager"):
         await AiohttpKube(Access(Configuration())).get(CONFIG_MAPS, "shop", "a")
+
+
+async def test_a_log_comes_in_parts() -> None:
+    seen: list[dict[str, str]] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        seen.append({"path": request.path, **request.query})
+        return web.Response(body=b"x" * 200_000)
+
+    async with serving(handle) as api:
+        parts = [part async for part in api.stream_log("shop", "a", "main", is_followed=True, tail_lines=7)]
+    assert sum(map(len, parts)) == 200_000
+    assert max(map(len, parts)) <= 64 * 1024
+    path = "/api/v1/namespaces/shop/pods/a/log"
+    assert seen == [{"path": path, "container": "main", "follow": "true", "tailLines": "7"}]
 
 
 async def test_a_log_is_cut_and_bytes_that_are_no_text_are_replaced() -> None:

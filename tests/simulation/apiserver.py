@@ -335,6 +335,27 @@ class SimulatedKube:
 
         return await self._carry(Call(self._identity, "read_log", PODS, namespace, pod), work)
 
+    async def stream_log(
+        self, namespace: str, pod: str, container: str, *, is_followed: bool, tail_lines: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """See `KubeApi.stream_log`; a container has ended once its pod has."""
+        position, key = 0, (namespace, pod, container)
+        while True:
+            phase = (self._store.get(PODS, namespace, pod).obj.get("status") or {}).get("phase")
+            if key not in self._server.logs:
+                reason = f'container "{container}" in pod "{pod}" is waiting to start: PodInitializing'
+                raise ApiError(400, "BadRequest", reason)
+            lines = tail_lines if position == 0 else None
+            await self.read_log(namespace, pod, container, limit_bytes=1)
+            text = self._server.logs[key]
+            new = "".join(text.splitlines(keepends=True)[-lines:]) if lines else text[position:]
+            position = len(text)
+            for start in range(0, len(new), 65_536):
+                yield new[start : start + 65_536].encode()
+            if not is_followed or phase in {"Succeeded", "Failed"}:
+                return
+            await asyncio.sleep(0.2)
+
     def _write(self, verb: Verb, resource: Resource, metadata: Json) -> Call:
         self.writes += 1
         return Call(self._identity, verb, resource, metadata.get("namespace"), metadata.get("name", ""), self.writes)

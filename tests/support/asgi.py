@@ -39,14 +39,15 @@ class Kube(SimulatedKube):
     """A client of the simulated server, which also answers reviews of access."""
 
     denied: frozenset[tuple[str, str]] = frozenset()
-    """Verbs and plurals that no caller may use."""
+    """Verbs and plurals, with subresources, that no caller may use."""
 
     async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """See `KubeApi.create`."""
         if resource != SUBJECT_ACCESS_REVIEWS:
             return await super().create(resource, obj, is_dry_run=is_dry_run)
         asked = obj["spec"]["resourceAttributes"]
-        return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
+        plural = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+        return {"status": {"allowed": (asked["verb"], plural) not in self.denied}}
 
 
 @dataclass

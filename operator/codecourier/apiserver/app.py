@@ -34,6 +34,7 @@ from codecourier.apiserver.routes.project import add_project
 from codecourier.apiserver.routes.pull_requests import add_pull_requests, view_pull_requests
 from codecourier.apiserver.routes.reading import add_sandboxes, add_workflows
 from codecourier.apiserver.routes.recurring_tasks import add_recurring_tasks
+from codecourier.apiserver.routes.run_log import add_run_log
 from codecourier.apiserver.routes.runs import add_runs
 from codecourier.apiserver.routes.sprint_chains import add_sprint_chains
 from codecourier.apiserver.routes.trash import add_trash
@@ -105,6 +106,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
     add_runs(router, door, parts.accept_wait_seconds)
+    add_run_log(router, door, parts.api)
     add_workflows(router, door)
     add_sandboxes(router, door)
     add_explanations(router, door, parts.now)

@@ -28,7 +28,7 @@ class Right:
 
     verb: str
     resource: str
-    """Plural of a kind."""
+    """Plural of a kind, with the subresource where it is of one: `runs/log`."""
 
     group: str = GROUP
 
@@ -70,12 +70,10 @@ class Reviews:
         Refusal
             403 if the caller does not have it, 503 if the authorizer does not answer.
         """
-        attributes = {
-            "namespace": caller.namespace,
-            "group": right.group,
-            "resource": right.resource,
-            "verb": right.verb,
-        }
+        resource, _, subresource = right.resource.partition("/")
+        attributes = {"namespace": caller.namespace, "group": right.group, "resource": resource, "verb": right.verb}
+        if subresource:
+            attributes["subresource"] = subresource
         if name:
             attributes["name"] = name
         if not await self._is_allowed((caller, right, name), caller.identity, {"resourceAttributes": attributes}):

@@ -37,7 +37,7 @@ from codecourier.kinds.sources import (
     USAGE_RECORD_SOURCE,
     WORKFLOW_SOURCE,
 )
-from codecourier.kube.api import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource, WatchEvent
+from codecourier.kube.api import PODS, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource, WatchEvent
 from codecourier.kube.cache import IndexFunction, Key
 from codecourier.kube.errors import Conflict, NotFound
 from codecourier.resources.api_key import APIKey
@@ -86,7 +86,8 @@ def _rules() -> tuple[AccessRule, ...]:
         source.resource: watched | more for source, more in {**_SOURCES, API_KEY_SOURCE: frozenset({"delete"})}.items()
     }
     verbs |= dict.fromkeys((SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS), frozenset({"create"}))
-    rules = (AccessRule(resource.group, resource.plural, found) for resource, found in verbs.items())
+    rules = [AccessRule(resource.group, resource.plural, found) for resource, found in verbs.items()]
+    rules.append(AccessRule(PODS.group, f"{PODS.plural}/log", frozenset({"get"})))
     return tuple(sorted(rules, key=lambda rule: (rule.group, rule.resource)))
 
 

@@ -59,6 +59,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant("projects", _READ, (), _WRITE),
     Grant("workflows", _READ, _WRITE),
     Grant("runs", _READ, _WRITE),
+    Grant("runs/log", ("get",)),
     Grant("sprintchains", _READ, _WRITE),
     Grant("recurringtasks", _READ, _WRITE),
     # `bypass-ci` is asked for where a merge is to ignore the checks of a pull request.

@@ -333,3 +333,30 @@ class KubeApi(Protocol):
     ) -> str:
         """Return at most `limit_bytes` of what a container wrote."""
         ...
+
+    def stream_log(
+        self, namespace: str, pod: str, container: str, *, is_followed: bool, tail_lines: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Yield what a container wrote, in parts of at most 64 KiB.
+
+        Parameters
+        ----------
+        namespace
+            Namespace of the pod.
+        pod
+            Name of the pod.
+        container
+            Name of the container.
+        is_followed
+            Whether it goes on until the container has ended; it may then be silent for any time.
+        tail_lines
+            Only the last lines of what was written before; None: all.
+
+        Raises
+        ------
+        NotFound
+            If there is no such pod.
+        ApiError
+            400 if the container waits to start, or the pod has none of that name.
+        """
+        ...

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from codecourier.kube.access import Access
-from codecourier.kube.api import Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
+from codecourier.kube.api import PODS, Json, ListResult, Propagation, Resource, WatchEvent, WatchEventType
 from codecourier.kube.cache import Trim
 from codecourier.kube.errors import ServerError, Unanswered, error_from_status, parse_retry_after
 from codecourier.kube.held import PackedList
@@ -25,6 +25,7 @@ __all__ = ["AiohttpKube", "ClientTiming"]
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MERGE_PATCH = "application/merge-patch+json"
+_LOG_PART_BYTES = 64 * 1024
 _MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Far above the largest object that an API server stores (etcd's limit is 1.5 MiB by default)."""
 
@@ -255,6 +256,20 @@ class AiohttpKube:
             except asyncio.IncompleteReadError as error:
                 body = error.partial
             return body.decode(errors="replace")
+
+    async def stream_log(
+        self, namespace: str, pod: str, container: str, *, is_followed: bool, tail_lines: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """See `KubeApi.stream_log`."""
+        query = {"container": container, "follow": "true" if is_followed else "false"}
+        if tail_lines is not None:
+            query["tailLines"] = str(tail_lines)
+        silence = None if is_followed else self._timing.log
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timing.call, sock_read=silence)
+        path = PODS.path(namespace, pod, "log")
+        async with self._request("GET", path, query=query, timeout=timeout) as response:
+            async for part in response.content.iter_chunked(_LOG_PART_BYTES):
+                yield part
 
     async def _call(self, method: str, path: str, **options: Any) -> Json:
         return _parsed(await self._read(method, path, **options), f"{method} {path}")

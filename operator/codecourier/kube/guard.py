@@ -78,6 +78,12 @@ class GuardedKube:
         """See `KubeApi.watch`."""
         return self._api.watch(resource, **options)
 
+    def stream_log(
+        self, namespace: str, pod: str, container: str, *, is_followed: bool, tail_lines: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """See `KubeApi.stream_log`."""
+        return self._api.stream_log(namespace, pod, container, is_followed=is_followed, tail_lines=tail_lines)
+
     async def read_log(
         self, namespace: str, pod: str, container: str, *, limit_bytes: int, tail_lines: int | None = None
     ) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import Json
@@ -30,6 +31,21 @@ def test_a_run_is_created_once_cancelled_and_retried(rest: Rest, editor: str) ->
     assert wait_until(lambda: rest.ask("POST", f"/runs/{id_}/retry", editor).status == 200, timeout_seconds=10)
     spec = rest.admin.fetch("GET", path)["spec"]
     assert (spec["attempt"], spec["cancelled"]) == (2, False)
+
+
+def test_the_log_of_a_pod_that_is_gone_says_so(rest: Rest, editor: str) -> None:
+    id_ = rest.ask("POST", "/runs", editor, RUN).data["id"]
+    assert rest.ask("GET", f"/runs/{id_}/log", editor).status == 404
+    status = b'{"status":{"phase":"Running","attempt":1,"message":"","tries":[{"number":1,"sandbox":"gone-1"}]}}'
+    path = RUNS.path(PROJECT, id_.removeprefix("r_"))
+    rest.admin.fetch("PATCH", f"{path}/status", status, "application/merge-patch+json")
+    address, headers = f"{rest.address}/runs/{id_}/log", {"Authorization": f"Bearer {editor}"}
+
+    def read() -> requests.Response:
+        return requests.get(address, headers=headers, timeout=20)
+
+    assert wait_until(lambda: read().status_code == 200, timeout_seconds=10)
+    assert (read().headers["X-CodeCourier-Log"], read().text[:26]) == ("status", "# The pod of try 1 is gone")
 
 
 def test_what_the_cluster_refuses_of_a_run_is_named_by_its_field(rest: Rest, editor: str) -> None:

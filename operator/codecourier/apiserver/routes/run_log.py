@@ -1,0 +1,128 @@
+"""The operation that shows the log of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from codecourier.apiserver.ids import RUN_ID
+from codecourier.apiserver.refusal import Refusal
+from codecourier.apiserver.rights import Right
+from codecourier.apiserver.route import Door, Operations, caller_of
+from codecourier.apiserver.routes.shared import find_object
+from codecourier.apiserver.run_log import LogQuery, RunLog, find_try, render_kept
+from codecourier.apiserver.text_stream import StreamLimit, TextStream
+from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
+from codecourier.kube.api import KubeApi
+from codecourier.kube.errors import KubeError, NotFound
+from codecourier.resources.run import Run, Try
+
+__all__ = ["add_run_log"]
+
+_RIGHT = Right("get", f"{RUN_SOURCE.resource.plural}/log")
+_FIRST_SECONDS = 2.0
+"""How long the beginning of a log is waited for before the answer begins without it."""
+
+_SOURCE_HEADER = "X-CodeCourier-Log"
+"""Says where the text comes from: `pod`, or `status` once the pod is gone."""
+
+
+class LogParameters(BaseModel):
+    """Which part of a run's log is asked for."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    number: Annotated[int | None, Field(ge=1, le=100, alias="try")] = None
+    """Number of the try within the present attempt; absent: the last one."""
+
+    container: Literal["checkout", "agent", "verify", "collect", "publish"] | None = None
+    """The step whose log is shown; absent: all, one after another."""
+
+    tail: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Only the last lines of each container; absent: all."""
+
+    follow: bool = False
+    """Whether the answer goes on until the try is over."""
+
+
+class _Logs:
+    def __init__(self, door: Door, api: KubeApi) -> None:
+        self._door = door
+        self._api = api
+        self._limit = StreamLimit()
+
+    async def read_run_log(self, request: Request, id: str, query: Annotated[LogParameters, Query()]) -> Response:  # noqa: A002
+        """Read the log of a run. Once its pod is gone the answer has what the statuses keep."""
+        run = find_object(self._door.served, RUN_SOURCE, request, id, RUN_ID)
+        done = find_try(run, query.number)
+        wanted = LogQuery(query.container, query.tail, query.follow)
+        log = RunLog(self._api, run, done.number, wanted, self._is_over(run, done.number))
+        end = self._limit.begin(caller_of(request).identity.user)
+        parts = log.read()
+        first = asyncio.ensure_future(anext(parts))
+        try:
+            # A log that is followed may be silent for any time.
+            await asyncio.wait([first], timeout=_FIRST_SECONDS)
+            if first.done():
+                first.result()
+        except BaseException as error:
+            end()
+            if not isinstance(error, KubeError):
+                raise
+            return self._without_pod(run, done, wanted, error)
+        return TextStream(_joined(first, parts), self._check(request, run.name), end, {_SOURCE_HEADER: "pod"})
+
+    async def read_log(self, request: Request, id: str, query: Annotated[LogParameters, Query()]) -> Response:  # noqa: A002
+        """Read the log of a run by a path that kube-apiserver lets go on for longer than a minute."""
+        return await self.read_run_log(request, id, query)
+
+    def _without_pod(self, run: Run, done: Try, query: LogQuery, error: KubeError) -> Response:
+        if not isinstance(error, NotFound):
+            message = "The node of the pod, or the cluster, does not give the log now. Try again."
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=5) from error
+        sandbox = self._door.served.find(SANDBOX_SOURCE, run.namespace, done.sandbox)
+        text = render_kept(done, sandbox, query)
+        return Response(text, headers={_SOURCE_HEADER: "status"}, media_type="text/plain")
+
+    def _is_over(self, run: Run, number: int) -> Callable[[], bool]:
+        def is_over() -> bool:
+            found = self._door.served.find(RUN_SOURCE, run.namespace, run.name)
+            if found is None or found.uid != run.uid or found.status.attempt != run.status.attempt:
+                return True
+            return any(done.number == number and done.phase.is_finished for done in found.status.tries)
+
+        return is_over
+
+    def _check(self, request: Request, name: str) -> Callable[[], Awaitable[None]]:
+        async def check() -> None:
+            await self._door.identify(request)
+            await self._door.check(request, _RIGHT, name)
+
+        return check
+
+
+async def _joined(first: asyncio.Future[bytes], rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    try:
+        yield await first
+        async for part in rest:
+            yield part
+    except KubeError:
+        yield b"# The cluster does not give the log.\n"
+    finally:
+        if not first.done():
+            first.cancel()
+            await asyncio.wait([first])
+        await rest.aclose()
+
+
+def add_run_log(router: APIRouter, door: Door, api: KubeApi) -> None:
+    """Add the operation that shows the log of a run to a router."""
+    operations = Operations(router, RUN_SOURCE.resource.plural, RUN_ID)
+    logs = _Logs(door, api)
+    operations.add("GET", "/runs/{id}/log", "get", logs.read_run_log, str, right=_RIGHT, media="text/plain")
+    operations.add("GET", "/log/{id}", "get", logs.read_log, str, right=_RIGHT, media="text/plain")
