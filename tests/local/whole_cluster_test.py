@@ -71,7 +71,8 @@ def check_rest_api(own: LocalCluster) -> None:
     headers = {"Authorization": f"Bearer {key}"}
 
     def status() -> int:
-        return requests.get(f"{own.rest_url}/recurring-tasks", headers=headers, timeout=30).status_code
+        url, authority = f"{own.rest_url}/recurring-tasks", str(own.rest_authority_path)
+        return requests.get(url, headers=headers, timeout=30, verify=authority).status_code
 
     assert wait_until(lambda: status() == 403, timeout_seconds=30)
     files = [path for path in own.layout.root.rglob("*") if path.is_file() and "etcd" not in path.parts]
@@ -88,6 +89,7 @@ def test_it_is_whole_and_down_also_ends_the_containers_of_a_node_that_crashed(
     assert {item.condition for item in own.status()} == {Condition.READY}
     check_rest_api(own)
     api = admin_of(own.layout, state.ports[API_SERVER])
+    assert api.fetch("GET", "/apis/ops.codecourier.dev/v1/namespaces/default/api/v1/recurring-tasks")["data"] == []
     # A number that no other process of this machine has among its arguments.
     canary = str(10_000_000 + os.getpid())
     run_pod(api, "default", ["sleep", canary])

@@ -124,7 +124,12 @@ class LocalCluster:
         LocalError
             If there is no cluster.
         """
-        return f"http://127.0.0.1:{self._life().state().ports[REST_API]}/api/v1"
+        return f"https://localhost:{self._life().state().ports[REST_API]}/api/v1"
+
+    @property
+    def rest_authority_path(self) -> Path:
+        """The certificate that clients of the REST API check its certificate against."""
+        return self.layout.certificate("rest-api-ca")
 
     def up(self) -> UpOutcome:
         """Bring the cluster up, or what is missing of it.
@@ -228,6 +233,7 @@ class LocalCluster:
         self._apply_ours(life)
         self._start_all(life, [name for name in missing if name not in base])
         life.wait_ready(wanted)
+        self._wait_for_door(life)
         return UpOutcome.REPAIRED if missing else UpOutcome.ATTACHED
 
     def _create(self) -> None:
@@ -253,6 +259,7 @@ class LocalCluster:
         self._start_all(life, [name for name in wanted if name not in OURS])
         # The operator has to know where the forge is.
         self._start_all(life, [name for name in wanted if name in OURS])
+        self._wait_for_door(life)
         life.update(lambda state: state.model_copy(update={"ready": True}))
 
     def _bring_up_control_plane(self, life: ClusterLife) -> None:
@@ -294,8 +301,25 @@ class LocalCluster:
         if self._options.with_rest_api:
             # Only this needs the code of the REST API, which takes a second to load.
             from codecourier.local.rest_account import prepare_rest_account  # noqa: PLC0415
+            from codecourier.local.rest_api import register_rest_api  # noqa: PLC0415
 
             prepare_rest_account(api, self.layout)
+            if not life.state().kind:
+                # The server is not ready before it may read by what kube-apiserver is known.
+                register_rest_api(api, self.layout, life.state().ports[REST_API])
+
+    def _wait_for_door(self, life: ClusterLife) -> None:
+        state = life.state()
+        if self._options.with_rest_api and not state.kind:
+            from codecourier.local.rest_api import is_rest_api_registered  # noqa: PLC0415  as above
+
+            api = admin_of(self.layout, state.ports[API_SERVER])
+
+            def is_open() -> bool:
+                # Its check and its requests go over connections of their own.
+                return is_rest_api_registered(api) and api.is_answering("/apis/ops.codecourier.dev/v1")
+
+            life.wait_for(is_open, "kube-apiserver passes requests on to the REST API")
 
     def _give_up(self, session: str) -> bool:
         with self._store.locked():

@@ -60,6 +60,7 @@ def up(
     typer.echo("  kubectl get nodes,crds")
     if rest_api:
         typer.echo("  codecourier apikey create NAME --namespace PROJECT    # a key for the REST API")
+        typer.echo(f"  export CURL_CA_BUNDLE={cluster.rest_authority_path}")
         typer.echo(f'  curl -H "Authorization: Bearer $KEY" {cluster.rest_url}/sprint-chains')
     if forge and not operator:
         address = ForgeAddress.read(cluster.layout.forge)

@@ -16,6 +16,7 @@ from codecourier.local.layout import ClusterLayout
 from codecourier.local.material import NODE_NAME
 from codecourier.local.options import ClusterOptions
 from codecourier.local.processes import Launch
+from codecourier.local.rest_certificate import rest_api_variables
 
 __all__ = [
     "API_SERVER",
@@ -114,21 +115,21 @@ def _launch_operator(setting: Setting) -> Launch:
     layout = setting.layout
     argv = [*_python("codecourier.cli"), "operator", f"--kubeconfig={layout.kubeconfig}"]
     argv += ["--identity=local", f"--listen-port={setting.ports[OPERATOR]}"]
-    environment = _python_environment() | _own_variables()
-    if setting.options.with_forge:
-        environment |= ForgeAddress.read(layout.forge).operator_variables
-    return Launch(argv, environment, layout.log(OPERATOR))
+    return Launch(argv, _python_environment() | _own_variables(setting), layout.log(OPERATOR))
 
 
 def _launch_rest_api(setting: Setting) -> Launch:
     layout = setting.layout
     argv = [*_python("codecourier.cli"), "apiserver", f"--kubeconfig={layout.rest_kubeconfig}"]
     argv += [f"--listen-port={setting.ports[REST_API]}"]
-    return Launch(argv, _python_environment() | _own_variables(), layout.log(REST_API))
+    environment = _python_environment() | _own_variables(setting) | rest_api_variables(layout)
+    return Launch(argv, environment, layout.log(REST_API))
 
 
-def _own_variables() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("CODECOURIER_")}
+def _own_variables(setting: Setting) -> dict[str, str]:
+    """Return the settings of the caller's environment, and the forge as the only host that may be asked."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("CODECOURIER_")}
+    return own | (ForgeAddress.read(setting.layout.forge).operator_variables if setting.options.with_forge else {})
 
 
 def _python(module: str) -> list[str]:
@@ -177,6 +178,11 @@ def _is_forge_ready(setting: Setting) -> bool:
     return authority.exists() and LoopbackServer(setting.ports[FORGE], authority).is_serving("/_control/ready")
 
 
+def _is_rest_api_ready(setting: Setting) -> bool:
+    authority = setting.layout.certificate("rest-api-ca")
+    return authority.exists() and LoopbackServer(setting.ports[REST_API], authority).is_answering("/readyz")
+
+
 COMPONENTS: Mapping[str, Component] = {
     "etcd": Component(("etcd", "etcd-peer"), _launch_etcd, _is_etcd_ready),
     API_SERVER: Component((API_SERVER,), _launch_api_server, _is_api_server_ready),
@@ -188,9 +194,7 @@ COMPONENTS: Mapping[str, Component] = {
     OPERATOR: Component(
         (OPERATOR,), _launch_operator, lambda setting: is_plain_answering(setting.ports[OPERATOR], "/readyz")
     ),
-    REST_API: Component(
-        (REST_API,), _launch_rest_api, lambda setting: is_plain_answering(setting.ports[REST_API], "/readyz")
-    ),
+    REST_API: Component((REST_API,), _launch_rest_api, _is_rest_api_ready),
 }
 """All components in the order in which they start."""
 

@@ -14,13 +14,8 @@ from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.errors import LocalError
 from codecourier.local.processes import wait_until
-from codecourier.local.rest_api import (
-    API_SERVICE,
-    is_rest_api_registered,
-    register_rest_api,
-    rest_api_variables,
-    unregister_rest_api,
-)
+from codecourier.local.rest_api import API_SERVICE, is_rest_api_registered, register_rest_api, unregister_rest_api
+from codecourier.local.rest_certificate import rest_api_variables
 from codecourier.local.state import StateStore
 from tests.support.rest import OTHER, PROJECT, REPOSITORY, Rest, known, rest_server
 

@@ -66,17 +66,13 @@ def plan_project(world: ProjectWorld, now: datetime) -> Plan:
     if status != project.status or has_new_place(project, admitted):
         status = status.updated(admitted=admitted)
     deletes, next_collection = collect_revisions(world, now)
-    times = (
-        _look_again(world, (*problems, refused, membership.problem), now),
-        next_collection,
-        clearing.look_again,
-    )
+    next_time = _look_again(world, (*problems, refused, membership.problem), now)
     return Plan(
         status=status,
         creates=creates + news + writes + membership.creates + clearing.creates,
         deletes=deletes + membership.deletes + clearing.deletes,
         events=events_of(project.status, status),
-        look_again=min(filter(None, times), default=None),
+        look_again=min(filter(None, (next_time, next_collection, clearing.look_again)), default=None),
     )
 
 

@@ -16,7 +16,7 @@ from codecourier.kube.api import PODS, KubeApi
 from codecourier.kube.client import AiohttpKube
 from codecourier.local.cluster import LocalCluster, UpOutcome
 from codecourier.local.components import OPERATOR, OURS
-from codecourier.local.demo.requests import first_requests, make_key
+from codecourier.local.demo.requests import first_requests, key_member, make_key
 from codecourier.local.demo.stage import Stage, set_stage
 from codecourier.local.demo.view import Scene, render
 from codecourier.local.forge.control import ForgeControl
@@ -63,7 +63,8 @@ async def _perform(cluster: LocalCluster, stage: Stage, command: list[str] | Non
     """Play the chain; return what became of it, and the key of the REST API."""
     forge = ForgeControl.open(cluster.layout.forge)
     async with AiohttpKube(load_access(cluster.kubeconfig_path), user_agent="codecourier-demo") as api:
-        await set_stage(api, forge, cluster.forge_url, stage, sprints=3, command=command)
+        members = (key_member(stage.namespace),)
+        await set_stage(api, forge, cluster.forge_url, stage, sprints=3, command=command, members=members)
         key = await make_key(api, stage.namespace)
         with Live(console=console, auto_refresh=False) as live:
             try:
@@ -107,8 +108,10 @@ Look further:
   less {cluster.layout.log(OPERATOR)}
 Ask the REST API (the key is shown once, and kept nowhere):
   export KEY={key}
-  export API={cluster.rest_url}
+  export API={cluster.rest_url} CURL_CA_BUNDLE={cluster.rest_authority_path}
 {requests}
+The same with your account of the cluster:
+  kubectl get --raw /apis/ops.codecourier.dev/v1/namespaces/{name}/api/v1/sprint-chains
 Operator and REST API run on. Stop everything:
   make down""",
         highlight=False,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from codecourier.apiserver.keys import create_key
 from codecourier.kube.api import KubeApi
+from codecourier.resources.member import Member, MemberKind, MemberRole
 
-__all__ = ["KEY_OWNER", "first_requests", "make_key"]
+__all__ = ["first_requests", "key_member", "make_key"]
 
 KEY_OWNER = "demo"
 """Owner of the demonstration's key."""
@@ -20,6 +21,11 @@ async def make_key(api: KubeApi, namespace: str) -> str:
     """Make a key for the demonstration's user; it is kept nowhere."""
     expiry = (datetime.now(UTC) + timedelta(days=_KEY_DAYS)).replace(microsecond=0)
     return (await create_key(api, namespace, KEY_OWNER, expiry, _REQUESTS_PER_MINUTE)).key
+
+
+def key_member(namespace: str) -> Member:
+    """Return the member that the key's owner is: an admin of the project."""
+    return Member(kind=MemberKind.USER, name=f"codecourier:{namespace}:{KEY_OWNER}", role=MemberRole.ADMIN)
 
 
 def first_requests() -> tuple[str, ...]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from codecourier.core.shared.naming import ANNOTATION_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL, role_name
+from codecourier.core.shared.naming import ANNOTATION_REPOSITORIES, LABEL_REPOSITORY_CREDENTIAL
 from codecourier.kinds.api_resources import PROJECTS, SPRINT_CHAINS, WORKFLOWS
-from codecourier.kube.api import NAMESPACES, ROLE_BINDINGS, SECRETS, Json, KubeApi, Resource
+from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists
-from codecourier.local.demo.requests import KEY_OWNER
 from codecourier.local.errors import LocalError
 from codecourier.local.forge.control import ForgeControl
-from codecourier.resources.member import MemberRole
+from codecourier.resources.member import Member
 from codecourier.resources.meta import API_VERSION
 
 __all__ = ["Stage", "build_credential", "ensure_namespace", "example_workflow", "set_stage"]
@@ -64,7 +64,14 @@ async def ensure_namespace(api: KubeApi, name: str) -> None:
 
 
 async def set_stage(
-    api: KubeApi, forge: ForgeControl, forge_url: str, stage: Stage, *, sprints: int, command: list[str] | None = None
+    api: KubeApi,
+    forge: ForgeControl,
+    forge_url: str,
+    stage: Stage,
+    *,
+    sprints: int,
+    command: list[str] | None = None,
+    members: Sequence[Member] = (),
 ) -> None:
     """Make all that the chain needs, then the chain itself."""
     owner = stage.repository.partition("/")[0]
@@ -80,8 +87,8 @@ async def set_stage(
         "isDefault": True,
         "credentialRef": {"name": "repository-token"},
     }
-    await _create(api, PROJECTS, _resource("Project", "default", {"repositories": [repository]}), stage.namespace)
-    await _create(api, ROLE_BINDINGS, _build_binding(stage.namespace), stage.namespace)
+    project = {"repositories": [repository], "members": [member.to_json() for member in members]}
+    await _create(api, PROJECTS, _resource("Project", "default", project), stage.namespace)
     await _create(api, WORKFLOWS, example_workflow(command), stage.namespace)
     spec = {
         "workflowRef": {"name": "scripted"},
@@ -89,15 +96,6 @@ async def set_stage(
         "prompt": "Keep a changelog: in each sprint write the sprint's page and add a line to CHANGELOG.md.",
     }
     await api.create(SPRINT_CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
-
-
-def _build_binding(namespace: str) -> Json:
-    group = ROLE_BINDINGS.group
-    return {
-        "metadata": {"name": KEY_OWNER},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role_name(MemberRole.ADMIN)},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": f"codecourier:{namespace}:{KEY_OWNER}"}],
-    }
 
 
 def build_credential(name: str, token: str, repositories: str) -> Json:

@@ -10,7 +10,7 @@ from cryptography.x509 import DNSName, load_pem_x509_certificate
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from codecourier.local.layout import ClusterLayout
-from codecourier.local.rest_api import rest_api_authority, rest_api_variables
+from codecourier.local.rest_certificate import rest_api_authority, rest_api_variables
 
 
 @pytest.mark.parametrize("name", ["codecourier-apiserver.codecourier-system.svc", "localhost"])
