@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier.apiserver.document import complete
+from codecourier.apiserver.examples import EXAMPLES
 from codecourier.kube.api import Json
 from tests.support.rest_document import openapi_document
 
@@ -30,3 +31,15 @@ def test_every_operation_needs_a_caller_and_says_when_to_try_again() -> None:
         for operation in methods.values():
             assert "security" not in operation
             assert all("Retry-After" in operation["responses"][status]["headers"] for status in ("429", "503"))
+
+
+def test_every_body_has_an_example() -> None:
+    document = openapi_document()
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    bodies = {
+        operation["operationId"]: operation["requestBody"]["content"]["application/json"]
+        for operation in operations
+        if "requestBody" in operation
+    }
+    assert {name for name, body in bodies.items() if "example" not in body} == set()
+    assert EXAMPLES.keys() == bodies.keys()

@@ -21,6 +21,17 @@ EXAMPLES: Mapping[str, Json] = {
         "scheduledMinute": 0,
     },
     "update_recurring_task": {"frequency": "biweekly", "scheduledHour": 9},
+    "update_sprint_chain": {"isPaused": True},
+    "resume_sprint_chain": {"fromSprint": 0},
+    "create_issue_session": {
+        "issueUrl": "https://github.com/org/repo/issues/7",
+        "workflowId": "wf_build",
+        "commentIds": [1234567],
+    },
+    "follow_up_issue_session": {"instruction": "Handle an empty list, too."},
+    "create_run": {"workflowId": "wf_build", "prompt": "Update the dependencies.", "title": "Dependencies"},
+    "restore_trash": {"entityType": "run", "entityId": "r_example"},
+    "permanently_delete_trash": {"entityType": "run", "entityId": "r_example"},
     "toggle_recurring_task": {"isActive": False},
     "create_sprint_chain": {
         "workflowId": "wf_build",
