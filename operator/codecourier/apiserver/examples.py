@@ -39,6 +39,5 @@ EXAMPLES: Mapping[str, Json] = {
         "prompt": "Move all handlers to the new validation layer.",
         "githubRepoUrl": "https://github.com/org/repo",
     },
-    "create_run": {"workflowId": "wf_build", "prompt": "Make the tests green.", "title": "Green tests"},
 }
 """The examples by the operation's id in the document."""
