@@ -333,6 +333,8 @@ def test_every_operation_refuses_alike(rest: Rest, editor: str) -> None:
             assert code(editor, f"{absent}?surprise=1") == "invalid_request"
             if "{id}" in path:
                 assert code(editor, path.replace("{id}", "xx_none")) == "invalid_request"
+            if "text/event-stream" in str(operation["responses"]):
+                continue  # its answer has no end
             if "requestBody" not in operation:
                 assert code(editor) == ("not_found" if "{id}" in path else "ok")
                 continue
