@@ -86,6 +86,7 @@ def test_what_changes_is_told_as_users_see_it() -> None:
     async def scenario(api: Api) -> None:
         api.server.store.create(NAMESPACES, {"metadata": {"name": "other"}})
         async with reading(api) as reader:
+            assert reader.events[0][0].endswith("-0"), "what was there before has not changed"
             add(api, "a")
             add(api, "b", "other")
             await api.settle()
