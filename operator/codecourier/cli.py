@@ -98,18 +98,19 @@ def apiserver(
 ) -> None:
     """Serve the REST API.
 
-    CODECOURIER_API_… variables set everything else: docs/rest-api.md lists them.
+    CODECOURIER_API_… variables set everything else, and those of repositories' hosts: docs/rest-api.md lists them.
     """
     from codecourier.apiserver.serve import run_api_server
     from codecourier.apiserver.settings import load_api_settings
     from codecourier.errors import SettingsError
     from codecourier.kube.access import AccessError, load_access
     from codecourier.logs import configure_logging
+    from codecourier.settings import load_forge_settings
 
     try:
         settings = load_api_settings(os.environ, listen_port=listen_port)
         configure_logging(settings.log_format, settings.log_level)
-        run_api_server(settings, load_access(kubeconfig))
+        run_api_server(settings, load_forge_settings(os.environ), load_access(kubeconfig))
     except (SettingsError, AccessError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

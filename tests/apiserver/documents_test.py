@@ -11,6 +11,7 @@ from codecourier.apiserver.route import OF_THE_TYPE
 from codecourier.apiserver.served import RULES
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings, load_api_settings
 from codecourier.errors import SettingsError
+from codecourier.resources.meta import GROUP
 from tests.support.marked import check_marked
 from tests.support.rbac import ROLES, Asked, Operation, grants, read_operations, read_roles
 from tests.support.rest_document import openapi_document
@@ -26,7 +27,8 @@ def test_the_page_lists_every_operation(*, update_golden: bool) -> None:
     for path, methods in openapi_document()["paths"].items():
         for method, operation in methods.items():
             right = operation["x-kubernetes-right"]
-            rows.append(f"| `{method.upper()} {path}` | {right['verb']} {right['resource']} |")
+            group = "" if right["group"] == GROUP else f".{right['group']}"
+            rows.append(f"| `{method.upper()} {path}` | {right['verb']} {right['resource']}{group} |")
     check_marked(PAGE, "operations", "\n".join([*rows, "", ""]), update=update_golden)
 
 

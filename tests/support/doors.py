@@ -20,6 +20,7 @@ from codecourier.apiserver.serve import serve_api
 from codecourier.apiserver.settings import ApiServerSettings
 from codecourier.kube.api import CONFIG_MAPS, NAMESPACES, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource
 from codecourier.local.certificates import Authority, KeyPair, create_authority, write_key_pair
+from codecourier.settings import ForgeSettings
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.network import Network
 from tests.simulation.schema import definitions_of
@@ -134,8 +135,8 @@ def config_data(cluster: Cluster, **changes: str) -> Json:
 
 
 @asynccontextmanager
-async def running(folder: Path, **config: str) -> AsyncIterator[Doors]:
-    """Run the REST API in this loop, with project `shop`."""
+async def running(folder: Path, hosts: ForgeSettings | None = None, /, **config: str) -> AsyncIterator[Doors]:
+    """Run the REST API in this loop, with project `shop` and these ways to repositories' hosts."""
     definitions = definitions_of(EVERY_KIND)
     server = ApiServer(now=lambda: datetime.now(UTC), random=Random(1), definitions=definitions)
     cluster = Cluster(server.client("test", Network(Random(2))))
@@ -152,7 +153,8 @@ async def running(folder: Path, **config: str) -> AsyncIterator[Doors]:
         listen_port=0, tls_certificate_file=files[0], tls_key_file=files[1], accept_wait_seconds=0, drain_seconds=1
     )
     began = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve_api(settings, cluster, lambda *found: began.set_result(found)))
+    ways = hosts or ForgeSettings()
+    serving = asyncio.create_task(serve_api(settings, ways, cluster, lambda *found: began.set_result(found)))
     await asyncio.wait([serving, began], return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         await serving

@@ -145,6 +145,14 @@ class Rest:
 
         return asyncio.run(make())
 
+    def bind(self, namespace: str, role: str, owner: str) -> None:
+        """Give the owner of keys of a namespace one of the roles of members."""
+        subject = {"kind": "User", "apiGroup": _RBAC, "name": f"codecourier:{namespace}:{owner}"}
+        reference = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": f"codecourier-{role}"}
+        binding = {"metadata": {"name": owner}, "roleRef": reference, "subjects": [subject]}
+        path = f"/apis/{_RBAC}/v1/namespaces/{namespace}/rolebindings"
+        self.admin.fetch("POST", path, orjson.dumps(binding))
+
     def revoke(self, namespace: str, name: str) -> None:
         """Revoke a key."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -12,6 +12,7 @@ from typing import Any, cast
 import orjson
 
 from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.hosts import HostParts
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
@@ -35,6 +36,8 @@ class Reply:
 
     status: int
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
 
     @property
     def data(self) -> Any:
@@ -128,7 +131,8 @@ class RestApp:
 
         await self.app(scope, receive, send)
         text = b"".join(answer.get("body", b"") for answer in answers[1:])
-        return Reply(answers[0]["status"], orjson.loads(text))
+        headers = {name.decode(): value.decode() for name, value in answers[0]["headers"]}
+        return Reply(answers[0]["status"], orjson.loads(text), headers)
 
 
 @cache
@@ -136,8 +140,8 @@ def _definitions() -> Sequence[Definition]:
     return definitions_of(EVERY_KIND)
 
 
-def play_rest(scenario: Callable[[RestApp], Awaitable[None]]) -> None:
-    """Run a scenario on a REST API on a virtual clock."""
+def play_rest(scenario: Callable[[RestApp], Awaitable[None]], hosts: HostParts | None = None) -> None:
+    """Run a scenario on a REST API on a virtual clock, with these ways to repositories' hosts."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -149,7 +153,7 @@ def play_rest(scenario: Callable[[RestApp], Awaitable[None]]) -> None:
         served, keys = Served(api), KeyCache(api, loop.time)
         following = [asyncio.create_task(served.run()), asyncio.create_task(keys.run())]
         key = await create_key(api, NAMESPACE, "ci", None, _RATE)
-        app = make_app(ApiParts(api, served, keys, Trust(api), clock.now, loop.time, 0.0))
+        app = make_app(ApiParts(api, served, keys, Trust(api), clock.now, loop.time, 0.0, hosts=hosts or HostParts()))
         await asyncio.sleep(_SETTLING_SECONDS)
         await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, authorized.denied))
         for task in following:

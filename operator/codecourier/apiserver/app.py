@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from codecourier.apiserver.callers import Callers, RateLimit
 from codecourier.apiserver.document import ABOUT, complete
 from codecourier.apiserver.doors import AggregatedDoor
+from codecourier.apiserver.hosts import HostParts, Hosts
 from codecourier.apiserver.inboxes import Inboxes
 from codecourier.apiserver.page import render_html
 from codecourier.apiserver.reference import read_entries
@@ -23,6 +24,7 @@ from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.analytics import add_analytics
 from codecourier.apiserver.routes.api_keys import add_api_keys
+from codecourier.apiserver.routes.branches import add_branches
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.events import add_events
 from codecourier.apiserver.routes.explaining import add_explanations
@@ -66,6 +68,9 @@ class ApiParts:
     audience: str = "codecourier"
     """Audience that tokens of the cluster must be made for."""
 
+    hosts: HostParts = field(default_factory=HostParts)
+    """What repositories' hosts are asked with."""
+
 
 class _Documented(FastAPI):
     """The framework's application, with a document that lacks nothing."""
@@ -99,6 +104,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.state.door = door
     app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
+    add_branches(router, door, Hosts(parts.hosts, parts.api, parts.served, parts.now))
     add_pull_requests(router, door)
     inboxes = Inboxes(parts.api, parts.served, parts.now)
     add_notifications(router, door, inboxes)

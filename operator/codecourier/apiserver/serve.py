@@ -8,7 +8,8 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +18,19 @@ import uvloop
 from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.connections import Limits
 from codecourier.apiserver.front_proxy import FrontProxy, UnsafeFrontProxyError
+from codecourier.apiserver.hosts import WAIT, HostParts
 from codecourier.apiserver.http_server import HttpServer
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings
 from codecourier.apiserver.tls import ServingTls
 from codecourier.apiserver.trust import Trust
 from codecourier.errors import SettingsError
+from codecourier.github.client import GitHubForge
+from codecourier.hosts.app_key import load_app, read_named
 from codecourier.kube.access import Access
 from codecourier.kube.api import KubeApi
 from codecourier.kube.client import AiohttpKube
+from codecourier.settings import ForgeSettings
 
 __all__ = ["run_api_server", "serve_api", "serve_beside"]
 
@@ -37,7 +42,7 @@ _OTHER_FILES = 256
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def run_api_server(settings: ApiServerSettings, access: Access) -> None:
+def run_api_server(settings: ApiServerSettings, hosts: ForgeSettings, access: Access) -> None:
     """Serve the REST API until SIGTERM or SIGINT.
 
     Raises
@@ -46,20 +51,23 @@ def run_api_server(settings: ApiServerSettings, access: Access) -> None:
         If nothing can listen on the address, a file of the certificate cannot be read, or the cluster's front proxy
         cannot be told from its other clients.
     """
-    uvloop.run(_serve(settings, access))
+    uvloop.run(_serve(settings, hosts, access))
 
 
-async def _serve(settings: ApiServerSettings, access: Access) -> None:
+async def _serve(settings: ApiServerSettings, hosts: ForgeSettings, access: Access) -> None:
     def end_on_signals(_port: int, stop: Callable[[], None]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop)
 
     async with AiohttpKube(access, user_agent="codecourier-apiserver") as api:
-        await serve_api(settings, api, end_on_signals)
+        await serve_api(settings, hosts, api, end_on_signals)
 
 
 async def serve_api(
-    settings: ApiServerSettings, api: KubeApi, begin: Callable[[int, Callable[[], None]], None]
+    settings: ApiServerSettings,
+    hosts: ForgeSettings,
+    api: KubeApi,
+    begin: Callable[[int, Callable[[], None]], None],
 ) -> None:
     """Serve the REST API until it is stopped.
 
@@ -67,6 +75,8 @@ async def serve_api(
     ----------
     settings
         The settings.
+    hosts
+        How repositories' hosts are reached.
     api
         The cluster's API server.
     begin
@@ -77,6 +87,25 @@ async def serve_api(
     SettingsError
         See `run_api_server`.
     """
+    with _open_hosts(hosts) as host_parts:
+        await _serve_with(settings, host_parts, api, begin)
+
+
+@contextmanager
+def _open_hosts(settings: ForgeSettings) -> Iterator[HostParts]:
+    app = load_app(settings)
+    # Report an unreadable certificate as a wrong setting, before a client fails on it.
+    read_named(settings.forge_ca_file, "CODECOURIER_FORGE_CA_FILE")
+    forge = GitHubForge(hosts=settings.allowed_hosts, ca_bundle=settings.forge_ca_file, wait=WAIT)
+    try:
+        yield HostParts(forge, settings.allowed_hosts, app)
+    finally:
+        forge.close()
+
+
+async def _serve_with(
+    settings: ApiServerSettings, hosts: HostParts, api: KubeApi, begin: Callable[[int, Callable[[], None]], None]
+) -> None:
     served, keys, trust = Served(api), KeyCache(api, time.monotonic), Trust(api)
     parts = ApiParts(
         api=api,
@@ -87,6 +116,7 @@ async def serve_api(
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
         accept_wait_seconds=settings.accept_wait_seconds,
+        hosts=hosts,
     )
     tls, limits = _tls(settings), Limits(most_connections=settings.most_connections)
     app = make_app(parts)

@@ -11,6 +11,7 @@ from random import Random
 from typing import TypeVar
 
 from codecourier.apiserver.analytics import BY_DAY, finish_day
+from codecourier.apiserver.branch_indexes import BRANCH_INDEXES
 from codecourier.apiserver.freshness import Freshness
 from codecourier.apiserver.notices import NOTICES, NoticeIndex
 from codecourier.apiserver.rendered import Rendered
@@ -28,6 +29,7 @@ from codecourier.kinds.sources import (
     INBOX_SOURCE,
     ISSUE_SESSION_SOURCE,
     LEARNING_SOURCE,
+    NAMESPACE_SOURCE,
     NOTIFICATION_SOURCE,
     PROJECT_SOURCE,
     RECURRING_TASK_SOURCE,
@@ -37,7 +39,16 @@ from codecourier.kinds.sources import (
     USAGE_RECORD_SOURCE,
     WORKFLOW_SOURCE,
 )
-from codecourier.kube.api import PODS, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Json, KubeApi, Resource, WatchEvent
+from codecourier.kube.api import (
+    PODS,
+    SECRETS,
+    SUBJECT_ACCESS_REVIEWS,
+    TOKEN_REVIEWS,
+    Json,
+    KubeApi,
+    Resource,
+    WatchEvent,
+)
 from codecourier.kube.cache import IndexFunction, Key
 from codecourier.kube.errors import Conflict, NotFound
 from codecourier.resources.api_key import APIKey
@@ -59,6 +70,7 @@ _STALE_SECONDS = 10.0
 _WRITTEN = frozenset({"create", "delete", "get", "patch"})
 _TRASHED = frozenset({"delete", "get", "patch"})
 _SOURCES: Mapping[Source[object], frozenset[str]] = {
+    NAMESPACE_SOURCE: frozenset(),
     PROJECT_SOURCE: frozenset({"get", "patch"}),
     WORKFLOW_SOURCE: _TRASHED,
     RUN_SOURCE: _WRITTEN,
@@ -75,7 +87,10 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
 """The kinds that are cached, and what is asked of each beside list and watch."""
 
 _FOLLOWERS: Mapping[Source[object], Mapping[str, MakeFollower]] = {NOTIFICATION_SOURCE: {NOTICES: NoticeIndex}}
-_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = {USAGE_RECORD_SOURCE: {BY_DAY: finish_day}}
+_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = {
+    **BRANCH_INDEXES,
+    USAGE_RECORD_SOURCE: {BY_DAY: finish_day},
+}
 _PACKED = frozenset({NOTIFICATION_SOURCE, USAGE_RECORD_SOURCE, DAILY_STATS_SOURCE})
 """Kinds with many objects, of which few are read at a time."""
 
@@ -85,6 +100,8 @@ def _rules() -> tuple[AccessRule, ...]:
     verbs = {
         source.resource: watched | more for source, more in {**_SOURCES, API_KEY_SOURCE: frozenset({"delete"})}.items()
     }
+    # Read one at a time, when a request needs the credential of a repository: see `hosts/credentials.py`.
+    verbs[SECRETS] = frozenset({"get"})
     verbs |= dict.fromkeys((SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS), frozenset({"create"}))
     rules = [AccessRule(resource.group, resource.plural, found) for resource, found in verbs.items()]
     rules.append(AccessRule(PODS.group, f"{PODS.plural}/log", frozenset({"get"})))

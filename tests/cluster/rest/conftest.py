@@ -9,6 +9,7 @@ import pytest
 
 from codecourier.local.cluster import LocalCluster
 from tests.support.audit import read_requests
+from tests.support.forge import ForgeProcess, forge
 from tests.support.rest import (
     ACCOUNT,
     EDITOR,
@@ -21,16 +22,26 @@ from tests.support.rest import (
     rest_server,
 )
 
+__all__ = ["editor", "forge", "rest"]
+
 FILES = {path.name for path in Path(__file__).parent.glob("*_test.py")}
 
 
 @pytest.fixture(scope="package")
 def rest(
-    cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    cluster: LocalCluster,
+    forge: ForgeProcess,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Rest]:
-    """Run a REST API for all tests of this folder."""
+    """Run a REST API for all tests of this folder; the local forge is the only host that it may ask."""
     folder = tmp_path_factory.mktemp("rest")
-    with rest_server(cluster, folder, CODECOURIER_API_ACCEPT_WAIT_SECONDS="0.1") as running:
+    environment = {
+        "CODECOURIER_API_ACCEPT_WAIT_SECONDS": "0.1",
+        "CODECOURIER_FORGE_HOSTS": forge.address.host,
+        "CODECOURIER_FORGE_CA_FILE": str(forge.address.ca_path),
+    }
+    with rest_server(cluster, folder, **environment) as running:
         for name in (PROJECT, OTHER):
             running.project(name, REPOSITORY)
         yield running

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 
 from tests.support.rbac import ROLES, Operation, read_operations
@@ -15,7 +14,6 @@ from tests.support.rest import OTHER, REPOSITORY, Rest, known
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 NAME = "rest-matrix"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 TYPES = {
     "runs": "run",
     "sandboxes": "sandbox",
@@ -25,24 +23,16 @@ TYPES = {
 }
 
 
-def bind(rest: Rest, namespace: str, role: str, owner: str) -> None:
-    """Give the owner of keys of a namespace one of the roles of members."""
-    subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": f"codecourier:{namespace}:{owner}"}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"codecourier-{role}"}
-    binding = {"metadata": {"name": owner}, "roleRef": reference, "subjects": [subject]}
-    rest.admin.fetch("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", orjson.dumps(binding))
-
-
 @pytest.fixture(scope="module")
 def keys(rest: Rest) -> Iterator[Mapping[str, str]]:
     """Make a project with a key for each kind of caller; return them."""
     rest.project(NAME, REPOSITORY)
     made = {role: rest.bare_key(NAME, f"the-{role}").key for role in ROLES}
     for role in ROLES:
-        bind(rest, NAME, role, f"the-{role}")
+        rest.bind(NAME, role, f"the-{role}")
     made["without a role"] = rest.bare_key(NAME, "nobody").key
     made["admin of another project"] = rest.bare_key(OTHER, "the-admin").key
-    bind(rest, OTHER, "admin", "the-admin")
+    rest.bind(OTHER, "admin", "the-admin")
     made["expired"] = rest.bare_key(NAME, "late", datetime.now(UTC) - timedelta(seconds=1)).key
     revoked = rest.bare_key(NAME, "gone")
     rest.revoke(NAME, revoked.name)
