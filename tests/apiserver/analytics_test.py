@@ -123,12 +123,14 @@ def bodies(draw: st.DrawFn, source: Source[Any]) -> Json:
 class Histories(RuleBasedStateMachine):
     """Random histories of the caches: changes, deletions, lists, lost history, restarts, seals and retention."""
 
-    @initialize()
-    def begin(self) -> None:
-        """Start a server."""
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        """Start a server with some objects, so that there is something to seal."""
         self.version = 1
-        self.days: dict[str, list[Any]] = {}
         self.restart([])
+        for source in (RUN_SOURCE, RUN_SOURCE, USAGE_RECORD_SOURCE):
+            for namespace in NAMESPACES:
+                self.write(data=data, source=source, name=f"first-{self.version}", namespace=namespace)
 
     def restart(self, objects: list[tuple[Source[Any], Json]]) -> None:
         """Start a server that lists these objects."""
