@@ -49,7 +49,7 @@ from codecourier.kinds.sources import (
 from codecourier.kube.api import Json, Resource
 from codecourier.kube.cache import Key, key_of
 from codecourier.resources.daily_stats import DailyStats
-from codecourier.resources.run import Run
+from codecourier.resources.run import PullRequestPhase, Run, RunPhase
 
 __all__ = ["KEPT", "SEALED_DAYS", "KeptInNamespace"]
 
@@ -220,7 +220,8 @@ class KeptInNamespace:
     def seal(self, day: date, now: datetime) -> DailyStats:
         """Return what seals a day, by the objects that are there."""
         store, key = self._view.store, (self._namespace, day)
-        runs = tuple(map(_slim, store.cache(RUN_SOURCE.resource).by_index(_DAYS, key)))
+        found = store.cache(RUN_SOURCE.resource).by_index(_DAYS, key)
+        runs = tuple(_slim(run) for run in found if (run.get("status") or {}).get("phase") in _KNOWN_PHASES)
         records = store.by_index(USAGE_RECORD_SOURCE, _DAYS, key)
         live = {day: count_days(runs, records).get(day, DayCount())}
         sealed = tuple(stats.spec for stats in self._sealed_before(day))
@@ -282,12 +283,23 @@ def _of_kind(kind: str, line: _Line, now: datetime) -> Iterator[tuple[_Place, st
     return ((place, kind) for place in line.places(now))
 
 
+_KNOWN_PHASES = frozenset({None, *(phase.value for phase in RunPhase)})
+"""Phases of Runs that this version knows; a Run of another one counts on no day."""
+
+
 def _slim(run: Json) -> Run:
     """Return a Run with what statistics count of it: its texts are most of what there is to parse."""
     metadata, status = run["metadata"], run.get("status") or {}
-    kept = {key: status[key] for key in ("phase", "finishTime", "pullRequest") if key in status}
+    kept = {key: status[key] for key in ("phase", "finishTime") if key in status}
+    pull_request = (status.get("pullRequest") or {}).get("phase")
+    if pull_request in _KNOWN_PULL_REQUESTS:
+        kept["pullRequest"] = {"phase": pull_request}
     spec = {"workflowRef": {"name": "any"}, "prompt": "Any."}
-    return Run.model_validate({"metadata": metadata, "spec": spec, "status": kept})
+    named = {key: metadata[key] for key in ("name", "creationTimestamp") if key in metadata}
+    return Run.model_validate({"metadata": named, "spec": spec, "status": kept})
+
+
+_KNOWN_PULL_REQUESTS = frozenset(phase.value for phase in PullRequestPhase)
 
 
 def _indexed(days_of: Callable[[Json], tuple[date, ...]]) -> Callable[[Json], list[Hashable]]:

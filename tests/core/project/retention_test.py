@@ -145,6 +145,19 @@ def test_a_run_that_this_version_cannot_read_is_left() -> None:
     assert shop.names("Run") == ["old"]
 
 
+def test_a_run_of_a_phase_that_only_a_newer_version_knows_stays_and_its_day_is_sealed_without_it() -> None:
+    shop = Shop()
+    odd = FIX.to_json()
+    odd["status"]["phase"] = "Hibernating"
+    shop.put_json(odd)
+    shop.put(ended_run("young", OLD.replace(hour=1)))
+    shop.wait(DAY)
+    assert [
+        (stats.spec.runs_created, stats.spec.runs_completed) for stats in shop.sealed if stats.spec.day == OLD.date()
+    ] == [(1, 1)]
+    assert shop.names("Run") == ["old"]
+
+
 def test_a_run_goes_once_its_chain_is_finished() -> None:
     shop = Shop()
     shop.put(with_origin(FIX, CHAIN), make_chain(SprintChainPhase.RUNNING))

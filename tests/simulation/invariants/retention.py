@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
-from typing import Any
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from codecourier.core.shared.daily import DayCount, count_days, record_events, run_events
 from codecourier.kinds.api_resources import DAILY_STATS, RUNS, USAGE_RECORDS
 from codecourier.kube.api import Json, Resource
 from codecourier.resources.daily_stats import DailyStatsSpec
+from codecourier.resources.meta import CustomResource
 from codecourier.resources.run import Run
 from codecourier.resources.usage_record import UsageRecord
 from tests.simulation.invariants.objects import is_unfinished
@@ -19,16 +23,27 @@ from tests.simulation.stored import Change
 
 __all__ = ["RetentionWatch"]
 
+M = TypeVar("M", bound=CustomResource)
+
 _FRESH_SECONDS = 90.0
 """How long after a change of a day an operator may not have heard of it, where its clock has jumped over the grace."""
 
 
+def _readable(model: type[M], objects: Iterable[Json]) -> list[M]:
+    """Return the objects that this version can read; the others count on no day."""
+    found = []
+    for obj in objects:
+        with suppress(ValidationError):
+            found.append(model.model_validate(obj))
+    return found
+
+
 def _days_of_run(run: Json) -> set[date]:
-    return {day for day, _ in run_events(Run.model_validate(run))}
+    return {day for model in _readable(Run, (run,)) for day, _ in run_events(model)}
 
 
 def _days_of_record(record: Json) -> set[date]:
-    return {day for day, _ in record_events(UsageRecord.model_validate(record))}
+    return {day for model in _readable(UsageRecord, (record,)) for day, _ in record_events(model)}
 
 
 _DAYS: Mapping[Resource, Callable[[Json], set[date]]] = {RUNS: _days_of_run, USAGE_RECORDS: _days_of_record}
@@ -90,8 +105,8 @@ class RetentionWatch:
         for stored in self._scene.store.list(DAILY_STATS, namespace):
             yield date.fromisoformat(stored.obj["spec"]["day"])
 
-    def _all(self, model: Any, resource: Resource, namespace: str) -> list[Any]:
-        return [model.model_validate(stored.obj) for stored in self._scene.store.list(resource, namespace)]
+    def _all(self, model: type[M], resource: Resource, namespace: str) -> list[M]:
+        return _readable(model, (stored.obj for stored in self._scene.store.list(resource, namespace)))
 
     def _fail(self, text: str) -> None:
         self._scene.fail("15", text)
