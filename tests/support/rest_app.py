@@ -12,6 +12,8 @@ from typing import Any, cast
 import orjson
 
 from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.doors import AGGREGATED, PEER
+from codecourier.apiserver.front_proxy import FrontProxy
 from codecourier.apiserver.hosts import HostParts
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
@@ -28,6 +30,8 @@ __all__ = ["NAMESPACE", "Reply", "RestApp", "play_rest"]
 NAMESPACE = "shop"
 _SETTLING_SECONDS = 1.0
 _RATE = 100_000
+_USER_HEADER = "x-remote-user"
+_FRONT_PROXY = FrontProxy("", frozenset({"front-proxy-client"}), (_USER_HEADER,), (), (), ())
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,15 @@ class RestApp:
         content = b"" if body is None else orjson.dumps(body)
         if body is not None:
             sent |= {"content-type": "application/json", "content-length": str(len(content))}
-        path, _, query = f"/api/v1{path}".partition("?")
+        return await self._send(method, f"/api/v1{path}", sent, content)
+
+    async def ask_as_kubectl(self, path: str, accept: str = "application/json", method: str = "GET") -> Reply:
+        """Ask for a path below that of the project in the API group, as kube-apiserver does for user `alice`."""
+        path = f"{AGGREGATED}/namespaces/{NAMESPACE}{path}"
+        return await self._send(method, path, {_USER_HEADER: "alice", "accept": accept}, b"", "front-proxy-client")
+
+    async def _send(self, method: str, path: str, sent: Mapping[str, str], content: bytes, peer: str = "") -> Reply:
+        path, _, query = path.partition("?")
         scope = {
             "type": "http",
             "http_version": "1.1",
@@ -120,6 +132,7 @@ class RestApp:
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
             "server": ("test", 80),
+            "extensions": {PEER: {"name": peer}} if peer else {},
         }
         answers: list[Json] = []
 
@@ -153,7 +166,9 @@ def play_rest(scenario: Callable[[RestApp], Awaitable[None]], hosts: HostParts |
         served, keys = Served(api), KeyCache(api, loop.time)
         following = [asyncio.create_task(served.run()), asyncio.create_task(keys.run())]
         key = await create_key(api, NAMESPACE, "ci", None, _RATE)
-        app = make_app(ApiParts(api, served, keys, Trust(api), clock.now, loop.time, 0.0, hosts=hosts or HostParts()))
+        trust = Trust(api)
+        trust.front_proxy = _FRONT_PROXY
+        app = make_app(ApiParts(api, served, keys, trust, clock.now, loop.time, 0.0, hosts=hosts or HostParts()))
         await asyncio.sleep(_SETTLING_SECONDS)
         await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, authorized.denied))
         for task in following:

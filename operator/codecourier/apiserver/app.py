@@ -24,7 +24,7 @@ from codecourier.apiserver.rights import Reviews
 from codecourier.apiserver.route import Door
 from codecourier.apiserver.routes.analytics import add_analytics
 from codecourier.apiserver.routes.api_keys import add_api_keys
-from codecourier.apiserver.routes.branches import add_branches
+from codecourier.apiserver.routes.branches import add_branches, view_branches
 from codecourier.apiserver.routes.discovery import add_discovery
 from codecourier.apiserver.routes.events import add_events
 from codecourier.apiserver.routes.explaining import add_explanations
@@ -104,7 +104,8 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.state.door = door
     app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
-    add_branches(router, door, Hosts(parts.hosts, parts.api, parts.served, parts.now))
+    hosts = Hosts(parts.hosts, parts.api, parts.served, parts.now)
+    add_branches(router, door, hosts)
     add_pull_requests(router, door)
     inboxes = Inboxes(parts.api, parts.served, parts.now)
     add_notifications(router, door, inboxes)
@@ -125,7 +126,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
-    views = (view_pull_requests(parts.served),)
+    views = (view_branches(parts.served.store, hosts), view_pull_requests(parts.served))
     add_kubernetes_views(app, door, views, parts.now)
     add_discovery(app, door, [view.offer for view in views])
     _add_page(app)

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from codecourier.kube.api import NAMESPACES
+from codecourier.core.shared.naming import LABEL_REPOSITORY_CREDENTIAL
+from codecourier.kube.api import NAMESPACES, SECRETS
 from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.errors import LocalError
@@ -17,12 +18,14 @@ from codecourier.local.processes import wait_until
 from codecourier.local.rest_api import API_SERVICE, is_rest_api_registered, register_rest_api, unregister_rest_api
 from codecourier.local.rest_certificate import rest_api_variables
 from codecourier.local.state import StateStore
-from tests.support.rest import OTHER, PROJECT, REPOSITORY, Rest, known, rest_server
+from tests.support.forge import ForgeProcess, ForgeRepository, new_repository
+from tests.support.rest import OTHER, PROJECT, Rest, known, rest_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 GROUP = "/apis/ops.codecourier.dev/v1"
 FOLDER = f"{GROUP}/namespaces/{PROJECT}/api/v1"
+PASSING = "rest-passing"
 RBAC = "rbac.authorization.k8s.io"
 TASK = {
     "title": "Look around",
@@ -36,10 +39,17 @@ TASK = {
 
 
 @pytest.fixture(scope="module")
-def door(rest: Rest, cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
-    """Run a REST API with TLS that kube-apiserver passes requests on to."""
+def door(
+    rest: Rest, cluster: LocalCluster, forge: ForgeProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rest]:
+    """Run a REST API with TLS that kube-apiserver passes requests on to, and that may ask the local forge."""
     folder = tmp_path_factory.mktemp("door")
-    with rest_server(cluster, folder, **rest_api_variables(cluster.layout)) as running:
+    environment = {
+        **rest_api_variables(cluster.layout),
+        "CODECOURIER_FORGE_HOSTS": forge.address.host,
+        "CODECOURIER_FORGE_CA_FILE": str(forge.address.ca_path),
+    }
+    with rest_server(cluster, folder, **environment) as running:
         register_rest_api(running.admin, cluster.layout, running.port)
         assert wait_until(lambda: is_rest_api_registered(running.admin), timeout_seconds=60)
         for role in ("viewer", "editor"):
@@ -153,11 +163,39 @@ def test_a_token_of_the_cluster_is_its_account(door: Rest) -> None:
     assert ours not in door.log.read_text(encoding="utf-8")
 
 
-def test_the_cluster_stays_healthy(door: Rest, cluster: LocalCluster) -> None:
-    name = "rest-passing"
-    door.project(name, REPOSITORY)
-    chain = {"workflowId": "wf_build", "sprintRange": [1, 1], "prompt": "Go on.", "githubRepoUrl": REPOSITORY}
+@pytest.fixture(scope="module")
+def place(door: Rest, forge: ForgeProcess, tmp_path_factory: pytest.TempPathFactory) -> ForgeRepository:
+    """Make a project, to be deleted by a test, whose repository on the local forge has two branches."""
+    repository = new_repository(forge, tmp_path_factory.mktemp("clones"))
+    repository.branch("feature/dark-mode")
+    door.project(PASSING, f"{forge.address.base_url}/{repository.full_name}")
+    metadata = {"name": "forge", "labels": {LABEL_REPOSITORY_CREDENTIAL: "true"}}
+    token = repository.token({"contents": "write", "pull_requests": "read"})
+    secret = {"metadata": metadata, "stringData": {"token": token}}
+    door.admin.fetch("POST", SECRETS.path(PASSING), orjson.dumps(secret))
+    return repository
+
+
+def test_kubectl_shows_the_branches_of_the_host(door: Rest, place: ForgeRepository) -> None:
+    words = ("get", "branches.ops.codecourier.dev", "-n", PASSING)
+    head, *rows = [line.split() for line in kubectl(door, *words).splitlines()]
+    assert head == ["NAME", "BRANCH", "DEFAULT", "PROTECTED", "RUN"]
+    assert [row[:3] for row in rows] == [["feature:dark-mode", "feature/dark-mode", "false"], ["main", "main", "true"]]
+    one = orjson.loads(kubectl(door, *words, "feature:dark-mode", "-o", "json"))
+    assert (one["kind"], one["status"]["sha"]) == ("Branch", place.tip("refs/heads/feature/dark-mode"))
+    # The host of the other projects is none that this server may ask.
+    status, refused = ask(door, "agg-viewer", "GET", f"{GROUP}/namespaces/{PROJECT}/branches")
+    assert (status, refused["kind"], refused["reason"]) == (409, "Status", "Conflict")
+    assert ask(door, "agg-nobody", "GET", f"{GROUP}/namespaces/{PROJECT}/branches")[0] == 403
+
+
+def test_the_cluster_stays_healthy(door: Rest, cluster: LocalCluster, place: ForgeRepository) -> None:
+    name = PASSING
+    url = f"{place.forge.address.base_url}/{place.full_name}"
+    chain = {"workflowId": "wf_build", "sprintRange": [1, 1], "prompt": "Go on.", "githubRepoUrl": url}
     assert ask(door, "", "POST", f"{GROUP}/namespaces/{name}/api/v1/sprint-chains", chain)[0] == 201
+    tip = place.tip("refs/heads/feature/dark-mode")
+    assert tip is not None
     before = door.log.read_text(encoding="utf-8")
     door.admin.fetch("DELETE", NAMESPACES.path(name=name))
 
@@ -167,6 +205,7 @@ def test_the_cluster_stays_healthy(door: Rest, cluster: LocalCluster) -> None:
     assert wait_until(is_gone, timeout_seconds=60), ask(door, "", "GET", NAMESPACES.path(name=name))
     logged = door.log.read_text(encoding="utf-8").removeprefix(before)
     assert "DELETE" not in logged, "deleting a namespace deletes nothing through this server"
+    assert place.tip("refs/heads/feature/dark-mode") == tip, "deleting a namespace deletes no branch"
     state = StateStore(cluster.layout).read()
     assert state is not None
     manager = LoopbackServer(state.ports["kube-controller-manager"], cluster.layout.certificate("ca"))

@@ -22,7 +22,6 @@ from codecourier.apiserver.tables import FORMS, TABLE, Column, Item, build_list,
 __all__ = ["ItemSource", "KubernetesView", "add_kubernetes_views"]
 
 _INCLUDES = ("None", "Metadata", "Object")
-_MOST_PAGES = 100
 
 
 class ItemSource(Protocol):
@@ -44,6 +43,8 @@ class KubernetesView:
     offer: Offer
     columns: tuple[Column, ...]
     source: ItemSource
+    most_pages: int = 100
+    """How many pages of the source a list without a limit reads; it shows where the next page begins, too."""
 
 
 def add_kubernetes_views(
@@ -97,7 +98,7 @@ class _Shower:
 
     async def _read(self, namespace: str, limit: int | None, cursor: str | None) -> tuple[list[Item], str | None]:
         items, cursor = await self._view.source.page(namespace, limit, cursor)
-        for _ in range(_MOST_PAGES):
+        for _ in range(self._view.most_pages - 1):
             if cursor is None or limit is not None:
                 break
             more, cursor = await self._view.source.page(namespace, None, cursor)

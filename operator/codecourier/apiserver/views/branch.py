@@ -19,7 +19,9 @@ __all__ = [
     "BranchDeleted",
     "BranchQuery",
     "BranchView",
+    "branch_of",
     "is_branch_name",
+    "object_name_of",
     "read_cursor",
     "view_branch",
     "write_cursor",
@@ -28,6 +30,8 @@ __all__ = [
 _NAME_MAX_BYTES = 1024
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ufffd]|\.\.|@\{|//|/\.|^[./]|[./]$|^@$|\.lock(?:/|$)")
 """What no name may have (git check-ref-format), and the character that stands for bytes that are no UTF-8."""
+
+_TO_OBJECT, _FROM_OBJECT = str.maketrans("/%", ":~"), str.maketrans(":~", "/%")
 
 
 class BranchQuery(BaseModel):
@@ -99,6 +103,20 @@ def is_branch_name(name: str) -> bool:
     """Return whether a repository may have a branch of this name."""
     encoded = name.encode("utf-8", "replace")
     return 0 < len(encoded) <= _NAME_MAX_BYTES and not _FORBIDDEN.search(name)
+
+
+def object_name_of(branch: str) -> str:
+    """Return the name of a branch as an object of Kubernetes' API, where no name has a `/` or `%`.
+
+    What stands for them is in no name of a branch.
+    """
+    return branch.translate(_TO_OBJECT)
+
+
+def branch_of(object_name: str) -> str | None:
+    """Return the branch that has this name as an object of Kubernetes' API; None: none can."""
+    branch = object_name.translate(_FROM_OBJECT)
+    return branch if is_branch_name(branch) and object_name_of(branch) == object_name else None
 
 
 _CURSOR = TypeAdapter(tuple[str, str, str])
