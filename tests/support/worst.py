@@ -6,11 +6,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 __all__ = ["PIECES", "Attack", "attacks", "find_growth", "pieces_of"]
+
+_PARSER: Any = import_module("re._parser")
+"""Python's parser of patterns, which has no types; whether mypy knows the module depends on what else it reads."""
 
 PIECES = (
     *("a", " ", "\n", "\r\n", "\t", "0", "9", "\0", "\u3042", "\ud800"),
@@ -65,7 +68,7 @@ _COMMON = ("a", " ", "\n")
 def pieces_of(pattern: re.Pattern[Any]) -> tuple[str, ...]:
     """Return texts to repeat that concern a pattern: beginnings of what it matches, and what its parts match."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
-    found = [sample for sample in _samples(_parser.parse(source, pattern.flags)) if sample]
+    found = [sample for sample in _samples(_PARSER.parse(source, pattern.flags)) if sample]
     return tuple(dict.fromkeys((*_COMMON, *sorted(set(found), key=len)[:_MOST_PIECES], *found[-2:])))
 
 
