@@ -241,6 +241,8 @@ def _answer(answer: requests.Response) -> Answer:
         if answer.headers["Content-Type"].startswith("text/event-stream"):
             # It has no end: its beginning is what there is to see.
             return Answer(answer.status_code, {"data": next(answer.iter_lines())}, answer.headers)
+        if answer.headers["Content-Type"].startswith("text/plain"):
+            return Answer(answer.status_code, {"data": answer.text}, answer.headers)
         return Answer(answer.status_code, orjson.loads(answer.content), answer.headers)
 
 

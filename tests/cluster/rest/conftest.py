@@ -56,7 +56,9 @@ def rest(
     requests = read_requests(cluster.layout.audit_log, ACCOUNT.user)
     assert ACCOUNT.find_excess(requests) == []
     if _is_whole(request.session):
-        assert ACCOUNT.rights - {request.right for request in requests} == set()
+        idle = ACCOUNT.rights - {request.right for request in requests}
+        # An object is read only where another client was faster to write it, which no test can make sure of.
+        assert {right for right in idle if right[2] != "get"} == set()
 
 
 def _is_whole(session: pytest.Session) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
 
-from codecourier.kinds.api_resources import RECURRING_TASKS
+from codecourier.kinds.api_resources import NOTIFICATIONS, RECURRING_TASKS
 from codecourier.kube.api import Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.processes import wait_until
-from tests.support.rest import PROJECT, Rest, rest_server
+from tests.support.rest import OTHER, PROJECT, VIEWER, Rest, known, rest_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -45,6 +46,29 @@ def test_what_one_server_writes_the_other_shows_within_moments(rest: Rest, secon
     assert second.ask("PUT", f"/recurring-tasks/{made}", editor, {"scheduledMinute": 6}).status == 200
     found = rest.admin.fetch("GET", RECURRING_TASKS.path(PROJECT, made.removeprefix("rt_")))["spec"]
     assert (found["hour"], found["minute"]) == (9, 6)
+
+
+def test_what_is_read_at_either_server_is_read(rest: Rest, second: Rest) -> None:
+    key = known(rest, rest.key(OTHER, "reader", VIEWER).key)
+    entity = {"kind": "Run", "name": "fix", "uid": "uid"}
+    spec: Json = {"type": "RunFailed", "title": "t", "message": "m", "entity": entity}
+    names = [f"seen-{number:02}" for number in range(20)]
+    for name in names:
+        rest.create(NOTIFICATIONS, OTHER, name, {**spec, "eventTime": f"2026-03-01T12:00:{name[-2:]}.5Z"})
+    assert wait_until(lambda: {unread(rest, key), unread(second, key)} == {len(names)}, timeout_seconds=10)
+
+    def read(name: str, server: Rest) -> bool:
+        return bool(server.ask("PUT", f"/notifications/notif_{name}/read", key).data["isRead"])
+
+    # Each of them writes the same Inbox at the same time.
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, names, [rest, second] * 10))
+    assert wait_until(lambda: {unread(rest, key), unread(second, key)} == {0}, timeout_seconds=10)
+
+
+def unread(server: Rest, key: str) -> int:
+    """Return how many notifications a server counts as unread."""
+    return int(server.ask("GET", "/notifications/unread-count", key).data["count"])
 
 
 def test_an_idempotency_key_counts_at_every_server(rest: Rest, second: Rest, editor: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import requests
 
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import Json
@@ -39,13 +38,9 @@ def test_the_log_of_a_pod_that_is_gone_says_so(rest: Rest, editor: str) -> None:
     status = b'{"status":{"phase":"Running","attempt":1,"message":"","tries":[{"number":1,"sandbox":"gone-1"}]}}'
     path = RUNS.path(PROJECT, id_.removeprefix("r_"))
     rest.admin.fetch("PATCH", f"{path}/status", status, "application/merge-patch+json")
-    address, headers = f"{rest.address}/runs/{id_}/log", {"Authorization": f"Bearer {editor}"}
-
-    def read() -> requests.Response:
-        return requests.get(address, headers=headers, timeout=20)
-
-    assert wait_until(lambda: read().status_code == 200, timeout_seconds=10)
-    assert (read().headers["X-CodeCourier-Log"], read().text[:26]) == ("status", "# The pod of try 1 is gone")
+    assert wait_until(lambda: rest.ask("GET", f"/runs/{id_}/log", editor).status == 200, timeout_seconds=10)
+    answer = rest.ask("GET", f"/log/{id_}", editor)
+    assert (answer.headers["X-CodeCourier-Log"], answer.data[:26]) == ("status", "# The pod of try 1 is gone")
 
 
 def test_what_the_cluster_refuses_of_a_run_is_named_by_its_field(rest: Rest, editor: str) -> None:
