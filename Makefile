@@ -34,8 +34,8 @@ init: ## Install what the other targets need (they call it themselves)
 		echo "Install one, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -m tools.environment
 
-.PHONY: check check-style check-types check-spelling check-crds check-locks check-layers
-check: check-style check-types check-spelling check-crds check-locks check-layers ## Style, types, spelling, generated files, locks, layers
+.PHONY: check check-style check-types check-spelling check-crds check-locks check-layers check-openapi
+check: check-style check-types check-spelling check-crds check-locks check-layers check-openapi ## Style, types, spelling, generated files, locks, layers
 check-style: init
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -48,7 +48,6 @@ check-spelling: init
 check-crds: init
 	$(RUN) -m codecourier.resources.crd --check
 	$(RUN) -m codecourier.kinds.manifests --check
-.PHONY: check-openapi
 check-openapi: init
 	$(RUN) -m tools.openapi --check
 check-locks: init

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codecourier.apiserver.reference import read_entries, render_markdown
 from codecourier.apiserver.route import OF_THE_TYPE
 from codecourier.apiserver.served import RULES
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings, load_api_settings
@@ -49,6 +50,11 @@ def test_the_page_for_users_of_the_hosted_api_says_what_is_not_served(*, update_
     if missing:
         text = "**Not served yet** (404):\n\n" + "".join(f"- `{endpoint}`\n" for endpoint in missing)
     check_marked(HOSTED, "missing", f"\n{text}\n", update=update_golden)
+
+
+def test_the_reference_is_what_is_served(*, update_golden: bool) -> None:
+    text = render_markdown(read_entries(openapi_document()))
+    check_marked(PAGE.with_name("rest-api-reference.md"), "reference", f"\n{text}\n", update=update_golden)
 
 
 def test_every_operation_shows_what_it_answers() -> None:

@@ -297,6 +297,7 @@ def test_a_deleted_run_stays_until_the_ledger_has_its_end() -> None:
                 ended.append(trial.store.get(BATCHES, NAMESPACE, "nightly").obj["status"].get("end", ""))
 
         trial.store.listeners.append(note)
+        trial.cluster.monitor.is_people = True
         trial.store.delete(RUNS, NAMESPACE, run.metadata["name"])
         await until(trial.cluster.server, lambda: not trial.store.list(RUNS, NAMESPACE))
         assert ended == ["Cancelled"]

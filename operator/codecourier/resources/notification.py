@@ -31,6 +31,7 @@ class NotificationType(StrEnum):
     RUN_COMPLETED = "RunCompleted"
     RUN_FAILED = "RunFailed"
     PR_CREATED = "PrCreated"
+    PR_MERGED = "PrMerged"
     PR_FAILED = "PrFailed"
     WORKFLOW_COMPLETED = "WorkflowCompleted"
     SPRINT_COMPLETED = "SprintCompleted"

@@ -92,6 +92,7 @@ SAYS_IT_ITSELF = frozenset(
         Reason.NO_DEFAULT_REPOSITORY,
         Reason.PROJECT_SUSPENDED,
         Reason.NETWORK_POLICY_MISSING,
+        Reason.MEMBERS_MISSING,
         Reason.SUSPENDED,
         Reason.TIME_ZONE_UNKNOWN,
         Reason.PAUSED_BY_FAILURES,
@@ -126,6 +127,7 @@ SAYS_IT_ITSELF = frozenset(
 GOES_ON = frozenset(
     {
         Reason.ACCEPTED,
+        Reason.MEMBERS_BOUND,
         Reason.REACHABLE,
         Reason.ON_TIME,
         Reason.LATE,
