@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -16,10 +15,9 @@ from codecourier.local.cluster import LocalCluster
 from codecourier.local.errors import LocalError
 from codecourier.local.processes import wait_until
 from codecourier.local.rest_api import API_SERVICE, is_rest_api_registered, register_rest_api, unregister_rest_api
-from codecourier.local.rest_certificate import rest_api_variables
 from codecourier.local.state import StateStore
 from tests.support.forge import ForgeProcess, ForgeRepository, new_repository
-from tests.support.rest import OTHER, PROJECT, Rest, known, rest_server
+from tests.support.rest import OTHER, PROJECT, Rest, ask_through, known
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -38,25 +36,11 @@ TASK = {
 }
 
 
-@pytest.fixture(scope="module")
-def door(
-    rest: Rest, cluster: LocalCluster, forge: ForgeProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Rest]:
-    """Run a REST API with TLS that kube-apiserver passes requests on to, and that may ask the local forge."""
-    folder = tmp_path_factory.mktemp("door")
-    environment = {
-        **rest_api_variables(cluster.layout),
-        "CODECOURIER_FORGE_HOSTS": forge.address.host,
-        "CODECOURIER_FORGE_CA_FILE": str(forge.address.ca_path),
-    }
-    with rest_server(cluster, folder, **environment) as running:
-        register_rest_api(running.admin, cluster.layout, running.port)
-        assert wait_until(lambda: is_rest_api_registered(running.admin), timeout_seconds=60)
-        for role in ("viewer", "editor"):
-            bind(running, role, f"codecourier:{PROJECT}:agg-{role}", f"agg-{role}")
-        yield running
-        unregister_rest_api(running.admin)
-    assert "Traceback" not in running.log.read_text(encoding="utf-8")
+@pytest.fixture(scope="module", autouse=True)
+def users(door: Rest) -> None:
+    """Give two users a role in the first project, by their own names and as owners of keys."""
+    for role in ("viewer", "editor"):
+        bind(door, role, f"codecourier:{PROJECT}:agg-{role}", f"agg-{role}")
 
 
 def bind(rest: Rest, role: str, *users: str) -> None:
@@ -65,13 +49,6 @@ def bind(rest: Rest, role: str, *users: str) -> None:
     reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": f"codecourier-{role}"}
     binding = {"metadata": {"name": f"agg-{role}"}, "roleRef": reference, "subjects": subjects}
     rest.admin.fetch("POST", f"/apis/{RBAC}/v1/namespaces/{PROJECT}/rolebindings", orjson.dumps(binding))
-
-
-def ask(rest: Rest, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Ask kube-apiserver as a user."""
-    headers = {"Content-Type": "application/json"} | ({"Impersonate-User": user} if user else {})
-    answer = rest.admin.request(method, path, None if body is None else orjson.dumps(body), headers)
-    return answer.status, answer.json
 
 
 def kubectl(rest: Rest, *words: str) -> str:
@@ -89,7 +66,7 @@ def test_kubectl_reaches_the_operations(door: Rest) -> None:
 
 
 def test_the_same_rights_at_both_doors(door: Rest) -> None:
-    task = ask(door, "agg-editor", "POST", f"{FOLDER}/recurring-tasks", TASK)[1]["data"]["id"]
+    task = ask_through(door, "agg-editor", "POST", f"{FOLDER}/recurring-tasks", TASK)[1]["data"]["id"]
     one = f"/recurring-tasks/{task}"
     rows: list[tuple[str, str, Any]] = [
         ("GET", "/recurring-tasks", None),
@@ -108,24 +85,24 @@ def test_the_same_rights_at_both_doors(door: Rest) -> None:
     keys = {user: door.bare_key(PROJECT, user).key for user in ("agg-viewer", "agg-editor", "agg-nobody")}
     for user, key in keys.items():
         known(door, key, 403 if user == "agg-nobody" else 200)
-        through = [ask(door, user, method, FOLDER + path, body)[0] for method, path, body in rows]
+        through = [ask_through(door, user, method, FOLDER + path, body)[0] for method, path, body in rows]
         if user == "agg-nobody":
             assert set(through) == {403}, "kube-apiserver's own authorizer asks before us"
             continue
         if user == "agg-editor":
-            task = ask(door, user, "POST", f"{FOLDER}/recurring-tasks", TASK)[1]["data"]["id"]
+            task = ask_through(door, user, "POST", f"{FOLDER}/recurring-tasks", TASK)[1]["data"]["id"]
             rows = [(method, path.replace(one, f"/recurring-tasks/{task}"), body) for method, path, body in rows]
         direct = [door.ask(method, path, key, body).status for method, path, body in rows]
         assert through == direct, user
         if user == "agg-editor":
             assert direct == [200, 200, 201, 200, 404, 400, 404, 404, 400, 400, 400, 200]
     # No role has what kube-apiserver's authorizer sees in such a path, so only an administrator gets so far.
-    assert ask(door, "", "GET", f"{FOLDER}//recurring-tasks")[0] == 404
-    assert ask(door, "agg-editor", "GET", f"{GROUP}/namespaces/{OTHER}/api/v1/recurring-tasks")[0] == 403
+    assert ask_through(door, "", "GET", f"{FOLDER}//recurring-tasks")[0] == 404
+    assert ask_through(door, "agg-editor", "GET", f"{GROUP}/namespaces/{OTHER}/api/v1/recurring-tasks")[0] == 403
 
 
 def test_a_refusal_is_kubernetes_own(door: Rest) -> None:
-    status, body = ask(door, "agg-editor", "GET", f"{FOLDER}/recurring-tasks/rt_none")
+    status, body = ask_through(door, "agg-editor", "GET", f"{FOLDER}/recurring-tasks/rt_none")
     assert (status, body["kind"], body["reason"], body["code"]) == (404, "Status", "NotFound", 404)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         kubectl(door, "get", "--raw", f"{FOLDER}/recurring-tasks?limit=0")
@@ -139,7 +116,7 @@ def test_only_kube_apiserver_names_users(door: Rest) -> None:
     )
     assert (answer.status, answer.json["reason"]) == (401, "Unauthorized")
     # kube-apiserver takes them off.
-    status, _ = ask(door, "agg-nobody", "GET", f"{FOLDER}/recurring-tasks")
+    status, _ = ask_through(door, "agg-nobody", "GET", f"{FOLDER}/recurring-tasks")
     assert status == 403
 
 
@@ -184,16 +161,16 @@ def test_kubectl_shows_the_branches_of_the_host(door: Rest, place: ForgeReposito
     one = orjson.loads(kubectl(door, *words, "feature:dark-mode", "-o", "json"))
     assert (one["kind"], one["status"]["sha"]) == ("Branch", place.tip("refs/heads/feature/dark-mode"))
     # The host of the other projects is none that this server may ask.
-    status, refused = ask(door, "agg-viewer", "GET", f"{GROUP}/namespaces/{PROJECT}/branches")
+    status, refused = ask_through(door, "agg-viewer", "GET", f"{GROUP}/namespaces/{PROJECT}/branches")
     assert (status, refused["kind"], refused["reason"]) == (409, "Status", "Conflict")
-    assert ask(door, "agg-nobody", "GET", f"{GROUP}/namespaces/{PROJECT}/branches")[0] == 403
+    assert ask_through(door, "agg-nobody", "GET", f"{GROUP}/namespaces/{PROJECT}/branches")[0] == 403
 
 
 def test_the_cluster_stays_healthy(door: Rest, cluster: LocalCluster, place: ForgeRepository) -> None:
     name = PASSING
     url = f"{place.forge.address.base_url}/{place.full_name}"
     chain = {"workflowId": "wf_build", "sprintRange": [1, 1], "prompt": "Go on.", "githubRepoUrl": url}
-    assert ask(door, "", "POST", f"{GROUP}/namespaces/{name}/api/v1/sprint-chains", chain)[0] == 201
+    assert ask_through(door, "", "POST", f"{GROUP}/namespaces/{name}/api/v1/sprint-chains", chain)[0] == 201
     tip = place.tip("refs/heads/feature/dark-mode")
     assert tip is not None
     before = door.log.read_text(encoding="utf-8")
@@ -202,7 +179,7 @@ def test_the_cluster_stays_healthy(door: Rest, cluster: LocalCluster, place: For
     def is_gone() -> bool:
         return door.admin.request("GET", NAMESPACES.path(name=name)).status == 404
 
-    assert wait_until(is_gone, timeout_seconds=60), ask(door, "", "GET", NAMESPACES.path(name=name))
+    assert wait_until(is_gone, timeout_seconds=60), ask_through(door, "", "GET", NAMESPACES.path(name=name))
     logged = door.log.read_text(encoding="utf-8").removeprefix(before)
     assert "DELETE" not in logged, "deleting a namespace deletes nothing through this server"
     assert place.tip("refs/heads/feature/dark-mode") == tip, "deleting a namespace deletes no branch"

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from codecourier.local.cluster import LocalCluster
+from codecourier.local.processes import wait_until
+from codecourier.local.rest_api import is_rest_api_registered, register_rest_api, unregister_rest_api
+from codecourier.local.rest_certificate import rest_api_variables
 from tests.support.audit import read_requests
 from tests.support.forge import ForgeProcess, forge
 from tests.support.rest import (
@@ -71,3 +74,22 @@ def _is_whole(session: pytest.Session) -> bool:
 def editor(rest: Rest) -> str:
     """Return the key of an editor of the first project, once the REST API and the authorizer know it."""
     return known(rest, rest.key(PROJECT, "editor", EDITOR).key)
+
+
+@pytest.fixture(scope="package")
+def door(
+    rest: Rest, cluster: LocalCluster, forge: ForgeProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rest]:
+    """Run a REST API with TLS that kube-apiserver passes requests on to, and that may ask the local forge."""
+    folder = tmp_path_factory.mktemp("door")
+    environment = {
+        **rest_api_variables(cluster.layout),
+        "CODECOURIER_FORGE_HOSTS": forge.address.host,
+        "CODECOURIER_FORGE_CA_FILE": str(forge.address.ca_path),
+    }
+    with rest_server(cluster, folder, **environment) as running:
+        register_rest_api(running.admin, cluster.layout, running.port)
+        assert wait_until(lambda: is_rest_api_registered(running.admin), timeout_seconds=60)
+        yield running
+        unregister_rest_api(running.admin)
+    assert "Traceback" not in running.log.read_text(encoding="utf-8")

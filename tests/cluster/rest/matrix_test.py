@@ -1,4 +1,4 @@
-"""Who may do what: each operation of the table of rights, for each kind of caller."""
+"""Who may do what: each operation of the table of rights, for each kind of caller, at both doors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
+from codecourier.local.api import LoopbackServer
 from tests.support.rbac import ROLES, Operation, read_operations
-from tests.support.rest import OTHER, REPOSITORY, Rest, known
+from tests.support.rest import OTHER, REPOSITORY, Rest, ask_through, known
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -76,6 +78,32 @@ def test_each_role_may_do_what_the_table_says(rest: Rest, keys: Mapping[str, str
             if (status == 403) == (caller in operation.roles) or status == 401:
                 wrong.append((operation.method, operation.path, caller, status))
     assert wrong == []
+
+
+def test_each_role_may_do_the_same_through_kube_apiserver(door: Rest, keys: Mapping[str, str]) -> None:
+    assert keys
+    folder = f"/apis/ops.codecourier.dev/v1/namespaces/{NAME}/api/v1"
+    owners = {**{role: f"the-{role}" for role in ROLES}, "without a role": "nobody"}
+    wrong = []
+    for operation in served(door):
+        if operation.path in {"trash", "trash/list", "events"}:
+            continue  # the last has no end
+        method, path, body = request_of(operation)
+        for caller, owner in owners.items():
+            status, _ = ask_through(door, f"codecourier:{NAME}:{owner}", method, folder + path, body)
+            if (status == 403) == (caller in operation.roles) or status == 401:
+                wrong.append((operation.method, operation.path, caller, status))
+    assert wrong == []
+
+
+def test_who_vouches_for_itself_may_nothing(door: Rest) -> None:
+    forged = {"X-Remote-User": "admin", "X-Remote-Group": "system:masters", "Content-Type": "application/json"}
+    server = LoopbackServer(door.port, door.cluster.layout.certificate("rest-api-ca"))
+    for operation in served(door):
+        method, path, body = request_of(operation)
+        for folder in (f"/apis/ops.codecourier.dev/v1/namespaces/{NAME}/api/v1", "/api/v1"):
+            sent = None if body is None else orjson.dumps(body)
+            assert server.request(method, folder + path, sent, forged).status == 401, operation
 
 
 def test_nothing_is_done_for_a_key_that_is_not_valid(rest: Rest, keys: Mapping[str, str]) -> None:
