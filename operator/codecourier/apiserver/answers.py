@@ -184,11 +184,14 @@ def cut_by(objects: Iterable[V], query: PageQuery, place: Callable[[V], Place]) 
         400 if the cursor is none.
     """
     after = None if query.cursor is None else read_cursor(query.cursor, PLACE)
-    rest = [obj for obj in objects if after is None or place(obj) < after]
-    if query.limit is None or len(rest) <= query.limit:
-        return rest, None
-    page = rest[: query.limit]
-    return page, write_cursor(place(page[-1]))
+    page: list[V] = []
+    for obj in objects:
+        if after is not None and place(obj) >= after:
+            continue
+        if len(page) == query.limit:
+            return page, write_cursor(place(page[-1]))
+        page.append(obj)
+    return page, None
 
 
 def bad_cursor() -> Refusal:

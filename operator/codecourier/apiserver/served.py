@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from random import Random
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 from codecourier.apiserver.analytics import BY_DAY, finish_day
 from codecourier.apiserver.branch_indexes import BRANCH_INDEXES
 from codecourier.apiserver.freshness import Freshness
+from codecourier.apiserver.newest import Newest
 from codecourier.apiserver.notices import NOTICES, NoticeIndex
 from codecourier.apiserver.rendered import Rendered
 from codecourier.apiserver.sums import Sums
@@ -147,12 +148,14 @@ class Served:
         self.store = Store(map(cached, _SOURCES))
         self.sums = Sums()
         self.runs = Rendered()
+        self._newest = Newest()
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
         self._freshness = Freshness(self._informers.each)
         self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)
         self.store.subscribe(self._changed)
         self.store.subscribe(self.sums.changed)
         self.store.subscribe(self.runs.changed)
+        self.store.subscribe(self._newest.changed)
 
     @property
     def unsynced(self) -> list[str]:
@@ -173,15 +176,18 @@ class Served:
         obj = self.store.raw(source.resource, namespace, name)
         return None if obj is None else next(iter(self.store.readable(source, (obj,))), None)
 
-    def list(self, source: Source[R], namespace: str, *, in_trash: bool = False) -> Iterable[R]:
-        """Return the readable objects of a namespace, newest first: those outside the trash, or those in it."""
-        objects = self.store.cache(source.resource).list(namespace)
-        if in_trash:
-            objects = [obj for obj in objects if (obj["metadata"].get("labels") or {}).get(LABEL_TRASHED) == "true"]
-        found = self.store.readable(source, objects)
-        kept = (obj for obj in found if is_trashed(obj) is in_trash)
-        # Among objects of one second the last by name comes first: pages need one order.
-        return sorted(kept, key=lambda obj: (obj.metadata.creation_timestamp, obj.name), reverse=True)
+    def list(self, source: Source[R], namespace: str, *, in_trash: bool = False) -> Iterator[R]:
+        """Yield the readable objects of a namespace, newest first: those outside the trash, or those in it.
+
+        They are read one by one, so a page costs only what it shows; read it before anything else may change them.
+        """
+        for name in self._newest.names(source.resource, namespace):
+            raw = self.store.raw(source.resource, namespace, name)
+            if raw is None or (in_trash and (raw["metadata"].get("labels") or {}).get(LABEL_TRASHED) != "true"):
+                continue
+            for obj in self.store.readable(source, (raw,)):
+                if is_trashed(obj) is in_trash:
+                    yield obj
 
     async def wait(
         self, source: Source[R], namespace: str, name: str, is_met: Callable[[R], bool], seconds: float

@@ -54,6 +54,11 @@ class Ordered(Generic[T]):
         for key in self._keys:
             yield key, self._items[key]
 
+    def backward(self) -> Iterator[tuple[Any, T]]:
+        """Yield keys and items from the last to the first; a change ends what this may be used for."""
+        for key in reversed(self._keys):
+            yield key, self._items[key]
+
     def key_at(self, place: int) -> Any:
         """Return the key at a place from the front, counted from 0."""
         return self._keys[place]
