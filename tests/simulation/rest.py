@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED
-from codecourier.kinds.api_resources import LEARNINGS, NOTIFICATIONS, RUNS, SPRINT_CHAINS, USAGE_RECORDS
+from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_TRASHED
+from codecourier.kinds.api_resources import LEARNINGS, NOTIFICATIONS, RUNS, SPRINT_CHAINS, USAGE_RECORDS, WORKFLOWS
 from codecourier.kinds.kind import Kind
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
@@ -44,12 +44,14 @@ class Outcome:
 def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     """Yield what is not as it has to be at rest; nothing when all is done."""
     store = cluster.server.store
+    workflows = store.list(WORKFLOWS, NAMESPACE)
+    lacks_workflow = all((found.metadata.get("labels") or {}).get(LABEL_TRASHED) == "true" for found in workflows)
     for kind in cluster.registry.kinds:
         for stored in store.list(kind.resource, NAMESPACE) if kind.is_unfinished is not None else ():
             name = f"{kind.resource.kind} {stored.metadata['name']}"
             if "deletionTimestamp" in stored.metadata:
                 yield f"{name} is not gone"
-            elif not _is_done(kind, stored.obj):
+            elif not _is_done(kind, stored.obj, lacks_workflow=lacks_workflow):
                 yield f"{name} is not finished: {(stored.obj.get('status') or {}).get('message')}"
     for stored in store.list(SECRETS, NAMESPACE, f"{LABEL_MANAGED}=true"):
         yield f"token Secret {stored.metadata['name']} is left"
@@ -68,12 +70,22 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     yield from _mistold(cluster)
 
 
-def _is_done(kind: Kind[Any, Any], obj: Json) -> bool:
+def _is_done(kind: Kind[Any, Any], obj: Json, *, lacks_workflow: bool) -> bool:
     status = obj.get("status") or {}
     is_seen = status.get("observedGeneration") == obj["metadata"]["generation"]
     # A cancelled Run stays so: its wish cannot be taken back.
     is_over = kind.is_unfinished is None or not kind.is_unfinished(obj) or status.get("phase") == "Cancelled"
-    return is_over and is_seen and not status.get("unnotified")
+    is_at_rest = is_over or (lacks_workflow and _waits_for_a_workflow(status))
+    return is_at_rest and is_seen and not status.get("unnotified")
+
+
+def _waits_for_a_workflow(status: Json) -> bool:
+    """Tell whether something says that it waits for a Workflow which users have taken away."""
+    return any(
+        (condition["type"], condition["status"]) == ("Stalled", "True")
+        and condition["reason"] in {"WorkflowTrashed", "WorkflowNotFound"}
+        for condition in status.get("conditions") or ()
+    )
 
 
 def _unrecorded(cluster: SimulatedCluster) -> Iterator[str]:
