@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -13,6 +14,7 @@ import orjson
 from fastapi import FastAPI
 
 from codecourier.apiserver.app import ApiParts, make_app
+from codecourier.apiserver.doors import PEER
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
@@ -27,7 +29,7 @@ from tests.support.kinds import EVERY_KIND
 from tests.support.rest import Answer
 from tests.support.team import WORKFLOW
 
-__all__ = ["NAMESPACE", "REPOSITORY", "Api", "Kube", "play_api", "running"]
+__all__ = ["NAMESPACE", "REPOSITORY", "Api", "Kube", "exchange", "play_api", "running"]
 
 NAMESPACE = "shop"
 REPOSITORY = "https://github.com/org/repo"
@@ -38,7 +40,7 @@ _RATE = 100_000
 class Kube(SimulatedKube):
     """A client of the simulated server, which also answers reviews of access."""
 
-    denied: frozenset[tuple[str, str]] = frozenset()
+    denied: AbstractSet[tuple[str, str]] = frozenset()
     """Verbs and plurals, with subresources, that no caller may use."""
 
     async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
@@ -105,51 +107,88 @@ class Api:
         took
             Takes each part of the content, as slowly as it likes.
         """
-        path, _, query = path.partition("?")
         sent = {name.replace("_", "-").lower(): value for name, value in (headers or {}).items()}
         sent.setdefault("authorization", f"Bearer {self.key}")
         if body is not None:
             sent.setdefault("content-type", "application/json")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 8090),
-        }
-        requests = iter([{"type": "http.request", "body": b"" if body is None else orjson.dumps(body)}])
-        started: list[Any] = []
-        content: list[bytes] = []
-
-        async def receive() -> Any:
-            message = next(requests, None)
-            if message is None:
-                await (leave or asyncio.Event()).wait()
-                return {"type": "http.disconnect"}
-            return message
-
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                started.append(message)
-                return
-            if took is not None:
-                await took(message.get("body", b""))
-            content.append(message.get("body", b""))
-
-        await self.app(scope, receive, send)
-        found = {name.decode(): value.decode() for name, value in started[0]["headers"]}
-        return started[0]["status"], found, b"".join(content)
+        content = b"" if body is None else orjson.dumps(body)
+        return await exchange(self.app, method, path, sent, content, leave=leave, took=took)
 
     async def settle(self) -> None:
         """Wait until the caches have what the server has."""
         await asyncio.sleep(0.2)
+
+
+async def exchange(
+    app: Any,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    peer: str = "",
+    leave: asyncio.Event | None = None,
+    took: Callable[[bytes], Awaitable[None]] | None = None,
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Send a request to an ASGI application; return status, headers in lower case and content of its answer.
+
+    Parameters
+    ----------
+    app
+        The application.
+    method
+        Of HTTP.
+    path
+        The path, with the query.
+    headers
+        By names in lower case.
+    content
+        The body.
+    peer
+        Name in the client's certificate; empty: it has none.
+    leave
+        Once it is set, the client goes away.
+    took
+        Takes each part of the content, as slowly as it likes.
+    """
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8090),
+        "extensions": {PEER: {"name": peer}} if peer else {},
+    }
+    requests = iter([{"type": "http.request", "body": content}])
+    started: list[Any] = []
+    parts: list[bytes] = []
+
+    async def receive() -> Any:
+        message = next(requests, None)
+        if message is None:
+            await (leave or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            started.append(message)
+            return
+        if took is not None:
+            await took(message.get("body", b""))
+        parts.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    found = {name.decode(): value.decode() for name, value in started[0]["headers"]}
+    return started[0]["status"], found, b"".join(parts)
 
 
 def play_api(scenario: Callable[[Api], Awaitable[None]], network_of: Callable[[Random], Network] = Network) -> None:

@@ -92,6 +92,11 @@ class Answer:
         return str(self.body["error"]["code"])
 
     @property
+    def message(self) -> str:
+        """The sentence of a refusal."""
+        return str(self.body["error"]["message"])
+
+    @property
     def fields(self) -> dict[str, str]:
         """The problems of a refusal by their field."""
         return {detail["field"]: detail["message"] for detail in self.body["error"]["details"]}

@@ -4,79 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from codecourier.apiserver.app import ApiParts, make_app
-from codecourier.apiserver.doors import AGGREGATED, PEER
+from codecourier.apiserver.doors import AGGREGATED
 from codecourier.apiserver.front_proxy import FrontProxy
 from codecourier.apiserver.hosts import HostParts
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
-from codecourier.kube.api import NAMESPACES, SUBJECT_ACCESS_REVIEWS, Json, KubeApi, Resource
-from tests.simulation.apiserver import ApiServer, SimulatedKube
+from codecourier.kube.api import NAMESPACES, Json, KubeApi, Resource
+from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.schema import Definition, definitions_of
+from tests.support.asgi import NAMESPACE, Kube, exchange
 from tests.support.kinds import EVERY_KIND
+from tests.support.rest import Answer
 
-__all__ = ["NAMESPACE", "Reply", "RestApp", "play_rest"]
+__all__ = ["NAMESPACE", "RestApp", "play_rest"]
 
-NAMESPACE = "shop"
 _SETTLING_SECONDS = 1.0
 _RATE = 100_000
 _USER_HEADER = "x-remote-user"
 _FRONT_PROXY = FrontProxy("", frozenset({"front-proxy-client"}), (_USER_HEADER,), (), (), ())
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the REST API answered."""
-
-    status: int
-    body: Any
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
-
-    @property
-    def data(self) -> Any:
-        """What a success shows."""
-        assert self.status in {200, 201}, self
-        return self.body["data"]
-
-    @property
-    def message(self) -> str:
-        """The sentence of a refusal."""
-        return str(self.body["error"]["message"])
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """The problems of a refusal by their field."""
-        return {detail["field"]: detail["message"] for detail in self.body["error"]["details"]}
-
-
-@dataclass
-class _Authorized:
-    """A client of the simulated API server with an authorizer beside it."""
-
-    api: SimulatedKube
-    denied: set[tuple[str, str]] = field(default_factory=set)
-    """Verb and resource of what no caller may do."""
-
-    async def create(self, resource: Resource, obj: Json, **options: Any) -> Json:
-        """Create an object, or answer a review."""
-        if resource is not SUBJECT_ACCESS_REVIEWS:
-            return await self.api.create(resource, obj, **options)
-        asked = obj["spec"]["resourceAttributes"]
-        return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.api, name)
 
 
 @dataclass
@@ -106,7 +62,7 @@ class RestApp:
         """Let the REST API learn of what was written."""
         await asyncio.sleep(_SETTLING_SECONDS)
 
-    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Ask for a path below `/api/v1`, with a body in JSON."""
         sent = {"authorization": f"Bearer {self.key}", **{k.lower().replace("_", "-"): v for k, v in headers.items()}}
         content = b"" if body is None else orjson.dumps(body)
@@ -114,38 +70,14 @@ class RestApp:
             sent |= {"content-type": "application/json", "content-length": str(len(content))}
         return await self._send(method, f"/api/v1{path}", sent, content)
 
-    async def ask_as_kubectl(self, path: str, accept: str = "application/json", method: str = "GET") -> Reply:
+    async def ask_as_kubectl(self, path: str, accept: str = "application/json", method: str = "GET") -> Answer:
         """Ask for a path below that of the project in the API group, as kube-apiserver does for user `alice`."""
         path = f"{AGGREGATED}/namespaces/{NAMESPACE}{path}"
         return await self._send(method, path, {_USER_HEADER: "alice", "accept": accept}, b"", "front-proxy-client")
 
-    async def _send(self, method: str, path: str, sent: Mapping[str, str], content: bytes, peer: str = "") -> Reply:
-        path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-            "server": ("test", 80),
-            "extensions": {PEER: {"name": peer}} if peer else {},
-        }
-        answers: list[Json] = []
-
-        async def receive() -> Json:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: Json) -> None:
-            answers.append(message)
-
-        await self.app(scope, receive, send)
-        text = b"".join(answer.get("body", b"") for answer in answers[1:])
-        headers = {name.decode(): value.decode() for name, value in answers[0]["headers"]}
-        return Reply(answers[0]["status"], orjson.loads(text), headers)
+    async def _send(self, method: str, path: str, sent: Mapping[str, str], content: bytes, peer: str = "") -> Answer:
+        status, headers, text = await exchange(self.app, method, path, sent, content, peer=peer)
+        return Answer(status, orjson.loads(text), headers)
 
 
 @cache
@@ -161,8 +93,9 @@ def play_rest(scenario: Callable[[RestApp], Awaitable[None]], hosts: HostParts |
         clock = WallClock(loop)
         server = ApiServer(now=clock.now, random=Random(1), definitions=_definitions())
         server.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-        authorized = _Authorized(server.client("rest", Network(Random(2))))
-        api = cast("KubeApi", authorized)
+        denied = set[tuple[str, str]]()
+        api = Kube(server, "rest", Network(Random(2)))
+        api.denied = denied
         served, keys = Served(api), KeyCache(api, loop.time)
         following = [asyncio.create_task(served.run()), asyncio.create_task(keys.run())]
         key = await create_key(api, NAMESPACE, "ci", None, _RATE)
@@ -170,7 +103,7 @@ def play_rest(scenario: Callable[[RestApp], Awaitable[None]], hosts: HostParts |
         trust.front_proxy = _FRONT_PROXY
         app = make_app(ApiParts(api, served, keys, trust, clock.now, loop.time, 0.0, hosts=hosts or HostParts()))
         await asyncio.sleep(_SETTLING_SECONDS)
-        await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, authorized.denied))
+        await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, denied))
         for task in following:
             task.cancel()
 

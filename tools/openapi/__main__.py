@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support.rest_document import openapi_document
-from tools.environment import ROOT, cache_folder, exclusive
+from tools.environment import COMPLETE, ROOT, cache_folder, exclusive
 
 __all__ = ["main"]
 
@@ -53,10 +53,11 @@ def lint() -> None:
         home.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             if not (home / name).exists() or (home / name).read_bytes() != (FOLDER / name).read_bytes():
-                shutil.rmtree(home / "node_modules", ignore_errors=True)
+                (home / COMPLETE).unlink(missing_ok=True)
                 shutil.copy(FOLDER / name, home / name)
-        if not (home / "node_modules").exists():
+        if not (home / COMPLETE).exists():
             _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=home)
+            (home / COMPLETE).touch()
     rules = ("--ruleset", FOLDER / "spectral.yaml", "--fail-severity", "warn")
     _run(home / "node_modules" / ".bin" / "spectral", "lint", PUBLISHED, *rules)
 
@@ -84,8 +85,11 @@ def refuse_breaks() -> None:
 
 
 def _fragments() -> list[str]:
-    paths = (ROOT / "changelog.d").glob("2*.md")
-    return [path.read_text(encoding="utf-8") for path in paths]
+    """Return the changelog fragments of now, and of the commit of this version: a release takes them away."""
+    commit = _git("log", "--format=%H", "-n", "1", "--", PUBLISHED.relative_to(ROOT)).decode().strip()
+    names = _git("ls-tree", "--name-only", commit, "changelog.d/").decode().split() if commit else []
+    now = [path.read_text(encoding="utf-8") for path in (ROOT / "changelog.d").glob("2*.md")]
+    return now + [_git("show", f"{commit}:{name}").decode() for name in names if not name.endswith("README.md")]
 
 
 def _version_before() -> bytes | None:

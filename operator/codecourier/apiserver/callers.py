@@ -136,7 +136,7 @@ class Callers:
         Raises
         ------
         Refusal
-            401 if it vouches for nobody.
+            401 if it names no user.
         """
         proxy = self._trust.front_proxy
         peer = request.scope.get("extensions", {}).get(PEER, {}).get("name")

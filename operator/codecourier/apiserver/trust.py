@@ -40,7 +40,7 @@ class Trust:
         self._problem = ""
         self._follow: Callable[[FrontProxy | None], None] = lambda _: None
         self.front_proxy: FrontProxy | None = None
-        """The front proxy; None: nobody is believed."""
+        """The front proxy; None: no client is believed."""
 
     def subscribe(self, follow: Callable[[FrontProxy | None], None]) -> None:
         """Call a function with the front proxy, now and after each change of it."""

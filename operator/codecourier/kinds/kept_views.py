@@ -145,7 +145,7 @@ def _is_trashed(obj: Json) -> bool:
 
 
 def find_trash_time(obj: Json) -> datetime | None:
-    """Return since when an object is in the trash; None: it is not, nobody knows since when, or it is on its way."""
+    """Return since when an object is in the trash; None: it is not, the time is not known, or it is on its way."""
     if not _is_trashed(obj) or not _is_staying(obj):
         return None
     return read_trashing_time(obj["metadata"].get("annotations") or {})

@@ -66,7 +66,7 @@ class Kept(Protocol):
         Parameters
         ----------
         kind
-            Run, Notification, UsageRecord, Learning (those that agents proposed and nobody has accepted) or DailyStats.
+            Run, Notification, UsageRecord, Learning (proposed by agents and not accepted) or DailyStats.
         max_count
             How many of all that are over stay; None: as many as there are.
         now
