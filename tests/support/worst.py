@@ -10,7 +10,7 @@ from importlib import import_module
 from itertools import product
 from typing import Any
 
-__all__ = ["PIECES", "Attack", "attacks", "find_growth", "pieces_of"]
+__all__ = ["NOTICED_SECONDS_OF_PATTERN", "PIECES", "Attack", "attacks", "find_growth", "pieces_of"]
 
 _PARSER: Any = import_module("re._parser")
 """Python's parser of patterns, which has no types; whether mypy knows the module depends on what else it reads."""
@@ -52,8 +52,11 @@ _GROWTH = 3.0
 _SHORT = 2_000
 """Characters of the first input."""
 
-_NOTICED_SECONDS = 0.002
-"""Work on a short input that takes less is not followed: quadratic work on it takes about ten times as long."""
+NOTICED_SECONDS = 0.002
+"""Work of a parser on a short input that takes less is not followed."""
+
+NOTICED_SECONDS_OF_PATTERN = 0.0007
+"""The same of a pattern: what is quadratic takes at least twice as long on the fastest machine that was tried."""
 
 _STEADY_SECONDS = 0.02
 """Work that takes less is measured on larger inputs, as other costs would hide its growth."""
@@ -101,13 +104,22 @@ class Attack:
         return self.start + self.pump * (length // len(self.pump)) + self.end
 
 
-def find_growth(work: Callable[[str], object], attack: Attack) -> str | None:
+def find_growth(work: Callable[[str], object], attack: Attack, noticed: float = NOTICED_SECONDS) -> str | None:
     """Return a sentence when the work on an attack grows more than its length, or None.
 
     The processor time of this thread is compared, the least of several rounds, so that other processes do not matter.
+
+    Parameters
+    ----------
+    work
+        What is tried.
+    attack
+        Makes the texts that it is given.
+    noticed
+        Work on a short text that takes fewer seconds is not followed.
     """
     length = _SHORT
-    if _seconds(work, attack(length)) < _NOTICED_SECONDS:
+    if _seconds(work, attack(length)) < noticed:
         return None
     while (least := _least(work, attack(length))) < _STEADY_SECONDS and length < _LONGEST:
         length *= 2

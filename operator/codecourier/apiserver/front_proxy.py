@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from codecourier.core.shared.api_keys import Identity
 
 __all__ = ["FrontProxy", "UnsafeFrontProxyError", "read_front_proxy"]
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+_END = "-----END CERTIFICATE-----"
 
 _ANONYMOUS = "system:anonymous"
 _AUTHENTICATED = "system:authenticated"
@@ -139,4 +139,12 @@ def _list(data: Mapping[str, str], key: str) -> list[str]:
 
 
 def _certificates(bundle: str) -> set[bytes]:
-    return {ssl.PEM_cert_to_DER_cert(text) for text in _CERTIFICATE.findall(bundle)}
+    """Return the certificates of a bundle, DER.
+
+    Raises
+    ------
+    ValueError
+        If one cannot be read.
+    """
+    *found, _rest = bundle.split(_END)
+    return {ssl.PEM_cert_to_DER_cert(_BEGIN + text.rpartition(_BEGIN)[2] + _END) for text in found}
