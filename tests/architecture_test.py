@@ -25,7 +25,7 @@ MAX_LINES = 500
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
 SHARED = frozenset(
-    {"address", "issue", "layout", "pull_request", "redaction", "result", "task", "text", "trees", "wire"}
+    {"address", "issue", "layout", "merging", "pull_request", "redaction", "result", "task", "text", "trees", "wire"}
 )
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
@@ -43,17 +43,20 @@ class Layer:
 
 
 LAYERS = {
-    "resources": Layer(own=frozenset({"address", "issue", "pull_request"}), libraries=frozenset({"pydantic"})),
+    "resources": Layer(
+        own=frozenset({"address", "issue", "merging", "pull_request"}), libraries=frozenset({"pydantic"})
+    ),
     "resources.crd": Layer(own=frozenset({"manifests"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "address": Layer(),
     "issue": Layer(),
     "layout": Layer(),
     "manifests": Layer(libraries=frozenset({"yaml"})),
+    "merging": Layer(own=frozenset({"wire"})),
     "pull_request": Layer(),
     "redaction": Layer(),
-    "result": Layer(own=frozenset({"wire"})),
-    "task": Layer(own=frozenset({"address", "layout", "result", "wire"})),
+    "result": Layer(own=frozenset({"merging", "wire"})),
+    "task": Layer(own=frozenset({"address", "layout", "merging", "result", "wire"})),
     "text": Layer(),
     "trees": Layer(),
     "wire": Layer(),

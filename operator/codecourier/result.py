@@ -14,6 +14,7 @@ import typing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from codecourier.merging import MergeReport, MergeSummary
 from codecourier.wire import COMMIT_ID, Message, TaskError, check_line, check_match, check_range, check_text
 
 __all__ = [
@@ -147,6 +148,9 @@ class PublishResult(Message):
     retry_after_seconds: int | None = None
     """How long the provider (ProviderLimit) or the forge (ForgeUnavailable) asks us to wait, from publish's end."""
 
+    merge: MergeSummary | None = None
+    """What was merged, in few bytes; `commit` is the tip. None where the task was to merge nothing."""
+
     def __post_init__(self) -> None:
         check_match("reason", self.reason, _REASON, "a reason in PascalCase")
         if self.agent_reason is not None:
@@ -195,6 +199,9 @@ class Details(Message):
 
     notes: tuple[str, ...] = ()
     """What was left out or changed, and why."""
+
+    merge: MergeReport | None = None
+    """What became of each pull request; None where the task was to merge nothing."""
 
     def __post_init__(self) -> None:
         check_text("summary", self.summary, maximum=65_536)

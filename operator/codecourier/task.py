@@ -28,6 +28,7 @@ from codecourier.layout import (
     SHARED_GID,
     Layout,
 )
+from codecourier.merging import MergeTask
 from codecourier.result import (
     DETAILS_MAX_BYTES,
     LEARNING_MAX_BYTES,
@@ -76,6 +77,7 @@ __all__ = [
     "Details",
     "Layout",
     "Limits",
+    "MergeTask",
     "Publication",
     "PublishResult",
     "RunIdentity",
@@ -213,6 +215,9 @@ class Task(Message):
     canary_env: tuple[str, ...] = ()
     """The agent's variables with secret values; these values must not occur in its work."""
 
+    merge: MergeTask | None = None
+    """What is merged onto the base commit; None: the agent works on its own."""
+
     def __post_init__(self) -> None:
         check_range("attempt", self.attempt, 1, 1_000_000)
         check_range("tryNumber", self.try_number, 1, 1_000_000)
@@ -234,6 +239,9 @@ class Task(Message):
         if self.branch == self.base_branch:
             raise TaskError("branch: is the base branch; the work needs a separate branch")
         check_match("baseCommit", self.base_commit, COMMIT_ID, "a full commit id in lower case")
+        sources = self.merge.sources if self.merge is not None else ()
+        if any(len(source.head_commit) != len(self.base_commit) for source in sources):
+            raise TaskError("merge: a head commit and the base commit have ids of different hashes")
 
     def _check_commands(self) -> None:
         if not self.agent_command or not self.agent_command[0]:

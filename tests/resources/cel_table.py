@@ -142,6 +142,10 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         refused=[Update({"spec.members": [{"kind": "ServiceAccount", "name": "other:a", "role": "Viewer"}]})],
         field_path=".name",
     ),
+    ("Run", "spec", "merge is for the Runs of another object: set origin as well"): Objects(
+        accepted=[Update({}), Update({"spec.merge": ABSENT, "spec.origin": ABSENT})],
+        refused=[Update({"spec.origin": ABSENT})],
+    ),
     ("SprintChain", "spec.sprintRange", "first must not be greater than last"): Objects(
         accepted=[Update({"spec.sprintRange": {"first": 3, "last": 3}})],
         refused=[Update({"spec.sprintRange": {"first": 4, "last": 3}, "spec.resumeFromSprint": ABSENT})],

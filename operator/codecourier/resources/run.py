@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.pull_request import PullRequestState
+from codecourier.resources.merge import Merge, MergeResult
 from codecourier.resources.meta import (
     BranchName,
     CommitSha,
@@ -107,6 +108,10 @@ class RunSpec(Model):
     status.
     """
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("!has(self.merge) || has(self.origin)", "merge is for the Runs of another object: set origin as well"),
+    )
+
     workflow_ref: Annotated[LocalReference, Immutable()]
     """Workflow of this namespace to run. Each attempt keeps its settings as they are when the attempt starts."""
 
@@ -148,6 +153,10 @@ class RunSpec(Model):
 
     origin: Annotated[Origin, Immutable()] | None = None
     """The object that made the Run; absent for one that a person made."""
+
+    merge: Annotated[Merge, Immutable()] | None = None
+    """Pull requests that the Run merges onto its base commit. Such a Run opens no pull request and pushes to no branch.
+    Absent: the agent works on its own."""
 
     scheduled_for: Annotated[Time, Immutable()] | None = None
     """The slot of the RecurringTask that made the Run; absent in others, and where a user asked for it."""
@@ -328,6 +337,9 @@ class RunStatus(Status):
 
     pull_request: PullRequest | None = None
     """The pull request of this attempt; absent until the operator handles it."""
+
+    merge: MergeResult | None = None
+    """What the attempt has merged; absent before its Sandbox has ended, and where it was to merge nothing."""
 
     unnotified: Annotated[tuple[ObjectName, ...], Field(max_length=16), ListSet()] = ()
     """Names of Notifications that this status requires and that do not exist yet."""

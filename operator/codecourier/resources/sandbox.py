@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.resources.learning import LEARNING_MAX_BYTES
+from codecourier.resources.merge import MergeResult
 from codecourier.resources.meta import (
     CommitSha,
     CustomResource,
@@ -163,6 +164,9 @@ class SandboxStatus(Status):
 
     result: SandboxResult | None = None
     """Outcome of the work; absent before the last step has ended, or when it never ran."""
+
+    merge: MergeResult | None = None
+    """What was merged; absent before the last step has ended, and where nothing was to be."""
 
     retry_time: Time | None = None
     """When the agent's provider or the repository's host said to retry; absent when neither did."""
