@@ -25,7 +25,20 @@ MAX_LINES = 500
 BASE = frozenset({"errors", "logs", "metrics", "settings"})
 """Modules without a framework that every part outside the core and the runner may use."""
 SHARED = frozenset(
-    {"address", "issue", "layout", "merging", "pull_request", "redaction", "result", "task", "text", "trees", "wire"}
+    {
+        "address",
+        "checks",
+        "issue",
+        "layout",
+        "merging",
+        "pull_request",
+        "redaction",
+        "result",
+        "task",
+        "text",
+        "trees",
+        "wire",
+    }
 )
 """What the operator and a sandbox pod have in common: the standard library and nothing else."""
 
@@ -44,11 +57,12 @@ class Layer:
 
 LAYERS = {
     "resources": Layer(
-        own=frozenset({"address", "issue", "merging", "pull_request"}), libraries=frozenset({"pydantic"})
+        own=frozenset({"address", "checks", "issue", "merging", "pull_request"}), libraries=frozenset({"pydantic"})
     ),
     "resources.crd": Layer(own=frozenset({"manifests"})),  # a command: writes crds/, nothing imports it
     "core": Layer(own=SHARED | {"resources"}),
     "address": Layer(),
+    "checks": Layer(),
     "issue": Layer(),
     "layout": Layer(),
     "manifests": Layer(libraries=frozenset({"yaml"})),
@@ -64,7 +78,7 @@ LAYERS = {
     "runner": Layer(own=SHARED),
     "kube": Layer(own=BASE | {"resources"}, libraries=frozenset({"aiohttp", "kubernetes", "orjson"})),
     "github": Layer(
-        own=BASE | {"address", "issue", "pull_request", "redaction"},
+        own=BASE | {"address", "checks", "issue", "pull_request", "redaction"},
         libraries=frozenset({"github", "requests", "urllib3"}),
     ),  # PyGithub and its transport
     "cache": Layer(own=BASE | {"kube", "resources"}, libraries=frozenset({"pydantic"})),
@@ -83,6 +97,7 @@ LAYERS = {
             "core",
             "github",
             "hosts",
+            "checks",
             "issue",
             "kinds",
             "kube",

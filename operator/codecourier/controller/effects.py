@@ -1,4 +1,4 @@
-"""What plans do outside our own objects: tokens, pull requests and comments.
+"""What plans do outside our own objects: tokens, pull requests, their merges, and comments.
 
 Each effect can be done twice without harm, and its result is never assumed: the next plan checks.
 """
@@ -17,12 +17,20 @@ from codecourier.cache.store import Store
 from codecourier.controller.finalizers import release
 from codecourier.controller.problems import (
     problem_of_forge,
+    problem_of_progress,
     problem_of_refusal,
     problem_of_silence,
     problem_of_taken_name,
 )
 from codecourier.core.shared.facts import Problem, RepositoryAccess
-from codecourier.core.shared.intents import Effect, MintTokens, OpenPullRequest, RevokeTokens, WriteComment
+from codecourier.core.shared.intents import (
+    Effect,
+    MergePullRequest,
+    MintTokens,
+    OpenPullRequest,
+    RevokeTokens,
+    WriteComment,
+)
 from codecourier.core.shared.naming import (
     ANNOTATION_REPOSITORY,
     ANNOTATION_TOKEN_EXPIRY,
@@ -33,6 +41,7 @@ from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError, Unavailable
 from codecourier.github.operations.create_pull_request import CreatePullRequest
+from codecourier.github.operations.merge_pull_request import MergePullRequest as MergeAtHost
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
 from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.operations.write_issue_comment import WriteIssueComment
@@ -87,6 +96,7 @@ class Effects:
             RevokeTokens: self._revoke,
             OpenPullRequest: self._open,
             WriteComment: self._comment,
+            MergePullRequest: self._merge,
         }
 
     async def do(self, effect: Effect) -> Problem | None:
@@ -95,7 +105,7 @@ class Effects:
 
     def problem_of_silence(self, effect: Effect) -> Problem | None:
         """Return the problem when the API server does not answer for the Secret of an effect; None: it has none."""
-        if isinstance(effect, OpenPullRequest | WriteComment):
+        if isinstance(effect, OpenPullRequest | WriteComment | MergePullRequest):
             return None
         return problem_of_silence(SECRETS, _secret_named(effect))
 
@@ -327,6 +337,20 @@ class Effects:
             is_refusal = not (isinstance(error, Unavailable) and error.may_have_happened)
             return replace(problem_of_forge(error, repository.url, number=effect.number), is_refusal=is_refusal)
         return None
+
+    async def _merge(self, effect: MergePullRequest) -> Problem | None:
+        access = effect.repository
+        if isinstance(access, Problem):
+            return access
+        repository = await self._credentials.find(access)
+        if isinstance(repository, Problem):
+            return repository
+        operation = MergeAtHost(effect.number, effect.head, effect.strategy)
+        try:
+            progress = await self._gate.do(access.namespace, repository, operation)
+        except ForgeError as error:
+            return problem_of_forge(error, repository.url, number=effect.number)
+        return problem_of_progress(progress, repository.url, effect.number)
 
 
 def _secret_named(effect: MintTokens | RevokeTokens) -> Json:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from codecourier.controller.issues import IssueReader
+from codecourier.controller.merges import MergeReader
 from codecourier.controller.problems import problem_of_forge
 from codecourier.core.shared.consent import find_agent_fault
 from codecourier.core.shared.facts import (
@@ -35,14 +36,17 @@ from codecourier.core.shared.facts import (
     RevisionFact,
     UnreadableSecret,
 )
+from codecourier.core.shared.merge_facts import CommitAsk, GateAsk, MergePullAsk
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError, RateLimited
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
+from codecourier.github.operations.get_pull_request import PullRequestNotFound
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
 from codecourier.github.operations.issue import IssueNotFound, IssuesForbidden
+from codecourier.github.operations.read_gate import ChecksForbidden
 from codecourier.hosts.credentials import Credentials, decode_key, metadata_of
 from codecourier.hosts.gate import Gate
 from codecourier.kinds.registry import Registry
@@ -70,10 +74,13 @@ _MOST_MISSED = 1024
 _MOST_REPOSITORIES = 4096
 _MOST_JUDGED = 4096
 
-_OF_HOSTS = (RepositoryAsk, BranchHeadAsk, PullRequestsAsk, IssueAsk, OwnCommentsAsk)
+_OF_HOSTS = (
+    *(RepositoryAsk, BranchHeadAsk, PullRequestsAsk, IssueAsk, OwnCommentsAsk),
+    *(MergePullAsk, GateAsk, CommitAsk),
+)
 """Questions that a repository's host answers."""
 
-_REACHED = (RateLimited, IssueNotFound, IssuesForbidden)
+_REACHED = (RateLimited, IssueNotFound, IssuesForbidden, PullRequestNotFound, ChecksForbidden)
 """Errors that do not say that the repository cannot be reached."""
 
 
@@ -110,6 +117,7 @@ class Observer:
         self._repositories: OrderedDict[RepositoryAccess, _Reached] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
         self._issues = IssueReader(self._ask)
+        self._merges = MergeReader(self._ask)
         self._judged: OrderedDict[tuple[str, str, str, str], UnreadableSecret | None] = OrderedDict()
         """Whether agents can read a key of a Secret, by namespace, name, key and version; it holds no value."""
 
@@ -119,6 +127,9 @@ class Observer:
             PullRequestsAsk: self._pull_requests,
             IssueAsk: self._issues.look,
             OwnCommentsAsk: self._issues.find_own,
+            MergePullAsk: self._merges.look,
+            GateAsk: self._merges.read_gate,
+            CommitAsk: self._merges.read_commit,
             ObjectAsk: self._object,
             RevisionAsk: self._revision,
             LogAsk: self._log,

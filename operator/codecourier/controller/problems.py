@@ -18,12 +18,21 @@ from codecourier.github.errors import (
     Silent,
 )
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
+from codecourier.github.operations.get_pull_request import PullRequestNotFound
 from codecourier.github.operations.issue import IssueLocked, IssueNotFound, IssuesForbidden
+from codecourier.github.operations.merge_pull_request import MergeProgress, MergeRefused, MergeRequested
+from codecourier.github.operations.read_gate import ChecksForbidden
 from codecourier.kube import errors as kube
 from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, Json, Resource
 from codecourier.redaction import redact
 
-__all__ = ["problem_of_forge", "problem_of_refusal", "problem_of_silence", "problem_of_taken_name"]
+__all__ = [
+    "problem_of_forge",
+    "problem_of_progress",
+    "problem_of_refusal",
+    "problem_of_silence",
+    "problem_of_taken_name",
+]
 
 _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     HostNotAllowed: (Reason.HOST_NOT_ALLOWED, False),
@@ -34,6 +43,10 @@ _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     IssueLocked: (Reason.ISSUE_LOCKED, False),
     IssuesForbidden: (Reason.ISSUES_FORBIDDEN, False),
     PullRequestExists: (Reason.PULL_REQUEST_TAKEN, False),
+    PullRequestNotFound: (Reason.PULL_REQUEST_NOT_FOUND, False),
+    ChecksForbidden: (Reason.CHECKS_FORBIDDEN, False),
+    MergeRequested: (Reason.MERGE_REQUESTED, False),
+    MergeRefused: (Reason.MERGE_REFUSED, False),
     PullRequestRefused: (Reason.PULL_REQUEST_REFUSED, True),
     ForgeRefused: (Reason.FORGE_REFUSED, True),
     ForgeError: (Reason.FORGE_UNAVAILABLE, False),
@@ -56,14 +69,36 @@ def problem_of_forge(error: ForgeError, url: str, branch: str = "", number: int 
     branch
         The head of the pull request that was to be opened, if one was.
     number
-        The issue that was asked for, if one was.
+        The issue or the pull request that was asked for, if one was.
     """
     reason, is_final = next(_FORGE_REASONS[kind] for kind in type(error).__mro__ if kind in _FORGE_REASONS)
     host = url.removeprefix("https://").partition("/")[0]
-    issue = f"{url}/issues/{number}"
-    text = sentence(reason, repository=url, host=host, branch=branch, issue=issue, detail=error.message)
+    values = {"issue": f"{url}/issues/{number}", "pull_request": f"{url}/pull/{number}", "detail": error.message}
+    text = sentence(reason, repository=url, host=host, branch=branch, **values)
     retry_time = error.retry_at if isinstance(error, RateLimited | Silent) else None
     return Problem(reason, text, retry_time, is_final)
+
+
+_PROGRESS: Mapping[MergeProgress, Reason] = {
+    MergeProgress.PENDING: Reason.MERGE_PENDING,
+    MergeProgress.QUEUED: Reason.MERGE_QUEUED,
+}
+
+
+def problem_of_progress(progress: MergeProgress, url: str, number: int) -> Problem | None:
+    """Return the problem while a host has not finished a merge; None: it says that it has.
+
+    Parameters
+    ----------
+    progress
+        What the host says.
+    url
+        The repository's address.
+    number
+        The pull request.
+    """
+    reason = _PROGRESS.get(progress)
+    return None if reason is None else Problem(reason, sentence(reason, pull_request=f"{url}/pull/{number}"))
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,8 @@ class Field:
         Name that the forge gives this answer; empty if it gives none.
     is_unchanged
         Whether the forge said only that nothing has changed since the answer that the request named.
+    status
+        HTTP status of the answer.
     """
 
     what: str
@@ -132,13 +134,14 @@ class Field:
     path: str = "body"
     etag: str = ""
     is_unchanged: bool = False
+    status: int = 200
 
     def at(self, *names: str) -> Field:
         """Return the place below this one by these names; a missing one is null."""
         data = self.data
         for name in names:
             data = data.get(name) if isinstance(data, dict) else None
-        return Field(self.what, data, ".".join([self.path, *names]))
+        return Field(self.what, data, ".".join([self.path, *names]), status=self.status)
 
     def items(self) -> list[Field]:
         """Return the places in a list."""

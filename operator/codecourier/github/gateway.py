@@ -61,6 +61,9 @@ class Request:
     """What each refusal of this request means, beyond what refusals of all requests mean; the first row that fits
     counts."""
 
+    answers: frozenset[int] = frozenset()
+    """Statuses of refusals that are answers, to be read as successes are."""
+
     etag: str = ""
     """Name of an earlier answer: if it still holds, the forge is asked only to say so. Empty: there is none."""
 
@@ -163,10 +166,16 @@ class Gateway:
         _logger.debug("forge answered", extra={"request": what, "status": answer.status})
         if answer.status == _UNCHANGED and request.etag:
             return Field(what, None, is_unchanged=True)
-        if answer.is_error or retry_at is not None:
+        if (answer.is_error and answer.status not in request.answers) or retry_at is not None:
             raise to_error(answer, retry_at, request.refusals, is_write=request.is_write)
         etag = answer.headers.get("etag", "")
-        return Field(what, answer.json() if answer.body else None, etag=etag if _ETAG.fullmatch(etag) else "")
+        return Field(
+            what,
+            answer.json() if answer.body else None,
+            "body",
+            etag if _ETAG.fullmatch(etag) else "",
+            status=answer.status,
+        )
 
     def close(self) -> None:
         """Close the kept connections."""

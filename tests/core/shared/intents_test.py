@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from codecourier.core.shared import facts, intents
+from codecourier.checks import MergeStrategy
+from codecourier.core.shared import facts, intents, merge_facts
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason
 from codecourier.issue import IssueState
@@ -66,7 +67,6 @@ PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
 
 _PLAIN: dict[str, tuple[object, object]] = {
     "str": ("one", "two"),
-    "str | None": ("one", None),
     "int": (1, 2),
     "float": (1.0, 2.0),
     "bool": (False, True),
@@ -74,6 +74,9 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[str, ...]": ((), ("uid",)),
     "tuple[int, ...]": ((), (1,)),
+    "MergeStrategy": (MergeStrategy.MERGE, MergeStrategy.SQUASH),
+    "datetime | None": (NOW, None),
+    "str | None": ("one", None),
     "IssueState": (IssueState.OPEN, IssueState.CLOSED),
     "tuple[IssueComment, ...]": ((), (facts.IssueComment(1, "alice", "Fix it."),)),
     "tuple[OwnComment, ...]": ((), (facts.OwnComment(1, "u", "It runs."),)),
@@ -109,7 +112,7 @@ def find_pair(kind: type) -> tuple[dict[str, Any], dict[str, Any]]:
 NO_KEYS = {intents.Plan, intents.Event, intents.Failures, facts.Facts}
 """What is never looked up in a table."""
 
-CASES = [(kind, field.name) for kind in find_classes(intents, facts) for field in dataclasses.fields(kind)]
+CASES = [(kind, field.name) for kind in find_classes(intents, facts, merge_facts) for field in dataclasses.fields(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind.__name__}.{name}" for kind, name in CASES])
@@ -125,7 +128,7 @@ def test_every_intent_and_question_is_among_them() -> None:
     assert len({kind for kind, _ in CASES}) > 20
 
 
-@pytest.mark.parametrize("kind", [k for k in find_classes(intents, facts) if k not in NO_KEYS])
+@pytest.mark.parametrize("kind", [k for k in find_classes(intents, facts, merge_facts) if k not in NO_KEYS])
 def test_equal_ones_are_found_in_a_table(kind: type) -> None:
     first, second = find_pair(kind)
     table = {kind(**first): "found"}

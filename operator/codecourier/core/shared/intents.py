@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
+from codecourier.checks import MergeStrategy
 from codecourier.core.shared.facts import Ask, MissingFacts, Problem, RepositoryAccess
 from codecourier.resources.meta import CustomResource, OwnerReference, Status
 
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "Failures",
     "Intent",
+    "MergePullRequest",
     "MintTokens",
     "OpenPullRequest",
     "Plan",
@@ -172,6 +174,20 @@ class WriteComment:
     """The comment whose text is replaced; None: a new one is made."""
 
 
+@dataclass(frozen=True, slots=True)
+class MergePullRequest:
+    """Let the host merge a pull request at one head. What became of it is seen at the pull request."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the outcome."""
+
+    number: int
+    head: str
+    """The only commit that may be merged."""
+
+    strategy: MergeStrategy
+
+
 def target_of(intent: object) -> tuple[str, ...] | None:
     """Return what an effect with a repository's credential is for, whichever credential that is; None for others."""
     if isinstance(intent, MintTokens):
@@ -180,10 +196,12 @@ def target_of(intent: object) -> tuple[str, ...] | None:
         return "pull request", intent.head, intent.base
     if isinstance(intent, WriteComment):
         return "comment", str(intent.number)
+    if isinstance(intent, MergePullRequest):
+        return "merge", str(intent.number), intent.head
     return None
 
 
-Effect = MintTokens | RevokeTokens | OpenPullRequest | WriteComment
+Effect = MintTokens | RevokeTokens | OpenPullRequest | WriteComment | MergePullRequest
 Creation = Create | CreateBinding | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect
 

@@ -81,6 +81,24 @@ class Reason(StrEnum):
     COMMENTED = "Commented"
     COMMENT_DELETED = "CommentDeleted"
     FOLLOW_UP_DECLINED = "FollowUpDeclined"
+    # merges
+    WAITING_FOR_CHECKS = "WaitingForChecks"
+    CHECKS_FAILED = "ChecksFailed"
+    CHECKS_MISSING = "ChecksMissing"
+    CHECKS_FORBIDDEN = "ChecksForbidden"
+    PULL_REQUEST_NOT_FOUND = "PullRequestNotFound"
+    PULL_REQUEST_CLOSED = "PullRequestClosed"
+    PULL_REQUEST_DRAFT = "PullRequestDraft"
+    HEAD_MOVED = "HeadMoved"
+    BASE_MOVED = "BaseMoved"
+    MERGE_BLOCKED = "MergeBlocked"
+    MERGE_UNSETTLED = "MergeUnsettled"
+    MERGE_PENDING = "MergePending"
+    MERGE_QUEUED = "MergeQueued"
+    MERGE_REQUESTED = "MergeRequested"
+    MERGE_REFUSED = "MergeRefused"
+    LANDED_DIFFERENT = "LandedDifferent"
+    BASE_UNDONE = "BaseUndone"
     # running
     RUNNING = "Running"
     STARTING = "Starting"
@@ -233,6 +251,52 @@ SENTENCES: dict[Reason, str] = {
     Reason.FOLLOW_UP_DECLINED: (
         "The follow-up makes no Run: {detail}. Correct that, then set the annotation codecourier.dev/follow-up to a "
         "new value."
+    ),
+    Reason.WAITING_FOR_CHECKS: "{detail} The merge waits for them until {time}.",
+    Reason.CHECKS_FAILED: (
+        "These checks failed: {checks}. Fix the cause and push it, or run them again at the host; then create another "
+        "MergeJob."
+    ),
+    Reason.CHECKS_MISSING: (
+        "The checks did not pass within {minutes} minutes. {detail} Look at the checks at the host, then create "
+        "another MergeJob."
+    ),
+    Reason.CHECKS_FORBIDDEN: (
+        "The credential for {repository} may not read checks, so nothing is merged. Give it the permissions 'Checks: "
+        "read' and 'Commit statuses: read': {detail}"
+    ),
+    Reason.PULL_REQUEST_NOT_FOUND: (
+        "The Project's credential sees no pull request {pull_request}. Check the number, and that the credential has "
+        "the permission 'Pull requests: read': {detail}"
+    ),
+    Reason.PULL_REQUEST_CLOSED: "{url} is closed without a merge. Reopen it, then create another MergeJob.",
+    Reason.PULL_REQUEST_DRAFT: "{url} is a draft. Mark it as ready for review, then create another MergeJob.",
+    Reason.HEAD_MOVED: (
+        "The head of {url} was {old} and is {new} now, which was not verified. Create another MergeJob for the new one."
+    ),
+    Reason.BASE_MOVED: "The merge is made and verified again, because branch {branch} is another base. {detail}",
+    Reason.MERGE_BLOCKED: (
+        "The host reports {url} as {state}: the protection of branch {branch} does not allow the merge yet, such as "
+        "without a review or an update of the branch. The operator bypasses no protection."
+    ),
+    Reason.MERGE_UNSETTLED: "The host reports {url} as {state}, so the merge waits until it has computed that anew.",
+    Reason.MERGE_PENDING: "The host is merging {pull_request}.",
+    Reason.MERGE_QUEUED: (
+        "{pull_request} is in the merge queue of its branch, which merges by its own method and not by "
+        "spec.mergeStrategy."
+    ),
+    Reason.MERGE_REQUESTED: (
+        "The host works on another request to merge {pull_request}, with other options. Wait until it is over, or take "
+        "it back at the host: {detail}"
+    ),
+    Reason.MERGE_REFUSED: "The host does not merge {pull_request}: {detail}",
+    Reason.LANDED_DIFFERENT: (
+        "What landed is not what was verified: commit {commit} on branch {branch} has tree {tree}, the verified merge "
+        "onto {base} has tree {verified}. Compare the two, and run the checks at {commit}."
+    ),
+    Reason.BASE_UNDONE: (
+        "Commit {commit} on branch {branch} has the verified tree {tree}, but is not based on {base}, so it undoes the "
+        "commits that came to the branch after {base}. Compare the two, and bring those commits back."
     ),
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",

@@ -29,6 +29,10 @@ _QUOTING = frozenset(
         Reason.ISSUE_NOT_FOUND,
         Reason.ISSUE_LOCKED,
         Reason.ISSUES_FORBIDDEN,
+        Reason.CHECKS_FORBIDDEN,
+        Reason.PULL_REQUEST_NOT_FOUND,
+        Reason.MERGE_REQUESTED,
+        Reason.MERGE_REFUSED,
         Reason.RATE_LIMITED,
         Reason.PULL_REQUEST_REFUSED,
     }

@@ -1,0 +1,87 @@
+"""Answers what plans ask about merges."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Protocol, TypeVar
+
+from codecourier.checks import Gate
+from codecourier.core.shared.facts import Problem, RepositoryAccess
+from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
+from codecourier.github.api import Operation
+from codecourier.github.operations.get_commit import GetCommit
+from codecourier.github.operations.get_pull_request import GetPullRequest, MergeablePull
+from codecourier.github.operations.read_gate import ReadGate
+
+__all__ = ["MergeReader"]
+
+R = TypeVar("R")
+
+_MOST_COMMITS = 4096
+"""How many commits are remembered; they never change."""
+
+
+class AskHost(Protocol):
+    """Carries out an operation for a plan."""
+
+    async def __call__(
+        self, access: RepositoryAccess | Problem, operation: Operation[R], number: int = 0
+    ) -> R | Problem:
+        """Return the outcome, or the problem that prevents it; it names the pull request with the number."""
+
+
+class MergeReader:
+    """Reads pull requests, checks and commits for merges, always as they are now.
+
+    Parameters
+    ----------
+    ask_host
+        Carries out an operation.
+    """
+
+    def __init__(self, ask_host: AskHost) -> None:
+        self._ask_host = ask_host
+        self._commits: OrderedDict[tuple[str, str, str], CommitFact] = OrderedDict()
+
+    async def look(self, ask: MergePullAsk) -> MergePullFact | Problem:
+        """Look a pull request up."""
+        found = await self._ask_host(ask.repository, GetPullRequest(ask.number), ask.number)
+        return found if isinstance(found, Problem) else _fact(found)
+
+    async def read_gate(self, ask: GateAsk) -> Gate | Problem:
+        """Read the required checks of a branch and the checks at a commit."""
+        return await self._ask_host(ask.repository, ReadGate(ask.branch, ask.commit))
+
+    async def read_commit(self, ask: CommitAsk) -> CommitFact | Problem:
+        """Look a commit up."""
+        access = ask.repository
+        if isinstance(access, Problem):
+            return access
+        key = access.namespace, access.url, ask.commit
+        if key in self._commits:
+            return self._commits[key]
+        found = await self._ask_host(access, GetCommit(ask.commit))
+        if isinstance(found, Problem):
+            return found
+        self._commits[key] = CommitFact(found.tree, found.parents)
+        if len(self._commits) > _MOST_COMMITS:
+            self._commits.popitem(last=False)
+        return self._commits[key]
+
+
+def _fact(found: MergeablePull) -> MergePullFact:
+    pull = found.pull
+    return MergePullFact(
+        number=pull.number,
+        url=pull.url,
+        title=pull.title,
+        state=pull.state,
+        is_draft=pull.is_draft,
+        is_fork=found.is_fork,
+        head_branch=pull.head_branch,
+        head_commit=pull.head_sha,
+        base_branch=pull.base_branch,
+        merge_state=found.merge_state,
+        merge_commit=found.merge_commit,
+        merge_time=found.merge_time,
+    )

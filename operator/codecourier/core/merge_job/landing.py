@@ -1,0 +1,143 @@
+"""The last look before a merge, and the comparison after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from codecourier.core.shared.merge_facts import CommitFact, MergePullFact
+from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.pull_request import PullRequestState
+
+__all__ = ["Decision", "Difference", "LastLook", "Verified", "compare_landing", "look_last"]
+
+_BLOCKED = frozenset({"blocked", "behind"})
+"""States in which only a token that may bypass the protection of the branch could merge."""
+
+_UNSETTLED = frozenset({"unknown", "dirty"})
+"""States that the host computes anew after a push: the verified merge had no conflict on this base."""
+
+
+class Decision(StrEnum):
+    """What to do with a pull request whose merge is verified."""
+
+    MERGE = "Merge"
+    MERGED = "Merged"
+    """It is merged already, at the verified head."""
+
+    WAIT = "Wait"
+    VERIFY = "Verify"
+    """The merge has to be made and verified again, on another base."""
+
+    STOP = "Stop"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The merge that was made and verified."""
+
+    head: str
+    """Head of the pull request."""
+
+    base_branch: str
+    base: str
+    """Commit of the base branch."""
+
+    tree: str
+    """Tree of the merge."""
+
+
+@dataclass(frozen=True)
+class LastLook:
+    """What the last look says."""
+
+    decision: Decision
+    reason: Reason
+    message: str
+
+
+def look_last(pull: MergePullFact, base_head: str | None, verified: Verified) -> LastLook:
+    """Decide whether the verified merge may be asked for now.
+
+    Parameters
+    ----------
+    pull
+        The pull request as it is now.
+    base_head
+        Head of the base branch now; None: the branch is not there.
+    verified
+        What was verified.
+    """
+    found = _find_end(pull, verified) or _find_move(pull, base_head, verified) or _find_wait(pull)
+    return found or _look(Decision.MERGE, Reason.RUNNING, detail=f"{pull.url} is being merged.")
+
+
+def _find_end(pull: MergePullFact, verified: Verified) -> LastLook | None:
+    if pull.head_commit != verified.head:
+        return _look(Decision.STOP, Reason.HEAD_MOVED, url=pull.url, old=verified.head, new=pull.head_commit)
+    if pull.state is PullRequestState.MERGED:
+        return _look(Decision.MERGED, Reason.COMPLETED, detail=f"{pull.url} is merged.")
+    if pull.state is PullRequestState.CLOSED:
+        return _look(Decision.STOP, Reason.PULL_REQUEST_CLOSED, url=pull.url)
+    if pull.is_draft:
+        return _look(Decision.STOP, Reason.PULL_REQUEST_DRAFT, url=pull.url)
+    return None
+
+
+def _find_move(pull: MergePullFact, base_head: str | None, verified: Verified) -> LastLook | None:
+    detail = ""
+    if pull.base_branch != verified.base_branch:
+        detail = f"The pull request was for {verified.base_branch} before."
+    elif base_head != verified.base:
+        detail = f"Its head is {base_head or 'gone'}, no longer {verified.base}."
+    return _look(Decision.VERIFY, Reason.BASE_MOVED, branch=pull.base_branch, detail=detail) if detail else None
+
+
+def _find_wait(pull: MergePullFact) -> LastLook | None:
+    if pull.merge_state in _BLOCKED:
+        return _look(Decision.WAIT, Reason.MERGE_BLOCKED, url=pull.url, branch=pull.base_branch, state=pull.merge_state)
+    if pull.merge_state in _UNSETTLED:
+        return _look(Decision.WAIT, Reason.MERGE_UNSETTLED, url=pull.url, state=pull.merge_state)
+    return None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How what landed is not what was verified."""
+
+    reason: Reason
+    message: str
+
+
+def compare_landing(commit: str, landed: CommitFact, verified: Verified, *, is_rebased: bool) -> Difference | None:
+    """Compare the commit that landed with the verified merge; None: it is the same.
+
+    Parameters
+    ----------
+    commit
+        The commit on the base branch that has the pull request.
+    landed
+        What it is.
+    verified
+        What was verified.
+    is_rebased
+        Whether each commit of the pull request was put onto the base branch, so that the first parent of the last one
+        says nothing about the base.
+    """
+    is_on_base = is_rebased or landed.parents[:1] == (verified.base,)
+    values = {
+        "branch": verified.base_branch,
+        "commit": commit,
+        "tree": landed.tree,
+        "verified": verified.tree,
+        "base": verified.base,
+    }
+    if landed.tree != verified.tree:
+        return Difference(Reason.LANDED_DIFFERENT, sentence(Reason.LANDED_DIFFERENT, **values))
+    if not is_on_base:
+        return Difference(Reason.BASE_UNDONE, sentence(Reason.BASE_UNDONE, **values))
+    return None
+
+
+def _look(decision: Decision, reason: Reason, **values: object) -> LastLook:
+    return LastLook(decision, reason, sentence(reason, **values))

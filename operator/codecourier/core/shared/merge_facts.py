@@ -1,0 +1,80 @@
+"""What a plan may ask about a merge, beside what `facts` has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from codecourier.checks import Gate
+from codecourier.core.shared.facts import Ask, Problem, RepositoryAccess
+from codecourier.pull_request import PullRequestState
+
+__all__ = ["CommitAsk", "CommitFact", "GateAsk", "MergePullAsk", "MergePullFact"]
+
+
+@dataclass(frozen=True, slots=True)
+class MergePullFact:
+    """A pull request as one that may be merged."""
+
+    number: int
+    url: str
+    """Its page."""
+
+    title: str
+    state: PullRequestState
+    is_draft: bool
+    is_fork: bool
+    """Whether its branch is in another repository, or in one that is gone."""
+
+    head_branch: str
+    head_commit: str
+    """Of a merged or closed one: the last head while it was open."""
+
+    base_branch: str
+    merge_state: str
+    """The host's word for whether it can be merged: clean, unstable, blocked, behind, dirty, draft, unknown."""
+
+    merge_commit: str | None = None
+    """Commit on the base branch that has it; None: it is not merged."""
+
+    merge_time: datetime | None = None
+    """When it was merged, by the host's clock; None: it is not merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergePullAsk(Ask[MergePullFact]):
+    """Ask for a pull request as it is now."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateAsk(Ask[Gate]):
+    """Ask which checks a branch requires, and for all checks at a commit, as they are now."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    branch: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFact:
+    """A commit, which never changes."""
+
+    tree: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAsk(Ask[CommitFact]):
+    """Ask for a commit."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    commit: str
