@@ -33,6 +33,7 @@ __all__ = [
     "page_of_texts",
     "place_of",
     "read_cursor",
+    "view_text",
     "write_cursor",
 ]
 
@@ -101,26 +102,31 @@ def answer(view: View, status: int = 200, changed: CustomResource | None = None)
     changed
         The object that was changed or deleted; None: none was, or it was made now.
     """
-    body: dict[str, object] = {"data": view.model_dump(mode="json", by_alias=True)}
+    text = view_text(view)
     tool = None if changed is None else find_declarer(changed)
-    if tool is not None:
-        body["warnings"] = [f"{tool} keeps this object as it is in Git, and may undo this. Change it in Git, too."]
-    return _json(body, status)
+    if tool is None:
+        return _json(b'{"data":%b}' % text, status)
+    warnings = [f"{tool} keeps this object as it is in Git, and may undo this. Change it in Git, too."]
+    return _json(b'{"data":%b,"warnings":%b}' % (text, orjson.dumps(warnings)), status)
 
 
 def page_of(views: Iterable[View], next_cursor: str | None) -> Response:
     """Return the answer that shows a list."""
-    return _json({"data": [view.model_dump(mode="json", by_alias=True) for view in views], "nextCursor": next_cursor})
+    return page_of_texts(map(view_text, views), next_cursor)
 
 
 def page_of_texts(texts: Iterable[bytes], next_cursor: str | None) -> Response:
     """Return the answer that shows a list of which each object is JSON already."""
-    body = b'{"data":[%b],"nextCursor":%b}' % (b",".join(texts), orjson.dumps(next_cursor))
-    return Response(body, media_type="application/json")
+    return _json(b'{"data":[%b],"nextCursor":%b}' % (b",".join(texts), orjson.dumps(next_cursor)))
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+def view_text(view: View) -> bytes:
+    """Return what is shown of an object as JSON."""
+    return view.model_dump_json(by_alias=True).encode()
+
+
+def _json(text: bytes, status: int = 200) -> Response:
+    return Response(text, status, media_type="application/json")
 
 
 def write_cursor(place: tuple[object, ...]) -> str:

@@ -18,6 +18,7 @@ from codecourier.apiserver.doors import AggregatedDoor
 from codecourier.apiserver.hosts import HostParts, Hosts
 from codecourier.apiserver.inboxes import Inboxes
 from codecourier.apiserver.page import render_html
+from codecourier.apiserver.reads import Reads
 from codecourier.apiserver.reference import read_entries
 from codecourier.apiserver.refusal import render_refusal
 from codecourier.apiserver.rights import Reviews
@@ -102,7 +103,6 @@ def make_app(parts: ApiParts) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.door = door
-    app.add_middleware(AggregatedDoor)
     router = APIRouter(prefix="/api/v1")
     hosts = Hosts(parts.hosts, parts.api, parts.served, parts.now)
     add_branches(router, door, hosts)
@@ -124,6 +124,8 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_issue_sessions(router, door)
     add_api_keys(router, parts.keys, parts.now)
     app.include_router(router)
+    app.add_middleware(Reads, routes=router.routes)
+    app.add_middleware(AggregatedDoor)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
     views = (view_branches(parts.served.store, hosts), view_pull_requests(parts.served))

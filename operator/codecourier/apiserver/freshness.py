@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 
 from codecourier.kube.informer import Informer
 
@@ -25,6 +26,8 @@ _LIST_WHEN_SILENT_SECONDS = 75.0
 
 _LIST_WHEN_FAILING_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
+_KEPT_SECONDS = 1.0
+"""How long it is known without another look that nothing is too old."""
 
 
 class Freshness:
@@ -39,15 +42,20 @@ class Freshness:
     def __init__(self, informers: Sequence[Informer]) -> None:
         self._informers = informers
         self._listed: set[Informer] = set()
+        self._fresh_until = -inf
 
     @property
     def stale(self) -> list[str]:
         """The kinds of which too long nothing was heard; not those that were never listed."""
-        return [
-            informer.cache.resource.kind
-            for informer in self._informers
-            if informer.synced.is_set() and _is_over(informer, SILENT_SECONDS, FAILING_SECONDS)
-        ]
+        now = asyncio.get_running_loop().time()
+        if now < self._fresh_until:
+            return []
+        known = [informer for informer in self._informers if informer.synced.is_set()]
+        found = [one.cache.resource.kind for one in known if _is_over(one, SILENT_SECONDS, FAILING_SECONDS)]
+        # Each request asks. A failure that is not known yet counts in `FAILING_SECONDS` at the earliest.
+        left = min((_seconds_left(one) for one in known), default=0.0)
+        self._fresh_until = -inf if found else now + min(left, _KEPT_SECONDS)
+        return found
 
     async def run(self) -> None:
         """List kinds before they are too old, until cancelled."""
@@ -70,6 +78,10 @@ class Freshness:
             await informer.freshen()
         finally:
             self._listed.discard(informer)
+
+
+def _seconds_left(informer: Informer) -> float:
+    return min(SILENT_SECONDS - informer.silent_seconds, FAILING_SECONDS - informer.failing_seconds)
 
 
 def _is_over(informer: Informer, silent_seconds: float, failing_seconds: float) -> bool:

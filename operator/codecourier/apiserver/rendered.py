@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
-from codecourier.apiserver.answers import View
+from codecourier.apiserver.answers import View, view_text
 from codecourier.kube.api import Json, Resource
 from codecourier.resources.meta import CustomResource
 
@@ -49,7 +49,7 @@ class Rendered:
         known = self._texts.get(obj.uid)
         if known is not None:
             return known
-        made = view(obj).model_dump_json(by_alias=True).encode()
+        made = view_text(view(obj))
         self._texts[obj.uid] = made
         self._bytes += len(made)
         while self._bytes > self._most_bytes:

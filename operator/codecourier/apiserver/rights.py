@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 from codecourier.apiserver.callers import Caller
@@ -70,13 +71,8 @@ class Reviews:
         Refusal
             403 if the caller does not have it, 503 if the authorizer does not answer.
         """
-        resource, _, subresource = right.resource.partition("/")
-        attributes = {"namespace": caller.namespace, "group": right.group, "resource": resource, "verb": right.verb}
-        if subresource:
-            attributes["subresource"] = subresource
-        if name:
-            attributes["name"] = name
-        if not await self._is_allowed((caller, right, name), caller.identity, {"resourceAttributes": attributes}):
+        attributes = partial(_attributes_of, caller.namespace, right, name)
+        if not await self._is_allowed((caller, right, name), caller.identity, attributes):
             what = f"{right.verb} {right.resource}.{right.group} in namespace {caller.namespace}"
             message = f"User {caller.identity.user} may not {what}. A RoleBinding there would allow it."
             raise Refusal(HTTPStatus.FORBIDDEN, message)
@@ -89,14 +85,14 @@ class Reviews:
         Refusal
             403 if not, 503 if the authorizer does not answer.
         """
-        attributes = {"nonResourceAttributes": {"path": path, "verb": "get"}}
-        if not await self._is_allowed((identity, path), identity, attributes):
+        attributes: Json = {"nonResourceAttributes": {"path": path, "verb": "get"}}
+        if not await self._is_allowed((identity, path), identity, lambda: attributes):
             raise Refusal(HTTPStatus.FORBIDDEN, f"User {identity.user} may not get {path}.")
 
-    async def _is_allowed(self, key: tuple[Hashable, ...], identity: Identity, attributes: Json) -> bool:
+    async def _is_allowed(self, key: tuple[Hashable, ...], identity: Identity, attributes: Callable[[], Json]) -> bool:
         is_allowed, since = self._answers.get(key, (False, float("-inf")))
         if self._clock() - since >= _KEPT_SECONDS:
-            is_allowed = await self._ask({**_user_of(identity), **attributes})
+            is_allowed = await self._ask({**_user_of(identity), **attributes()})
             self._answers[key] = (is_allowed, self._clock())
             self._answers.move_to_end(key)
             if len(self._answers) > _MOST_KEPT:
@@ -117,6 +113,13 @@ class Reviews:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=1) from error
         status = answer.get("status") or {}
         return status.get("allowed") is True and status.get("denied") is not True
+
+
+def _attributes_of(namespace: str, right: Right, name: str) -> Json:
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"namespace": namespace, "group": right.group, "resource": resource, "verb": right.verb}
+    optional = {"subresource": subresource, "name": name}
+    return {"resourceAttributes": attributes | {field: value for field, value in optional.items() if value}}
 
 
 def _user_of(identity: Identity) -> Json:

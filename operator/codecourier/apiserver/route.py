@@ -142,7 +142,12 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what handles a request."""
-        handle = super().get_route_handler()
+        return self.guard(super().get_route_handler())
+
+    def guard(
+        self, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what lets in only callers who may, and then handles a request."""
         extra = self.openapi_extra or {}
         right = Right(**extra[_RIGHT])
         prefix = str(extra["x-codecourier-id-prefix"])
