@@ -18,12 +18,13 @@ from typing import Any
 import jsonschema_rs
 
 from codecourier.local.forge.call import Endpoint
-from codecourier.local.forge.routes import accounts, commits, issues, pulls, repositories
+from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
     *commits.ENDPOINTS,
     *issues.ENDPOINTS,
+    *merges.ENDPOINTS,
     *pulls.ENDPOINTS,
     *repositories.ENDPOINTS,
 )

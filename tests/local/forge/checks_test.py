@@ -80,3 +80,44 @@ def test_checks_decide_about_the_state_of_a_pull(repository: ForgeRepository, to
     assert github.get_pull(1).mergeable_state == "clean"
     set_run(repository, token, sha, conclusion="timed_out")
     assert github.get_pull(1).mergeable_state == "unstable"
+
+
+def test_suites_tell_of_apps_that_have_not_begun(repository: ForgeRepository, token: str) -> None:
+    control, name, sha = repository.control, repository.full_name, repository.sha
+
+    def suites(query: str = "") -> dict[str, tuple[str, str | None, int]]:
+        found = repository.api("GET", f"/commits/{sha}/check-suites{query}", token).body["check_suites"]
+        return {
+            suite["app"]["slug"]: (suite["status"], suite["conclusion"], suite["latest_check_runs_count"])
+            for suite in found
+        }
+
+    control.create_suite(name, sha, app="late")
+    control.set_check(name, sha, name="lint", conclusion="success")
+    assert suites() == {"late": ("queued", None, 0), "github-actions": ("completed", "success", 1)}
+    control.set_check(name, sha, name="test")
+    assert suites()["github-actions"] == ("in_progress", None, 2)
+    control.set_check(name, sha, name="test", conclusion="failure", text="1 failed")
+    assert suites("?app_id=15368") == {"github-actions": ("completed", "failure", 2)}
+    assert list(suites("?check_name=test")) == ["github-actions"]
+    (run,) = repository.api("GET", f"/commits/{sha}/check-runs?check_name=test&app_id=15368", token).body["check_runs"]
+    assert (run["output"]["text"], run["app"]["id"]) == ("1 failed", 15368)
+
+
+def test_same_name_of_two_apps_is_two_runs(repository: ForgeRepository, token: str) -> None:
+    for app, conclusion in (("one", "failure"), ("two", "success")):
+        repository.control.set_check(repository.full_name, repository.sha, app=app, conclusion=conclusion)  # type: ignore[arg-type]
+    assert sorted(runs(repository, token)) == [("build", "completed", "failure"), ("build", "completed", "success")]
+
+
+def test_fine_grained_token_may_not_see_checks(repository: ForgeRepository) -> None:
+    answer = repository.api("GET", "/commits/main/check-runs", repository.token())
+    assert (answer.status, answer.body["message"]) == (403, "Resource not accessible by personal access token")
+
+
+def test_pygithub_reads_checks(repository: ForgeRepository, token: str) -> None:
+    repository.control.set_check(repository.full_name, repository.sha, conclusion="success")
+    commit = repository.github(token).get_commit(repository.sha)
+    assert [(run.name, run.conclusion) for run in commit.get_check_runs()] == [("build", "success")]
+    assert [suite.conclusion for suite in commit.get_check_suites()] == ["success"]
+    assert repository.github().get_git_commit(repository.sha).tree.sha == commit.commit.tree.sha

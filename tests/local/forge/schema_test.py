@@ -68,9 +68,13 @@ def repositories(session: Session) -> None:
     session.good("GET ~/branches")
     session.good("GET ~/branches/{}", "main")
     session.repository.branch("kept")
-    control.protect(name, "kept", required_checks=["build"], strict=True)
+    control.protect(name, "kept", required_checks=["build"], strict=True, required_approvals=1)
     for path in ("branches/{}", "branches/{}/protection", "branches/{}/protection/required_status_checks"):
         session.good(f"GET ~/{path}", "kept", token=session.person)
+    control.add_rules(
+        name, "kept", required_checks=["build", ("lint", 15368)], linear_history=True, merge_queue="merge"
+    )
+    assert len(session.good("GET ~/rules/branches/{}", "kept")) == 4
     session.good("POST ~/git/refs", body={"ref": "refs/heads/topic", "sha": session.repository.sha})
     session.good("GET ~/git/ref/{}", "heads/topic")
     session.good("PATCH ~/git/refs/{}", "heads/topic", body={"sha": session.repository.sha})
@@ -84,8 +88,10 @@ def commits(session: Session) -> None:
     session.good("POST ~/statuses/{}", sha, body={"state": "success", "context": "build"})
     run = session.good("POST ~/check-runs", body={"name": "test", "head_sha": sha, "status": "queued"})
     session.good("PATCH ~/check-runs/{}", run["id"], body={"conclusion": "success"})
-    for path in ("/status", "/check-runs"):
+    for path in ("", "/status", "/check-runs", "/check-suites"):
         session.good(f"GET ~/commits/{{}}{path}", sha)
+    session.good("GET ~/git/commits/{}", sha)
+    assert session.call("GET ~/git/commits/{}", "0" * 40).status == 404
     assert session.call("GET ~/commits/{}/status", "missing").status == 422
 
 
@@ -103,6 +109,28 @@ def pulls(session: Session) -> None:
     session.good("PUT ~/pulls/{}/merge", 1, body={})
     session.good("GET ~/pulls/{}", 1)
     assert session.call("GET ~/pulls/{}", 99).status == 404
+
+
+def merges(session: Session) -> None:
+    control, name, path = session.repository.control, session.repository.full_name, "~/pulls/{}/merge-async"
+    heads = [session.repository.branch(f"async-{number}") for number in range(2)]
+    for number in range(2):
+        body = {"title": "Title", "head": f"async-{number}", "base": "main"}
+        session.good("POST ~/pulls", body=body)
+    control.set_merging(name, holds_merges=True)
+    asked = session.good(f"PUT {path}", 2, body={"sha": heads[0], "merge_method": "squash"})
+    assert session.call(f"PUT {path}", 2).status == 409
+    session.good(f"GET {path}/{{}}", 2, asked["details"]["uuid"])
+    assert session.call("GET ~/pulls/{}/merge", 2).status == 404
+    control.run_merges(name)
+    session.good(f"GET {path}/{{}}", 2, asked["details"]["uuid"])
+    session.good("GET ~/pulls/{}/merge", 2)
+    session.good(f"PUT {path}", 2)
+    session.good("PATCH ~/pulls/{}", 3, body={"state": "closed"})
+    assert session.call(f"PUT {path}", 3).status == 400
+    assert session.call(f"PUT {path}", 3, body={"merge_action": "now"}).status == 422
+    assert session.call(f"GET {path}/{{}}", 3, "none").status == 404
+    control.set_merging(name, holds_merges=False)
 
 
 def issues(session: Session) -> None:
@@ -126,7 +154,7 @@ def issues(session: Session) -> None:
     assert session.call("GET ~/issues/{}", 99).status == 404
 
 
-PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, issues)
+PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, merges, issues)
 
 
 def test_every_answer_fits(repository: ForgeRepository) -> None:

@@ -60,7 +60,11 @@ class _Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_ours = scope["type"] == "http" and not scope["path"].startswith(CONTROL_PREFIX)
-        fault = _take_fault(self._forge.store, scope["method"], scope["path"]) if is_ours else None
+        if is_ours and any(fault.body for fault in self._forge.store.all(Fault)):
+            content, receive = await _read_ahead(receive)
+        else:
+            content = b""
+        fault = _take_fault(self._forge.store, scope["method"], scope["path"], content) if is_ours else None
         if fault is None:
             await self._application(scope, receive, send)
             return
@@ -74,6 +78,9 @@ class _Faults:
         if fault.action == "answer":
             body = RefusedError(fault.status, fault.message).body()
             await JSONResponse(body, fault.status, fault.headers)(scope, receive, send)
+        elif fault.action == "answer-after":
+            await self._application(scope, receive, _swallow)
+            await JSONResponse(RefusedError(fault.status, fault.message).body(), fault.status)(scope, receive, send)
         elif fault.action == "refuse-push":
             scope["state"][PUSH_REFUSAL_STATE] = fault.message
             await self._application(scope, receive, send)
@@ -86,11 +93,13 @@ class _Faults:
             connection.abort()
 
 
-def _take_fault(store: ForgeStore, method: str, path: str) -> Fault | None:
+def _take_fault(store: ForgeStore, method: str, path: str, body: bytes) -> Fault | None:
     """Return the oldest fault that matches a request, and count it as used; None if none does."""
     with store.lock:
         for fault in store.all(Fault):
             if not (re.fullmatch(fault.method, method) and re.search(fault.path, path)):
+                continue
+            if fault.body and not re.search(fault.body.encode(), body):
                 continue
             if fault.passes:
                 store.write(fault.model_copy(update={"passes": fault.passes - 1}))
@@ -101,6 +110,20 @@ def _take_fault(store: ForgeStore, method: str, path: str) -> Fault | None:
                 store.write(remove=[fault])
             return fault
     return None
+
+
+async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:
+    """Read a request to its end; returns its body, and what gives it to the application again."""
+    messages = [await receive()]
+    while messages[-1].get("more_body", False):
+        messages.append(await receive())
+    waiting = iter(messages)
+
+    async def again() -> Message:
+        message = next(waiting, None)
+        return await receive() if message is None else message
+
+    return b"".join(message.get("body", b"") for message in messages), again
 
 
 async def _drain(receive: Receive) -> None:

@@ -12,7 +12,7 @@ from codecourier.local.forge.accounts import Principal
 from codecourier.local.forge.errors import RefusedError, not_found
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import BareRepository
-from codecourier.local.forge.records import Repository
+from codecourier.local.forge.records import Pull, Repository
 
 __all__ = ["Answer", "Call", "Endpoint", "Handler", "paginate"]
 
@@ -67,6 +67,21 @@ class Call:
     def git(self) -> BareRepository:
         """The Git side of the repository in the path."""
         return self.forge.repositories.git(self.repository)
+
+    @property
+    def pull(self) -> Pull:
+        """The pull request in the path.
+
+        Raises
+        ------
+        RefusedError
+            404 if there is none.
+        """
+        number = self.parameters["number"]
+        pull = self.forge.pulls.find(self.repository, int(number)) if number.isdecimal() else None
+        if pull is None:
+            raise not_found()
+        return pull
 
     @property
     def login(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from codecourier.local.api import LoopbackServer
 from codecourier.local.forge.address import ForgeAddress
+from codecourier.local.forge.merge_control import MergeControl
 
 __all__ = [
     "CreatedRepository",
@@ -80,6 +81,9 @@ class ForgeCounters:
     pulls_created: dict[str, int]
     """By `owner/name`."""
 
+    merge_requests: dict[str, int]
+    """Merges in the background that were asked for, by `owner/name#number`."""
+
     merges: dict[str, int]
     """Merges through the API, by `owner/name#number`."""
 
@@ -108,7 +112,7 @@ class ForgeCounters:
     """Faults that hit, by `action METHOD path`."""
 
 
-class ForgeControl:
+class ForgeControl(MergeControl):
     """Runs the operations that GitHub's API does not have."""
 
     def __init__(self, address: ForgeAddress) -> None:
@@ -225,6 +229,8 @@ class ForgeControl:
         allow_pushes: bool = False,
         allow_force_pushes: bool = False,
         allow_deletions: bool = False,
+        linear_history: bool = False,
+        required_approvals: int = 0,
     ) -> None:
         """Protect a branch, as a `Protection` says; without exceptions it changes by pull requests only."""
         self._post(
@@ -236,6 +242,8 @@ class ForgeControl:
             allow_pushes=allow_pushes,
             allow_force_pushes=allow_force_pushes,
             allow_deletions=allow_deletions,
+            linear_history=linear_history,
+            required_approvals=required_approvals,
         )
 
     def answer_with(
@@ -248,6 +256,7 @@ class ForgeControl:
         passes: int = 0,
         message: str = "Server Error",
         retry_after_seconds: int | None = None,
+        body: str = "",
     ) -> int:
         """Answer requests with an error instead of doing what they ask.
 
@@ -267,6 +276,8 @@ class ForgeControl:
             The answer's message.
         retry_after_seconds
             Value of the Retry-After header; None for no header.
+        body
+            Regular expression to be found in the request's body, such as the name of a GraphQL mutation; empty for any.
 
         Returns
         -------
@@ -274,7 +285,7 @@ class ForgeControl:
             The fault's id.
         """
         headers = {} if retry_after_seconds is None else {"retry-after": str(retry_after_seconds)}
-        rest = {"status": status, "message": message, "headers": headers}
+        rest = {"status": status, "message": message, "headers": headers, "body": body}
         return self._fault("answer", method=method, path=path, times=times, passes=passes, **rest)
 
     def limit_secondary(
@@ -291,13 +302,20 @@ class ForgeControl:
             retry_after_seconds=retry_after_seconds,
         )
 
-    def lose_answer(self, *, method: str, path: str, times: int = 1, passes: int = 0) -> int:
-        """Do what requests ask and cut their connection without an answer; parameters as `answer_with`."""
-        return self._fault("lose-answer", method=method, path=path, times=times, passes=passes)
+    def answer_after(
+        self, status: int, *, method: str, path: str, times: int = 1, passes: int = 0, body: str = ""
+    ) -> int:
+        """Do what requests ask and answer with an error all the same; parameters as `answer_with`."""
+        rest = {"status": status, "body": body}
+        return self._fault("answer-after", method=method, path=path, times=times, passes=passes, **rest)
 
-    def lose_request(self, *, method: str, path: str, times: int = 1, passes: int = 0) -> int:
+    def lose_answer(self, *, method: str, path: str, times: int = 1, passes: int = 0, body: str = "") -> int:
+        """Do what requests ask and cut their connection without an answer; parameters as `answer_with`."""
+        return self._fault("lose-answer", method=method, path=path, times=times, passes=passes, body=body)
+
+    def lose_request(self, *, method: str, path: str, times: int = 1, passes: int = 0, body: str = "") -> int:
         """Cut the connection of requests without doing anything; parameters as `answer_with`."""
-        return self._fault("lose-request", method=method, path=path, times=times, passes=passes)
+        return self._fault("lose-request", method=method, path=path, times=times, passes=passes, body=body)
 
     def delay(self, seconds: float, *, method: str, path: str, times: int = 1, passes: int = 0) -> int:
         """Let requests wait before anything is done; parameters as `answer_with`."""

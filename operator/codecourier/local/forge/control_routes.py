@@ -22,11 +22,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codecourier.local.forge.control_issues import ISSUE_OPERATIONS, named_repository
+from codecourier.local.forge.control_merges import MERGE_OPERATIONS
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.gates import find_protection
 from codecourier.local.forge.git import GitError
-from codecourier.local.forge.limits import CORE
-from codecourier.local.forge.merging import find_protection
+from codecourier.local.forge.limits import CORE, budget_of
 from codecourier.local.forge.records import Fault, Installation, Protection, Repository, Token, now
 
 __all__ = ["CONTROL_PREFIX", "COUNTER_TOPICS", "control_routes"]
@@ -38,6 +39,7 @@ COUNTER_TOPICS = (
     "comments_created",
     "faults",
     "fetches",
+    "merge_requests",
     "merges",
     "merges_by_push",
     "pulls_created",
@@ -103,7 +105,7 @@ def _commit(forge: Forge, body: _Body) -> dict[str, Any]:
     sha = forge.repositories.commit_files(
         git, body["branch"], _files(body), message=message, login=body.get("login", repository.owner)
     )
-    forge.pulls.follow(repository)
+    forge.follow(repository)
     return {"sha": sha}
 
 
@@ -153,10 +155,10 @@ def _expire_installation(forge: Forge, body: _Body) -> dict[str, Any]:
 
 
 def _set_rate(forge: Forge, body: _Body) -> dict[str, Any]:
-    token_id = _token(forge, body).id
+    budget_id = budget_of(_token(forge, body))
     limit, remaining, seconds = int(body["limit"]), int(body["remaining"]), int(body["reset_seconds"])
     resource = str(body.get("resource") or CORE)
-    forge.limits.set(token_id, limit=limit, remaining=remaining, reset_seconds=seconds, resource=resource)
+    forge.limits.set(budget_id, limit=limit, remaining=remaining, reset_seconds=seconds, resource=resource)
     return {}
 
 
@@ -220,4 +222,5 @@ _OPERATIONS: dict[str, _Operation] = {
     "revoke-token": _revoke_token,
     "set-rate": _set_rate,
     **ISSUE_OPERATIONS,
+    **MERGE_OPERATIONS,
 }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from codecourier.local.forge.accounts import App, TokenService
+from codecourier.local.forge.async_merging import AsyncMergeService
+from codecourier.local.forge.checks import CheckService
+from codecourier.local.forge.gates import Gates
 from codecourier.local.forge.issues import IssueService
 from codecourier.local.forge.limits import RateLimits
 from codecourier.local.forge.merging import MergeService
 from codecourier.local.forge.pulls import PullService
+from codecourier.local.forge.records import Repository
 from codecourier.local.forge.repositories import RepositoryService
 from codecourier.local.forge.settings import ForgeSettings
 from codecourier.local.forge.store import ForgeStore
@@ -38,9 +42,17 @@ class Forge:
         self.repositories = RepositoryService(self.store, settings)
         self.issues = IssueService(self.store)
         self.pulls = PullService(self.store, self.repositories)
-        self.merges = MergeService(self.store, self.repositories, self.pulls)
+        self.checks = CheckService(self.store, app.slug)
+        self.gates = Gates(self.store, app.slug)
+        self.merges = MergeService(self.store, self.repositories, self.pulls, self.gates)
+        self.async_merges = AsyncMergeService(self.store, self.pulls, self.merges)
         self.tokens = TokenService(self.store, app)
         self.limits = RateLimits(self.store)
+
+    def follow(self, repository: Repository) -> None:
+        """Bring all that depends on a repository's branches up to date, and run the merges whose time has come."""
+        self.pulls.follow(repository)
+        self.async_merges.run_due(repository)
 
     @property
     def api_url(self) -> str:

@@ -20,10 +20,10 @@ from starlette.routing import Route
 from codecourier.local.forge.accounts import Principal
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.gates import find_protection
 from codecourier.local.forge.git import BareRepository, RefMovedError, Signature
 from codecourier.local.forge.graphql import GraphError, Node, execute, parse
-from codecourier.local.forge.limits import GRAPHQL
-from codecourier.local.forge.merging import find_protection
+from codecourier.local.forge.limits import GRAPHQL, budget_of
 from codecourier.local.forge.records import Repository
 from codecourier.local.forge.shapes import node_id
 
@@ -62,7 +62,7 @@ def _holder(forge: Forge, authorization: str | None) -> tuple[Principal, int]:
     principal = forge.tokens.principal(authorization)
     if principal is None or principal.token is None:
         raise RefusedError(401, "This endpoint requires you to be authenticated.")
-    return principal, principal.token.id
+    return principal, budget_of(principal.token)
 
 
 def _answer(forge: Forge, principal: Principal, budget_id: int, body: bytes) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class _Graph:
         except RefMovedError as error:
             raise GraphError(f"{ref} is not at {old}", "UNPROCESSABLE") from error
         self.forge.store.write(counts=[("ref_writes", f"{repository.full_name} delete {ref}")])
-        self.forge.pulls.follow(repository)
+        self.forge.follow(repository)
 
     def _by_id(self, global_id: str) -> Repository:
         try:

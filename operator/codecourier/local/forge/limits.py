@@ -5,21 +5,30 @@ from __future__ import annotations
 from datetime import timedelta
 
 from codecourier.local.forge.errors import RefusedError
-from codecourier.local.forge.records import RateBudget, now
+from codecourier.local.forge.records import RateBudget, Token, now
 from codecourier.local.forge.store import ForgeStore
 
-__all__ = ["CORE", "GRAPHQL", "RateLimits"]
+__all__ = ["CORE", "GRAPHQL", "RateLimits", "budget_of"]
 
 CORE = "core"
 """The budget of the REST API."""
 
 GRAPHQL = "graphql"
-"""The budget of the GraphQL API, here of one point for each query."""
+"""The budget of the GraphQL API."""
 
 _LIMIT = 5000
 """Requests an hour, as GitHub grants a token."""
 
 _WINDOW = timedelta(hours=1)
+
+
+def budget_of(token: Token) -> int:
+    """Return the number of a token's budget.
+
+    All tokens of an installation have one:
+    https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations.
+    """
+    return token.installation_id or token.id
 
 
 class RateLimits:
@@ -31,49 +40,52 @@ class RateLimits:
     def __init__(self, store: ForgeStore) -> None:
         self._store = store
 
-    def budget(self, token_id: int, resource: str = CORE) -> RateBudget:
+    def budget(self, budget_id: int, resource: str = CORE) -> RateBudget:
         """Return a token's budget for an API in the present hour."""
-        key = _key(token_id, resource)
+        key = _key(budget_id, resource)
         found = self._store.get(RateBudget, key)
         limit = found.limit if found else _LIMIT
         if found is None or found.reset_at <= now():
             return RateBudget(id=key, limit=limit, used=0, reset_at=now() + _WINDOW)
         return found
 
-    def spend(self, token_id: int, resource: str = CORE) -> None:
-        """Take one request from a budget.
+    def spend(self, budget_id: int, resource: str = CORE, *, points: int = 1) -> None:
+        """Take requests, or points of the GraphQL API, from a budget.
 
         Raises
         ------
         RefusedError
             403 if nothing is left.
         """
-        budget = self.budget(token_id, resource)
+        budget = self.budget(budget_id, resource)
         if budget.used >= budget.limit:
-            raise RefusedError(403, "API rate limit exceeded for this token.", headers=self.headers(token_id, resource))
-        self._store.write(budget.model_copy(update={"used": budget.used + 1}))
+            raise RefusedError(
+                403, "API rate limit exceeded for this token.", headers=self.headers(budget_id, resource)
+            )
+        self._store.write(budget.model_copy(update={"used": budget.used + points}))
 
-    def give_back(self, token_id: int) -> None:
+    def give_back(self, budget_id: int) -> None:
         """Count a request as not sent: an answer that only says that nothing has changed is free."""
-        budget = self.budget(token_id)
-        self._store.write(budget.model_copy(update={"used": max(0, budget.used - 1)}))
+        budget = self.budget(budget_id)
+        changes = {"used": max(0, budget.used - 1), "unchanged": budget.unchanged + 1}
+        self._store.write(budget.model_copy(update=changes))
 
-    def set(self, token_id: int, *, limit: int, remaining: int, reset_seconds: int, resource: str = CORE) -> None:
+    def set(self, budget_id: int, *, limit: int, remaining: int, reset_seconds: int, resource: str = CORE) -> None:
         """Set a token's limit for an API, what is left of it, and the seconds until the hour is over."""
         reset_at = now() + timedelta(seconds=reset_seconds)
         self._store.write(
-            RateBudget(id=_key(token_id, resource), limit=limit, used=limit - remaining, reset_at=reset_at)
+            RateBudget(id=_key(budget_id, resource), limit=limit, used=limit - remaining, reset_at=reset_at)
         )
 
-    def headers(self, token_id: int, resource: str = CORE) -> dict[str, str]:
+    def headers(self, budget_id: int, resource: str = CORE) -> dict[str, str]:
         """Return the headers that report a budget."""
-        return {f"x-ratelimit-{name}": str(value) for name, value in self.figures(token_id, resource).items()} | {
+        return {f"x-ratelimit-{name}": str(value) for name, value in self.figures(budget_id, resource).items()} | {
             "x-ratelimit-resource": resource
         }
 
-    def figures(self, token_id: int, resource: str = CORE) -> dict[str, int]:
+    def figures(self, budget_id: int, resource: str = CORE) -> dict[str, int]:
         """Return a budget as the API shows it."""
-        budget = self.budget(token_id, resource)
+        budget = self.budget(budget_id, resource)
         return {
             "limit": budget.limit,
             "remaining": max(0, budget.limit - budget.used),
@@ -81,7 +93,11 @@ class RateLimits:
             "used": budget.used,
         }
 
+    def holder(self, budget: RateBudget) -> tuple[int, str]:
+        """Return the number of the budget's holder, which is a token or an installation, and the API."""
+        return (budget.id, CORE) if budget.id >= 0 else (-1 - budget.id, GRAPHQL)
 
-def _key(token_id: int, resource: str) -> int:
+
+def _key(budget_id: int, resource: str) -> int:
     """Return under which number a budget is kept; those of tokens are positive."""
-    return token_id if resource == CORE else -1 - token_id
+    return budget_id if resource == CORE else -1 - budget_id

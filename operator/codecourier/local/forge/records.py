@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 __all__ = [
     "CheckRun",
+    "CheckSuite",
     "Comment",
     "CommitStatus",
     "Fault",
@@ -76,6 +77,19 @@ class Repository(Record):
     has_issues: bool = True
     former_names: tuple[str, ...] = ()
     """Names with owners that it had; requests for them are redirected."""
+
+    allow_merge_commit: bool = True
+    allow_squash_merge: bool = True
+    allow_rebase_merge: bool = True
+    delete_branch_on_merge: bool = False
+    has_async_merges: bool = True
+    """Whether pull requests can be merged in the background; GitHub Enterprise Server up to 3.19 cannot."""
+
+    merge_polls: int = Field(default=0, ge=0)
+    """How often the result of a merge in the background is asked for before the merge runs."""
+
+    holds_merges: bool = False
+    """Whether merges in the background and the merge queue wait for the control API."""
 
     @property
     def full_name(self) -> str:
@@ -220,11 +234,23 @@ class CommitStatus(Record):
     created_at: Time
 
 
+class CheckSuite(Record):
+    """The check runs of one App at one commit; it may have none yet."""
+
+    kind: ClassVar[str] = "check_suite"
+    sha: str
+    app: str
+    """The slug of the App."""
+
+    created_at: Time
+
+
 class CheckRun(Record):
-    """A check run; the newest of a name counts."""
+    """A check run; the newest of a name within a suite counts."""
 
     kind: ClassVar[str] = "check_run"
     sha: str
+    suite_id: int
     name: str
     status: Literal["queued", "in_progress", "completed", "waiting", "requested", "pending"]
     conclusion: Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"] | None
@@ -234,6 +260,7 @@ class CheckRun(Record):
     details_url: str | None = None
     title: str | None = None
     summary: str | None = None
+    text: str | None = None
     started_at: Time | None = None
     completed_at: Time | None = None
 
@@ -254,6 +281,9 @@ class Protection(Record):
 
     allow_force_pushes: bool = False
     allow_deletions: bool = False
+    linear_history: bool = False
+    required_approvals: int = Field(default=0, ge=0, le=6)
+    """How many users with write access must approve; 0 for none."""
 
 
 class Fault(Record):
@@ -266,9 +296,12 @@ class Fault(Record):
     path: str
     """Regular expression that is found in a request's path."""
 
-    action: Literal["answer", "delay", "lose-answer", "lose-request", "refuse-push"]
-    """An error instead of the work, only the delay, the work without an answer, neither of the two, or a push refused
-    by a hook."""
+    body: str = ""
+    """Regular expression that is found in a request's body; empty for any body."""
+
+    action: Literal["answer", "answer-after", "delay", "lose-answer", "lose-request", "refuse-push"]
+    """An error instead of the work, an error after the work, only the delay, the work without an answer, neither of the
+    two, or a push refused by a hook."""
 
     passes: int = Field(default=0, ge=0)
     """How many matching requests are let through before the first fault."""
@@ -292,4 +325,7 @@ class RateBudget(Record):
     kind: ClassVar[str] = "rate_budget"
     limit: int
     used: int
+    unchanged: int = 0
+    """Requests that cost nothing, since their answer was that nothing has changed."""
+
     reset_at: Time

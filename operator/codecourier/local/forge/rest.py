@@ -19,8 +19,9 @@ from codecourier.local.forge.call import Answer, Call, Endpoint
 from codecourier.local.forge.errors import RefusedError, not_accessible, not_found
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
+from codecourier.local.forge.limits import budget_of
 from codecourier.local.forge.records import Repository
-from codecourier.local.forge.routes import accounts, commits, issues, pulls, repositories
+from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories
 
 __all__ = ["API_PREFIX", "rest_routes"]
 
@@ -35,7 +36,7 @@ _LARGEST_BODY_BYTES = 1024 * 1024
 
 def rest_routes(forge: Forge) -> list[Route]:
     """Return the routes of the REST API; the first that fits is taken."""
-    parts = (accounts, repositories, commits, issues, pulls)
+    parts = (accounts, repositories, commits, issues, merges, pulls)
     endpoints = [endpoint for part in parts for endpoint in part.ENDPOINTS]
     routes = [_route(forge, endpoint, endpoint.path) for endpoint in endpoints]
     # Where redirects lead: a number outlives each name.
@@ -56,7 +57,7 @@ def _serve(forge: Forge, endpoint: Endpoint, request: Request, body: bytes) -> R
         budget_id = 0
         try:
             principal = forge.tokens.principal(request.headers.get("authorization"))
-            budget_id = principal.token.id if principal and principal.token else 0
+            budget_id = budget_of(principal.token) if principal and principal.token else 0
             if not endpoint.path.startswith("/rate_limit"):
                 forge.limits.spend(budget_id)
             answer = _conditional(endpoint.handler(_admitted(forge, endpoint, request, body, principal)), request)
@@ -95,7 +96,7 @@ def _admitted(forge: Forge, endpoint: Endpoint, request: Request, body: bytes, p
     if endpoint.permission is not None:
         repository = _visible_repository(forge, request, principal)
         _check_permission(repository, principal, *endpoint.permission)
-        forge.pulls.follow(repository)
+        forge.follow(repository)
     return Call(
         forge=forge,
         principal=principal,

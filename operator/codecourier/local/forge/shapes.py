@@ -7,25 +7,24 @@ from datetime import datetime
 from typing import Any, overload
 
 from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.gates import find_protection
 from codecourier.local.forge.git import Commit, Signature
-from codecourier.local.forge.merging import find_protection, merge_state
 from codecourier.local.forge.pulls import is_mergeable
-from codecourier.local.forge.records import CheckRun, CommitStatus, Installation, Protection, Pull, Repository
+from codecourier.local.forge.records import Installation, Pull, Repository
 
 __all__ = [
     "branch_shape",
-    "check_run_shape",
+    "commit_shape",
     "installation_shape",
     "node_id",
-    "protection_shape",
     "pull_shape",
     "ref_shape",
     "repository_shape",
     "repository_url",
     "short_branch_shape",
     "short_pull_shape",
+    "signature_shape",
     "stamp",
-    "status_shape",
     "user_shape",
 ]
 
@@ -169,6 +168,10 @@ def repository_shape(forge: Forge, repository: Repository) -> dict[str, Any]:
         "svn_url": html_url,
         "default_branch": repository.default_branch,
         "has_issues": repository.has_issues,
+        "allow_merge_commit": repository.allow_merge_commit,
+        "allow_squash_merge": repository.allow_squash_merge,
+        "allow_rebase_merge": repository.allow_rebase_merge,
+        "delete_branch_on_merge": repository.delete_branch_on_merge,
         "open_issues": len(open_pulls),
         "open_issues_count": len(open_pulls),
         "created_at": created,
@@ -205,7 +208,7 @@ def branch_shape(forge: Forge, repository: Repository, name: str, sha: str) -> d
     checks = list(rules.required_checks) if rules else []
     return {
         "name": name,
-        "commit": _commit_shape(forge, repository, forge.repositories.git(repository).commit(sha)),
+        "commit": commit_shape(forge, repository, forge.repositories.git(repository).commit(sha)),
         "_links": {"self": url, "html": f"{forge.base_url}/{repository.full_name}/tree/{name}"},
         "protected": rules is not None,
         "protection": {
@@ -220,28 +223,13 @@ def branch_shape(forge: Forge, repository: Repository, name: str, sha: str) -> d
     }
 
 
-def protection_shape(forge: Forge, repository: Repository, rules: Protection) -> dict[str, Any]:
-    """Return a branch's protection as `branch-protection`."""
-    url = f"{repository_url(forge, repository)}/branches/{rules.branch}/protection"
-    shape: dict[str, Any] = {
-        "url": url,
-        "enforce_admins": {"url": f"{url}/enforce_admins", "enabled": True},
-        "required_linear_history": {"enabled": False},
-        "allow_force_pushes": {"enabled": rules.allow_force_pushes},
-        "allow_deletions": {"enabled": rules.allow_deletions},
-    }
-    if rules.required_checks:
-        shape["required_status_checks"] = {
-            "url": f"{url}/required_status_checks",
-            "strict": rules.strict,
-            "contexts": list(rules.required_checks),
-            "contexts_url": f"{url}/required_status_checks/contexts",
-            "checks": [{"context": name, "app_id": None} for name in rules.required_checks],
-        }
-    return shape
+def signature_shape(signature: Signature) -> dict[str, str]:
+    """Return an author or committer of a commit."""
+    return {"name": signature.name, "email": signature.email, "date": signature.date}
 
 
-def _commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[str, Any]:
+def commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[str, Any]:
+    """Return a commit as `commit`."""
     url, html_url = repository_url(forge, repository), f"{forge.base_url}/{repository.full_name}"
     return {
         "url": f"{url}/commits/{commit.sha}",
@@ -251,8 +239,8 @@ def _commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[
         "comments_url": f"{url}/commits/{commit.sha}/comments",
         "commit": {
             "url": f"{url}/git/commits/{commit.sha}",
-            "author": _signature(commit.author),
-            "committer": _signature(commit.committer),
+            "author": signature_shape(commit.author),
+            "committer": signature_shape(commit.committer),
             "message": commit.message,
             "comment_count": 0,
             "tree": {"sha": commit.tree, "url": f"{url}/git/trees/{commit.tree}"},
@@ -264,58 +252,6 @@ def _commit_shape(forge: Forge, repository: Repository, commit: Commit) -> dict[
             for parent in commit.parents
         ],
     }
-
-
-def status_shape(forge: Forge, repository: Repository, status: CommitStatus) -> dict[str, Any]:
-    """Return a commit status as `status`, which is a `simple-commit-status` too."""
-    url = repository_url(forge, repository)
-    creator = user_shape(forge, status.login)
-    return {
-        "url": f"{url}/statuses/{status.sha}",
-        "avatar_url": creator["avatar_url"],
-        "id": status.id,
-        "node_id": node_id("StatusContext", status.id),
-        "state": status.state,
-        "description": status.description,
-        "target_url": status.target_url,
-        "context": status.context,
-        "created_at": stamp(status.created_at),
-        "updated_at": stamp(status.created_at),
-        "creator": creator,
-    }
-
-
-def check_run_shape(forge: Forge, repository: Repository, run: CheckRun) -> dict[str, Any]:
-    """Return a check run as `check-run`."""
-    url, html_url = repository_url(forge, repository), f"{forge.base_url}/{repository.full_name}"
-    return {
-        "id": run.id,
-        "node_id": node_id("CheckRun", run.id),
-        "head_sha": run.sha,
-        "external_id": run.external_id,
-        "url": f"{url}/check-runs/{run.id}",
-        "html_url": f"{html_url}/runs/{run.id}",
-        "details_url": run.details_url,
-        "status": run.status,
-        "conclusion": run.conclusion,
-        "started_at": stamp(run.started_at),
-        "completed_at": stamp(run.completed_at),
-        "output": {
-            "title": run.title,
-            "summary": run.summary,
-            "text": None,
-            "annotations_count": 0,
-            "annotations_url": f"{url}/check-runs/{run.id}/annotations",
-        },
-        "name": run.name,
-        "check_suite": None,
-        "app": None,
-        "pull_requests": [],
-    }
-
-
-def _signature(signature: Signature) -> dict[str, str]:
-    return {"name": signature.name, "email": signature.email, "date": signature.date}
 
 
 def short_pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[str, Any]:
@@ -360,7 +296,7 @@ def pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[str, An
         "merged": pull.merged_at is not None,
         "merged_by": user_shape(forge, pull.merged_by) if pull.merged_by else None,
         "mergeable": mergeable,
-        "mergeable_state": merge_state(forge.store, git, repository, pull, mergeable=bool(mergeable)),
+        "mergeable_state": forge.gates.state(git, repository, pull, mergeable=bool(mergeable)),
         "maintainer_can_modify": False,
         "comments": 0,
         "review_comments": 0,

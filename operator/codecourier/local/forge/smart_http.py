@@ -104,7 +104,7 @@ def _admit(forge: Forge, request: Request, service: str) -> tuple[Repository, Pr
             raise RefusedError(
                 403, "Write access to repository not granted." if service == _PUSH else "Read access denied."
             )
-        forge.pulls.follow(repository)
+        forge.follow(repository)
         return repository, principal
 
 
@@ -180,7 +180,7 @@ def _push(forge: Forge, repository: Repository, body: IO[bytes], variables: dict
     reasons = dict(line.split(" ", 1) for line in reasons_file.read_text(encoding="utf-8").splitlines())
     reasons_file.unlink()
     with forge.store.lock:
-        forge.pulls.follow(repository)
+        forge.follow(repository)
     return Response(with_reasons(content, reasons), status, headers)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from codecourier.local.forge.merge_records import Collaborator, MergeRequest, Review, RuleSet
 from codecourier.local.forge.records import (
     CheckRun,
+    CheckSuite,
     Comment,
     CommitStatus,
     Fault,
@@ -32,15 +34,20 @@ Count = tuple[str, str]
 
 _KINDS: tuple[type[Record], ...] = (
     CheckRun,
+    CheckSuite,
+    Collaborator,
     Comment,
     CommitStatus,
     Fault,
     Installation,
     Issue,
+    MergeRequest,
     Protection,
     Pull,
     RateBudget,
     Repository,
+    Review,
+    RuleSet,
     Token,
     User,
 )

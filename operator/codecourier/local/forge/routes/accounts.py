@@ -7,23 +7,23 @@ from typing import Any
 
 from codecourier.local.forge.call import Answer, Call, Endpoint
 from codecourier.local.forge.errors import RefusedError, not_accessible, not_found
+from codecourier.local.forge.limits import GRAPHQL, budget_of
 from codecourier.local.forge.records import Installation, Permissions, Repository
 from codecourier.local.forge.shapes import installation_shape, repository_shape, stamp
 
 __all__ = ["ENDPOINTS"]
 
-_NEVER_COUNTED = {"search": 30, "graphql": 5000}
-"""Limits of what the forge does not offer, by resource."""
+_SEARCH_LIMIT = 30
+"""Of what the forge does not offer."""
 
 
 def _get_rate_limit(call: Call) -> Answer:
     token = call.principal.token if call.principal else None
-    core = call.forge.limits.figures(token.id if token else 0)
-    others = {
-        name: {"limit": limit, "remaining": limit, "reset": core["reset"], "used": 0}
-        for name, limit in _NEVER_COUNTED.items()
-    }
-    return Answer({"resources": {"core": core, **others}, "rate": core})
+    budget_id = budget_of(token) if token else 0
+    core = call.forge.limits.figures(budget_id)
+    graph = call.forge.limits.figures(budget_id, GRAPHQL)
+    search = {"limit": _SEARCH_LIMIT, "remaining": _SEARCH_LIMIT, "reset": core["reset"], "used": 0}
+    return Answer({"resources": {"core": core, "graphql": graph, "search": search}, "rate": core})
 
 
 def _find_installation(call: Call) -> Answer:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
-from codecourier.local.forge.errors import RefusedError, invalid_field, not_found
-from codecourier.local.forge.merging import MergeMethod
+from codecourier.local.forge.errors import invalid_field
 from codecourier.local.forge.records import Pull, now
 from codecourier.local.forge.shapes import pull_shape, short_pull_shape
 
 __all__ = ["ENDPOINTS"]
-
-_METHODS: dict[str, MergeMethod] = {"merge": "merge", "squash": "squash", "rebase": "rebase"}
 
 
 def _list_pulls(call: Call) -> Answer:
@@ -48,11 +45,11 @@ def _create_pull(call: Call) -> Answer:
 
 
 def _get_pull(call: Call) -> Answer:
-    return Answer(pull_shape(call.forge, call.repository, _pull(call)))
+    return Answer(pull_shape(call.forge, call.repository, call.pull))
 
 
 def _update_pull(call: Call) -> Answer:
-    pull = _pull(call)
+    pull = call.pull
     state, base = call.optional_text("state"), call.optional_text("base")
     if state not in {None, "open", "closed"}:
         raise invalid_field("PullRequest", "state")
@@ -69,32 +66,6 @@ def _update_pull(call: Call) -> Answer:
     return Answer(pull_shape(call.forge, call.repository, pull))
 
 
-def _merge_pull(call: Call) -> Answer:
-    method = _METHODS.get(call.optional_text("merge_method") or "merge")
-    if method is None:
-        raise RefusedError(422, "Invalid request.\n\nmerge_method is not a member of [merge, squash, rebase].")
-    sha = call.forge.merges.merge(
-        call.repository,
-        _pull(call),
-        method=method,
-        expected_sha=call.optional_text("sha"),
-        title=call.optional_text("commit_title"),
-        message=call.optional_text("commit_message"),
-        login=call.login,
-        may_change_workflows=call.may("workflows", "write"),
-    )
-    call.forge.pulls.follow(call.repository)
-    return Answer({"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
-
-
-def _pull(call: Call) -> Pull:
-    number = call.parameters["number"]
-    pull = call.forge.pulls.find(call.repository, int(number)) if number.isdecimal() else None
-    if pull is None:
-        raise not_found()
-    return pull
-
-
 _PULLS = "/repos/{owner}/{repo}/pulls"
 _READ, _WRITE = ("pull_requests", "read"), ("pull_requests", "write")
 
@@ -103,5 +74,4 @@ ENDPOINTS = (
     Endpoint("POST", _PULLS, _create_pull, _WRITE),
     Endpoint("GET", f"{_PULLS}/{{number}}", _get_pull, _READ),
     Endpoint("PATCH", f"{_PULLS}/{{number}}", _update_pull, _WRITE),
-    Endpoint("PUT", f"{_PULLS}/{{number}}/merge", _merge_pull, ("contents", "write")),
 )

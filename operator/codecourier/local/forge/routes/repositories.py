@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from codecourier.local.forge.call import Answer, Call, Endpoint, paginate
 from codecourier.local.forge.errors import RefusedError, not_found, validation_failed
+from codecourier.local.forge.gates import find_protection
 from codecourier.local.forge.git import RefMovedError
-from codecourier.local.forge.merging import find_protection
 from codecourier.local.forge.pulls import refuse_workflow_changes
-from codecourier.local.forge.shapes import (
-    branch_shape,
-    protection_shape,
-    ref_shape,
-    repository_shape,
-    short_branch_shape,
-)
+from codecourier.local.forge.rule_shapes import protection_shape, rule_shapes
+from codecourier.local.forge.shapes import branch_shape, ref_shape, repository_shape, short_branch_shape
 
 __all__ = ["ENDPOINTS"]
 
 _HEADS = "refs/heads/"
 
 
+_MERGE_SETTINGS = ("allow_merge_commit", "allow_squash_merge", "allow_rebase_merge", "delete_branch_on_merge")
+"""https://docs.github.com/rest/repos/repos#get-a-repository shows these to those only who may write contents."""
+
+
 def _get_repository(call: Call) -> Answer:
-    return Answer(repository_shape(call.forge, call.repository))
+    hidden = () if call.may("contents", "write") else _MERGE_SETTINGS
+    shape = repository_shape(call.forge, call.repository)
+    return Answer({name: value for name, value in shape.items() if name not in hidden})
 
 
 def _list_branches(call: Call) -> Answer:
@@ -53,6 +54,12 @@ def _get_required_checks(call: Call) -> Answer:
     if "required_status_checks" not in shape:
         raise RefusedError(404, "Required status checks not enabled")
     return Answer(shape["required_status_checks"])
+
+
+def _list_rules(call: Call) -> Answer:
+    sets = call.forge.gates.rule_sets(call.repository, call.parameters["branch"])
+    rules = [rule for found in sets for rule in rule_shapes(call.repository, found)]
+    return paginate(call, rules, lambda rule: rule)
 
 
 def _get_ref(call: Call) -> Answer:
@@ -115,7 +122,7 @@ def _move(call: Call, name: str, new: str | None, old: str | None) -> None:
         raise RefusedError(422, "Reference cannot be updated") from error
     action = "delete" if new is None else "create" if old is None else "update"
     call.forge.store.write(counts=[("ref_writes", f"{call.repository.full_name} {action} {name}")])
-    call.forge.pulls.follow(call.repository)
+    call.forge.follow(call.repository)
 
 
 def _check_object(call: Call, name: str, sha: str) -> None:
@@ -145,6 +152,7 @@ ENDPOINTS = (
     Endpoint("GET", "/repos/{owner}/{repo}/branches", _list_branches, _READ),
     Endpoint("GET", f"{_BRANCH}/protection/required_status_checks", _get_required_checks, _ADMINISTER),
     Endpoint("GET", f"{_BRANCH}/protection", _get_protection, _ADMINISTER),
+    Endpoint("GET", "/repos/{owner}/{repo}/rules/branches/{branch:path}", _list_rules, ("metadata", "read")),
     Endpoint("GET", _BRANCH, _get_branch, _READ),
     Endpoint("GET", f"{_GIT}/ref/{{ref:path}}", _get_ref, _READ),
     Endpoint("POST", f"{_GIT}/refs", _create_ref, _WRITE),
