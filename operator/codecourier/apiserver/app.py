@@ -44,6 +44,7 @@ from codecourier.apiserver.routes.trash import add_trash
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.tokens import Tokens
 from codecourier.apiserver.trust import Trust
+from codecourier.apiserver.turns import LIVE_PATHS, READY_PATH, InTurn, Turns
 from codecourier.apiserver.writing import Writer
 from codecourier.kube.api import KubeApi
 from codecourier.kube.errors import KubeError
@@ -126,6 +127,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.include_router(router)
     app.add_middleware(Reads, routes=router.routes)
     app.add_middleware(AggregatedDoor)
+    app.add_middleware(InTurn, turns=Turns())
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
     views = (view_branches(parts.served.store, hosts), view_pull_requests(parts.served))
@@ -155,6 +157,6 @@ def _add_probes(app: FastAPI, parts: ApiParts) -> None:
         problems += [f"not heard of for too long: {', '.join(stale)}"] if stale else []
         return PlainTextResponse("\n".join(problems), 503) if problems else PlainTextResponse("ok")
 
-    for path in ("/healthz", "/livez"):
+    for path in LIVE_PATHS:
         app.add_api_route(path, live, include_in_schema=False)
-    app.add_api_route("/readyz", ready, include_in_schema=False)
+    app.add_api_route(READY_PATH, ready, include_in_schema=False)
