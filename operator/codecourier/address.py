@@ -18,11 +18,15 @@ __all__ = [
     "ISSUE_FORM",
     "ISSUE_PATTERN",
     "PREFIX_FORM",
+    "PULL_REQUEST_ADDRESS_MAX_LENGTH",
+    "PULL_REQUEST_FORM",
+    "PULL_REQUEST_PATTERN",
     "normalize_host",
     "plain_issue_address",
     "split_address",
     "split_issue_address",
     "split_prefix",
+    "split_pull_request_address",
 ]
 
 ADDRESS_FORM = "https://HOST[:PORT]/OWNER/NAME, such as https://github.com/example/shop"
@@ -61,6 +65,18 @@ ISSUE_FORM = (
 ISSUE_PATTERN = f"^https://{_HOST}(:({_PORT}))?/{_SEGMENT}/{_SEGMENT}/issues/[1-9][0-9]{{0,9}}$"
 """As `ADDRESS_PATTERN`, for an issue of a repository."""
 
+PULL_REQUEST_ADDRESS_MAX_LENGTH = 640
+"""Longest address of a pull request in characters."""
+
+PULL_REQUEST_FORM = (
+    "https://HOST[:PORT]/OWNER/NAME/pull/NUMBER, such as https://github.com/example/shop/pull/7; the address of an "
+    "issue is none"
+)
+"""The form of a pull request's address in words."""
+
+PULL_REQUEST_PATTERN = f"^https://{_HOST}(:({_PORT}))?/{_SEGMENT}/{_SEGMENT}/pull/[1-9][0-9]{{0,9}}$"
+"""As `ADDRESS_PATTERN`, for a pull request of a repository."""
+
 _ADDRESS = re.compile(ADDRESS_PATTERN)
 _HOST_AND_PORT = re.compile(f"{_HOST}(:({_PORT}))?")
 _PREFIX = re.compile(f"https://{_HOST}(:({_PORT}))?(/{_SEGMENT}){{0,2}}/?")
@@ -91,6 +107,20 @@ def split_issue_address(url: str) -> tuple[str, int]:
     if len(url) > ISSUE_ADDRESS_MAX_LENGTH or not re.fullmatch(ISSUE_PATTERN, url):
         raise ValueError(f"the address of an issue must be {ISSUE_FORM}")
     repository, number = url.rsplit("/issues/", 1)
+    return repository, int(number)
+
+
+def split_pull_request_address(url: str) -> tuple[str, int]:
+    """Split the address of a pull request that follows `PULL_REQUEST_FORM` into its repository's and its number.
+
+    Raises
+    ------
+    ValueError
+        If it does not follow it.
+    """
+    if len(url) > PULL_REQUEST_ADDRESS_MAX_LENGTH or not re.fullmatch(PULL_REQUEST_PATTERN, url):
+        raise ValueError(f"the address of a pull request must be {PULL_REQUEST_FORM}")
+    repository, number = url.rsplit("/pull/", 1)
     return repository, int(number)
 
 

@@ -250,6 +250,7 @@ def test_the_crd_of_runs_admits_it() -> None:
         "SprintChain",
         "RecurringTask",
         "IssueSession",
+        "MergeJob",
         "Batch",
     ]
 

@@ -9,6 +9,7 @@ from typing import Any
 from tests.resources.samples import (
     ABSENT,
     PATTERNS,
+    SINGLE,
     Json,
     change,
     items_of,
@@ -125,10 +126,19 @@ HARMLESS = {
 
 _MONTHLY = {"spec.frequency": "Monthly", "spec.dayOfWeek": ABSENT}
 
+
+def _pull_requests(count: int) -> list[str]:
+    return [f"https://h.test/a/b/pull/{number}" for number in range(1, count + 1)]
+
+
 COMPANIONS: Mapping[tuple[str, str, str], Mapping[str, Any]] = {
     ("SprintChain", "spec.sprintRange.first", "maximum"): {"spec.sprintRange.last": 1_000_000},
     ("SprintChain", "spec.sprintRange.last", "maximum"): {"spec.sprintRange.first": 1_000_000},
     ("SprintChain", "spec.resumeFromSprint", "maximum"): {"spec.sprintRange.last": 99},
+    ("MergeJob", "spec.mode", "enum"): SINGLE,
+    ("MergeJob", "spec.mergeStrategy", "enum"): SINGLE,
+    ("MergeJob", "spec.pullRequests", "maxItems"): {"spec.pullRequests": _pull_requests(50)},
+    ("MergeJob", "spec.pullRequests", "x-kubernetes-list-type"): {"spec.pullRequests": _pull_requests(2)},
     ("RecurringTask", "spec.frequency", "enum"): {"spec.dayOfWeek": ABSENT},
     ("RecurringTask", "spec.dayOfMonth", "minimum"): _MONTHLY,
     ("RecurringTask", "spec.dayOfMonth", "maximum"): _MONTHLY,

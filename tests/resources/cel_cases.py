@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.resources.cases import Case, Steps
-from tests.resources.cel_table import OBJECTS, VALUES, Changes, Update
+from tests.resources.cel_table import BASES, OBJECTS, VALUES, Changes, Update
 from tests.resources.samples import ABSENT, Json, change, manifest, sample, schema_of, value_at, walk
 
 _NAME_LENGTH = re.compile(r"must be at most (\d+) characters")
@@ -101,7 +101,9 @@ def _immutable(crd: Json, steps: Steps, schema: Json, rule: Json) -> Iterator[Ca
         yield _update_case(crd, path, message, other, refusal)
         return
     place = path + field_path
-    yield _update_case(crd, path, message, Update({}, old={place: ABSENT}), None)
-    yield _update_case(crd, path, message, Update({place: ABSENT}, old={}), refusal)
-    added = value_at(manifest(crd), tuple(place.split(".")))
-    yield _update_case(crd, path, message, Update({place: added}, old={place: ABSENT}), refusal)
+    base = BASES.get((_kind(crd), place), {})
+    without = {key: value for key, value in base.items() if key != place} or {place: ABSENT}
+    yield _update_case(crd, path, message, Update({}, old=without), None)
+    yield _update_case(crd, path, message, Update({place: ABSENT}, old=base), refusal)
+    added = value_at(_changed(manifest(crd), base), tuple(place.split(".")))
+    yield _update_case(crd, path, message, Update({place: added}, old=without), refusal)

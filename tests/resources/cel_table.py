@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codecourier.address import ADDRESS_FORM, ISSUE_FORM
+from codecourier.address import ADDRESS_FORM, ISSUE_FORM, PULL_REQUEST_FORM
 from codecourier.resources.project import NEVER_OPEN
-from tests.resources.samples import ABSENT
-from tests.support.addresses import ADDRESSES, ISSUES, NO_ADDRESSES, NO_ISSUES
+from tests.resources.samples import ABSENT, SINGLE
+from tests.support.addresses import ADDRESSES, ISSUES, NO_ADDRESSES, NO_ISSUES, NO_PULL_REQUESTS, PULL_REQUESTS
 
 Changes = Mapping[str, Any]
 """Values by place, with dots; `ABSENT` takes a field away."""
@@ -52,6 +52,7 @@ VALUES: Mapping[str, Values] = {
     ),
     f"must be {ADDRESS_FORM}": Values(accepted=ADDRESSES, refused=NO_ADDRESSES),
     f"must be {ISSUE_FORM}": Values(accepted=ISSUES, refused=NO_ISSUES),
+    f"must be {PULL_REQUEST_FORM}": Values(accepted=PULL_REQUESTS, refused=NO_PULL_REQUESTS),
     "must not begin with 'system:', which is for Kubernetes' own users and groups": Values(
         accepted=["alice@example.com", "codecourier:shop:ci", "systems:a"], refused=["system:masters", "system:"]
     ),
@@ -111,6 +112,12 @@ def _repository(number: int, *, default: bool) -> dict[str, Any]:
     return {"url": url, "credentialRef": {"name": "token"}, "isDefault": default}
 
 
+def _pull_requests(*numbers: int) -> list[str]:
+    return [f"https://h.test/a/b/pull/{number}" for number in numbers]
+
+
+_SINGLE: Changes = {**SINGLE, "spec.pullRequests": _pull_requests(7)}
+
 OBJECTS: Mapping[tuple[str, str, str], Objects] = {
     ("Project", "", "a namespace has one Project and its name must be 'default'"): Objects(
         accepted=[Update({})], refused=[Update({"metadata.name": "other"})], field_path=".metadata.name"
@@ -166,6 +173,38 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         refused=[Update({"spec.sprintRange": {"first": 5, "last": 9}, "spec.resumeFromSprint": 5})],
         field_path=".resumeFromSprint",
     ),
+    ("MergeJob", "spec", "a Single merge has exactly one pull request"): Objects(
+        accepted=[Update(_SINGLE)], refused=[Update({**_SINGLE, "spec.pullRequests": _pull_requests(7, 8)})]
+    ),
+    ("MergeJob", "spec", "all pull requests must be of one repository"): Objects(
+        accepted=[Update({"spec.pullRequests": ["https://h.test/A/b/pull/7", "https://H.test/a/B/pull/8"]})],
+        refused=[
+            Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://h.test/a/c/pull/8"]}),
+            Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://i.test/a/b/pull/8"]}),
+        ],
+    ),
+    ("MergeJob", "spec", "each pull request may be listed once"): Objects(
+        accepted=[Update({"spec.pullRequests": _pull_requests(1, 11, 111)})],
+        refused=[Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://h.test/A/b/pull/7"]})],
+    ),
+    ("MergeJob", "spec", "mergeStrategy and skipCiCheck are for mode Single"): Objects(
+        accepted=[Update({}), Update({**_SINGLE, "spec.mergeStrategy": "Rebase", "spec.skipCiCheck": True})],
+        refused=[Update({"spec.mergeStrategy": "Squash"}), Update({"spec.skipCiCheck": True})],
+    ),
+    (
+        "MergeJob",
+        "spec",
+        "branchName, title, prompt, maxAttempts and closeSources are for mode Combine",
+    ): Objects(
+        accepted=[Update({"spec.closeSources": True}), Update(_SINGLE)],
+        refused=[
+            Update({**_SINGLE, "spec.branchName": "a"}),
+            Update({**_SINGLE, "spec.title": "a"}),
+            Update({**_SINGLE, "spec.prompt": "a"}),
+            Update({**_SINGLE, "spec.maxAttempts": 1}),
+            Update({**_SINGLE, "spec.closeSources": True}),
+        ],
+    ),
     ("Learning", "spec", "must name a repository, a Workflow or both"): Objects(
         accepted=[Update({}), Update({"spec.workflowRef": ABSENT}), Update({"spec.repositoryUrl": ABSENT})],
         refused=[Update({"spec.workflowRef": ABSENT, "spec.repositoryUrl": ABSENT})],
@@ -184,3 +223,8 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         field_path=".dayOfMonth",
     ),
 }
+
+BASES: Mapping[tuple[str, str], Changes] = {
+    ("MergeJob", "spec.mergeStrategy"): {**SINGLE, "spec.mergeStrategy": "Squash"},
+}
+"""Changes of a full manifest that lacks a field, so that it can have it."""

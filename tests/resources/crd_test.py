@@ -164,9 +164,16 @@ def test_a_kind_of_a_role_is_listed_where_a_kind_of_that_role_is_named() -> None
     assert properties["origin"] == {
         "type": "string",
         "description": "A kind that makes Runs.",
-        "enum": ["SprintChain", "RecurringTask", "IssueSession"],
+        "enum": ["SprintChain", "RecurringTask", "IssueSession", "MergeJob"],
     }
-    assert properties["others"]["items"]["enum"] == ["Naming", "Project", "Run", "SprintChain", "RecurringTask"]
+    assert properties["others"]["items"]["enum"] == [
+        "Naming",
+        "Project",
+        "Run",
+        "SprintChain",
+        "RecurringTask",
+        "MergeJob",
+    ]
     assert build_crd(Naming, with_own) != build_crd(Naming, KINDS)
     with pytest.raises(SchemaError, match="no kind has the role 'makes_runs'"):
         structural_schema(Naming, (Naming,))

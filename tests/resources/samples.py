@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codecourier.address import ADDRESS_PATTERN, ISSUE_PATTERN
+from codecourier.address import ADDRESS_PATTERN, ISSUE_PATTERN, PULL_REQUEST_PATTERN
 from codecourier.resources.crd import build_crd
 from codecourier.resources.registry import KINDS
 
 Json = dict[str, Any]
+
+
+ABSENT = object()
+"""Stands for taking a field away."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ PATTERNS: Mapping[str, Shape] = {
     r"^[^\x00-\x20\x7f~^:?*\[\\]+$": Shape(refused="a b"),
     ADDRESS_PATTERN: Shape(refused="https://user:token@example.com/a/b", head="https://", tail="/b/c"),
     ISSUE_PATTERN: Shape(refused="https://example.com/a/b/pull/1", head="https://", tail="/b/c/issues/1"),
+    PULL_REQUEST_PATTERN: Shape(refused="https://example.com/a/b/issues/1", head="https://", tail="/b/c/pull/1"),
     r"^[0-9a-f]*$": Shape(refused="A"),
     r"^[0-9a-f]{64}$": Shape(refused="A" * 64),
     r"^[A-Za-z0-9][A-Za-z0-9._@-]*$": Shape(refused="a:b"),
@@ -130,11 +135,27 @@ def _weekly_task(schema: Json, number: int) -> Json:
     return spec | {"frequency": "Weekly"}
 
 
+def _combine(schema: Json, number: int) -> Json:
+    """A merge of mode Combine, without what is for Single only."""
+    spec: Json = sample(schema, number)
+    del spec["mergeStrategy"]
+    return spec | {"mode": "Combine", "skipCiCheck": False}
+
+
 EXCEPTIONS: Mapping[tuple[str, str], Callable[[Json, int], Any]] = {
     ("Project", "spec.repositories"): _repositories,
     ("RecurringTask", "spec"): _weekly_task,
+    ("MergeJob", "spec"): _combine,
 }
 """Parts of full objects that the schema alone does not tell, because a CEL rule binds fields together."""
+
+
+SINGLE: Mapping[str, Any] = {
+    "spec.mode": "Single",
+    **dict.fromkeys(("spec.branchName", "spec.title", "spec.prompt", "spec.maxAttempts"), ABSENT),
+    "spec.closeSources": False,
+}
+"""What makes a full MergeJob, which is a Combine, a Single."""
 
 
 def crds() -> dict[str, Json]:
@@ -177,10 +198,6 @@ def schema_at(crd: Json, steps: tuple[str, ...]) -> Json:
             else (schema["properties"][step])
         )
     return schema
-
-
-ABSENT = object()
-"""Stands for taking a field away."""
 
 
 def change(target: Any, steps: tuple[str, ...], value: Any) -> str:

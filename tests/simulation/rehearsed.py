@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from codecourier.kinds.api_resources import MERGE_JOBS
+from codecourier.kube.api import Json
 from tests.simulation.faults import Fault
+from tests.simulation.forge import URL
 from tests.simulation.nights import NIGHTS
 from tests.simulation.scenario import KUBELET_BEHAVIOURS, REFERENCE, Deed, Scenario
 from tests.simulation.steps import Behaviour
@@ -74,6 +77,13 @@ def _at(seconds: float, *deeds: tuple[float, str]) -> tuple[tuple[float, str], .
 _AGING = _at(0.0, (0.0, "pass a season"), (10.0, "pass two hours"), (20.0, "pass two hours"))
 """What lets things go for their age."""
 
+
+_CANCELLED_MERGE: Json = {
+    "mode": "Combine",
+    "pullRequests": [f"{URL}/pull/7"],
+    "workflowRef": {"name": "runnable"},
+    "cancelled": True,
+}
 
 REHEARSED = (
     _rehearsed(0, (0.0, "delete workflow"), (2.0, "delete chain")),
@@ -146,5 +156,6 @@ REHEARSED = (
     ),
     _rehearsed_lessons((100.0, "put into the trash"), (101.0, "put into the trash"), *_at(240.0, *_AGING)),
     replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
+    replace(REFERENCE, mood="peopled", chains=0, declared=((MERGE_JOBS, "cancelled", _CANCELLED_MERGE),)),
 )
 """What happens too seldom for every budget of seeds to come through it."""

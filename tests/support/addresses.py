@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ADDRESSES", "ISSUES", "NO_ADDRESSES", "NO_ISSUES"]
+__all__ = ["ADDRESSES", "ISSUES", "NO_ADDRESSES", "NO_ISSUES", "NO_PULL_REQUESTS", "PULL_REQUESTS"]
 
 ADDRESSES = (
     "https://github.com/example/shop",
@@ -77,5 +77,15 @@ NO_ISSUES = (
     "https://github.com/example/shop/issues/twelve",
     "https://github.com/example/shop/issues/\u0661",
     "https://github.com/example/shop/issues/../pull/12",
+)
+"""Each has one fault."""
+
+PULL_REQUESTS = tuple(issue.replace("/issues/", "/pull/") for issue in ISSUES)
+
+NO_PULL_REQUESTS = (
+    *(issue.replace("/issues", "/pull") for issue in NO_ISSUES if "/pull/" not in issue),
+    "https://github.com/example/shop/issues/12",
+    "https://github.com/example/shop/pulls/12",
+    "https://github.com/example/shop/pull/12/files",
 )
 """Each has one fault."""

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SPRINT_CHAIN = "SprintChain"
     RECURRING_TASK = "RecurringTask"
     ISSUE_SESSION = "IssueSession"
+    MERGE_JOB = "MergeJob"
 
 
 @app.command()

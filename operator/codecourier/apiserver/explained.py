@@ -8,6 +8,7 @@ from typing import Any
 from codecourier.cache.source import Source
 from codecourier.kinds.sources import (
     ISSUE_SESSION_SOURCE,
+    MERGE_JOB_SOURCE,
     PROJECT_SOURCE,
     RECURRING_TASK_SOURCE,
     RUN_SOURCE,
@@ -19,7 +20,7 @@ __all__ = ["AROUND", "EXPLAINED"]
 
 EXPLAINED: Mapping[str, Source[Any]] = {
     source.resource.kind: source
-    for source in (RUN_SOURCE, SPRINT_CHAIN_SOURCE, RECURRING_TASK_SOURCE, ISSUE_SESSION_SOURCE)
+    for source in (RUN_SOURCE, SPRINT_CHAIN_SOURCE, RECURRING_TASK_SOURCE, ISSUE_SESSION_SOURCE, MERGE_JOB_SOURCE)
 }
 """The kinds that can be explained."""
 

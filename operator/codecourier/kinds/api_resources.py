@@ -8,6 +8,7 @@ from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.inbox import Inbox
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask
@@ -23,6 +24,7 @@ __all__ = [
     "INBOXES",
     "ISSUE_SESSIONS",
     "LEARNINGS",
+    "MERGE_JOBS",
     "NOTIFICATIONS",
     "PROJECTS",
     "RECURRING_TASKS",
@@ -38,6 +40,7 @@ WORKFLOWS = custom_resource(Workflow.info)
 RUNS = custom_resource(Run.info)
 RECURRING_TASKS = custom_resource(RecurringTask.info)
 ISSUE_SESSIONS = custom_resource(IssueSession.info)
+MERGE_JOBS = custom_resource(MergeJob.info)
 SPRINT_CHAINS = custom_resource(SprintChain.info)
 SANDBOXES = custom_resource(Sandbox.info)
 NOTIFICATIONS = custom_resource(Notification.info)

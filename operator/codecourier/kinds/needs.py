@@ -15,6 +15,7 @@ from codecourier.kinds.relation import UNFINISHED, View
 from codecourier.kinds.shared import ORIGIN
 from codecourier.kinds.sources import (
     ISSUE_SESSION_SOURCE,
+    MERGE_JOB_SOURCE,
     RECURRING_TASK_SOURCE,
     RUN_SOURCE,
     SANDBOX_SOURCE,
@@ -26,7 +27,7 @@ from codecourier.kube.cache import key_of
 __all__ = ["is_needed"]
 
 _BY_WORKFLOW = "named by spec.workflowRef.name"
-_USERS_OF_WORKFLOWS = (RUN_SOURCE, SPRINT_CHAIN_SOURCE, RECURRING_TASK_SOURCE, ISSUE_SESSION_SOURCE)
+_USERS_OF_WORKFLOWS = (RUN_SOURCE, SPRINT_CHAIN_SOURCE, RECURRING_TASK_SOURCE, ISSUE_SESSION_SOURCE, MERGE_JOB_SOURCE)
 
 _RECORDS = frozenset({"Notification", "UsageRecord"})
 """Kinds of which the caches hold a few fields only."""

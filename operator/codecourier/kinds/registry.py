@@ -13,6 +13,7 @@ from codecourier.cache.source import CachedKind, Source
 from codecourier.cache.store import Store
 from codecourier.kinds.issue_session import ISSUE_SESSION
 from codecourier.kinds.kind import Kind
+from codecourier.kinds.merge_job import MERGE_JOB
 from codecourier.kinds.project import PROJECT
 from codecourier.kinds.records import DAILY_STATS, LEARNING, NOTIFICATION, USAGE_RECORD
 from codecourier.kinds.recurring_task import RECURRING_TASK
@@ -35,6 +36,7 @@ ALL: tuple[Kind[Any, Any], ...] = (
     SPRINT_CHAIN,
     RECURRING_TASK,
     ISSUE_SESSION,
+    MERGE_JOB,
     SANDBOX,
     NOTIFICATION,
     USAGE_RECORD,

@@ -26,6 +26,7 @@ from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.inbox import Inbox
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask
@@ -44,6 +45,7 @@ __all__ = [
     "INBOX_SOURCE",
     "ISSUE_SESSION_SOURCE",
     "LEARNING_SOURCE",
+    "MERGE_JOB_SOURCE",
     "NAMESPACE_SOURCE",
     "NETWORK_POLICY_SOURCE",
     "NOTIFICATION_SOURCE",
@@ -119,6 +121,7 @@ WORKFLOW_SOURCE = custom(Workflow)
 RUN_SOURCE = custom(Run)
 RECURRING_TASK_SOURCE = custom(RecurringTask)
 ISSUE_SESSION_SOURCE = custom(IssueSession)
+MERGE_JOB_SOURCE = custom(MergeJob)
 SPRINT_CHAIN_SOURCE = custom(SprintChain)
 SANDBOX_SOURCE = custom(Sandbox)
 NOTIFICATION_SOURCE = custom(Notification)

@@ -34,6 +34,9 @@ from codecourier.address import (
     ISSUE_ADDRESS_MAX_LENGTH,
     ISSUE_FORM,
     ISSUE_PATTERN,
+    PULL_REQUEST_ADDRESS_MAX_LENGTH,
+    PULL_REQUEST_FORM,
+    PULL_REQUEST_PATTERN,
 )
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "OwnerReference",
     "PrinterColumn",
     "Prompt",
+    "PullRequestUrl",
     "ReasonWord",
     "RepositoryUrl",
     "Rule",
@@ -252,6 +256,14 @@ IssueUrl = Annotated[
     Rule(f"self.matches('{ISSUE_PATTERN}')", f"must be {ISSUE_FORM}"),
 ]
 """Address of an issue: that of its repository, `/issues/` and its number, without a query or fragment."""
+
+PullRequestUrl = Annotated[
+    str,
+    Field(max_length=PULL_REQUEST_ADDRESS_MAX_LENGTH, pattern=PULL_REQUEST_PATTERN),
+    # Explains the pattern to people.
+    Rule(f"self.matches('{PULL_REQUEST_PATTERN}')", f"must be {PULL_REQUEST_FORM}"),
+]
+"""Address of a pull request: that of its repository, `/pull/` and its number, without a query or fragment."""
 
 Prompt = Annotated[
     str,

@@ -162,6 +162,10 @@ class ProjectSpec(Model):
     hosts, proxies, model gateways. They reach nothing else, and nothing reaches them, if the cluster's network
     enforces NetworkPolicies."""
 
+    merge_workflow_ref: LocalReference | None = None
+    """Workflow of this namespace whose agent resolves conflicts of merges, and whose verify steps try what was merged;
+    absent: each MergeJob names one itself."""
+
     retention: Retention = Field(default_factory=Retention)
     """How long finished Runs, Notifications, UsageRecords and the like stay."""
 

@@ -7,6 +7,7 @@ from codecourier.resources.daily_stats import DailyStats
 from codecourier.resources.inbox import Inbox
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.learning import Learning
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
@@ -26,6 +27,7 @@ KINDS: tuple[type[CustomResource], ...] = (
     SprintChain,
     RecurringTask,
     IssueSession,
+    MergeJob,
     Sandbox,
     Notification,
     Inbox,

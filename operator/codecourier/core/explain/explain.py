@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from codecourier.address import split_pull_request_address
 from codecourier.core.explain.explanation import (
     Cause,
     Explanation,
@@ -21,7 +22,7 @@ from codecourier.core.explain.explanation import (
 )
 from codecourier.core.explain.schedule import explain_slots
 from codecourier.core.explain.steps import say_how_to_repeat
-from codecourier.core.explain.surroundings import Explained, Surroundings, active_runs
+from codecourier.core.explain.surroundings import Explained, Surroundings, active_runs, name_workflow
 from codecourier.core.explain.waits import find_wait
 from codecourier.core.recurring_task.holds import find_hold, find_reference_problem
 from codecourier.core.run.status import attempt_status, starts_again
@@ -33,6 +34,7 @@ from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.core.shared.trash import is_trashed
 from codecourier.core.shared.wishes import asks_for_attempt
 from codecourier.resources.issue_session import IssueSession
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.recurring_task import RecurringTask
 from codecourier.resources.run import Run, RunPhase
@@ -156,23 +158,30 @@ def _of_project(around: Surroundings) -> Iterator[Cause]:
 _PROJECT = Subject("Project", "default")
 
 
-def _of_references(obj: Run | SprintChain | IssueSession, around: Surroundings) -> Iterator[Cause]:
+def _of_references(obj: Run | SprintChain | IssueSession | MergeJob, around: Surroundings) -> Iterator[Cause]:
     """Yield what the object names and is not there, or cannot be used."""
-    name = obj.spec.workflow_ref.name
+    name = name_workflow(obj)
     has_sprint = isinstance(obj, SprintChain) or (isinstance(obj, Run) and obj.spec.sprint is not None)
-    workflow = find_workflow(around.workflow(name), name, has_sprint=has_sprint)
-    if isinstance(workflow, Problem) and Subject("Workflow", name) not in around.unknown:
-        yield cause_of(workflow, Subject("Workflow", name))
+    if name is not None and Subject("Workflow", name) not in around.unknown:
+        workflow = find_workflow(around.workflow(name), name, has_sprint=has_sprint)
+        if isinstance(workflow, Problem):
+            yield cause_of(workflow, Subject("Workflow", name))
     project = around.project
     if project is not None and not isinstance(obj, IssueSession):
-        repository = find_repository(project, obj.spec.repository_url)
+        url = _repository_of(obj)
+        repository = find_repository(project, url)
         if isinstance(repository, Reason):
-            text = sentence(repository, repository=obj.spec.repository_url)
-            yield cause_of(Problem(repository, text), Subject.of(project))
+            yield cause_of(Problem(repository, sentence(repository, repository=url)), Subject.of(project))
 
 
-def _of_maker(obj: SprintChain | IssueSession, around: Surroundings, now: datetime) -> Iterator[Cause]:
-    """Yield what a chain or session waits for: itself, what it names, its Run."""
+def _repository_of(obj: Run | SprintChain | MergeJob) -> str | None:
+    if isinstance(obj, MergeJob):
+        return split_pull_request_address(obj.spec.pull_requests[0])[0]
+    return obj.spec.repository_url
+
+
+def _of_maker(obj: SprintChain | IssueSession | MergeJob, around: Surroundings, now: datetime) -> Iterator[Cause]:
+    """Yield what a chain, session or merge waits for: itself, what it names, its Run."""
     subject, status = Subject.of(obj), obj.status
     if is_trashed(obj) and isinstance(obj, IssueSession):
         yield cause_of(Problem(Reason.SESSION_TRASHED, sentence(Reason.SESSION_TRASHED)), subject)
@@ -182,7 +191,7 @@ def _of_maker(obj: SprintChain | IssueSession, around: Surroundings, now: dateti
     yield from _of_runs(runs, around, now)
 
 
-def _of_suspension(obj: SprintChain | IssueSession) -> Iterator[Cause]:
+def _of_suspension(obj: SprintChain | IssueSession | MergeJob) -> Iterator[Cause]:
     # The first sprint of an attempt waits for it, too.
     if isinstance(obj, SprintChain) and obj.spec.suspend and not obj.is_deleting:
         text = sentence(Reason.SUSPENDED, kind="chain", what="the next sprint starts")

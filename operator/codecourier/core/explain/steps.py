@@ -91,6 +91,7 @@ SAYS_IT_ITSELF = frozenset(
         Reason.PROJECT_NOT_FOUND,
         Reason.PROJECT_ENDING,
         Reason.WORKFLOW_NOT_FOUND,
+        Reason.WORKFLOW_NOT_NAMED,
         Reason.WORKFLOW_ENDING,
         Reason.WORKFLOW_TRASHED,
         Reason.REPOSITORY_NOT_ALLOWED,
@@ -174,6 +175,7 @@ def find_next_step(reason: str) -> str | None:
 
 
 _OF_ORIGIN = {
+    "MergeJob": "Create another MergeJob for the pull requests.",
     "SprintChain": "Resume the sprint chain: raise its spec.attempt.",
     "RecurringTask": "Let the task run now: set its annotation codecourier.dev/run-now to a new value.",
     "IssueSession": "Ask for a follow-up: set the session's annotation codecourier.dev/follow-up to a task.",

@@ -9,6 +9,7 @@ from codecourier.core.explain.explanation import Subject
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.sprint_chain.sprints import active_sprint
 from codecourier.resources.issue_session import IssueSession
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.meta import CustomResource
 from codecourier.resources.project import Project
 from codecourier.resources.recurring_task import RecurringTask
@@ -16,9 +17,9 @@ from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.sprint_chain import SprintChain
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["Explained", "Surroundings", "active_runs", "subjects_of"]
+__all__ = ["Explained", "Surroundings", "active_runs", "name_workflow", "subjects_of"]
 
-Explained = Run | SprintChain | RecurringTask | IssueSession
+Explained = Run | SprintChain | RecurringTask | IssueSession | MergeJob
 """The kinds that can be explained."""
 
 
@@ -59,11 +60,22 @@ def active_runs(obj: Explained) -> tuple[str, ...]:
             return tuple(active.run for active in obj.status.active)
         case IssueSession():
             return tuple(entry.run for entry in obj.status.runs if entry.phase is RunPhase.RUNNING)
+        case MergeJob():
+            return tuple(step.run for step in obj.status.steps if step.phase is RunPhase.RUNNING)
     return ()
+
+
+def name_workflow(obj: Explained) -> str | None:
+    """Return the name of the Workflow that the object uses; None: as far as it says, none."""
+    if isinstance(obj, MergeJob) and obj.spec.workflow_ref is None:
+        return obj.status.workflow
+    reference = obj.spec.workflow_ref
+    return None if reference is None else reference.name
 
 
 def subjects_of(obj: Explained) -> tuple[Subject, ...]:
     """Return what has to be read to explain an object."""
     runs = tuple(Subject(Run.info.kind, name) for name in active_runs(obj))
-    workflow = Subject(Workflow.info.kind, obj.spec.workflow_ref.name)
-    return (Subject(Project.info.kind, PROJECT_NAME), workflow, *runs)
+    named = name_workflow(obj)
+    workflows = () if named is None else (Subject(Workflow.info.kind, named),)
+    return (Subject(Project.info.kind, PROJECT_NAME), *workflows, *runs)

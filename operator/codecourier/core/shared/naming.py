@@ -40,6 +40,7 @@ __all__ = [
     "branch_name",
     "learning_name",
     "member_hash",
+    "merge_run_name",
     "notification_name",
     "role_name",
     "sandbox_name",
@@ -166,6 +167,11 @@ def task_run_name(task_name: str, task_uid: str, slot: datetime, *, is_manual: b
 def session_run_name(session_name: str, session_uid: str, index: int) -> str:
     """Return the name of a Run (zero-based index) of an IssueSession."""
     return f"{session_name}-{uid_hash(session_uid)}-r{index}"
+
+
+def merge_run_name(job_name: str, job_uid: str, index: int) -> str:
+    """Return the name of the Run of a MergeJob's step (zero-based index)."""
+    return f"{job_name}-{uid_hash(job_uid)}-m{index}"
 
 
 def sandbox_name(run_name: str, run_uid: str, attempt: int, try_number: int) -> str:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PROJECT_NOT_FOUND = "ProjectNotFound"
     PROJECT_ENDING = "ProjectEnding"
     WORKFLOW_NOT_FOUND = "WorkflowNotFound"
+    WORKFLOW_NOT_NAMED = "WorkflowNotNamed"
     WORKFLOW_ENDING = "WorkflowEnding"
     WORKFLOW_TRASHED = "WorkflowTrashed"
     REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
@@ -172,6 +173,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.PROJECT_NOT_FOUND: "The namespace has no Project. Create one named 'default' that lists the repository.",
     Reason.PROJECT_ENDING: "The Project is being deleted, so nothing starts. Create it again once it is gone.",
     Reason.WORKFLOW_NOT_FOUND: "The namespace has no Workflow '{workflow}'. Create it, or name another one.",
+    Reason.WORKFLOW_NOT_NAMED: (
+        "Neither the MergeJob nor the Project names a Workflow. Set spec.mergeWorkflowRef of Project 'default', or "
+        "create the MergeJob again with spec.workflowRef."
+    ),
     Reason.WORKFLOW_ENDING: (
         "Workflow '{workflow}' is being deleted. Create it again once it is gone, or name another one in "
         "spec.workflowRef."

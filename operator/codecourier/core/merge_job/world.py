@@ -1,0 +1,71 @@
+"""What the plan of a MergeJob reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codecourier.address import split_pull_request_address
+from codecourier.core.shared.facts import Problem, RepositoryAccess
+from codecourier.core.shared.repositories import find_access
+from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
+from codecourier.core.shared.worlds import World, find_identity_faults, find_name_faults, find_project_faults
+from codecourier.resources.merge_job import MergeJob
+from codecourier.resources.project import Project
+from codecourier.resources.run import Run
+from codecourier.resources.workflow import Workflow
+
+__all__ = ["MergeJobWorld", "workflow_name"]
+
+
+def workflow_name(job: MergeJob, project: Project | None) -> str | None:
+    """Return the name of the Workflow that a MergeJob uses; None: neither it nor the Project names one."""
+    if job.spec.workflow_ref is not None:
+        return job.spec.workflow_ref.name
+    reference = None if project is None else project.spec.merge_workflow_ref
+    return None if reference is None else reference.name
+
+
+@dataclass(frozen=True)
+class MergeJobWorld(World):
+    """A MergeJob, what belongs to it and what it refers to."""
+
+    job: MergeJob
+    project: Project | None
+    workflow: Workflow | None
+    """The Workflow that `workflow_name` names; None: it is not there, or none is named."""
+
+    runs: tuple[Run, ...] = ()
+    """The Runs whose origin is this very MergeJob."""
+
+    is_namespace_ending: bool = False
+    """Whether the namespace is going away, so that nothing can be made in it any more."""
+
+    credentials: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that are meant for repositories."""
+
+    agent_secrets: WatchedSecrets = UNWATCHED
+    """The Secrets of the namespace that agents may read."""
+
+    @property
+    def repository_url(self) -> str:
+        """Address of the repository of the pull requests."""
+        return split_pull_request_address(self.job.spec.pull_requests[0])[0]
+
+    @property
+    def access(self) -> RepositoryAccess | Problem:
+        """How the repository is reached, or why it cannot be."""
+        return find_access(self.project, self.job.namespace, self.repository_url, self.credentials)
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield a sentence for each thing that cannot be."""
+        job, namespace = self.job, self.job.namespace
+        yield from find_identity_faults(namespace, (job, *self.runs))
+        yield from find_project_faults(namespace, self.project)
+        if self.workflow is not None:
+            yield from find_identity_faults(namespace, (self.workflow,))
+            yield from find_name_faults(self.workflow, workflow_name(job, self.project) or "")
+        for run in self.runs:
+            origin = run.spec.origin
+            if origin is None or (origin.kind, origin.uid) != (job.kind, job.uid):
+                yield f"Run {run.name!r} was not made by the MergeJob with UID {job.uid!r}."
