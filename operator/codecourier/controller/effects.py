@@ -345,7 +345,7 @@ class Effects:
         repository = await self._credentials.find(access)
         if isinstance(repository, Problem):
             return repository
-        operation = MergeAtHost(effect.number, effect.head, effect.strategy)
+        operation = MergeAtHost(effect.number, effect.head, effect.strategy, effect.has_queue)
         try:
             progress = await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:

@@ -186,6 +186,8 @@ class MergePullRequest:
     """The only commit that may be merged."""
 
     strategy: MergeStrategy
+    has_queue: bool = False
+    """Whether the base branch has a merge queue."""
 
 
 def target_of(intent: object) -> tuple[str, ...] | None:

@@ -10,8 +10,9 @@ from typing import ClassVar
 from codecourier.checks import MergeStrategy
 from codecourier.github.answers import Field, unreadable
 from codecourier.github.api import Operation
-from codecourier.github.errors import ForgeError
+from codecourier.github.errors import ForgeError, ForgeRefused
 from codecourier.github.gateway import Request
+from codecourier.github.graphql import change
 from codecourier.github.needs import Need
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
@@ -23,6 +24,16 @@ __all__ = [
     "MergeRefused",
     "MergeRequested",
 ]
+
+_ENQUEUE = """
+mutation Enqueue($pull: ID!, $head: GitObjectID!) {
+  enqueuePullRequest(input: {pullRequestId: $pull, expectedHeadOid: $head}) { mergeQueueEntry { state } }
+}
+"""
+"""https://docs.github.com/graphql/reference/pulls#enqueuepullrequest: for hosts that cannot merge in the background."""
+
+_IN_QUEUE = "already"
+"""What GitHub says of a pull request that is in the queue: it is enqueued already."""
 
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MERGE = Need((("contents", "write"), ("pull_requests", "write")))
@@ -86,6 +97,8 @@ class MergePullRequest(Operation[MergeProgress]):
     """The only commit that may be merged."""
 
     strategy: MergeStrategy
+    has_queue: bool = False
+    """Whether the base branch has a merge queue, which merges by its own method."""
 
     @property
     def _method(self) -> str:
@@ -105,7 +118,7 @@ class MergePullRequest(Operation[MergeProgress]):
         try:
             answer = self._ask(session)
         except _NoAsync:
-            return self._merge_now(session)
+            return self._enqueue(session) if self.has_queue else self._merge_now(session)
         uuid = answer.at("details", "uuid").data
         if answer.status == _EXISTS:
             self._check_options(answer)
@@ -148,6 +161,15 @@ class MergePullRequest(Operation[MergeProgress]):
         )
         session.send(request)
         return MergeProgress.MERGED
+
+    def _enqueue(self, session: Session) -> MergeProgress:
+        place = session.send(Request("GET", f"{session.address.path}/pulls/{self.number}", need=_MERGE))
+        try:
+            change(session, _ENQUEUE, {"pull": place.at("node_id").text(), "head": self.head}, _MERGE)
+        except ForgeRefused as error:
+            if _IN_QUEUE not in error.message.lower():
+                raise MergeRefused(error.message, status=error.status) from None
+        return MergeProgress.QUEUED
 
 
 def _read(answer: Field) -> MergeProgress:
