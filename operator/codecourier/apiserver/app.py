@@ -92,6 +92,7 @@ def make_app(parts: ApiParts) -> FastAPI:
         Reviews(parts.api, parts.clock),
         parts.served,
         Writer(parts.api, parts.served),
+        Turns(),
     )
     app = _Documented(
         **ABOUT,
@@ -127,7 +128,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     app.include_router(router)
     app.add_middleware(Reads, routes=router.routes)
     app.add_middleware(AggregatedDoor)
-    app.add_middleware(InTurn, turns=Turns())
+    app.add_middleware(InTurn, turns=door.turns)
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
     views = (view_branches(parts.served.store, hosts), view_pull_requests(parts.served))

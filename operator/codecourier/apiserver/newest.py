@@ -26,10 +26,24 @@ class Newest:
 
     def names(self, resource: Resource, namespace: str) -> Iterator[str]:
         """Yield the names of the objects of a namespace, newest first; a change ends what this may be used for."""
+        return (name for _, name in self.places(resource, namespace))
+
+    def places(
+        self, resource: Resource, namespace: str, before: tuple[str, str] | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Yield times of creation and names, newest first; a change ends what this may be used for.
+
+        Parameters
+        ----------
+        resource
+            The kind.
+        namespace
+            The namespace.
+        before
+            Only what comes behind this place, which may be that of no object; None: all.
+        """
         order = self._orders.get((resource, namespace))
-        if order is not None:
-            for _, name in order.backward():
-                yield name
+        return iter(()) if order is None else (place for place, _ in order.backward(before))
 
     def _order(self, resource: Resource, obj: Json) -> Ordered[str]:
         return self._orders[resource, obj["metadata"].get("namespace", "")]

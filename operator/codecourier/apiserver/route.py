@@ -24,6 +24,7 @@ from codecourier.apiserver.ids import read_id
 from codecourier.apiserver.refusal import Detail, Refusal, Refused, bad_request
 from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
+from codecourier.apiserver.turns import Turns
 from codecourier.apiserver.writing import Writer
 
 __all__ = [
@@ -73,6 +74,7 @@ class Door:
     reviews: Reviews
     served: Served
     writer: Writer
+    turns: Turns
 
     async def identify(self, request: Request) -> Caller:
         """Return who asks, once the server knows the cluster.

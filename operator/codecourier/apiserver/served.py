@@ -147,15 +147,15 @@ class Served:
     def __init__(self, api: KubeApi) -> None:
         self.store = Store(map(cached, _SOURCES))
         self.sums = Sums()
-        self.runs = Rendered()
-        self._newest = Newest()
+        self.rendered = Rendered()
+        self.newest = Newest()
         self._informers = Informers(api, self.store, random=Random(), observer=_Reporter())  # noqa: S311  jitter
         self._freshness = Freshness(self._informers.each)
         self._waiting: defaultdict[tuple[Resource, Key], list[asyncio.Event]] = defaultdict(list)
         self.store.subscribe(self._changed)
         self.store.subscribe(self.sums.changed)
-        self.store.subscribe(self.runs.changed)
-        self.store.subscribe(self._newest.changed)
+        self.store.subscribe(self.rendered.changed)
+        self.store.subscribe(self.newest.changed)
 
     @property
     def unsynced(self) -> list[str]:
@@ -181,7 +181,7 @@ class Served:
 
         They are read one by one, so a page costs only what it shows; read it before anything else may change them.
         """
-        for name in self._newest.names(source.resource, namespace):
+        for name in self.newest.names(source.resource, namespace):
             raw = self.store.raw(source.resource, namespace, name)
             if raw is None or (in_trash and (raw["metadata"].get("labels") or {}).get(LABEL_TRASHED) != "true"):
                 continue

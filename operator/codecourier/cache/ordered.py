@@ -54,9 +54,17 @@ class Ordered(Generic[T]):
         for key in self._keys:
             yield key, self._items[key]
 
-    def backward(self) -> Iterator[tuple[Any, T]]:
-        """Yield keys and items from the last to the first; a change ends what this may be used for."""
-        for key in reversed(self._keys):
+    def backward(self, before: Any = None) -> Iterator[tuple[Any, T]]:
+        """Yield keys and items from the last to the first; a change ends what this may be used for.
+
+        Parameters
+        ----------
+        before
+            Only keys that are less, of which it may be a prefix; None: all.
+        """
+        end = len(self._keys) if before is None else bisect_left(self._keys, before)
+        for place in range(end - 1, -1, -1):
+            key = self._keys[place]
             yield key, self._items[key]
 
     def key_at(self, place: int) -> Any:

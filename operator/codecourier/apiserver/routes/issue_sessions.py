@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from codecourier.address import split_issue_address
-from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
+from codecourier.apiserver.answers import Data, Page, answer
 from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.ids import ISSUE_SESSION_ID, read_id
+from codecourier.apiserver.listing import Listing
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import IdempotencyKey, find_object, find_repository_url
 from codecourier.apiserver.views.issue_session import (
@@ -41,12 +42,11 @@ _ONE = f"{_PATH}/{{id}}"
 class _Sessions:
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._list = Listing(door, ISSUE_SESSION_SOURCE, view_session)
 
     async def list_issue_sessions(self, request: Request, query: Annotated[SessionQuery, Query()]) -> Response:
         """List the issue sessions of the project, newest first."""
-        found = self._door.served.list(ISSUE_SESSION_SOURCE, caller_of(request).namespace)
-        page, cursor = cut((session for session in found if is_listed(session, query)), query)
-        return page_of(map(view_session, page), cursor)
+        return self._list.answer(caller_of(request).namespace, query, is_listed)
 
     async def get_issue_session(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get an issue session with its runs."""

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
+from codecourier.apiserver.answers import Data, Page, answer
 from codecourier.apiserver.ids import LEARNING_ID, read_id
+from codecourier.apiserver.listing import Listing
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import find_object
 from codecourier.apiserver.views.learning import (
@@ -28,12 +29,11 @@ _ONE = f"{_PATH}/{{id}}"
 class _Learnings:
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._list = Listing(door, LEARNING_SOURCE, view_learning)
 
     async def list_learnings(self, request: Request, query: Annotated[LearningQuery, Query()]) -> Response:
         """List the learnings of the project, newest first."""
-        found = self._door.served.list(LEARNING_SOURCE, caller_of(request).namespace)
-        page, cursor = cut((learning for learning in found if is_listed(learning, query)), query)
-        return page_of(map(view_learning, page), cursor)
+        return self._list.answer(caller_of(request).namespace, query, is_listed)
 
     async def get_learning(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get a learning."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from codecourier.apiserver.answers import Page, PageQuery, cut, page_of
 from codecourier.apiserver.discovery import Offer
 from codecourier.apiserver.ids import RUN_ID
+from codecourier.apiserver.listing import Listing
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.kubernetes import KubernetesView
 from codecourier.apiserver.served import Served
@@ -24,19 +24,25 @@ __all__ = ["add_pull_requests", "view_pull_requests"]
 class _PullRequests:
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._list = Listing(door, RUN_SOURCE, _view)
 
     async def list_pull_requests(self, request: Request, query: Annotated[PullRequestQuery, Query()]) -> Response:
         """List the pull requests of the project's runs, as the operator last saw them, newest run first."""
-        runs = self._find(caller_of(request).namespace, query)
-        page, cursor = cut((run for run in runs if is_shown(run, query.status)), query)
-        return page_of((view_pull_request(run, made) for run in page if (made := run.status.pull_request)), cursor)
-
-    def _find(self, namespace: str, query: PullRequestQuery) -> Iterable[Run]:
-        served = self._door.served
+        namespace = caller_of(request).namespace
         if query.runId is None:
-            return served.list(RUN_SOURCE, namespace)
-        found = served.find(RUN_SOURCE, namespace, query.runId)
-        return () if found is None else (found,)
+            return self._list.answer(namespace, query, _is_listed)
+        found = self._door.served.find(RUN_SOURCE, namespace, query.runId)
+        page, cursor = cut([found] if found is not None and is_shown(found, query.status) else [], query)
+        return page_of((view for run in page if (view := _view(run)) is not None), cursor)
+
+
+def _is_listed(run: Run, query: PullRequestQuery) -> bool:
+    return is_shown(run, query.status)
+
+
+def _view(run: Run) -> PullRequestView | None:
+    made = run.status.pull_request
+    return None if made is None else view_pull_request(run, made)
 
 
 class _Items:

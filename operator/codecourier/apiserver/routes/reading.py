@@ -7,8 +7,9 @@ from typing import Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
-from codecourier.apiserver.answers import Data, Page, View, answer, cut, page_of
+from codecourier.apiserver.answers import Data, Page, View, answer
 from codecourier.apiserver.ids import SANDBOX_ID, WORKFLOW_ID
+from codecourier.apiserver.listing import Listing
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import PartOfList, find_object
 from codecourier.apiserver.views.sandbox import SandboxDetail, SandboxView, view_sandbox, view_sandbox_detail
@@ -29,13 +30,11 @@ class _Reading(Generic[R]):
         self._door = door
         self._source = source
         self._prefix = prefix
-        self._row = row
+        self._list = Listing(door, source, row)
         self._detail = detail
 
     def page(self, request: Request, query: PartOfList) -> Response:
-        found = self._door.served.list(self._source, caller_of(request).namespace)
-        page, cursor = cut(found, query)
-        return page_of(map(self._row, page), cursor)
+        return self._list.answer(caller_of(request).namespace, query)
 
     def one(self, request: Request, text: str) -> Response:
         return answer(self._detail(find_object(self._door.served, self._source, request, text, self._prefix)))

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from codecourier.apiserver.answers import Data, Page, answer, cut, page_of_texts
+from codecourier.apiserver.answers import Data, Page, answer
 from codecourier.apiserver.ids import RUN_ID, read_id
+from codecourier.apiserver.listing import Listing
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import IdempotencyKey, find_object, find_repository_url
 from codecourier.apiserver.views.run import (
@@ -38,13 +39,12 @@ _ONE = f"{_PATH}/{{id}}"
 class _Runs:
     def __init__(self, door: Door, accept_wait_seconds: float) -> None:
         self._door = door
+        self._list = Listing(door, RUN_SOURCE, view_run)
         self._accept_wait_seconds = accept_wait_seconds
 
     async def list_runs(self, request: Request, query: Annotated[RunQuery, Query()]) -> Response:
         """List the runs of the project, newest first."""
-        found = self._door.served.list(RUN_SOURCE, caller_of(request).namespace)
-        page, cursor = cut((run for run in found if is_listed(run, query)), query)
-        return page_of_texts((self._door.served.runs.text(run, view_run) for run in page), cursor)
+        return self._list.answer(caller_of(request).namespace, query, is_listed)
 
     async def get_run(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get a run with what became of its attempt."""

@@ -7,8 +7,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from codecourier.apiserver.answers import Data, Page, answer, cut, page_of
+from codecourier.apiserver.answers import Data, Page, answer
 from codecourier.apiserver.ids import SPRINT_CHAIN_ID, read_id
+from codecourier.apiserver.listing import Listing
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_repository_url
 from codecourier.apiserver.views.chain_wishes import (
@@ -48,12 +49,12 @@ _RESUME = ChainResume()
 class _Chains:
     def __init__(self, door: Door, accept_wait_seconds: float) -> None:
         self._door = door
+        self._list = Listing(door, SPRINT_CHAIN_SOURCE, view_chain)
         self._accept_wait_seconds = accept_wait_seconds
 
     async def list_sprint_chains(self, request: Request, query: PartOfList) -> Response:
         """List the sprint chains of the project, newest first."""
-        page, cursor = cut(self._door.served.list(SPRINT_CHAIN_SOURCE, caller_of(request).namespace), query)
-        return page_of(map(view_chain, page), cursor)
+        return self._list.answer(caller_of(request).namespace, query)
 
     async def get_sprint_chain(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get a sprint chain with its sprints."""
