@@ -29,6 +29,7 @@ from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.learning import Learning, LearningSpec
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.notification import NotificationType
+from codecourier.resources.pull_request import ChecksStatus
 from codecourier.resources.recurring_task import Frequency
 from codecourier.resources.run import PullRequestPhase, RunPhase
 from codecourier.resources.sandbox import SandboxPhase
@@ -43,6 +44,7 @@ CONTRACT = {
     SprintPhase: ["pending", "running", "completed", "failed", "cancelled", "omitted"],
     PullRequestPhase: ["creating", "created", "failed", "skipped", "merged", "blocked_on_ci"],
     PullRequestState: ["open", "closed", "merged"],
+    ChecksStatus: ["none", "pending", "passed", "failed"],
     RunPhase: ["pending", "queued", "running", "completed", "failed", "cancelled"],
     SandboxPhase: ["pending", "running", "completed", "failed", "cancelled", "expired"],
     IssueSessionPhase: ["pending", "running", "completed", "failed", "cancelled"],

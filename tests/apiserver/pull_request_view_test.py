@@ -41,6 +41,24 @@ def test_a_pull_request_is_shown_as_the_contract_has_it() -> None:
     }
 
 
+def test_checks_are_shown_as_the_contract_has_them() -> None:
+    items = [
+        {"name": "test", "status": "Completed", "conclusion": "Failure", "isRequired": True},
+        {"name": "lint", "status": "InProgress"},
+    ]
+    checks = {"status": "Failed", "checkTime": "2024-01-15T10:30:00Z", "items": items}
+    json = shown(run_with({**CREATED, "phase": "BlockedOnCI", "checks": checks}))
+    assert json["prStatus"] == "blocked_on_ci"
+    assert json["ciChecks"] == {
+        "status": "failed",
+        "checkedAt": "2024-01-15T10:30:00Z",
+        "checks": [
+            {"name": "test", "status": "failure", "conclusion": "failure"},
+            {"name": "lint", "status": "in_progress", "conclusion": None},
+        ],
+    }
+
+
 @pytest.mark.parametrize(
     ("record", "status", "state"),
     [

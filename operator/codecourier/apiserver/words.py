@@ -13,8 +13,9 @@ from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.notification import NotificationType
+from codecourier.resources.pull_request import ChecksStatus, PullRequestPhase
 from codecourier.resources.recurring_task import Frequency
-from codecourier.resources.run import PullRequestPhase, RunPhase
+from codecourier.resources.run import RunPhase
 from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.sprint_chain import SprintChainPhase, SprintPhase
 from codecourier.resources.usage_record import UsageKind, UsageUnit
@@ -39,6 +40,7 @@ _SERVED = (
     SprintPhase,
     PullRequestPhase,
     PullRequestState,
+    ChecksStatus,
     RunPhase,
     SandboxPhase,
     IssueSessionPhase,

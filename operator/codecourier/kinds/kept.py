@@ -291,9 +291,9 @@ def _slim(run: Json) -> Run:
     """Return a Run with what statistics count of it: its texts are most of what there is to parse."""
     metadata, status = run["metadata"], run.get("status") or {}
     kept = {key: status[key] for key in ("phase", "finishTime") if key in status}
-    pull_request = (status.get("pullRequest") or {}).get("phase")
-    if pull_request in _KNOWN_PULL_REQUESTS:
-        kept["pullRequest"] = {"phase": pull_request}
+    pull_request = status.get("pullRequest") or {}
+    if pull_request.get("phase") in _KNOWN_PULL_REQUESTS:
+        kept["pullRequest"] = {key: pull_request[key] for key in ("phase", "mergeTime") if key in pull_request}
     spec = {"workflowRef": {"name": "any"}, "prompt": "Any."}
     named = {key: metadata[key] for key in ("name", "creationTimestamp") if key in metadata}
     return Run.model_validate({"metadata": named, "spec": spec, "status": kept})

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
-from codecourier.core.project.kept import may_be_open
 from codecourier.core.shared.naming import LABEL_TRASHED
+from codecourier.core.shared.pull_requests import may_be_open
 from codecourier.core.shared.reasons import ConditionType
 from codecourier.core.shared.trash import read_trashing_time
 from codecourier.kinds.shared import is_run_unfinished
@@ -73,10 +73,11 @@ def view_run(run: Json) -> Over:
 
 
 def days_of_run(run: Json) -> tuple[date, ...]:
-    """Return the days of a Run's creation and, if it is finished, of its end, in order."""
-    status = run.get("status") or {}
-    finish = status.get("finishTime") if status.get("phase") in {"Completed", "Failed", "Cancelled"} else None
-    return _days(run["metadata"].get("creationTimestamp"), finish)
+    """Return the days of a Run's creation and, if it is finished, of its end and the merge after it, in order."""
+    status, ends = run.get("status") or {}, []
+    if status.get("phase") in {"Completed", "Failed", "Cancelled"}:
+        ends = [status.get("finishTime"), (status.get("pullRequest") or {}).get("mergeTime")]
+    return _days(run["metadata"].get("creationTimestamp"), *ends)
 
 
 def days_of_record(record: Json) -> tuple[date, ...]:

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge import Merge, MergeResult
 from codecourier.resources.meta import (
     BranchName,
@@ -34,6 +33,7 @@ from codecourier.resources.meta import (
     Time,
     Uid,
 )
+from codecourier.resources.pull_request import PullRequest, PullRequestPhase
 from codecourier.resources.sandbox import SandboxPhase
 from codecourier.resources.workflow import WorkflowSpec
 
@@ -188,48 +188,6 @@ class RunPhase(StrEnum):
     def is_finished(self) -> bool:
         """Whether the attempt is over."""
         return self in {RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED}
-
-
-class PullRequestPhase(StrEnum):
-    """State of the pull request of a Run."""
-
-    CREATING = "Creating"
-    CREATED = "Created"
-    FAILED = "Failed"
-    SKIPPED = "Skipped"
-    MERGED = "Merged"
-    BLOCKED_ON_CI = "BlockedOnCI"
-
-    @property
-    def exists(self) -> bool:
-        """Whether the host has the pull request, open or not."""
-        return self in {PullRequestPhase.CREATED, PullRequestPhase.MERGED, PullRequestPhase.BLOCKED_ON_CI}
-
-
-class PullRequest(Model):
-    """The pull request of a Run."""
-
-    phase: PullRequestPhase
-    """Creating until it exists; Created; Failed when the host refused it; Skipped when the Run changed nothing; Merged;
-    BlockedOnCI while its checks keep it from being merged."""
-
-    state: PullRequestState | None = None
-    """Whether it was open when the operator last saw it; absent before it exists."""
-
-    number: Annotated[int, Field(ge=1, le=2**53)] | None = None
-    """Its number in the repository; absent before it exists."""
-
-    url: Annotated[str, Field(max_length=1024)] | None = None
-    """Its web address; absent before it exists."""
-
-    is_draft: bool = False
-    """Whether it was opened as a draft, as for failed work."""
-
-    message: Message | None = None
-    """Why the host refused it or why it still waits; absent otherwise."""
-
-    waiting_since: Time | None = None
-    """Since when the host neither opens nor refuses it; absent where it never waited."""
 
 
 class Change(Model):

@@ -10,6 +10,7 @@ from codecourier.core.shared.grace import GRACE
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.naming import ANNOTATION_RUN_NOW, ANNOTATION_UNPAUSE, FINALIZER
 from codecourier.core.shared.reasons import Reason
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.meta import LocalReference
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.recurring_task import (
@@ -392,8 +393,19 @@ def test_a_run_that_is_refused_until_its_deadline_is_skipped() -> None:
     assert (played.count(FIRED), played.count(SKIPPED), played.status.active) == (0, 1, ())
 
 
-@pytest.mark.parametrize("phase", [phase for phase in PullRequestPhase if phase.exists])
-def test_old_runs_go_beyond_the_limits_but_none_with_a_pull_request(phase: PullRequestPhase) -> None:
+@pytest.mark.parametrize(
+    ("phase", "state", "stays"),
+    [
+        (PullRequestPhase.CREATED, None, True),
+        (PullRequestPhase.CREATED, PullRequestState.OPEN, True),
+        (PullRequestPhase.BLOCKED_ON_CI, PullRequestState.OPEN, True),
+        (PullRequestPhase.CREATED, PullRequestState.CLOSED, False),
+        (PullRequestPhase.MERGED, PullRequestState.MERGED, False),
+    ],
+)
+def test_old_runs_go_beyond_the_limits_but_none_with_an_open_pull_request(
+    phase: PullRequestPhase, state: PullRequestState | None, *, stays: bool
+) -> None:
     played = Played(make_task(completed_runs_history_limit=1, failed_runs_history_limit=0))
     played.rest()
     for number in range(4):
@@ -402,12 +414,12 @@ def test_old_runs_go_beyond_the_limits_but_none_with_a_pull_request(phase: PullR
         played.pass_time(time)
         name = played.made[-1]
         if number == 0:
-            opened = PullRequest(phase=phase, number=1)
+            opened = PullRequest(phase=phase, number=1, state=state)
             run = played.runs[name]
             played.runs[name] = run.updated(status=run.status.updated(pull_request=opened))
         played.end(name, RunPhase.FAILED if number == 2 else RunPhase.COMPLETED)
         played.rest()
-    assert list(played.runs) == [played.made[0], played.made[3]]
+    assert list(played.runs) == ([played.made[0], played.made[3]] if stays else [played.made[3]])
 
 
 def test_old_runs_wait_until_the_days_of_their_creation_and_end_are_sealed() -> None:

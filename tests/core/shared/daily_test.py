@@ -81,6 +81,15 @@ def test_an_end_counts_by_its_phase_and_a_pull_request_only_if_it_exists() -> No
     assert count(RunPhase.COMPLETED, PullRequestPhase.SKIPPED) == DayCount(runs_completed=1)
 
 
+def test_a_merge_counts_on_its_own_day() -> None:
+    merged = PullRequest(phase=PullRequestPhase.MERGED, merge_time=at(TUESDAY))
+    run = run_of(at(MONDAY), phase=RunPhase.COMPLETED, finish_time=at(MONDAY, 1), pull_request=merged)
+    assert count_days((run,), ()) == {
+        MONDAY: DayCount(runs_created=1, runs_completed=1, prs_created=1),
+        TUESDAY: DayCount(prs_merged=1),
+    }
+
+
 def test_a_run_that_goes_on_has_only_its_creation() -> None:
     running = run_of(at(MONDAY), phase=RunPhase.RUNNING, start_time=at(MONDAY, 1))
     assert count_days((running,), ()) == {MONDAY: DayCount(runs_created=1)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from codecourier.apiserver.answers import Instant, PageQuery, View
 from codecourier.apiserver.ids import RUN_ID, RunName
-from codecourier.apiserver.words import PullRequestWord, word_of
+from codecourier.apiserver.words import PullRequestWord, reason_word, word_of
 from codecourier.core.run.pull_request_text import build_title
 from codecourier.core.shared.trash import is_trashed
 from codecourier.pull_request import PullRequestState
-from codecourier.resources.run import PullRequest, PullRequestPhase, Run
+from codecourier.resources.pull_request import Check, Checks, PullRequest, PullRequestPhase
+from codecourier.resources.run import Run
 
 __all__ = ["PullRequestQuery", "PullRequestView", "is_shown", "view_pull_request"]
 
@@ -39,8 +40,11 @@ class ChecksView(View):
     status: str
     """One of pending, passed, failed, none."""
 
-    checked_at: Instant | None
+    checked_at: Instant
+    """When the operator last saw a change of them."""
+
     checks: list[CheckView]
+    """Up to 50: failed ones first, then pending ones."""
 
 
 class PullRequestView(View):
@@ -63,7 +67,7 @@ class PullRequestView(View):
     """Whether it was open, closed or merged when the operator last saw it; null before it exists."""
 
     ci_checks: ChecksView | None
-    """Null while its checks are not followed."""
+    """Null before it exists, and while its checks are not known."""
 
 
 def is_shown(run: Run, status: PullRequestPhase | None) -> bool:
@@ -90,8 +94,21 @@ def view_pull_request(run: Run, made: PullRequest) -> PullRequestView:
         pr_number=made.number,
         pr_status=word_of(made.phase),
         pr_state=None if state is None else word_of(state),
-        ci_checks=None,
+        ci_checks=None if made.checks is None else _view_checks(made.checks),
     )
+
+
+def _view_checks(checks: Checks) -> ChecksView:
+    return ChecksView(
+        status=word_of(checks.status),
+        checked_at=checks.check_time,
+        checks=[_view_check(check) for check in checks.items],
+    )
+
+
+def _view_check(check: Check) -> CheckView:
+    conclusion = None if check.conclusion is None else reason_word(check.conclusion)
+    return CheckView(name=check.name, status=conclusion or reason_word(check.status), conclusion=conclusion)
 
 
 def _state_of(made: PullRequest) -> PullRequestState | None:

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from codecourier.pull_request import PullRequestState
 from codecourier.resources.daily_stats import DailyStats
-from codecourier.resources.run import PullRequestPhase
 
-__all__ = ["NOTHING_KEPT", "Kept", "KeptObject", "may_be_open"]
-
-_OVER = frozenset({PullRequestPhase.FAILED, PullRequestPhase.SKIPPED, PullRequestPhase.MERGED})
-_CLOSED = frozenset({PullRequestState.CLOSED, PullRequestState.MERGED})
+__all__ = ["NOTHING_KEPT", "Kept", "KeptObject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +97,3 @@ class _NothingKept:
 
 NOTHING_KEPT: Kept = _NothingKept()
 """A namespace in which nothing is over."""
-
-
-def may_be_open(phase: str | None, state: str | None) -> bool:
-    """Tell whether a pull request of a phase and state is open or being opened; one of an unknown phase may be."""
-    return phase not in _OVER and state not in _CLOSED

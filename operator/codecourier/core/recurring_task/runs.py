@@ -10,9 +10,10 @@ from codecourier.core.recurring_task.world import RecurringTaskWorld
 from codecourier.core.shared.creations import given_up_from
 from codecourier.core.shared.intents import Create, Delete
 from codecourier.core.shared.naming import FINALIZER, LABEL_ORIGIN_UID
+from codecourier.core.shared.pull_requests import may_be_open
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.recurring_task import ActiveRun, RecurringTask, RecurringTaskStatus
-from codecourier.resources.run import Origin, PullRequestPhase, Run, RunPhase, RunSpec
+from codecourier.resources.run import Origin, Run, RunPhase, RunSpec
 
 __all__ = ["collect_runs", "give_up_runs", "make_runs"]
 
@@ -98,13 +99,14 @@ def _slot_of(run: Run) -> tuple[bool, datetime | None, str]:
 
 
 def _has_pull_request(run: Run) -> bool:
-    pull_request = run.status.pull_request
-    if pull_request is None:
-        return False
-    return pull_request.phase is PullRequestPhase.CREATING or pull_request.phase.exists
+    """Tell whether the pull request of a Run is open, or may be."""
+    made = run.status.pull_request
+    return made is not None and may_be_open(made.phase, made.state)
 
 
 def _is_sealed(run: Run, sealed: Collection[date]) -> bool:
     """Tell whether the days on which something happened to a Run are sealed."""
-    times = (run.metadata.creation_timestamp, run.status.finish_time)
+    made = run.status.pull_request
+    merge_time = made.merge_time if made is not None else None
+    times = (run.metadata.creation_timestamp, run.status.finish_time, merge_time)
     return all(time.date() in sealed for time in times if time is not None)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from codecourier.core.run.end import build_run_notifications
+from codecourier.core.run.end import build_merge_notification, build_run_notifications
 from codecourier.core.run.status import starts_again
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
@@ -53,7 +53,7 @@ def settle_run(world: RunWorld, now: datetime) -> Plan | None:
     if world.is_namespace_ending:
         return None
     end = status.finish_time or now
-    claims = missing_claims(world, status.unnotified, lambda: build_run_notifications(world, status, end))
+    claims = missing_claims(world, status.unnotified, lambda: _called_for(world, end))
     creates = (*claims, *_owed_usage(world))
     paid = _paid(world, claims)
     if not creates:
@@ -63,8 +63,17 @@ def settle_run(world: RunWorld, now: datetime) -> Plan | None:
     if problem is None:
         return Plan(creates=creates)
     is_urgent = run.is_deleting or starts_again(run)
-    limit = end + (URGENT_LIMIT if is_urgent else DEBT_LIMIT)
+    merge = status.pull_request.merge_time if status.pull_request is not None else None
+    limit = max(end, merge or end) + (URGENT_LIMIT if is_urgent else DEBT_LIMIT)
     return plan_debt(run, accepted(run, paid, now), creates, problem, limit, now)
+
+
+def _called_for(world: RunWorld, end: datetime) -> Iterator[Notification]:
+    """Yield all Notifications that the status calls for."""
+    status = world.run.status
+    yield from build_run_notifications(world, status, end)
+    merge = build_merge_notification(world.run, status)
+    yield from () if merge is None else (merge,)
 
 
 def _owed_usage(world: RunWorld) -> Iterator[Create]:

@@ -13,12 +13,19 @@ from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.intents import Event, Plan
 from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.outcome import with_outcome
-from codecourier.core.shared.reasons import CREDENTIAL_REASONS, ConditionType
+from codecourier.core.shared.reasons import CREDENTIAL_REASONS, ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import claim_notifications, record_notifications
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
 
-__all__ = ["build_run_notifications", "build_wait_notification", "claim_end", "ended_status", "record_end"]
+__all__ = [
+    "build_merge_notification",
+    "build_run_notifications",
+    "build_wait_notification",
+    "claim_end",
+    "ended_status",
+    "record_end",
+]
 
 
 def record_end(world: RunWorld, status: RunStatus, reason: str, time: datetime) -> Plan:
@@ -91,4 +98,24 @@ def build_run_notifications(world: RunWorld, status: RunStatus, time: datetime) 
             pr_url=url,
         )
         for type_, title in made
+    )
+
+
+def build_merge_notification(run: Run, status: RunStatus) -> Notification | None:
+    """Return the Notification that the pull request of a Run was merged; None: its status does not say so.
+
+    A merge cannot be undone, and no fact of it changes: whenever it is seen, the Notification is the same.
+    """
+    pull_request = status.pull_request
+    if pull_request is None or pull_request.merge_time is None:
+        return None
+    return build_notification(
+        run,
+        NotificationType.PR_MERGED,
+        f"a{status.attempt}",
+        title=f"Pull request merged: {build_title(run, status)}",
+        message=sentence(Reason.PULL_REQUEST_MERGED, url=pull_request.url, branch=pull_request.base_branch),
+        event_time=pull_request.merge_time,
+        run=run.name,
+        pr_url=pull_request.url,
     )

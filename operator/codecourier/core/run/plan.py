@@ -15,8 +15,8 @@ Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `sp
   are facts, so a later cancellation comes too late, and the Notifications are made before the status is written.
 - → Cancelled: only once no Sandbox of it is unfinished (invariant 5).
 
-Within an attempt a finished Run stays as it is (invariant 4); only the Notifications of an end that was a decision are
-still settled.
+Within an attempt a finished Run stays as it is (invariant 4). Only the Notifications of an end that was a decision are
+still settled, and its pull request is followed, which is a field of its own: Created ⇄ BlockedOnCI, both → Merged.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from codecourier.core.run.debts import owe_records, settle_run
 from codecourier.core.run.end import claim_end
 from codecourier.core.run.proposals import with_proposals
 from codecourier.core.run.pull_request import plan_pull_request
+from codecourier.core.run.pull_request_life import follow_pull_request
 from codecourier.core.run.recorded import restore_revision
 from codecourier.core.run.result import close_try, is_decided, plan_result, record_usage
 from codecourier.core.run.start import plan_again, plan_pending, plan_queued
@@ -156,8 +157,8 @@ def _settle(world: RunWorld, now: datetime) -> Plan:
         return settling
     if run.is_deleting:
         return Plan(release_finalizer=_is_recorded(world))
-    new = accepted(run, status, now)
-    return Plan() if new == status else Plan(status=new)
+    plan = follow_pull_request(world, accepted(run, status, now), now)
+    return replace(plan, status=None) if plan.status == status else plan
 
 
 def _is_recorded(world: RunWorld) -> bool:

@@ -86,6 +86,7 @@ Events = Iterator[tuple[date, DayCount]]
 
 _CREATED = DayCount(runs_created=1)
 _PR_CREATED = DayCount(prs_created=1)
+_PR_MERGED = DayCount(prs_merged=1)
 _ENDED: Mapping[RunPhase, DayCount] = {
     RunPhase.COMPLETED: DayCount(runs_completed=1),
     RunPhase.FAILED: DayCount(runs_failed=1),
@@ -99,7 +100,7 @@ _QUANTITIES: Mapping[UsageKind, str] = {
 
 
 def run_events(run: Run) -> Events:
-    """Yield what a Run adds to each day: its creation, the end of its attempt, and its pull request at that end."""
+    """Yield what a Run adds to each day: its creation, the end of its attempt, its pull request, its merge."""
     created, finished = run.metadata.creation_timestamp, run.status.finish_time
     if created is not None:
         yield created.date(), _CREATED
@@ -109,6 +110,8 @@ def run_events(run: Run) -> Events:
     pull_request = run.status.pull_request
     if pull_request is not None and pull_request.phase.exists:
         yield finished.date(), _PR_CREATED
+    if pull_request is not None and pull_request.merge_time is not None:
+        yield pull_request.merge_time.date(), _PR_MERGED
 
 
 def record_events(record: UsageRecord) -> Events:

@@ -358,6 +358,10 @@ class Facts:
             raise MissingFacts((ask,))
         return cast("F | Problem", self.answers[ask])
 
+    def find(self, ask: Ask[F]) -> F | None:
+        """Return the answer to a question that is followed; None: there is none yet."""
+        return cast("F | None", self.answers.get(ask))
+
     def get_all(self, asks: Iterable[Ask[F]]) -> tuple[F | Problem, ...]:
         """Return the answers to questions, in their order.
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from codecourier.checks import MergeStrategy
 from codecourier.core.shared.facts import Ask, MissingFacts, Problem, RepositoryAccess
+from codecourier.core.shared.following import Follow
 from codecourier.resources.meta import CustomResource, OwnerReference, Status
 
 __all__ = [
@@ -251,6 +252,9 @@ class Plan:
     events: tuple[Event, ...] = ()
     asks: tuple[Ask[Any], ...] = ()
     """Facts that the plan lacks; when there are any, everything else in the plan is void."""
+
+    follow: Follow | None = None
+    """What is followed from now on in place of what was followed so far; None: nothing is."""
 
     look_again: datetime | None = None
     """When to plan again if nothing changes before."""

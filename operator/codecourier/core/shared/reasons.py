@@ -152,6 +152,13 @@ class Reason(StrEnum):
     PULL_REQUEST_REFUSED = "PullRequestRefused"
     PULL_REQUEST_TAKEN = "PullRequestTaken"
     PULL_REQUEST_UNKNOWN = "PullRequestUnknown"
+    # pull requests after they were opened
+    PULL_REQUEST_MERGED = "PullRequestMerged"
+    CLOSED_UNMERGED = "ClosedUnmerged"
+    PULL_REQUEST_REOPENED = "PullRequestReopened"
+    PULL_REQUEST_RETARGETED = "PullRequestRetargeted"
+    BLOCKED_ON_CI = "BlockedOnCI"
+    CHECKS_RECOVERED = "ChecksRecovered"
     ISSUE_NOT_FOUND = "IssueNotFound"
     ISSUE_LOCKED = "IssueLocked"
     ISSUES_FORBIDDEN = "IssuesForbidden"
@@ -391,6 +398,12 @@ SENTENCES: dict[Reason, str] = {
         "The work is on branch {branch}. Its host was asked for a pull request and did not answer as it should; its "
         "pull request may still appear: {detail}"
     ),
+    Reason.PULL_REQUEST_MERGED: "Pull request {url} was merged into branch {branch}.",
+    Reason.CLOSED_UNMERGED: "Pull request {url} was closed without a merge. Its work is still on branch {branch}.",
+    Reason.PULL_REQUEST_REOPENED: "Pull request {url} was opened again.",
+    Reason.PULL_REQUEST_RETARGETED: "Pull request {url} is to be merged into branch {branch} now, not into {old}.",
+    Reason.BLOCKED_ON_CI: "Checks of pull request {url} have failed: {checks}. Open it to see why.",
+    Reason.CHECKS_RECOVERED: "No check of pull request {url} is failed any more.",
     Reason.ISSUE_NOT_FOUND: (
         "The Project's credential sees no issue {issue}. Check the number, that the repository has issues, and that "
         "the credential has the permission 'Issues: read' for it: {detail}"
