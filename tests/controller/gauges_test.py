@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from codecourier.controller.background import Background
+from codecourier.controller.follower import Follower
 from codecourier.controller.gauges import register_gauges, register_waiting_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
@@ -66,9 +67,11 @@ async def test_what_waits_for_a_host_that_hangs_is_counted_where_it_waits() -> N
     desk.refresh()
     gate = Gate(HungForge(), desk.clock.now, lambda: True)
     background = Background()
-    look_ups = LookUps(Observer(desk.api, gate, desk.credentials, REGISTRY), background, lambda _: None)
+    observer = Observer(desk.api, gate, desk.credentials, REGISTRY)
+    look_ups = LookUps(observer, background, lambda _: None)
+    follower = Follower(observer.ask_host, background, lambda _: None, desk.clock.now)
     in_flight = InFlight(background, lambda _: None)
-    register_waiting_gauges(metrics, look_ups, in_flight, gate)
+    register_waiting_gauges(metrics, look_ups, follower, in_flight, gate)
     in_flight.start(key("d"), key("d"), lambda: pass_time(READ_SECONDS))
     for name, ask in (
         ("a", RepositoryAsk(desk.access)),

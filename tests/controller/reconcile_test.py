@@ -57,6 +57,7 @@ class Trial:
             Registry((row, SANDBOX)),
             self.desk.view,
             self.desk.look_ups,
+            self.desk.follower,
             self.desk.executor,
             now=self.desk.clock.now,
             look_again=lambda key, time: self.looks.append((key, time)),

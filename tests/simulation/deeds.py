@@ -33,6 +33,7 @@ from tests.simulation.invariants.objects import is_unfinished
 from tests.simulation.lesson_deeds import lesson_deeds
 from tests.simulation.members import member_deeds
 from tests.simulation.nights import seconds_to_next
+from tests.simulation.pull_deeds import pull_deeds
 from tests.simulation.retention_deeds import retention_deeds
 from tests.simulation.session_deeds import session_deeds
 from tests.simulation.stored import Stored
@@ -146,6 +147,7 @@ class Deeds:
             **session_deeds(cluster, random, self._edit, self._delete, self._later),
             "delete revision": lambda: self._delete(CONTROLLER_REVISIONS),
             "merge pull request": cluster.forge.merge,
+            **pull_deeds(cluster.forge, random),
             "refuse pull request": self._refuse,
             "forbid pull requests": lambda: setattr(cluster.forge, "forbids_pulls", True),
             "delete namespace": self._delete_namespace,

@@ -19,6 +19,12 @@ from codecourier.github.operations.create_pull_request import CreatePullRequest,
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
+from codecourier.github.operations.look_at_pull_requests import (
+    CheckView,
+    LookAtPullRequests,
+    PullRequestLook,
+    PullRequestLooks,
+)
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
 from codecourier.github.operations.pull_request import PullRequestFacts
 from codecourier.github.operations.revoke_token import Revocation, RevokeToken
@@ -75,6 +81,11 @@ class Pull:
     head_sha: str
     created_at: datetime
     state: PullRequestState = PullRequestState.OPEN
+    ended_at: datetime | None = None
+    """When it was merged or closed."""
+
+    check: str | None = None
+    """How the only check of its head ended; None: it has none."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +251,11 @@ class ForgeServer:
         pull = next((pull for pull in self.pulls if pull.state is PullRequestState.OPEN), None)
         if pull is not None:
             self.branches[pull.base] = self.branches.pop(pull.head)
-            self.pulls[pull.number - 1] = replace(pull, state=PullRequestState.MERGED)
+            self.change(pull, state=PullRequestState.MERGED, ended_at=self.now())
+
+    def change(self, pull: Pull, **changes: Any) -> None:
+        """Change a pull request."""
+        self.pulls[pull.number - 1] = replace(pull, **changes)
 
     def posts(self) -> Counter[str]:
         """Return how many pull requests were opened for each head branch."""
@@ -272,6 +287,7 @@ class ForgeClient:
             CreatePullRequest: self._create,
             MintTokenPair: self._mint,
             RevokeToken: self._revoke,
+            LookAtPullRequests: self._look_at,
             **IssueDesk(server.board, self._look, self._carry).doings,
         }
 
@@ -300,6 +316,14 @@ class ForgeClient:
             return [_facts(pull, has_marker=operation.marker in pull.body) for pull in reversed(found)]
 
         return await self._carry("list", operation.head_branch, work)
+
+    async def _look_at(self, repo: RepositoryRef, operation: LookAtPullRequests) -> PullRequestLooks:
+        def work() -> PullRequestLooks:
+            self._look(repo)
+            pulls = {pull.number: _view(pull) for pull in self._server.pulls if pull.number in operation.numbers}
+            return PullRequestLooks(pulls, limit=None, remaining=0, reset_at=None)
+
+        return await self._carry("list", "pull requests", work)
 
     async def _create(self, repo: RepositoryRef, operation: CreatePullRequest) -> PullRequestFacts:
         def work() -> PullRequestFacts:
@@ -389,6 +413,26 @@ def _facts(pull: Pull, *, has_marker: bool) -> PullRequestFacts:
         has_marker=has_marker,
         title=pull.title,
         created_at=pull.created_at,
+    )
+
+
+def _view(pull: Pull) -> PullRequestLook:
+    is_merged = pull.state is PullRequestState.MERGED
+    checks = () if pull.check is None else (CheckView("test", "COMPLETED", pull.check, is_required=False),)
+    return PullRequestLook(
+        state=pull.state,
+        is_draft=pull.is_draft,
+        title=pull.title,
+        head_branch=pull.head,
+        is_from_fork=False,
+        head_sha=pull.head_sha,
+        base_branch=pull.base,
+        merged_at=pull.ended_at if is_merged else None,
+        merge_sha=pull.head_sha if is_merged else None,
+        closed_at=pull.ended_at,
+        checks=checks,
+        rollup=pull.check,
+        has_more_checks=False,
     )
 
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Literal
 from unittest.mock import patch
@@ -22,7 +22,7 @@ from codecourier.core.recurring_task import due
 from codecourier.core.recurring_task import plan as task_plan
 from codecourier.core.recurring_task import runs as task_runs
 from codecourier.core.run import plan as run_plan
-from codecourier.core.run import proposals, pull_request, recorded, result, start
+from codecourier.core.run import proposals, pull_request, pull_request_life, recorded, result, start
 from codecourier.core.sandbox import plan as sandbox_plan
 from codecourier.core.sandbox import tasks
 from codecourier.core.shared import notifications
@@ -40,6 +40,7 @@ from codecourier.kinds import admission, kept, learnings
 from codecourier.kinds.api_resources import LEARNINGS
 from codecourier.kube.api import PODS, SECRETS
 from codecourier.kube.cache import Cache
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import RunPhase
 from tests.simulation.scenario import Scenario
 
@@ -205,6 +206,16 @@ def _without_finalizer(right: Any) -> Any:
     return build
 
 
+def _taking_closed_for_merged(right: Any) -> Any:
+    def with_fact(made: Any, fact: Any, now: datetime) -> Any:
+        if fact.close_time is None:
+            return right(made, fact, now)
+        merged = {"state": PullRequestState.MERGED, "merge_time": fact.close_time}
+        return right(made, replace(fact, **merged), now)
+
+    return with_fact
+
+
 def _unfinished(_right: Any) -> Any:
     return lambda _model, plan, _now: plan
 
@@ -241,6 +252,10 @@ PLANTS: Mapping[str, Plant] = {
     "tokens are not revoked": Plant(sandbox_plan, "_revocation", _returning(None), frozenset({"9"})),
     "a token Secret can vanish": Plant(effects.Effects, "_secret", _without_finalizer, frozenset({"5"})),
     "a stop waits for its pull request": Plant(pull_request, "_is_given_up", _returning(False), frozenset({"12"})),
+    "no pull request is followed": Plant(pull_request_life, "_is_followed", _returning(False), frozenset({"9"})),
+    "one that was closed is told as merged": Plant(
+        pull_request_life, "with_fact", _taking_closed_for_merged, frozenset({"3"})
+    ),
     "a Run that runs loses its place": Plant(admission, "view_run", _forgetting_what_runs, frozenset({"10"})),
     "a Project made again does not count what runs": Plant(
         admission.RunsInNamespace, "with_pods", _returning(()), frozenset({"10"})

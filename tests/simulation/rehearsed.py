@@ -86,6 +86,8 @@ _CANCELLED_MERGE: Json = {
 }
 
 REHEARSED = (
+    _rehearsed(2, (60.0, "close pull request"), (200.0, "reopen pull request"), (260.0, "merge pull request")),
+    _rehearsed(1, (60.0, "fail check"), (200.0, "pass check"), (330.0, "fail check"), (480.0, "merge pull request")),
     _rehearsed(0, (0.0, "delete workflow"), (2.0, "delete chain")),
     _rehearsed(0, (20.0, "cancel run"), (200.0, "raise attempt")),
     _rehearsed(0, (200.0, "raise attempt"), fails=(0,)),

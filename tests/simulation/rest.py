@@ -61,6 +61,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     if not cluster.monitor.is_namespace_ending:
         yield from cluster.monitor.slots.unsettled(cluster.clock.now())
         yield from cluster.monitor.lessons.unproposed()
+        yield from cluster.monitor.pulls.unfollowed()
         yield from cluster.monitor.sessions.untold()
         yield from wrong_members(cluster.server.store, cluster.monitor.records.told, NAMESPACE)
     for uid in cluster.nodes.living():
@@ -117,7 +118,9 @@ def _told(cluster: SimulatedCluster, uid: str, ending: str) -> Counter[str]:
 
 def _news_of_run(cluster: SimulatedCluster, run: Json) -> Iterator[str]:
     phase, pull_request = run["status"]["phase"], (run["status"].get("pullRequest") or {}).get("phase")
-    if pull_request in ("Created", "Failed"):
+    if pull_request in ("Created", "BlockedOnCI", "Merged"):
+        yield "PrCreated"
+    if pull_request in ("Failed", "Merged"):
         yield f"Pr{pull_request}"
     origin = run["spec"].get("origin")
     reports_itself = origin is None or not cluster.registry.origins[origin["kind"]].reports_ends

@@ -119,6 +119,9 @@ _LESSON_DEEDS = (
 _MEMBER_DEEDS = ("change role", "take member out", "delete binding", "alter binding")
 """What people do with members, and with the RoleBindings that give them their roles."""
 
+_PULL_DEEDS = ("merge pull request", "close pull request", "reopen pull request", "fail check", "pass check")
+"""What people and their CI do with pull requests."""
+
 _SESSION_DEEDS = (
     "ask for more",
     "ask for more",
@@ -260,6 +263,7 @@ def scenario_of(seed: int) -> Scenario:
     members = Random(f"members {seed}").choice((0, 0, 1, 3))
     extra += _MEMBER_DEEDS * 3 * (members > 0)
     extra += _RETENTION_DEEDS * 6 * ages
+    extra += _PULL_DEEDS * 4 * Random(f"pulls {seed}").choice((False, False, True))
     return Scenario(
         seed=seed,
         mood=mood,

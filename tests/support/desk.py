@@ -13,6 +13,7 @@ from codecourier.controller.background import Background
 from codecourier.controller.backlog import Backlog
 from codecourier.controller.effects import Effects
 from codecourier.controller.execute import Executor
+from codecourier.controller.follower import Follower
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.observe import Observer
@@ -115,6 +116,7 @@ class Desk:
         self.woken: list[WorkKey] = []
         in_flight = InFlight(self.background, self.woken.append)
         self.look_ups = LookUps(self.observer, self.background, self.woken.append)
+        self.follower = Follower(self.observer.ask_host, self.background, self.woken.append, now)
         self.executor = Executor(registry, self.api, self.store, self.effects, self.recorder, self.backlog, in_flight)
         self._is_app = is_app
         self.allow_app("https://forge.test")

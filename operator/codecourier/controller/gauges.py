@@ -8,6 +8,7 @@ from typing import Any
 
 from codecourier.cache.store import Store
 from codecourier.controller.backlog import Backlog
+from codecourier.controller.follower import Follower
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
 from codecourier.controller.queue import KeyQueue
@@ -146,7 +147,9 @@ def _cached_objects(store: Store) -> dict[str, float]:
     return dict(counts)
 
 
-def register_waiting_gauges(metrics: Metrics, look_ups: LookUps, in_flight: InFlight, gate: Gate) -> None:
+def register_waiting_gauges(
+    metrics: Metrics, look_ups: LookUps, follower: Follower, in_flight: InFlight, gate: Gate
+) -> None:
     """Register gauges of what keys wait for without a worker."""
     metrics.read(
         "codecourier_parked_keys",
@@ -155,6 +158,11 @@ def register_waiting_gauges(metrics: Metrics, look_ups: LookUps, in_flight: InFl
         label="waits_for",
     )
     metrics.read("codecourier_look_ups", "Questions that are being looked up", lambda: {"": look_ups.running})
+    metrics.read(
+        "codecourier_followed_pull_requests",
+        "Pull requests that are looked at from time to time",
+        lambda: {"": follower.followed},
+    )
     metrics.read(
         "codecourier_forge_operations",
         "Operations at the repositories' hosts",

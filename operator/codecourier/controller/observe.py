@@ -116,8 +116,8 @@ class Observer:
         self._credentials = credentials
         self._repositories: OrderedDict[RepositoryAccess, _Reached] = OrderedDict()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
-        self._issues = IssueReader(self._ask)
-        self._merges = MergeReader(self._ask)
+        self._issues = IssueReader(self.ask_host)
+        self._merges = MergeReader(self.ask_host)
         self._judged: OrderedDict[tuple[str, str, str, str], UnreadableSecret | None] = OrderedDict()
         """Whether agents can read a key of a Secret, by namespace, name, key and version; it holds no value."""
 
@@ -168,7 +168,7 @@ class Observer:
         if isinstance(access, Problem):
             return access
         known = self._repositories.get(access)
-        answer = await self._ask(access, GetRepository(None if known is None else known.facts))
+        answer = await self.ask_host(access, GetRepository(None if known is None else known.facts))
         time = asyncio.get_running_loop().time()
         if isinstance(answer, Problem):
             reached = _Reached(time, answer, None)
@@ -181,12 +181,12 @@ class Observer:
         return reached.fact
 
     async def _branch_head(self, ask: BranchHeadAsk) -> BranchHeadFact | Problem:
-        answer = await self._ask(ask.repository, GetBranchHead(ask.branch))
+        answer = await self.ask_host(ask.repository, GetBranchHead(ask.branch))
         return answer if isinstance(answer, Problem) else BranchHeadFact(answer)
 
     async def _pull_requests(self, ask: PullRequestsAsk) -> PullRequestsFact | Problem:
         operation = FindPullRequests(ask.head_branch, marker(ask.run_uid, ask.attempt))
-        found = await self._ask(ask.repository, operation)
+        found = await self.ask_host(ask.repository, operation)
         if isinstance(found, Problem):
             return found
         items = (
@@ -196,7 +196,20 @@ class Observer:
         )
         return PullRequestsFact(tuple(items))
 
-    async def _ask(self, access: RepositoryAccess | Problem, operation: Operation[R], number: int = 0) -> R | Problem:
+    async def ask_host(
+        self, access: RepositoryAccess | Problem, operation: Operation[R], number: int = 0
+    ) -> R | Problem:
+        """Carry out an operation at a repository's host; return its outcome, or the problem that prevents it.
+
+        Parameters
+        ----------
+        access
+            The repository.
+        operation
+            What is asked.
+        number
+            The issue that a problem names, if it is about one.
+        """
         if isinstance(access, Problem):
             return access
         repository = await self._credentials.find(access)

@@ -25,6 +25,7 @@ from codecourier.controller.clock_watch import watch_clock
 from codecourier.controller.effects import Effects
 from codecourier.controller.election import Elect, Election
 from codecourier.controller.execute import Executor
+from codecourier.controller.follower import Follower
 from codecourier.controller.gauges import register_gauges, register_waiting_gauges
 from codecourier.controller.in_flight import InFlight
 from codecourier.controller.lookups import LookUps
@@ -154,7 +155,8 @@ class Operator:
         observer = Observer(parts.api, gate, credentials, self._registry)
         look_ups = LookUps(observer, self._background, self._queue.add)
         register_gauges(self._metrics, self._registry, self.store, self._queue, backlog)
-        register_waiting_gauges(self._metrics, look_ups, in_flight, gate)
+        self._follower = Follower(observer.ask_host, self._background, self._queue.add, parts.now)
+        register_waiting_gauges(self._metrics, look_ups, self._follower, in_flight, gate)
         executor = Executor(
             registry=self._registry,
             api=api,
@@ -169,6 +171,7 @@ class Operator:
             self._registry,
             View(self.store, self._registry.origins, parts.pods),
             look_ups,
+            self._follower,
             executor,
             now=parts.now,
             look_again=self._queue.add_at,
@@ -262,6 +265,7 @@ class Operator:
             self._vitals.start(name, self._list_and_watch(loop))
         self._vitals.start("the leader election", self._elector.run(self._lost.set))
         self._vitals.start("the queue", self._work_when_ready())
+        self._vitals.start("the follower of pull requests", self._follower.run())
         self._vitals.start("the recovery from restores", self._recover_from_restores())
         self._vitals.start("the clock watch", watch_clock(self._now, self._queue.add_delayed))
         for name, work in also.items():

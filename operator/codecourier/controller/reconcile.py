@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from codecourier.cache.store import UnreadableError
 from codecourier.controller.execute import Executor
+from codecourier.controller.follower import Follower
 from codecourier.controller.lookups import ANSWER_SECONDS, EndlessAskError, LookUps
 from codecourier.core.shared.facts import Facts
 from codecourier.core.shared.finishing import finish_plan, plan_waiting
@@ -56,6 +57,8 @@ class Reconciler:
         What gathers read from.
     look_ups
         Answers what plans ask.
+    follower
+        Follows for plans what is outside of the cluster.
     executor
         Carries plans out.
     now
@@ -73,6 +76,7 @@ class Reconciler:
         registry: Registry,
         view: View,
         look_ups: LookUps,
+        follower: Follower,
         executor: Executor,
         *,
         now: Callable[[], datetime],
@@ -83,6 +87,7 @@ class Reconciler:
         self._registry = registry
         self._view = view
         self._look_ups = look_ups
+        self._follower = follower
         self._executor = executor
         self._now = now
         self._look_again = look_again
@@ -115,6 +120,7 @@ class Reconciler:
         if obj is None:
             self._executor.backlog.forget(key)
             self._look_ups.decide(key)
+            self._follower.follow(key, None)
             self._reported.pop(key, None)
             return is_done
         try:
@@ -135,6 +141,8 @@ class Reconciler:
 
         with log_context(uid=model.uid, attempt=_attempt(model)):
             decided = await self._decide(key, key, gather, kind.plan)
+            if decided is not None:
+                self._follower.follow(key, decided.follow)
             plan = self._finish(model, decided)
             failed = self._executor.backlog.problems(key).keys()
             try:
@@ -231,7 +239,7 @@ class Reconciler:
     ) -> Plan | None:
         """Plan with the answers that are there until the plan decides; None: it waits for answers."""
         failures = Failures(self._executor.backlog.problems(memory))
-        answers = self._look_ups.answers(memory)
+        answers = {**self._follower.facts(memory), **self._look_ups.answers(memory)}
         for _ in range(_MOST_ROUNDS):
             start = time.thread_time()
             plan = plan_world(replace(gather(), facts=Facts(answers), failures=failures), self._now())
@@ -252,7 +260,7 @@ class Reconciler:
         if plan.look_again is not None:
             seconds = max(0.0, (plan.look_again - self._now()).total_seconds())
             self._look_again(key, loop_time + max(seconds, 0.05))
-        if plan == Plan():
+        if replace(plan, follow=None) == Plan():
             self._executor.backlog.forget(memory)
         due = self._executor.backlog.next_time(memory, (*plan.effects, *plan.records, *plan.creates))
         if due is not None and not self._executor.in_flight.is_busy(memory):

@@ -12,7 +12,7 @@ from codecourier.github.needs import Need
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
 
-__all__ = ["CursorUnknown", "GraphQLForbidden", "GraphQLMissing", "ask", "change"]
+__all__ = ["CursorUnknown", "GraphQLForbidden", "GraphQLMissing", "ask", "ask_partly", "change"]
 
 
 class GraphQLMissing(ForgeError):
@@ -55,19 +55,45 @@ def ask(session: Session, query: str, variables: Mapping[str, Any], need: Need) 
     return _send(session, query, variables, need, is_query=True)
 
 
+def ask_partly(session: Session, query: str, variables: Mapping[str, Any], need: Need, part: str) -> Field:
+    """Send a query whose answer may lack parts, which are null then; see `ask`.
+
+    Parameters
+    ----------
+    session
+        The way to the host.
+    query
+        The query.
+    variables
+        Its variables.
+    need
+        The permissions of the token.
+    part
+        The field of the root that must be there: without it, the first error counts as that of the whole.
+    """
+    field = session.send(_build(query, variables, need, is_query=True))
+    data, errors = field.at("data"), field.at("errors").data
+    if errors and data.at(part).data is None:
+        raise _problem(field.what, errors[0] if isinstance(errors, list) else None, is_query=True)
+    return data
+
+
 def change(session: Session, mutation: str, variables: Mapping[str, Any], need: Need) -> Field:
     """Send a mutation and return the place of its data; see `ask`."""
     return _send(session, mutation, variables, need, is_query=False)
 
 
 def _send(session: Session, text: str, variables: Mapping[str, Any], need: Need, *, is_query: bool) -> Field:
-    body = {"query": text, "variables": dict(variables)}
-    request = Request("POST", "", body=body, refusals=_REFUSALS, need=need, is_graphql=True, is_query=is_query)
-    field = session.send(request)
+    field = session.send(_build(text, variables, need, is_query=is_query))
     errors = field.at("errors").data
     if errors:
         raise _problem(field.what, errors[0] if isinstance(errors, list) else None, is_query=is_query)
     return field.at("data")
+
+
+def _build(text: str, variables: Mapping[str, Any], need: Need, *, is_query: bool) -> Request:
+    body = {"query": text, "variables": dict(variables)}
+    return Request("POST", "", body=body, refusals=_REFUSALS, need=need, is_graphql=True, is_query=is_query)
 
 
 def _problem(what: str, error: object, *, is_query: bool) -> ForgeError:

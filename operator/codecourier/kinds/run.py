@@ -146,7 +146,18 @@ RUN: Kind[Run, RunWorld] = Kind(
         Machine(
             "PullRequest",
             _pull_requests,
-            frozenset({("", "Creating"), ("", "Skipped"), ("Creating", "Created"), ("Creating", "Failed")}),
+            frozenset(
+                {
+                    ("", "Creating"),
+                    ("", "Skipped"),
+                    ("Creating", "Created"),
+                    ("Creating", "Failed"),
+                    ("Created", "BlockedOnCI"),
+                    ("BlockedOnCI", "Created"),
+                    ("Created", "Merged"),
+                    ("BlockedOnCI", "Merged"),
+                }
+            ),
         ),
     ),
     mark="origin",

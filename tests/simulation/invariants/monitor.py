@@ -34,6 +34,7 @@ from tests.simulation.invariants.lessons import Lessons, SeenLessons
 from tests.simulation.invariants.objects import key_of
 from tests.simulation.invariants.outcomes import Outcomes
 from tests.simulation.invariants.places import Places
+from tests.simulation.invariants.pulls import Pulls
 from tests.simulation.invariants.records import Records
 from tests.simulation.invariants.retention import RetentionWatch
 from tests.simulation.invariants.scene import Scene, Violation
@@ -91,6 +92,7 @@ class Monitor:
         self._scene = Scene(store, forge, nodes)
         self.generations = GenerationWatch(store, lambda text: self.fail("13", text))
         self.records = Records(self._scene)
+        self.pulls = Pulls(self._scene)
         self.slots = Slots(self._scene)
         self.lessons = Lessons(self._scene)
         self.sessions = Sessions(self._scene)
@@ -133,7 +135,7 @@ class Monitor:
             SPRINT_CHAINS: [stops.chain_is_over, self._name, sprints.resume_keeps],
             SANDBOXES: [stops.sandbox_is_over],
             PROJECTS: [places.limit_seen, places.limit_holds],
-            NOTIFICATIONS: [records.made_once],
+            NOTIFICATIONS: [records.made_once, self.pulls.merge_told],
             USAGE_RECORDS: [records.made_once, self.retention.counted_changed],
             DAILY_STATS: [self.retention.day_sealed],
             LEARNINGS: [self.lessons.learning_changed],

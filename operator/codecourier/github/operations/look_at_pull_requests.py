@@ -1,0 +1,218 @@
+"""Look at many pull requests at once: what became of them, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from codecourier.github.answers import Field
+from codecourier.github.api import Operation
+from codecourier.github.errors import CredentialsRefused
+from codecourier.github.graphql import ask_partly
+from codecourier.github.needs import Need
+from codecourier.github.session import Session
+from codecourier.pull_request import PullRequestState
+
+__all__ = ["MOST_LOOKS", "CheckView", "LookAtPullRequests", "PullRequestLook", "PullRequestLooks"]
+
+MOST_LOOKS = 50
+"""How many pull requests one query may ask for. With their checks GitHub counts 100 requests: one point."""
+
+_TEXT_MAX_LENGTH = 4096
+_STATES = {
+    "OPEN": PullRequestState.OPEN,
+    "CLOSED": PullRequestState.CLOSED,
+    "MERGED": PullRequestState.MERGED,
+}
+
+_PULL = """
+  p{number}: pullRequest(number: {number}) {{
+    state isDraft title headRefName headRefOid baseRefName isCrossRepository mergedAt closedAt mergeCommit {{ oid }}
+    {checks}
+  }}
+"""
+_CHECKS = """
+    commits(last: 1) {{ nodes {{ commit {{ oid statusCheckRollup {{
+      state
+      contexts(first: 100) {{
+        totalCount
+        nodes {{
+          ... on CheckRun {{ name status conclusion isRequired(pullRequestNumber: {number}) }}
+          ... on StatusContext {{ context state isRequired(pullRequestNumber: {number}) }}
+        }}
+      }}
+    }} }} }} }}
+"""
+_QUERY = """
+query PullRequests($owner: String!, $name: String!) {{
+  rateLimit {{ limit remaining resetAt }}
+  repository(owner: $owner, name: $name) {{ {pulls} }}
+}}
+"""
+"""https://docs.github.com/graphql/reference/pulls#pullrequest."""
+
+
+class ChecksForbidden(CredentialsRefused):
+    """The installation of the App lacks a permission to read checks. Everything else is asked for without it."""
+
+
+_LOOK = Need((("contents", "read"), ("pull_requests", "read")))
+_LOOK_AT_CHECKS = Need((*_LOOK.permissions, ("checks", "read"), ("statuses", "read")), ChecksForbidden)
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """A check of the commit at the head; see `codecourier.core.shared.following.CheckFact`."""
+
+    name: str
+    status: str
+    conclusion: str | None
+    is_required: bool
+
+
+@dataclass(frozen=True)
+class PullRequestLook:
+    """What a pull request is now."""
+
+    state: PullRequestState
+    is_draft: bool
+    title: str
+    head_branch: str
+    """Short name."""
+
+    is_from_fork: bool
+    head_sha: str
+    base_branch: str
+    """Short name."""
+
+    merged_at: datetime | None
+    merge_sha: str | None
+    closed_at: datetime | None
+    """When it was merged or closed."""
+
+    checks: tuple[CheckView, ...] | None
+    """Those that the host named; None: it says nothing of any."""
+
+    rollup: str | None
+    """The host's word for all checks."""
+
+    has_more_checks: bool
+    """Whether there are checks that are not named: too many, or ones that the credential may not read."""
+
+
+@dataclass(frozen=True)
+class PullRequestLooks:
+    """What the pull requests are now."""
+
+    found: Mapping[int, PullRequestLook]
+    """By number; one that cannot be read is absent."""
+
+    limit: int | None
+    """Points that the credential has in an hour; None: the host counts none."""
+
+    remaining: int
+    """Points that are left to it."""
+
+    reset_at: datetime | None
+    """When it has all again."""
+
+
+@dataclass(frozen=True)
+class LookAtPullRequests(Operation[PullRequestLooks]):
+    """Look at up to 50 pull requests of the repository with one query.
+
+    GitHub's REST API has no request for several of them with their checks.
+    """
+
+    numbers: tuple[int, ...]
+    """Which pull requests."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.numbers) <= MOST_LOOKS:
+            raise ValueError(f"one query asks for 1 to {MOST_LOOKS} pull requests, not {len(self.numbers)}")
+
+    def run(self, session: Session) -> PullRequestLooks:
+        """See `Operation.run`.
+
+        Raises
+        ------
+        GraphQLMissing
+            If the host has no GraphQL API.
+        """
+        try:
+            data = self._ask(session, has_checks=True)
+        except ChecksForbidden:
+            data = self._ask(session, has_checks=False)
+        rate, repository = data.at("rateLimit"), data.at("repository")
+        found = {number: repository.at(f"p{number}") for number in self.numbers}
+        return PullRequestLooks(
+            found={number: _read(field) for number, field in found.items() if field.data is not None},
+            limit=None if rate.data is None else rate.at("limit").number(),
+            remaining=_read_count(rate.at("remaining")),
+            reset_at=None if rate.data is None else rate.at("resetAt").time(),
+        )
+
+    def _ask(self, session: Session, *, has_checks: bool) -> Field:
+        pulls = "".join(_build_pull(number, has_checks=has_checks) for number in self.numbers)
+        variables = {"owner": session.address.owner, "name": session.address.name}
+        need = _LOOK_AT_CHECKS if has_checks else _LOOK
+        return ask_partly(session, _QUERY.format(pulls=pulls), variables, need, "repository")
+
+
+def _build_pull(number: int, *, has_checks: bool) -> str:
+    return _PULL.format(number=number, checks=_CHECKS.format(number=number) if has_checks else "")
+
+
+def _read(field: Field) -> PullRequestLook:
+    rollup = _find_rollup(field)
+    contexts = rollup.at("contexts", "nodes")
+    named = tuple(_read_checks(contexts.items() if contexts.data is not None else ()))
+    has_checks = field.at("commits").data is not None
+    return PullRequestLook(
+        state=_STATES.get(field.at("state").text(), PullRequestState.OPEN),
+        is_draft=field.at("isDraft").data is True,
+        title=field.at("title").text(_TEXT_MAX_LENGTH),
+        head_branch=field.at("headRefName").text(),
+        is_from_fork=field.at("isCrossRepository").data is True,
+        head_sha=field.at("headRefOid").commit(),
+        base_branch=field.at("baseRefName").branch(),
+        merged_at=_read_time(field.at("mergedAt")),
+        merge_sha=None if field.at("mergeCommit").data is None else field.at("mergeCommit", "oid").commit(),
+        closed_at=_read_time(field.at("closedAt")),
+        checks=named if has_checks else None,
+        rollup=_read_word(rollup.at("state")),
+        has_more_checks=_read_count(rollup.at("contexts", "totalCount")) > len(named),
+    )
+
+
+def _find_rollup(field: Field) -> Field:
+    """Return the checks of the commit at the head; those of an older one, if the head has moved meanwhile, are none."""
+    commits = field.at("commits", "nodes")
+    commit = commits.items()[0].at("commit") if commits.data else field.at("commits")
+    is_head = commit.at("oid").data == field.at("headRefOid").data
+    return commit.at("statusCheckRollup") if is_head else field.at("none")
+
+
+def _read_checks(contexts: Iterable[Field]) -> Iterable[CheckView]:
+    for context in contexts:
+        is_required = context.at("isRequired").data is True
+        name, state = _read_word(context.at("name")), _read_word(context.at("state"))
+        if name is not None:
+            status, conclusion = _read_word(context.at("status")), _read_word(context.at("conclusion"))
+            yield CheckView(name, status or "QUEUED", conclusion, is_required)
+        elif state is not None and (name := _read_word(context.at("context"))) is not None:
+            is_open = state in {"PENDING", "EXPECTED"}
+            yield CheckView(name, state if is_open else "COMPLETED", None if is_open else state, is_required)
+
+
+def _read_word(field: Field) -> str | None:
+    return field.data if isinstance(field.data, str) and field.data else None
+
+
+def _read_count(field: Field) -> int:
+    return field.data if isinstance(field.data, int) and field.data > 0 else 0
+
+
+def _read_time(field: Field) -> datetime | None:
+    return None if field.data is None else field.time()
