@@ -218,6 +218,12 @@ class ForgeRepository:
         authorization = f"Bearer {token}" if token else None
         return self.forge.request(method, full_path, authorization=authorization, body=body, headers=headers)
 
+    def graph(self, query: str, token: str | None = None, **variables: Any) -> Answer:
+        """Send a GraphQL document with owner and name of the repository among its variables, as `o` and `n`."""
+        owner, _, name = self.full_name.partition("/")
+        body = {"query": query, "variables": {"o": owner, "n": name, **variables}}
+        return self.forge.request("POST", "/api/graphql", authorization=f"Bearer {token or self.token()}", body=body)
+
     def mint(self, installation: int, **narrowing: Any) -> Answer:
         """Ask for a token of an installation, as the App."""
         path = f"/api/v3/app/installations/{installation}/access_tokens"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.forge import Answer, ForgeRepository
+from tests.support.forge import ForgeRepository
 
 pytestmark = pytest.mark.forge
 
@@ -23,20 +23,12 @@ query($o: String!, $n: String!, $first: Int = 1, $after: String) {
 """
 
 
-def ask(repository: ForgeRepository, query: str, token: str | None = None, **variables: Any) -> Answer:
-    """Send a document with owner and name of the repository among its variables."""
-    owner, _, name = repository.full_name.partition("/")
-    body = {"query": query, "variables": {"o": owner, "n": name, **variables}}
-    authorization = f"Bearer {token or repository.token()}"
-    return repository.forge.request("POST", "/api/graphql", authorization=authorization, body=body)
-
-
 def test_refs_come_in_pages(repository: ForgeRepository) -> None:
     repository.branch("topic")
-    first = ask(repository, REFS, first=1).body["data"]["found"]["refs"]
+    first = repository.graph(REFS, first=1).body["data"]["found"]["refs"]
     assert (first["totalCount"], [node["name"] for node in first["nodes"]]) == (2, ["main"])
     assert first["nodes"][0]["target"] == {"oid": repository.sha}
-    second = ask(repository, REFS, first=1, after=first["pageInfo"]["endCursor"]).body["data"]["found"]["refs"]
+    second = repository.graph(REFS, first=1, after=first["pageInfo"]["endCursor"]).body["data"]["found"]["refs"]
     assert [node["name"] for node in second["nodes"]] == ["topic"]
     assert second["pageInfo"]["hasNextPage"] is False
 
@@ -49,12 +41,12 @@ UPDATE = """mutation($id: ID!, $updates: [RefUpdate!]!) {
 def test_a_ref_is_deleted_only_where_it_has_to_be(repository: ForgeRepository) -> None:
     sha = repository.branch("topic")
     query = '{ repository(owner: $o, name: $n) { id ref(qualifiedName: "refs/heads/none") { id } } }'
-    found = ask(repository, query).body["data"]["repository"]
+    found = repository.graph(query).body["data"]["repository"]
     assert found["ref"] is None
 
     def delete(ref: str, before: str, token: str | None = None) -> Any:
         updates = [{"name": ref, "beforeOid": before, "afterOid": "0" * 40}]
-        return ask(repository, UPDATE, token, id=found["id"], updates=updates).body
+        return repository.graph(UPDATE, token, id=found["id"], updates=updates).body
 
     for ref, before in (("refs/heads/topic", repository.sha), ("refs/heads/none", sha), ("refs/heads/main", sha)):
         assert delete(ref, before)["errors"][0]["type"] == "UNPROCESSABLE"
@@ -79,20 +71,20 @@ def test_a_ref_is_deleted_only_where_it_has_to_be(repository: ForgeRepository) -
     ],
 )
 def test_a_document_outside_the_schema_is_refused(repository: ForgeRepository, query: str, code: str) -> None:
-    body = ask(repository, query).body
+    body = repository.graph(query).body
     assert body["errors"][0]["extensions"]["code"] == code
     assert "data" not in body
 
 
 def test_what_a_token_may_not_see_is_not_there(repository: ForgeRepository) -> None:
     query = "{ repository(owner: $o, name: $n) { id } }"
-    assert ask(repository, query, n="none").body["errors"][0]["type"] == "NOT_FOUND"
+    assert repository.graph(query, n="none").body["errors"][0]["type"] == "NOT_FOUND"
     assert repository.forge.request("POST", "/api/graphql", body={"query": query}).status == 401
     authorization = f"Bearer {repository.token()}"
     bodies: list[Any] = [b"x", [], {}]
     for body in bodies:
         answer = repository.forge.request("POST", "/api/graphql", authorization=authorization, body=body)
         assert "query attribute" in answer.body["errors"][0]["message"]
-    bad = ask(repository, REFS, first=101).body
+    bad = repository.graph(REFS, first=101).body
     assert bad["errors"][0]["type"] == "EXCESSIVE_PAGINATION"
-    assert ask(repository, REFS, after="x").body["errors"][0]["type"] == "INVALID_CURSOR_ARGUMENTS"
+    assert repository.graph(REFS, after="x").body["errors"][0]["type"] == "INVALID_CURSOR_ARGUMENTS"

@@ -122,6 +122,15 @@ class Gates:
         words = {word for _, _, word in outcomes(self._store, repository, pull.head_sha)}
         return "clean" if words <= {"success"} else "unstable"
 
+    def decision(self, repository: Repository, pull: Pull) -> str | None:
+        """Return the reviews' verdict as `PullRequestReviewDecision`; None if nobody must approve."""
+        wanted, states = self.rules(repository, pull.base_ref).approvals, self._verdicts(repository, pull)
+        if "CHANGES_REQUESTED" in states:
+            return "CHANGES_REQUESTED"
+        if not wanted:
+            return None
+        return "APPROVED" if states.count("APPROVED") >= wanted else "REVIEW_REQUIRED"
+
     def check_method(self, repository: Repository, pull: Pull, method: MergeMethod) -> None:
         """Refuse a method that the repository or the base branch does not allow.
 

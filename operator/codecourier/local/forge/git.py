@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["NO_SHA", "BareRepository", "Commit", "GitError", "RefMovedError", "Signature", "environment"]
@@ -172,8 +173,7 @@ class BareRepository:
 
     def merge_tree(self, one: str, other: str) -> str | None:
         """Merge two commits and return the tree, or None on conflict or unrelated histories."""
-        done = self.run("merge-tree", "--write-tree", "--no-messages", one, other, allowed=(0, 1, 128))
-        return done.stdout.decode().split("\n", 1)[0] if done.returncode == 0 else None
+        return _merged_tree(self.path, one, other)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str, author: Signature, committer: str) -> str:
         """Make a commit and return its SHA; an author's date that is empty means now."""
@@ -187,6 +187,14 @@ class BareRepository:
             variables["GIT_AUTHOR_DATE"] = author.date
         flags = [flag for parent in parents for flag in ("-p", parent)]
         return self.text("commit-tree", tree, *flags, stdin=message.encode(), variables=variables)
+
+
+@lru_cache(maxsize=10_000)
+def _merged_tree(path: Path, one: str, other: str) -> str | None:
+    """Merge two commits; what they come to never changes, and many pull requests are asked about again and again."""
+    command = ("merge-tree", "--write-tree", "--no-messages", one, other)
+    done = BareRepository(path).run(*command, allowed=(0, 1, 128))
+    return done.stdout.decode().split("\n", 1)[0] if done.returncode == 0 else None
 
 
 def _commit(entry: str) -> Commit:

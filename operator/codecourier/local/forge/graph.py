@@ -1,4 +1,4 @@
-"""What the forge's GraphQL API has: branches of a repository, and changes of refs that say where a ref has to be.
+"""What the forge's GraphQL API has: branches and pull requests, and changes of refs that say where a ref has to be.
 
 Names and shapes are those of https://docs.github.com/graphql/reference/git (`Ref`, `updateRefs`) and
 https://docs.github.com/graphql/reference/repos. GitHub does not document the words of its refusals.
@@ -9,7 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -22,10 +26,13 @@ from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.gates import find_protection
 from codecourier.local.forge.git import BareRepository, RefMovedError, Signature
-from codecourier.local.forge.graphql import GraphError, Node, execute, parse
+from codecourier.local.forge.graph_language import GraphError, parse
+from codecourier.local.forge.graph_pages import connection
+from codecourier.local.forge.graph_pulls import PullGraph
+from codecourier.local.forge.graphql import Node, cost_of, execute
 from codecourier.local.forge.limits import GRAPHQL, budget_of
-from codecourier.local.forge.records import Repository
-from codecourier.local.forge.shapes import node_id
+from codecourier.local.forge.records import Pull, Repository
+from codecourier.local.forge.shapes import node_id, stamp
 
 __all__ = ["GRAPHQL_PATH", "graph_routes"]
 
@@ -33,7 +40,6 @@ GRAPHQL_PATH = "/api/graphql"
 """Where GitHub Enterprise has it."""
 
 _HEADS = "refs/heads/"
-_MOST_NODES = 100
 
 
 def graph_routes(forge: Forge) -> list[Route]:
@@ -69,14 +75,15 @@ def _answer(forge: Forge, principal: Principal, budget_id: int, body: bytes) -> 
     try:
         asked = json.loads(body)
         document, variables = parse(str(asked["query"])), asked.get("variables") or {}
-        forge.limits.spend(budget_id, GRAPHQL)
+        points = cost_of(document, variables)
+        forge.limits.spend(budget_id, GRAPHQL, points=points)
     except RefusedError as error:
         return {"errors": [{"type": "RATE_LIMITED", "message": error.message}]}
     except GraphError as error:
         return {"errors": [error.body(())]}
     except (ValueError, KeyError, TypeError):
         return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}
-    graph = _Graph(forge, principal)
+    graph = _Graph(forge, principal, {"cost": points, **forge.limits.figures(budget_id, GRAPHQL)})
     return execute(document, variables, graph.mutation if document.kind == "mutation" else graph.query)
 
 
@@ -86,10 +93,18 @@ class _Graph:
 
     forge: Forge
     principal: Principal
+    figures: Mapping[str, int]
+    """What the operation cost, and the rest of the budget."""
 
     @property
     def query(self) -> Node:
-        return Node("Query", {"repository": self._find})
+        fields = {
+            "repository": self._find,
+            "node": self._node,
+            "nodes": lambda ids: [partial(self._node, number) for number in ids],
+            "rateLimit": self._rate_limit,
+        }
+        return Node("Query", fields)
 
     @property
     def mutation(self) -> Node:
@@ -100,7 +115,26 @@ class _Graph:
         found = repositories.find(owner, name) or repositories.find_former(owner, name)
         if found is None or not self.principal.sees(found):
             raise GraphError(f"Could not resolve to a Repository with the name '{owner}/{name}'.", "NOT_FOUND")
-        return self._repository(found)
+        self.forge.follow(found)
+        return self._repository(self.forge.store.get(Repository, found.id) or found)
+
+    def _node(self, id: str) -> Node:  # noqa: A002 - an argument's name in the API
+        kind, number = _named(id)
+        if kind == "Repository":
+            return self._repository(self._by_id(id))
+        pull = self.forge.store.get(Pull, number) if kind == "PullRequest" else None
+        repository = None if pull is None else self.forge.store.get(Repository, pull.repository_id)
+        if pull is None or repository is None or not self.principal.sees(repository):
+            raise _no_node(id)
+        self.forge.follow(repository)
+        return self._pulls(repository).one(pull.number)
+
+    def _rate_limit(self) -> Node:
+        reset_at = datetime.fromtimestamp(self.figures["reset"], UTC)
+        return Node("RateLimit", {**self.figures, "resetAt": stamp(reset_at)})
+
+    def _pulls(self, repository: Repository) -> PullGraph:
+        return PullGraph(self.forge, self.principal, repository, partial(self._commit, repository))
 
     def _repository(self, repository: Repository) -> Node:
         git = self.forge.repositories.git(repository)
@@ -120,6 +154,9 @@ class _Graph:
             "defaultBranchRef": lambda: find_ref(_HEADS + repository.default_branch),
             "ref": find_ref,
             "refs": list_refs,
+            "object": lambda oid: self._commit(repository, git, oid) if git.object_type(oid) == "commit" else None,
+            "pullRequest": self._pulls(repository).one,
+            "pullRequests": self._pulls(repository).many,
         }
         return Node("Repository", fields)
 
@@ -128,26 +165,20 @@ class _Graph:
         repository: Repository,
         git: BareRepository,
         refPrefix: str,  # noqa: N803 - an argument's name in the API
-        first: int,
-        after: str | None = None,
         query: str | None = None,
         orderBy: dict[str, str] | None = None,  # noqa: N803 - an argument's name in the API
+        **page: Any,
     ) -> Node:
-        if not 0 < first <= _MOST_NODES:
-            message = f"Requesting {first} records on the `refs` connection exceeds the `first` limit of 100 records."
-            raise GraphError(message, "EXCESSIVE_PAGINATION")
         if orderBy not in (None, {"field": "ALPHABETICAL", "direction": "ASC"}):
             raise GraphError("the local forge sorts by name only", code="argumentLiteralsIncompatible")
-        last = _place(after) if after else ""
         tips = [
             (name, sha)
             for name, sha in sorted(git.refs(refPrefix).items())
-            if name > last and (not query or query.lower() in name.removeprefix(refPrefix).lower())
+            if not query or query.lower() in name.removeprefix(refPrefix).lower()
         ]
-        page = tips[:first]
-        info = {"hasNextPage": len(tips) > first, "endCursor": _cursor(page[-1][0]) if page else None}
-        nodes = [self._ref(repository, git, name, sha) for name, sha in page]
-        return Node("RefConnection", {"nodes": nodes, "pageInfo": Node("PageInfo", info), "totalCount": len(tips)})
+        return connection(
+            "RefConnection", "refs", tips, itemgetter(0), lambda tip: self._ref(repository, git, *tip), **page
+        )
 
     def _ref(self, repository: Repository, git: BareRepository, ref: str, sha: str) -> Node:
         rules = find_protection(self.forge.store, repository, ref.removeprefix(_HEADS))
@@ -156,16 +187,26 @@ class _Graph:
             "id": node_id("Ref", f"{repository.id}:{ref}"),
             "name": ref.removeprefix(_HEADS),
             "prefix": _HEADS,
-            "target": lambda: self._commit(git, sha),
+            "target": lambda: self._commit(repository, git, sha),
             "refUpdateRule": rule,
             # The local forge has no rulesets.
             "rules": lambda first: Node("RepositoryRuleConnection", {"nodes": [], "totalCount": 0}),  # noqa: ARG005
         }
         return Node("Ref", fields)
 
-    def _commit(self, git: BareRepository, sha: str) -> Node:
+    def _commit(self, repository: Repository, git: BareRepository, sha: str) -> Node:
         commit = git.commit(sha)
-        fields = {"oid": sha, "committedDate": commit.committer.date, "author": self._actor(commit.author)}
+        parents = [Node("Commit", {"oid": parent}) for parent in commit.parents]
+        fields = {
+            "id": node_id("Commit", sha),
+            "oid": sha,
+            "message": commit.message,
+            "committedDate": commit.committer.date,
+            "author": self._actor(commit.author),
+            "tree": Node("Tree", {"oid": commit.tree}),
+            "parents": lambda first: Node("CommitConnection", {"nodes": parents[:first], "totalCount": len(parents)}),
+            "statusCheckRollup": lambda: self._pulls(repository).rollup(sha),
+        }
         return Node("Commit", fields)
 
     def _actor(self, author: Signature) -> Node:
@@ -199,13 +240,10 @@ class _Graph:
         self.forge.follow(repository)
 
     def _by_id(self, global_id: str) -> Repository:
-        try:
-            kind, _, number = base64.urlsafe_b64decode(global_id).decode().partition(":")
-            found = self.forge.store.get(Repository, int(number)) if kind == "Repository" else None
-        except (binascii.Error, ValueError):
-            found = None
+        kind, number = _named(global_id)
+        found = self.forge.store.get(Repository, number) if kind == "Repository" else None
         if found is None or not self.principal.sees(found):
-            raise GraphError(f"Could not resolve to a node with the global id of '{global_id}'.", "NOT_FOUND")
+            raise _no_node(global_id)
         return found
 
     def _check(self, repository: Repository, level: str) -> None:
@@ -214,15 +252,14 @@ class _Graph:
             raise GraphError(f"Resource not accessible by {holder}", "FORBIDDEN")
 
 
-def _cursor(name: str) -> str:
-    return base64.b64encode(f"name:{name}".encode()).decode()
-
-
-def _place(cursor: str) -> str:
+def _named(global_id: str) -> tuple[str, int]:
+    """Return kind and number of what a global id stands for; an empty kind for none."""
     try:
-        word, _, name = base64.b64decode(cursor, validate=True).decode().partition(":")
+        kind, _, number = base64.urlsafe_b64decode(global_id).decode().partition(":")
+        return kind, int(number)
     except (binascii.Error, ValueError):
-        word = ""
-    if word != "name":
-        raise GraphError(f"`{cursor}` does not appear to be a valid cursor.", "INVALID_CURSOR_ARGUMENTS")
-    return name
+        return "", 0
+
+
+def _no_node(global_id: str) -> GraphError:
+    return GraphError(f"Could not resolve to a node with the global id of '{global_id}'.", "NOT_FOUND")
