@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from codecourier.local.forge.accounts import Principal
 from codecourier.local.forge.checks import is_success, latest_runs, latest_statuses
 from codecourier.local.forge.forge import Forge
+from codecourier.local.forge.gates import find_protection
 from codecourier.local.forge.git import BareRepository
 from codecourier.local.forge.graph_language import GraphError
 from codecourier.local.forge.graph_pages import connection
@@ -184,12 +186,18 @@ class PullGraph:
         fields = {
             "id": node_id("StatusContext", context.id),
             "context": context.context,
+            "isRequired": partial(self._is_required, context.context),
             "state": context.state.upper(),
             "description": context.description,
             "targetUrl": context.target_url,
             "createdAt": stamp(context.created_at),
         }
         return Node("StatusContext", fields)
+
+    def _is_required(self, name: str, pullRequestNumber: int) -> bool:  # noqa: N803 - an argument's name in the API
+        pull = self.forge.pulls.find(self.repository, pullRequestNumber)
+        rules = None if pull is None else find_protection(self.forge.store, self.repository, pull.base_ref)
+        return rules is not None and name in rules.required_checks
 
     def _run(self, run: CheckRun) -> Node:
         suite = self.forge.store.get(CheckSuite, run.suite_id)
@@ -199,6 +207,7 @@ class PullGraph:
             "id": node_id("CheckRun", run.id),
             "databaseId": run.id,
             "name": run.name,
+            "isRequired": partial(self._is_required, run.name),
             "status": run.status.upper(),
             "conclusion": run.conclusion.upper() if run.conclusion else None,
             "detailsUrl": run.details_url,
