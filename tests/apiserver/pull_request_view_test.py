@@ -37,7 +37,7 @@ def test_a_pull_request_is_shown_as_the_contract_has_it() -> None:
         "prNumber": 42,
         "prStatus": "created",
         "prState": "open",
-        "ciChecks": None,
+        "ciChecks": {"status": "none", "checkedAt": None, "checks": []},
     }
 
 
@@ -76,6 +76,7 @@ def test_the_state_is_what_the_record_says(record: Json, status: str, state: str
     json = shown(run_with(record))
     assert (json["prStatus"], json["prState"]) == (status, state)
     assert (json["prNumber"], json["prUrl"]) == (record.get("number"), record.get("url"))
+    assert (json["ciChecks"] is None) == (status in {"creating", "failed", "skipped"})
 
 
 def test_a_list_shows_what_has_a_record_and_the_status_that_is_asked_for() -> None:

@@ -190,7 +190,7 @@ class Observer:
         if isinstance(found, Problem):
             return found
         items = (
-            PullRequestFact(p.number, p.url, p.state, p.is_draft, p.created_at)
+            PullRequestFact(p.number, p.url, p.state, p.is_draft, p.created_at, p.title, p.base_branch, p.head_sha)
             for p in sorted(found, key=lambda p: p.number)
             if p.has_marker
         )

@@ -10,7 +10,11 @@ from pydantic import Field
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.meta import BranchName, CommitSha, Message, Model, Time
 
-__all__ = ["Check", "Checks", "ChecksStatus", "PullRequest", "PullRequestPhase"]
+__all__ = ["TITLE_LENGTH", "Check", "Checks", "ChecksStatus", "PullRequest", "PullRequestPhase"]
+
+
+TITLE_LENGTH = 256
+"""Longest title of a pull request that a status holds, in characters."""
 
 
 class PullRequestPhase(StrEnum):
@@ -91,17 +95,17 @@ class PullRequest(Model):
     is_draft: bool = False
     """Whether it is a draft, as which one for failed work is opened."""
 
-    title: Annotated[str, Field(max_length=256)] | None = None
-    """Its title, cut to 256 characters; absent before the operator has looked at it since it exists."""
+    title: Annotated[str, Field(max_length=TITLE_LENGTH)] | None = None
+    """Its title, cut to 256 characters; absent before it exists."""
 
     base_branch: BranchName | None = None
-    """The branch that it is to be merged into; absent before the operator has looked at it since it exists."""
+    """The branch that it is to be merged into; absent before it exists."""
 
     head_commit: CommitSha | None = None
-    """The commit at its head; absent before the operator has looked at it since it exists."""
+    """The commit at its head; absent before it exists."""
 
     checks: Checks | None = None
-    """The checks of that commit; absent while they are not known."""
+    """The checks of that commit; absent before the operator has seen any."""
 
     merge_time: Time | None = None
     """When it was merged; absent otherwise."""

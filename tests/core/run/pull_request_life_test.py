@@ -107,8 +107,7 @@ def test_the_first_look_writes_what_was_seen_and_the_same_again_writes_nothing()
     run = after(opened(), OPEN)
     made = made_of(run)
     assert (made.title, made.base_branch, made.head_commit) == ("Fix it", "main", HEAD)
-    assert made.checks is not None
-    assert (made.checks.status, made.checks.items) == (ChecksStatus.NONE, ())
+    assert made.checks is None
     again = plan_run(world_of(run, replace(OPEN, seen_time=LATER)), LATER)
     assert (again.status, again.records, again.events) == (None, (), ())
     assert again.follow is not None
@@ -118,7 +117,6 @@ def test_the_first_look_writes_what_was_seen_and_the_same_again_writes_nothing()
 @pytest.mark.parametrize(
     ("fact", "status", "phase"),
     [
-        (checked(), "None", "Created"),
         (checked(check("test", None)), "Pending", "Created"),
         (checked(check("test", "SUCCESS"), check("lint", "SKIPPED"), check("docs", "NEUTRAL")), "Passed", "Created"),
         (checked(check("test", "SUCCESS"), check("lint", None)), "Pending", "Created"),
@@ -168,6 +166,21 @@ def test_the_time_of_checks_is_that_of_their_last_change() -> None:
         assert checks is not None
         assert checks.check_time == NOW + MINUTE
     assert made_of(run).observed_time == NOW + 3 * MINUTE
+
+
+def test_checks_that_are_gone_are_none_and_those_that_never_were_need_no_write() -> None:
+    assert with_fact(MADE, checked(), LATER).checks is None
+    gone = with_fact(with_fact(MADE, checked(check("test", "FAILURE")), LATER), checked(minutes=2), LATER)
+    assert gone.checks is not None
+    assert (gone.checks.status, gone.checks.items, gone.phase) == (ChecksStatus.NONE, (), PullRequestPhase.CREATED)
+
+
+def test_a_first_look_that_finds_what_was_opened_writes_nothing() -> None:
+    found = replace(FOUND, title=OPEN.title, base_branch=OPEN.base_branch, head_commit=OPEN.head_commit)
+    run = claiming()
+    run = run.updated(status=run_status_of(plan_run(pull_request_world(run, found), NOW)))
+    run = run.updated(status=run_status_of(plan_run(world_of(run), NOW)))
+    assert plan_run(world_of(run, OPEN), LATER).status is None
 
 
 def test_a_status_names_the_checks_that_matter_most_first() -> None:

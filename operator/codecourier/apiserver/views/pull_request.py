@@ -8,7 +8,7 @@ from codecourier.apiserver.words import PullRequestWord, reason_word, word_of
 from codecourier.core.run.pull_request_text import build_title
 from codecourier.core.shared.trash import is_trashed
 from codecourier.pull_request import PullRequestState
-from codecourier.resources.pull_request import Check, Checks, PullRequest, PullRequestPhase
+from codecourier.resources.pull_request import Check, Checks, ChecksStatus, PullRequest, PullRequestPhase
 from codecourier.resources.run import Run
 
 __all__ = ["PullRequestQuery", "PullRequestView", "is_shown", "view_pull_request"]
@@ -40,8 +40,8 @@ class ChecksView(View):
     status: str
     """One of pending, passed, failed, none."""
 
-    checked_at: Instant
-    """When the operator last saw a change of them."""
+    checked_at: Instant | None
+    """When the operator last saw a change of them; null: it has seen none yet."""
 
     checks: list[CheckView]
     """Up to 50: failed ones first, then pending ones."""
@@ -67,7 +67,7 @@ class PullRequestView(View):
     """Whether it was open, closed or merged when the operator last saw it; null before it exists."""
 
     ci_checks: ChecksView | None
-    """Null before it exists, and while its checks are not known."""
+    """Null before it exists."""
 
 
 def is_shown(run: Run, status: PullRequestPhase | None) -> bool:
@@ -94,11 +94,13 @@ def view_pull_request(run: Run, made: PullRequest) -> PullRequestView:
         pr_number=made.number,
         pr_status=word_of(made.phase),
         pr_state=None if state is None else word_of(state),
-        ci_checks=None if made.checks is None else _view_checks(made.checks),
+        ci_checks=_view_checks(made.checks) if made.phase.exists else None,
     )
 
 
-def _view_checks(checks: Checks) -> ChecksView:
+def _view_checks(checks: Checks | None) -> ChecksView:
+    if checks is None:
+        return ChecksView(status=word_of(ChecksStatus.NONE), checked_at=None, checks=[])
     return ChecksView(
         status=word_of(checks.status),
         checked_at=checks.check_time,

@@ -23,7 +23,7 @@ _ORDER = (ChecksStatus.FAILED, ChecksStatus.PENDING, ChecksStatus.PASSED)
 
 
 def read_checks(made: PullRequest, fact: PullRequestLifeFact) -> Checks | None:
-    """Return the checks of a pull request as its status shows them; None: they are not known.
+    """Return the checks of a pull request as its status shows them; None: none is known, which needs no write.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ def read_checks(made: PullRequest, fact: PullRequestLifeFact) -> Checks | None:
     known = made.checks
     if fact.checks is None:
         return known if fact.head_commit == made.head_commit else None
+    if known is None and not fact.checks and not fact.has_more_checks:
+        return None
     has_required = any(check.is_required for check in fact.checks)
     ordered = sorted(
         fact.checks,

@@ -28,6 +28,7 @@ from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.core.shared.repositories import find_access
 from codecourier.pull_request import PullRequestState
+from codecourier.resources.pull_request import TITLE_LENGTH
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run, RunPhase, RunStatus, Try
 from codecourier.resources.sandbox import SandboxPhase
 
@@ -218,6 +219,9 @@ def _with_pull_request(world: RunWorld, found: PullRequestFact, now: datetime) -
             number=found.number,
             url=found.url,
             is_draft=found.is_draft,
+            title=None if found.title is None else found.title[:TITLE_LENGTH],
+            base_branch=found.base_branch,
+            head_commit=found.head_commit,
         )
     )
     last = status.tries[-1]

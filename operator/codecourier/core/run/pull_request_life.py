@@ -21,7 +21,7 @@ from codecourier.core.shared.reasons import Reason, cut, sentence
 from codecourier.core.shared.reporting import record_notifications
 from codecourier.core.shared.repositories import find_access
 from codecourier.pull_request import PullRequestState
-from codecourier.resources.pull_request import Checks, ChecksStatus, PullRequest, PullRequestPhase
+from codecourier.resources.pull_request import TITLE_LENGTH, Checks, ChecksStatus, PullRequest, PullRequestPhase
 from codecourier.resources.run import Run, RunStatus
 
 __all__ = ["REOPENING", "RETRY", "follow_pull_request", "with_fact"]
@@ -32,7 +32,6 @@ REOPENING = timedelta(days=1)
 RETRY = timedelta(minutes=30)
 """When the Project is read again that names no credential for the repository."""
 
-_TITLE_LENGTH = 256
 _MOST_NAMES = 3
 _NAME_LENGTH = 64
 
@@ -90,7 +89,7 @@ def with_fact(made: PullRequest, fact: PullRequestLifeFact, now: datetime) -> Pu
         phase=_phase_of(made, fact, checks),
         state=fact.state,
         is_draft=fact.is_draft,
-        title=fact.title[:_TITLE_LENGTH],
+        title=fact.title[:TITLE_LENGTH],
         base_branch=fact.base_branch,
         head_commit=fact.head_commit,
         checks=checks,

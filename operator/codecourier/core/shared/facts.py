@@ -147,6 +147,9 @@ class PullRequestFact:
     state: PullRequestState
     is_draft: bool
     creation_time: datetime
+    title: str | None = None
+    base_branch: str | None = None
+    head_commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
