@@ -89,6 +89,42 @@ def test_a_finished_chain_is_resumed_once() -> None:
     play_rest(scenario)
 
 
+def test_a_chain_is_cancelled_once_and_resumed() -> None:
+    async def scenario(rest: RestApp) -> None:
+        await rest.make(SPRINT_CHAINS, "nightly", CHAIN, {"phase": "Running", "attempt": 1})
+        assert (await rest.ask("GET", ONE)).data["isCancelRequested"] is False
+        for _ in range(2):
+            shown = (await rest.ask("POST", f"{ONE}/cancel")).data
+            assert (shown["status"], shown["isCancelRequested"]) == ("running", True)
+        assert (await rest.ask("POST", f"{ONE}/pause")).status == 409
+        await set_status(rest, phase="Cancelled", cancelledAttempt=1, sprints=sprints("Cancelled", "Pending"))
+        before = await spec_of(rest)
+        assert (await rest.ask("POST", f"{ONE}/cancel")).data["status"] == "cancelled"
+        assert await spec_of(rest) == before
+        resumed = (await rest.ask("POST", f"{ONE}/resume")).data
+        assert (resumed["status"], resumed["isCancelRequested"]) == ("pending", False)
+        spec = await spec_of(rest)
+        assert (spec["attempt"], spec["cancelled"]) == (2, False)
+        assert (await rest.ask("POST", f"{ONE}/cancel")).data["isCancelRequested"] is True, "that attempt, too"
+        await set_status(rest, cancelledAttempt=2)
+        await rest.ask("POST", f"{ONE}/resume")
+        assert (await spec_of(rest))["attempt"] == 3, "an attempt that was cancelled before it began is not asked for"
+
+    play_rest(scenario)
+
+
+@pytest.mark.parametrize("phase", ["Completed", "Failed"])
+@pytest.mark.parametrize("wish", [{}, {"cancelled": True}])
+def test_a_chain_that_is_over_is_not_cancelled(phase: str, wish: Json) -> None:
+    async def scenario(rest: RestApp) -> None:
+        await rest.make(SPRINT_CHAINS, "nightly", {**CHAIN, **wish}, {"phase": phase, "attempt": 1})
+        refused = await rest.ask("POST", f"{ONE}/cancel")
+        message = f"The chain is over: it has {phase.lower()}. There is nothing left to cancel."
+        assert (refused.status, refused.message) == (409, message)
+
+    play_rest(scenario)
+
+
 @pytest.mark.parametrize("index", [3, 100, -1, "1", 1.5])
 def test_a_chain_is_resumed_within_its_range(index: Any) -> None:
     async def scenario(rest: RestApp) -> None:

@@ -25,6 +25,7 @@ CHANGES: list[tuple[str, str, Json | None]] = [
     ("DELETE", "/recurring-tasks/rt_old", None),
     ("PATCH", "/sprint-chains/sc_old", {"isPaused": True}),
     ("POST", "/sprint-chains/sc_old/unpause", None),
+    ("POST", "/sprint-chains/sc_old/cancel", None),
     ("DELETE", "/sprint-chains/sc_old", None),
     ("POST", "/project/pause", None),
     ("POST", "/learnings/ln_old/accept", None),

@@ -50,6 +50,7 @@ def test_a_new_chain_has_every_field_of_the_contract() -> None:
         "workflowId": "wf_build",
         "createdAt": "2026-03-01T12:00:00Z",
         "isPaused": False,
+        "isCancelRequested": False,
     }
     more = {"prompt": "Migrate.", "githubRepoUrl": URL, "branchName": None, "attempt": 1, "deletionRequestedAt": None}
     assert {name: detail(chain_of())[name] for name in more} == more

@@ -137,7 +137,7 @@ async def run_of_a_chain_is_deleted(team: Team) -> None:
     pod, run = await begun_chain(team)
     await team.delete(RUNS, run)
     chain = await team.ended("chain", SPRINT_CHAINS)
-    assert (chain["status"]["phase"], reason(chain)) == ("Failed", "SprintCancelled")
+    assert (chain["status"]["phase"], reason(chain)) == ("Cancelled", "SprintCancelled")
     assert chain["status"]["message"] == (
         "Sprint 1 was cancelled: Stopped because it was deleted. Raise spec.attempt to resume from it."
     )

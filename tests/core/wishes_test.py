@@ -46,6 +46,7 @@ CHAIN_WISHES = st.fixed_dictionaries(
         "attempt": ATTEMPTS,
         "resume_from_sprint": st.one_of(st.none(), st.integers(0, 2)),
         "suspend": st.booleans(),
+        "cancelled": st.booleans(),
     },
 )
 
@@ -150,7 +151,8 @@ def test_the_first_manifest_of_a_chain_applies_after_any_history_and_starts_noth
             chain = settled_chain(chain, end)
     chain = settled_chain(wished(chain, suspend=False), SprintPhase.FAILED)
     done = chain.status
-    for manifest in (first, {"attempt": 1, "resume_from_sprint": None, "suspend": False, **first}):
+    unwished = {"attempt": 1, "resume_from_sprint": None, "suspend": False, "cancelled": False}
+    for manifest in (first, {**unwished, **first}):
         again, plan = planned_chain(wished(chain, **manifest))
         assert starts(plan) == []
         assert (again.status.attempt, again.status.phase, again.status.sprints) == (

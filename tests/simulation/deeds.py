@@ -44,7 +44,15 @@ if TYPE_CHECKING:
 __all__ = ["Deeds"]
 
 _WISHES = frozenset(
-    {"cancel run", "suspend chain", "suspend project", "raise attempt", "raise attempt of run", "apply again"}
+    {
+        "cancel run",
+        "cancel chain",
+        "suspend chain",
+        "suspend project",
+        "raise attempt",
+        "raise attempt of run",
+        "apply again",
+    }
 )
 """Deeds of people that only change a spec, after which the leader is not excused from observing it."""
 
@@ -102,6 +110,7 @@ class Deeds:
             "trouble forge": self._trouble_forge,
             "refuse creations": self._refuse_creations,
             "cancel run": lambda: self._edit(RUNS, lambda run: run["spec"].update(cancelled=True), is_unfinished),
+            "cancel chain": self._cancel_chain,
             "delete run": lambda: self._delete(RUNS),
             "delete run in foreground": lambda: self._delete(RUNS, "Foreground"),
             "delete chain": lambda: self._delete(SPRINT_CHAINS),
@@ -263,6 +272,24 @@ class Deeds:
                 SPRINT_CHAINS, self._cluster.namespace, stored.metadata["name"], annotate
             ),
         )
+
+    def _cancel_chain(self) -> None:
+        """Cancel a chain; now and then the wish is soon taken back, or the chain is asked for a greater attempt."""
+
+        def cancel(chain: Json) -> None:
+            chain["spec"]["cancelled"] = True
+
+        def take_back(chain: Json) -> None:
+            chain["spec"].pop("cancelled", None)
+            if self._random.random() < 0.5:
+                chain["spec"]["attempt"] = chain["spec"].get("attempt", 1) + 1
+
+        stored = self._edit(SPRINT_CHAINS, cancel, is_unfinished)
+        if stored is not None and self._random.random() < 0.4:
+            name, seconds = stored.metadata["name"], self._random.choice((0.1, 5.0, 60.0))
+            self._later(
+                seconds, lambda: self._cluster.server.edit(SPRINT_CHAINS, self._cluster.namespace, name, take_back)
+            )
 
     def _make_again(self) -> None:
         stored = self._delete(SPRINT_CHAINS)

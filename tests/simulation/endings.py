@@ -47,7 +47,7 @@ __all__ = ["CASES", "Case", "play_case"]
 _REACH_SECONDS = 300.0
 _STEP_SECONDS = 5.0
 
-_MOST_WRITES: Mapping[Resource, int] = {RUNS: 500, SPRINT_CHAINS: 1200}
+_MOST_WRITES: Mapping[Resource, int] = {RUNS: 500, SPRINT_CHAINS: 1500}
 """How many writes, refused ones too, a case may cost; a write that causes the next one costs thousands."""
 
 _NEXT_TRY = "waits for its next try"
@@ -272,6 +272,10 @@ def _stop_now(cluster: SimulatedCluster, name: str) -> None:
     _remove(SPRINT_CHAINS, "Background")(cluster, name)
 
 
+def _cancel_chain(cluster: SimulatedCluster, name: str) -> None:
+    cluster.server.edit(SPRINT_CHAINS, NAMESPACE, name, lambda chain: chain["spec"].update(cancelled=True))
+
+
 def _cancel_its_run(cluster: SimulatedCluster, name: str) -> None:
     for stored in cluster.server.store.list(RUNS, NAMESPACE):
         if stored.obj["spec"]["origin"]["name"] == name:
@@ -288,6 +292,7 @@ _DEEDS: Mapping[Resource, Mapping[str, Callable[[SimulatedCluster, str], None]]]
         "delete": _remove(SPRINT_CHAINS, "Background"),
         "delete in foreground": _remove(SPRINT_CHAINS, "Foreground"),
         "stop now": _stop_now,
+        "cancel": _cancel_chain,
         "cancel its Run": _cancel_its_run,
     },
 }

@@ -74,7 +74,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
 def _is_done(kind: Kind[Any, Any], obj: Json, *, lacks_workflow: bool) -> bool:
     status = obj.get("status") or {}
     is_seen = status.get("observedGeneration") == obj["metadata"]["generation"]
-    # A cancelled Run stays so: its wish cannot be taken back.
+    # What is cancelled stays so, also when its wish is taken back.
     is_over = kind.is_unfinished is None or not kind.is_unfinished(obj) or status.get("phase") == "Cancelled"
     is_at_rest = is_over or (lacks_workflow and _waits_for_a_workflow(status))
     return is_at_rest and is_seen and not status.get("unnotified")
@@ -106,6 +106,10 @@ def _mistold(cluster: SimulatedCluster) -> Iterator[str]:
         if told != Counter(_news_of_run(cluster, stored.obj)):
             yield f"of Run {stored.metadata['name']}, {status['phase']}, people were told {dict(told)}"
     for stored in cluster.server.store.list(SPRINT_CHAINS, NAMESPACE):
+        status = stored.obj["status"]
+        told = _told(cluster, stored.metadata["uid"], f"-a{status['attempt']}")
+        if told["ChainCancelled"] != (status["phase"] == "Cancelled"):
+            yield f"of chain {stored.metadata['name']}, {status['phase']}, people were told {dict(told)}"
         for sprint in stored.obj["status"]["sprints"]:
             told = _told(cluster, stored.metadata["uid"], f"-s{sprint['index']}-a{sprint.get('attempt', 1)}")
             if told != Counter(_NEWS_OF_SPRINT.get(sprint["phase"], ())):

@@ -61,6 +61,7 @@ _PEOPLE_DEEDS = (
     "cancel run",
     "delete run",
     "delete run in foreground",
+    "cancel chain",
     "delete chain",
     "delete chain in foreground",
     "stop chain now",

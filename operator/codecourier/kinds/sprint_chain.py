@@ -86,6 +86,7 @@ SPRINT_CHAIN: Kind[SprintChain, SprintChainWorld] = Kind(
             ("Running", "Cancelled"),
             ("Failed", "Running"),
             ("Completed", "Running"),
+            ("Cancelled", "Running"),
         ),
         Machine(
             "Sprint",

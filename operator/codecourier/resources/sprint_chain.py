@@ -62,7 +62,7 @@ class SprintRange(Model):
 
 
 class SprintChainSpec(Model):
-    """What the chain does; everything but the wishes `suspend`, `attempt` and `resumeFromSprint` is immutable.
+    """What the chain does; all but the wishes `suspend`, `attempt`, `resumeFromSprint` and `cancelled` is immutable.
 
     Wishes have no transition rules, so that an earlier manifest always applies: the operator compares them with the
     status.
@@ -102,6 +102,10 @@ class SprintChainSpec(Model):
     """Zero-based index of the sprint that an attempt starts with; read only when one begins. Absent: the first
     unfinished one; if all are finished, nothing is left to do. In a new chain the sprints before it are Omitted; in a
     resumed one their work is used as it is. Users decide about the pull requests of sprints that run again."""
+
+    cancelled: bool = False
+    """Set it to true to cancel the chain: the active sprint is stopped, no further one starts. The attempts asked for
+    by then stay cancelled, also if it becomes false again; a greater `attempt` then resumes the chain."""
 
 
 class SprintChainPhase(StrEnum):
@@ -220,6 +224,10 @@ class SprintChainStatus(Status):
 
     attempt: Annotated[int, Field(ge=0, le=1000)] = 0
     """The attempt that this status describes; 0 before the first one."""
+
+    cancelled_attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The greatest attempt asked for while `spec.cancelled` was true: in it and those before it no sprint starts any
+    more, and the Run of the active one has to stop."""
 
     from_sprint: Annotated[int, Field(ge=0, le=99)] = 0
     """Zero-based index of the sprint that this attempt started with."""

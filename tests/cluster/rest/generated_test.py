@@ -86,6 +86,7 @@ OVER: Mapping[type[CustomResource], Json] = {
 PRESET: Mapping[str, int] = {
     "PATCH /api/v1/sprint-chains/{id}": NEW,
     "POST /api/v1/sprint-chains/{id}/pause": NEW,
+    "POST /api/v1/sprint-chains/{id}/cancel": NEW,
     "POST /api/v1/runs/{id}/cancel": NEW,
     "POST /api/v1/runs/{id}/retry": FINISHED,
     "POST /api/v1/sprint-chains/{id}/resume": FINISHED,
@@ -137,7 +138,7 @@ def seed(rest: Rest, resource: str) -> None:
             if kind.info.is_trashable:
                 label = "true" if number == TRASHED else None
                 patch(rest, one, {"metadata": {"labels": {LABEL_TRASHED: label}}})
-            if kind is Run:
+            if kind in {Run, SprintChain}:
                 patch(rest, one, {"spec": {"attempt": 1, "cancelled": False}})
             if kind in OVER and number > NEW:
                 patch(rest, f"{one}/status", {"status": OVER[kind]})

@@ -27,6 +27,7 @@ def test_a_chain_is_paused_unpaused_and_resumed(rest: Rest, editor: str) -> None
     assert rest.ask("PATCH", one, editor, {"isPaused": True}).data["isPaused"] is True
     assert rest.ask("PATCH", one, editor, {"prompt": "Else."}).fields.keys() == {"prompt"}
     assert rest.ask("POST", f"{one}/resume", editor).status == 409
+    assert [rest.ask("POST", f"{one}/cancel", editor).data["isCancelRequested"] for _ in range(2)] == [True, True]
     status = orjson.dumps({"status": {"phase": "Failed", "attempt": 1}})
     rest.admin.fetch("PATCH", f"{path}/status", status, "application/merge-patch+json")
     assert wait_until(
@@ -34,7 +35,7 @@ def test_a_chain_is_paused_unpaused_and_resumed(rest: Rest, editor: str) -> None
     )
     assert rest.ask("POST", f"{one}/unpause", editor).status == 200
     spec = rest.admin.fetch("GET", path)["spec"]
-    assert (spec["attempt"], spec["resumeFromSprint"], spec["suspend"]) == (2, 1, False)
+    assert (spec["attempt"], spec["resumeFromSprint"], spec["suspend"], spec["cancelled"]) == (2, 1, False, False)
     hold = orjson.dumps({"metadata": {"finalizers": ["codecourier.dev/recorded"]}})
     rest.admin.fetch("PATCH", path, hold, "application/merge-patch+json")
     assert rest.ask("DELETE", one, editor).status == 200

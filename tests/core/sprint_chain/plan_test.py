@@ -164,13 +164,18 @@ def test_a_cancelled_chain_claims_its_notification_and_takes_the_claim_back_once
 
 
 @pytest.mark.parametrize(
-    ("phase", "reason"),
-    [(RunPhase.FAILED, Reason.SPRINT_FAILED), (RunPhase.CANCELLED, Reason.SPRINT_CANCELLED)],
+    ("phase", "outcome", "reason"),
+    [
+        (RunPhase.FAILED, SprintChainPhase.FAILED, Reason.SPRINT_FAILED),
+        (RunPhase.CANCELLED, SprintChainPhase.CANCELLED, Reason.SPRINT_CANCELLED),
+    ],
 )
-def test_a_sprint_that_does_not_complete_fails_the_chain(phase: RunPhase, reason: Reason) -> None:
+def test_a_sprint_that_does_not_complete_ends_the_chain_likewise(
+    phase: RunPhase, outcome: SprintChainPhase, reason: Reason
+) -> None:
     chain, run = played(make_sprint_chain(), 1)
     chain, made, _ = step(chain, ended(run, phase))
-    assert (chain.status.phase, made) == (SprintChainPhase.FAILED, ())
+    assert (chain.status.phase, made) == (outcome, ())
     condition = chain.status.condition("Succeeded")
     assert condition is not None
     assert condition.reason == reason

@@ -15,6 +15,7 @@ from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find
 from codecourier.apiserver.views.chain_wishes import (
     ChainChange,
     ChainResume,
+    cancel_chain,
     change_chain,
     pause_chain,
     resume_chain,
@@ -90,6 +91,10 @@ class _Chains:
         """End the pause of a sprint chain."""
         return await self._change(request, id, unpause_chain)
 
+    async def cancel_sprint_chain(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Cancel a sprint chain: the active sprint stops, no further one starts. The chain stays, to be resumed."""
+        return await self._change(request, id, cancel_chain)
+
     async def resume_sprint_chain(self, request: Request, id: str, body: ChainResume = _RESUME) -> Response:  # noqa: A002
         """Start a finished sprint chain again, as a new attempt. The body may be empty."""
         return await self._change(request, id, lambda chain: resume_chain(chain, body.from_sprint))
@@ -125,4 +130,5 @@ def add_sprint_chains(router: APIRouter, door: Door, accept_wait_seconds: float)
     operations.add("PATCH", _ONE, "update", chains.update_sprint_chain, Data[ChainView], errors=conflict)
     operations.add("POST", f"{_ONE}/pause", "update", chains.pause_sprint_chain, Data[ChainView], errors=conflict)
     operations.add("POST", f"{_ONE}/unpause", "update", chains.unpause_sprint_chain, Data[ChainView], errors=conflict)
+    operations.add("POST", f"{_ONE}/cancel", "update", chains.cancel_sprint_chain, Data[ChainView], errors=conflict)
     operations.add("POST", f"{_ONE}/resume", "update", chains.resume_sprint_chain, Data[ChainView], errors=conflict)

@@ -1,4 +1,4 @@
-"""What a user can ask of a SprintChain that is there: that it waits, goes on, or starts again."""
+"""What a user can ask of a SprintChain that is there: that it waits, goes on, ends, or starts again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from pydantic import BeforeValidator, Field
 from codecourier.apiserver.bodies import Body, absent
 from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.core.shared.wishes import asks_for_attempt
+from codecourier.core.sprint_chain.cancelling import is_chain_cancelled
 from codecourier.kube.api import Json
-from codecourier.resources.sprint_chain import MAX_SPRINTS, SprintChain, SprintPhase
+from codecourier.resources.sprint_chain import MAX_SPRINTS, SprintChain, SprintChainPhase, SprintPhase
 
-__all__ = ["ChainChange", "ChainResume", "change_chain", "pause_chain", "resume_chain", "starts_again", "unpause_chain"]
+__all__ = [
+    "ChainChange",
+    "ChainResume",
+    "cancel_chain",
+    "change_chain",
+    "pause_chain",
+    "resume_chain",
+    "starts_again",
+    "unpause_chain",
+]
 
 _MOST_ATTEMPTS = 1000
 
@@ -67,7 +77,32 @@ def pause_chain(chain: SprintChain) -> Json:
     if chain.status.phase.is_finished and not starts_again(chain):
         message = f"The chain is over: it has {_word(chain)}. There is nothing left to pause."
         raise Refusal(HTTPStatus.CONFLICT, message)
+    if not chain.status.phase.is_finished and is_chain_cancelled(chain):
+        raise Refusal(HTTPStatus.CONFLICT, "The chain is being cancelled, so no further sprint starts.")
     return {"spec": {"suspend": True}}
+
+
+def cancel_chain(chain: SprintChain) -> Json:
+    """Return the merge patch that cancels a chain; empty: it is being cancelled, or has been, already.
+
+    Raises
+    ------
+    Refusal
+        409 if it has completed or failed.
+    """
+    phase = chain.status.phase
+    if chain.spec.cancelled and not _is_over(chain):
+        return {}
+    if phase is SprintChainPhase.CANCELLED and not starts_again(chain):
+        return {}
+    if _is_over(chain) and not starts_again(chain):
+        message = f"The chain is over: it has {_word(chain)}. There is nothing left to cancel."
+        raise Refusal(HTTPStatus.CONFLICT, message)
+    return {"spec": {"cancelled": True}}
+
+
+def _is_over(chain: SprintChain) -> bool:
+    return chain.status.phase in {SprintChainPhase.COMPLETED, SprintChainPhase.FAILED}
 
 
 def unpause_chain(chain: SprintChain) -> Json:
@@ -119,11 +154,11 @@ def resume_chain(chain: SprintChain, from_sprint: int | None) -> Json:
     if from_sprint is None and all(sprint.phase in _DONE for sprint in status.sprints) and status.sprints:
         message = "All sprints are completed. Name the one to start with in fromSprint."
         raise Refusal(HTTPStatus.CONFLICT, message)
-    spent = max(spec.attempt, status.attempt)
+    spent = max(spec.attempt, status.attempt, status.cancelled_attempt)
     if spent >= _MOST_ATTEMPTS:
         message = f"The chain has had {_MOST_ATTEMPTS} attempts, which is all that it may have. Create another chain."
         raise Refusal(HTTPStatus.CONFLICT, message)
-    return {"spec": {"attempt": spent + 1, "resumeFromSprint": from_sprint}}
+    return {"spec": {"attempt": spent + 1, "resumeFromSprint": from_sprint, "cancelled": False}}
 
 
 _DONE = frozenset({SprintPhase.COMPLETED, SprintPhase.OMITTED})

@@ -13,6 +13,7 @@ from codecourier.apiserver.views.chain_wishes import starts_again
 from codecourier.apiserver.words import word_of
 from codecourier.core.shared.reasons import ConditionType
 from codecourier.core.shared.wishes import asks_for_attempt
+from codecourier.core.sprint_chain.cancelling import is_chain_cancelled
 from codecourier.kube.api import Json
 from codecourier.resources.meta import BranchName, ConditionStatus
 from codecourier.resources.sprint_chain import (
@@ -137,6 +138,9 @@ class ChainView(View):
     is_paused: bool
     """Whether no further sprint starts until it is unpaused."""
 
+    is_cancel_requested: bool
+    """Whether it is being cancelled, or has been: its active sprint stops, and no further one starts."""
+
 
 class ChainDetail(ChainView):
     """A sprint chain with its sprints."""
@@ -163,6 +167,7 @@ def view_chain(chain: SprintChain) -> ChainView:
         workflow_id=WORKFLOW_ID + spec.workflow_ref.name,
         created_at=chain.metadata.creation_timestamp,
         is_paused=spec.suspend,
+        is_cancel_requested=is_chain_cancelled(chain) and not starts_again(chain),
     )
 
 

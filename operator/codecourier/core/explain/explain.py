@@ -33,6 +33,7 @@ from codecourier.core.shared.repositories import find_repository
 from codecourier.core.shared.revisions import has_recorded_workflow
 from codecourier.core.shared.trash import is_trashed
 from codecourier.core.shared.wishes import asks_for_attempt
+from codecourier.core.sprint_chain.cancelling import is_chain_cancelled
 from codecourier.resources.issue_session import IssueSession
 from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.meta import ConditionStatus
@@ -95,14 +96,22 @@ def _of_end(obj: Explained) -> Iterator[Cause]:
     succeeded = obj.status.condition(ConditionType.SUCCEEDED)
     if succeeded is not None:
         said = said_by(succeeded, Subject.of(obj))
-        repeat = None
-        if isinstance(obj, Run) and obj.status.phase is not RunPhase.COMPLETED:
-            repeat = say_how_to_repeat(obj.spec.origin)
-        steps = (said.next_step, repeat)
+        steps = (said.next_step, _find_repetition(obj))
         yield replace(said, next_step=" ".join(filter(None, steps)) or None)
     if isinstance(obj, IssueSession) and obj.status.follow_up_message:
         reason = Reason.FOLLOW_UP_DECLINED
         yield cause_of(Problem(reason, obj.status.follow_up_message), Subject.of(obj))
+
+
+def _find_repetition(obj: Explained) -> str | None:
+    """Return how a user starts again what has not completed; None: its own words say it."""
+    if not isinstance(obj, SprintChain | Run) or obj.status.phase == RunPhase.COMPLETED:
+        return None
+    origin = obj.spec.origin if isinstance(obj, Run) else None
+    if obj.spec.cancelled and origin is None:
+        greatest = max(obj.spec.attempt, obj.status.attempt, obj.status.cancelled_attempt)
+        return f"To start it again, set spec.cancelled to false and spec.attempt to {greatest + 1}."
+    return say_how_to_repeat(origin) if isinstance(obj, Run) else None
 
 
 def _of_run(run: Run, around: Surroundings, now: datetime) -> Iterator[Cause]:
@@ -186,7 +195,8 @@ def _of_maker(obj: SprintChain | IssueSession | MergeJob, around: Surroundings, 
     if is_trashed(obj) and isinstance(obj, IssueSession):
         yield cause_of(Problem(Reason.SESSION_TRASHED, sentence(Reason.SESSION_TRASHED)), subject)
     wait, runs = find_wait(status), active_runs(obj)
-    needed = () if runs else (*_of_suspension(obj), *_of_project(around), *_of_references(obj, around))
+    is_over = bool(runs) or (isinstance(obj, SprintChain) and is_chain_cancelled(obj))
+    needed = () if is_over else (*_of_suspension(obj), *_of_project(around), *_of_references(obj, around))
     yield from merge(None if wait is None else said_by(wait, subject), needed)
     yield from _of_runs(runs, around, now)
 

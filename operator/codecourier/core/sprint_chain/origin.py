@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from codecourier.core.shared.naming import ANNOTATION_STOP_NOW
 from codecourier.core.shared.wishes import asks_for_attempt
+from codecourier.core.sprint_chain.cancelling import has_recorded_cancellation
 from codecourier.resources.run import Run
 from codecourier.resources.sprint_chain import SprintChain, SprintPhase
 
@@ -41,13 +42,22 @@ class SprintChainOrigin:
     @property
     def stop_sentence(self) -> str:
         """Why the Run of its active sprint was stopped."""
+        if has_recorded_cancellation(self.chain.status):
+            return "Stopped because its SprintChain was cancelled."
         if self.chain.metadata.annotations.get(ANNOTATION_STOP_NOW) == "true":
             return "Stopped because its SprintChain was deleted with the annotation to stop at once."
         return "Stopped because its SprintChain was deleted and no agent worked for it."
 
     def is_stopping(self, run: Run) -> bool:
-        """Tell whether the Run has to stop: the chain's status lists it, or is deleted before the Run has started."""
-        return run.uid in self.chain.status.stopping or (self.chain.is_deleting and not run.status.tries)
+        """Tell whether the Run has to stop: the chain's status says so, or is deleted before the Run has started.
+
+        The wish in the spec alone stops nothing: a user may take it back before the chain has recorded it, and the
+        chain would then take the end of the Run for the user's wish about the sprint.
+        """
+        chain = self.chain
+        if run.uid in chain.status.stopping or has_recorded_cancellation(chain.status):
+            return True
+        return chain.is_deleting and not run.status.tries
 
     def has_recorded(self, run: Run) -> bool:
         """Tell whether no sprint in the ledger is Running with this Run."""

@@ -10,6 +10,8 @@ Pending → Running → Completed | Failed | Cancelled; a greater `spec.attempt`
   sprint's Notification is made before it.
 - Deletion: no further sprint starts, the active one may finish (or is stopped, with the annotation for it), then the
   chain is Cancelled and goes.
+- Cancellation: no further sprint starts, the Run of the active one is stopped, then the chain is Cancelled. An end of
+  the Run that came before is a fact: after the last sprint the chain is Completed, after one that failed Failed.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.reporting import claim_notifications, missing_claims, record_notifications, settle_claims
 from codecourier.core.shared.revisions import has_recorded_workflow, read_recorded_workflow
 from codecourier.core.shared.wishes import asks_for_attempt
+from codecourier.core.sprint_chain.cancelling import is_chain_cancelled, is_ending
 from codecourier.core.sprint_chain.debts import owe_records, plan_indebted, plan_refused
 from codecourier.core.sprint_chain.sprints import (
     active_sprint,
@@ -73,9 +76,10 @@ FINISH_LIMIT = timedelta(days=1)
 
 
 def needs_references(chain: SprintChain) -> bool:
-    """Tell whether the plan depends on Project and Workflow: that of a deletion, or after the end, does not."""
-    is_over = chain.status.phase.is_finished and not asks_for_attempt(chain.spec, chain.status)
-    return not (chain.is_deleting or is_over)
+    """Tell whether the plan depends on Project and Workflow: while a chain ends, or after the end, it does not."""
+    if chain.status.phase.is_finished:
+        return asks_for_attempt(chain.spec, chain.status) and not chain.is_deleting
+    return not is_ending(chain)
 
 
 @asking
@@ -100,9 +104,7 @@ def _plan_phase(world: SprintChainWorld, now: datetime) -> Plan:
     if status.phase.is_finished:
         return _plan_finished(world, now)
     if status.phase is SprintChainPhase.PENDING:
-        if chain.is_deleting:
-            return _cancel(world, status, now)
-        return plan_begin(world, status, now, _advance)
+        return _cancel(world, status, now) if is_ending(chain) else plan_begin(world, status, now, _advance)
     return _plan_running(world, now)
 
 
@@ -126,7 +128,7 @@ def _plan_running(world: SprintChainWorld, now: datetime) -> Plan:
     status = world.chain.status
     active = active_sprint(status)
     if active is None:
-        return _cancel(world, status, now) if world.chain.is_deleting else _advance(world, status, now)
+        return _cancel(world, status, now) if is_ending(world.chain) else _advance(world, status, now)
     run = next((r for r in world.runs if r.name == active.run), None)
     if run is None:
         return _plan_unmade(world, active, now)
@@ -146,11 +148,12 @@ def _plan_unmade(world: SprintChainWorld, active: SprintStatus, now: datetime) -
     problem = world.failures.get(create)
     if problem is None:
         return Plan(creates=(create,))
-    deadline = now if chain.is_deleting else (active.start_time or problem.since or now) + START_LIMIT
-    given_up = absent_from(problem) if chain.is_deleting else given_up_from(problem, deadline)
+    is_over = is_ending(chain)
+    deadline = now if is_over else (active.start_time or problem.since or now) + START_LIMIT
+    given_up = absent_from(problem) if is_over else given_up_from(problem, deadline)
     if given_up is not None and now >= given_up:
         if not has_arrived(world.facts, problem, create.resource):
-            phase = SprintPhase.CANCELLED if chain.is_deleting else SprintPhase.FAILED
+            phase = SprintPhase.CANCELLED if is_over else SprintPhase.FAILED
             return _plan_ended(world, close_unmade(status, active, phase, problem.message, now), active.index, now)
         given_up = now + LOOK_AGAIN
     waiting = with_outcome(chain, status, SprintChainPhase.RUNNING, problem.reason, problem.message, now)
@@ -160,6 +163,8 @@ def _plan_unmade(world: SprintChainWorld, active: SprintStatus, now: datetime) -
 
 def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: datetime) -> Plan:
     chain, status = world.chain, world.chain.status
+    if is_chain_cancelled(chain):
+        return _plan_stopping(world, now)
     if not chain.is_deleting:
         return Plan()
     delay = find_delay(run)
@@ -180,6 +185,13 @@ def _plan_active(world: SprintChainWorld, active: SprintStatus, run: Run, now: d
     )
 
 
+def _plan_stopping(world: SprintChainWorld, now: datetime) -> Plan:
+    """Say that the sprint of a cancelled chain stops: its Run reads that from the cancellation in the status."""
+    text = sentence(Reason.STOPPING)
+    new = with_outcome(world.chain, world.chain.status, SprintChainPhase.RUNNING, Reason.STOPPING, text, now)
+    return Plan(status=new.updated(waiting_time=None), events=_events(world, new))
+
+
 def _finish_limit(world: SprintChainWorld, run: Run) -> datetime:
     chain = world.chain
     deleted = chain.metadata.deletion_timestamp
@@ -194,15 +206,16 @@ def _plan_ended(world: SprintChainWorld, status: SprintChainStatus, index: int, 
     """Decide what follows from the end of a sprint, which `status` already holds."""
     sprint = status.sprints[index]
     if sprint.phase is SprintPhase.COMPLETED:
-        if world.chain.is_deleting and next_sprint(status) is not None:
+        if is_ending(world.chain) and next_sprint(status) is not None:
             return _cancel(world, status, now)
         return _advance(world, status, now)
-    if world.chain.is_deleting:
-        return _cancel(world, status, now)
     failed = sprint.phase is SprintPhase.FAILED
+    if world.chain.is_deleting or (is_chain_cancelled(world.chain) and not failed):
+        return _cancel(world, status, now)
     reason = Reason.SPRINT_FAILED if failed else Reason.SPRINT_CANCELLED
     text = sentence(reason, number=sprint.number, detail=sprint.message or "")
-    return _claim(world, with_outcome(world.chain, status, SprintChainPhase.FAILED, reason, text, now))
+    phase = SprintChainPhase.FAILED if failed else SprintChainPhase.CANCELLED
+    return _claim(world, with_outcome(world.chain, status, phase, reason, text, now))
 
 
 def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
@@ -231,8 +244,11 @@ def _advance(world: SprintChainWorld, status: SprintChainStatus, now: datetime) 
 
 
 def _cancel(world: SprintChainWorld, status: SprintChainStatus, now: datetime) -> Plan:
-    text = sentence(Reason.DELETED)
-    new = with_outcome(world.chain, status, SprintChainPhase.CANCELLED, Reason.DELETED, text, now)
+    chain, reason = world.chain, Reason.DELETED
+    if is_chain_cancelled(chain):
+        reason = Reason.CANCELLED
+        status = accepted(chain, status, now).updated(attempt=status.attempt or chain.spec.attempt)
+    new = with_outcome(chain, status, SprintChainPhase.CANCELLED, reason, sentence(reason), now)
     return _claim(world, new.updated(stopping=(), waiting_time=None))
 
 

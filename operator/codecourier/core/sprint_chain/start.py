@@ -48,6 +48,7 @@ def plan_begin(world: SprintChainWorld, status: SprintChainStatus, now: datetime
         observed_generation=world.chain.metadata.generation,
         phase=SprintChainPhase.RUNNING,
         attempt=world.chain.spec.attempt,
+        cancelled_attempt=status.cancelled_attempt,
         from_sprint=first,
         repository_url=repository.url,
         base_branch=branch,
