@@ -10,13 +10,13 @@ from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
-from codecourier.apiserver.analytics import BY_DAY, finish_day
 from codecourier.apiserver.branch_indexes import BRANCH_INDEXES
 from codecourier.apiserver.freshness import Freshness
 from codecourier.apiserver.newest import Newest
 from codecourier.apiserver.notices import NOTICES, NoticeIndex
 from codecourier.apiserver.rendered import Rendered
 from codecourier.apiserver.sums import Sums
+from codecourier.apiserver.usage import BY_FINISH, FinishOrder
 from codecourier.cache.informers import Informers
 from codecourier.cache.ordered import MakeFollower
 from codecourier.cache.source import CachedKind, Source
@@ -87,11 +87,11 @@ _SOURCES: Mapping[Source[object], frozenset[str]] = {
 }
 """The kinds that are cached, and what is asked of each beside list and watch."""
 
-_FOLLOWERS: Mapping[Source[object], Mapping[str, MakeFollower]] = {NOTIFICATION_SOURCE: {NOTICES: NoticeIndex}}
-_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = {
-    **BRANCH_INDEXES,
-    USAGE_RECORD_SOURCE: {BY_DAY: finish_day},
+_FOLLOWERS: Mapping[Source[object], Mapping[str, MakeFollower]] = {
+    NOTIFICATION_SOURCE: {NOTICES: NoticeIndex},
+    USAGE_RECORD_SOURCE: {BY_FINISH: FinishOrder},
 }
+_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = BRANCH_INDEXES
 _PACKED = frozenset({NOTIFICATION_SOURCE, USAGE_RECORD_SOURCE, DAILY_STATS_SOURCE})
 """Kinds with many objects, of which few are read at a time."""
 

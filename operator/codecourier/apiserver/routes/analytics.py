@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from functools import partial
 from itertools import islice
 from typing import Annotated, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, TypeAdapter
 
-from codecourier.apiserver.analytics import UsagePlace, UsageRow, count_runs_ever, list_days, list_usage
+from codecourier.apiserver.analytics import count_runs_ever, list_days
 from codecourier.apiserver.answers import Data, Page, answer, page_of, read_cursor, write_cursor
 from codecourier.apiserver.ids import USAGE_ID
 from codecourier.apiserver.inboxes import Inboxes
+from codecourier.apiserver.listing import ListAnswer, Part
 from codecourier.apiserver.rights import Right
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.spans import SpanQuery, read_span
-from codecourier.apiserver.views.analytics import CountersView, DayView, UsageView, view_counters, view_day, view_usage
+from codecourier.apiserver.usage import UsageList, UsagePlace
+from codecourier.apiserver.views.analytics import CountersView, DayView, UsageView, view_counters, view_day
 from codecourier.kinds.sources import RUN_SOURCE, USAGE_RECORD_SOURCE
 
 __all__ = ["add_analytics"]
@@ -51,6 +54,8 @@ def _take(rows: Iterable[T], limit: int | None) -> tuple[list[T], bool]:
 class _Analytics:
     def __init__(self, door: Door, inboxes: Inboxes, now: Callable[[], datetime]) -> None:
         self._door = door
+        kept = door.served.rendered.keep(USAGE_RECORD_SOURCE.resource)
+        self._usage = UsageList(door.served.store, kept)
         self._inboxes = inboxes
         self._now = now
 
@@ -58,12 +63,8 @@ class _Analytics:
         """List what the runs of the project consumed, newest first."""
         span = read_span(query, self._now())
         after = None if query.cursor is None else read_cursor(query.cursor, _USAGE_CURSOR)
-        rows: Iterator[UsageRow] = list_usage(self._door.served.store, caller_of(request).namespace, span, after)
-        if query.service is not None:
-            rows = (row for row in rows if row.item.service == query.service)
-        page, is_more = _take(rows, query.limit)
-        cursor = write_cursor(page[-1].place) if is_more else None
-        return page_of((view_usage(*row) for row in page), cursor)
+        rows = partial(self._usage.rows, caller_of(request).namespace, span, query.service)
+        return ListAnswer(rows, Part(query.limit, after, write_cursor), self._door.turns)
 
     async def list_daily_stats(self, request: Request, query: Annotated[SpanQuery, Query()]) -> Response:
         """List the days of a range in order, with what happened on each of them."""
