@@ -6,8 +6,10 @@ import pytest
 
 from codecourier.github.client import GitHubForge
 from codecourier.github.errors import ForgeRefused, Unavailable
+from codecourier.github.operations.create_branch import BranchExists, CreateBranch
 from codecourier.github.operations.create_pull_request import CreatePullRequest, PullRequestExists
 from codecourier.github.operations.find_pull_requests import FindPullRequests
+from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.pull_request import PullRequestFacts
 from codecourier.pull_request import PullRequestState
 from codecourier.text import marker
@@ -100,3 +102,18 @@ async def test_server_errors_are_not_repeated(forge: GitHubForge, place: Place, 
 async def test_refused_pull_request_names_the_field(forge: GitHubForge, place: Place) -> None:
     with pytest.raises(ForgeRefused, match=r"PullRequest\.head: invalid"):
         await forge.do(place.by_app, DRAFT)
+
+
+async def test_a_branch_is_created_once_at_a_commit(forge: GitHubForge, place: Place) -> None:
+    sha = place.change("feature/total")
+    await forge.do(place.by_app, CreateBranch("codecourier/release", sha))
+    assert await forge.do(place.by_app, GetBranchHead("codecourier/release")) == sha
+    with pytest.raises(BranchExists):
+        await forge.do(place.by_app, CreateBranch("codecourier/release", sha))
+
+
+async def test_a_branch_at_a_commit_that_is_not_there_is_refused(forge: GitHubForge, place: Place) -> None:
+    with pytest.raises(ForgeRefused) as caught:
+        await forge.do(place.by_app, CreateBranch("codecourier/release", "1" * 40))
+    assert not isinstance(caught.value, BranchExists)
+    assert await forge.do(place.by_app, GetBranchHead("codecourier/release")) is None

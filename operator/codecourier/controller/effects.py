@@ -24,6 +24,7 @@ from codecourier.controller.problems import (
 )
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.intents import (
+    CreateBranch,
     Effect,
     MergePullRequest,
     MintTokens,
@@ -40,6 +41,7 @@ from codecourier.core.shared.naming import (
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError, Unavailable
+from codecourier.github.operations.create_branch import CreateBranch as CreateBranchAtHost
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.merge_pull_request import MergePullRequest as MergeAtHost
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
@@ -95,6 +97,7 @@ class Effects:
             MintTokens: self._mint,
             RevokeTokens: self._revoke,
             OpenPullRequest: self._open,
+            CreateBranch: self._create_branch,
             WriteComment: self._comment,
             MergePullRequest: self._merge,
         }
@@ -105,7 +108,7 @@ class Effects:
 
     def problem_of_silence(self, effect: Effect) -> Problem | None:
         """Return the problem when the API server does not answer for the Secret of an effect; None: it has none."""
-        if isinstance(effect, OpenPullRequest | WriteComment | MergePullRequest):
+        if isinstance(effect, OpenPullRequest | CreateBranch | WriteComment | MergePullRequest):
             return None
         return problem_of_silence(SECRETS, _secret_named(effect))
 
@@ -321,6 +324,19 @@ class Effects:
             await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
             return problem_of_forge(error, repository.url, effect.head)
+        return None
+
+    async def _create_branch(self, effect: CreateBranch) -> Problem | None:
+        access = effect.repository
+        if isinstance(access, Problem):
+            return access
+        repository = await self._credentials.find(access)
+        if isinstance(repository, Problem):
+            return repository
+        try:
+            await self._gate.do(access.namespace, repository, CreateBranchAtHost(effect.branch, effect.commit))
+        except ForgeError as error:
+            return problem_of_forge(error, repository.url, effect.branch)
         return None
 
     async def _comment(self, effect: WriteComment) -> Problem | None:

@@ -17,6 +17,7 @@ from codecourier.github.errors import (
     RateLimited,
     Silent,
 )
+from codecourier.github.operations.create_branch import BranchExists
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.github.operations.get_pull_request import PullRequestNotFound
 from codecourier.github.operations.issue import IssueLocked, IssueNotFound, IssuesForbidden
@@ -42,6 +43,7 @@ _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     IssueNotFound: (Reason.ISSUE_NOT_FOUND, False),
     IssueLocked: (Reason.ISSUE_LOCKED, False),
     IssuesForbidden: (Reason.ISSUES_FORBIDDEN, False),
+    BranchExists: (Reason.BRANCH_TAKEN, False),
     PullRequestExists: (Reason.PULL_REQUEST_TAKEN, False),
     PullRequestNotFound: (Reason.PULL_REQUEST_NOT_FOUND, False),
     ChecksForbidden: (Reason.CHECKS_FORBIDDEN, False),

@@ -251,6 +251,9 @@ class JobResult(Model):
     url: Annotated[str, Field(max_length=1024)] | None = None
     """Its web address; absent before it exists."""
 
+    waiting_since: Time | None = None
+    """Since when the host does not make it; absent while it does."""
+
     message: Message | None = None
     """Why it does not exist yet; absent otherwise."""
 
@@ -322,6 +325,9 @@ class MergeJobStatus(Status):
 
     steps: Annotated[tuple[MergeStep, ...], Field(max_length=MOST_STEPS), ListMap(("index",))] = ()
     """The Runs of the merge, oldest first."""
+
+    suspected: Annotated[tuple[PullRequestNumber, ...], Field(max_length=MOST_SOURCES), ListSet()] = ()
+    """Numbers of pull requests with which a step failed: they are tried in halves until the one is found."""
 
     checks: Annotated[tuple[MergeCheck, ...], Field(max_length=50), ListMap(("name",))] = ()
     """Single: checks that have not passed, up to 50."""

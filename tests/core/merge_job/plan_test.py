@@ -64,19 +64,20 @@ def test_the_projects_workflow_is_used_where_the_merge_names_none() -> None:
 
 
 def test_a_merge_that_is_cancelled_before_it_begins_stays_cancelled() -> None:
-    played = Played()
+    played = Played(workflow=None)
     played.look()
     played.change(cancelled=True)
     plan = played.look()
     assert (played.status.phase, reason_of(played)) == (MergeJobPhase.CANCELLED, Reason.CANCELLED)
     assert [event.reason for event in plan.events] == [Reason.CANCELLED]
+    played.workflow = make_workflow()
     played.change(cancelled=False)
     played.rest()
     assert (played.status.phase, played.status.finish_time) == (MergeJobPhase.CANCELLED, NOW)
 
 
 def test_a_deleted_merge_is_recorded_as_cancelled_and_then_goes() -> None:
-    played = Played()
+    played = Played(workflow=None)
     played.look()
     played.delete()
     played.look()

@@ -2,25 +2,67 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from codecourier.core.merge_job.plan import plan_merge_job
 from codecourier.core.merge_job.world import MergeJobWorld
-from codecourier.core.shared.facts import AgentSecretsAsk, AgentSecretsFact, Ask, Facts, Problem
-from codecourier.core.shared.intents import Create, Event, Failures, Plan
+from codecourier.core.shared.facts import (
+    AgentSecretsAsk,
+    AgentSecretsFact,
+    Ask,
+    BranchHeadAsk,
+    BranchHeadFact,
+    Facts,
+    Problem,
+    PullRequestFact,
+    PullRequestsAsk,
+    PullRequestsFact,
+    RepositoryAsk,
+    RepositoryFact,
+)
+from codecourier.core.shared.intents import Create, CreateBranch, Effect, Event, Failures, OpenPullRequest, Plan
+from codecourier.core.shared.merge_facts import MergePullAsk, MergePullFact
 from codecourier.core.shared.naming import FINALIZER
+from codecourier.core.shared.outcome import with_outcome
+from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.worlds import check_world
+from codecourier.merging import MergeState
+from codecourier.pull_request import PullRequestState
+from codecourier.resources.merge import MergedSource, MergeResult
 from codecourier.resources.merge_job import MergeJob, MergeJobSpec, MergeJobStatus, MergeMode
 from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.project import Project
-from codecourier.resources.run import Run
+from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
 from tests.core.playing import Playing
-from tests.support.worlds import NOW, URL, make_project, make_workflow
+from tests.support.worlds import BASE, NOW, URL, make_project, make_workflow
 
-__all__ = ["Played", "make_job", "reason_of"]
+__all__ = ["Played", "commit", "make_job", "make_pull", "reason_of"]
+
+
+def commit(text: str) -> str:
+    """Return the commit id of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def make_pull(number: int, **changes: Any) -> MergePullFact:
+    """Return an open pull request of the Project's repository for its default branch."""
+    pull = MergePullFact(
+        number=number,
+        url=f"{URL}/pull/{number}",
+        title=f"Change {number}",
+        state=PullRequestState.OPEN,
+        is_draft=False,
+        is_fork=False,
+        head_branch=f"change-{number}",
+        head_commit=commit(f"head {number}"),
+        base_branch="main",
+        merge_state="clean",
+    )
+    return replace(pull, **changes)
 
 
 def make_job(*numbers: int, url: str = URL, **spec: Any) -> MergeJob:
@@ -52,6 +94,29 @@ class Played(Playing):
     made: list[str] = field(default_factory=list)
     """Names of the Runs that were ever made, in their order."""
 
+    pulls: dict[int, MergePullFact | Problem] = field(default_factory=dict)
+    """Pull requests at the host that are not as `make_pull` says."""
+
+    states: dict[int, MergeState] = field(default_factory=dict)
+    """What becomes of pull requests in a step; others are Clean."""
+
+    attempts_needed: dict[int, int] = field(default_factory=dict)
+    """Pull requests that conflict, with the attempt that resolves them."""
+
+    broken: set[int] = field(default_factory=set)
+    """Pull requests with which the verify steps fail."""
+
+    tried: dict[int, int] = field(default_factory=dict)
+    """How often agents have tried to resolve conflicts of a pull request."""
+
+    branches: dict[str, str] = field(default_factory=lambda: {"main": BASE})
+    opened: list[OpenPullRequest] = field(default_factory=list)
+    host_problem: Problem | None = None
+    """Why the host does nothing now."""
+
+    is_answer_lost: bool = False
+    """Whether the host does what it is asked for, and its answer is lost."""
+
     secrets: AgentSecretsFact = field(default_factory=AgentSecretsFact)
     is_namespace_ending: bool = False
     refusal: Problem | None = None
@@ -73,6 +138,57 @@ class Played(Playing):
     def delete(self) -> None:
         """Delete the MergeJob as a user does: its finalizer keeps it."""
         self.job = self.job.updated(metadata=self.job.metadata.updated(deletion_timestamp=self.now))
+
+    @property
+    def results(self) -> dict[int, str]:
+        """What became of the pull requests."""
+        return {source.number: source.reason or source.result.value for source in self.status.sources}
+
+    @property
+    def active(self) -> Run | None:
+        """The Run that is not finished."""
+        return next((run for run in self.runs.values() if not run.status.phase.is_finished), None)
+
+    def end(self, phase: RunPhase | None = None, reason: Reason = Reason.COMPLETED, message: str = "It ended.") -> None:
+        """End the active Run: as its pull requests say, or with a phase and a reason, and without a report."""
+        run = self.active
+        assert run is not None
+        assert run.spec.merge is not None
+        result = None
+        if phase is None:
+            phase, reason, result = self._merge(run)
+        ended = with_outcome(run, run.status, phase, reason.value, message, self.now)
+        self.runs[run.name] = run.updated(status=ended.updated(merge=result, attempt=1))
+
+    def work(self) -> None:
+        """Let Runs end as their pull requests say, until nothing is left to do."""
+        self.rest()
+        while self.active is not None:
+            self.end()
+            self.rest()
+
+    def _merge(self, run: Run) -> tuple[RunPhase, Reason, MergeResult]:
+        """Merge as a step does: up to the first conflict, and verify what came of it."""
+        assert run.spec.merge is not None
+        handled: list[MergedSource] = []
+        for source in run.spec.merge.sources:
+            number = source.number
+            state = self.states.get(number, MergeState.CLEAN)
+            if (needed := self.attempts_needed.get(number)) is not None:
+                self.tried[number] = self.tried.get(number, 0) + 1
+                state = MergeState.RESOLVED if self.tried[number] >= needed else MergeState.CONFLICT
+            is_merged = state in {MergeState.CLEAN, MergeState.RESOLVED}
+            made = commit(f"{run.spec.base_commit} {number}") if is_merged else None
+            handled.append(MergedSource(number=number, state=state, commit=made))
+            if needed is not None:
+                break
+        if handled[-1].state is MergeState.CONFLICT:
+            return RunPhase.FAILED, Reason.AGENT_FAILED, MergeResult(sources=tuple(handled))
+        if self.broken & {h.number for h in handled if h.commit is not None}:
+            return RunPhase.FAILED, Reason.VERIFY_FAILED, MergeResult(sources=tuple(handled))
+        tip = next((h.commit for h in reversed(handled) if h.commit is not None), run.spec.base_commit)
+        report = MergeResult(sources=tuple(handled), tip=tip, tree=commit(f"tree {tip}"))
+        return RunPhase.COMPLETED, Reason.COMPLETED, report
 
     def plan(self) -> Plan:
         """Return the plan of the present world, with every question answered."""
@@ -103,15 +219,46 @@ class Played(Playing):
             self.job = self.job.updated(status=plan.status)
         for create in plan.creates:
             self._create(create)
+        for effect in plan.effects:
+            self._do(effect)
         return plan
 
     def seen(self) -> object:
         """Return all that a plan may change."""
-        return (self.job, dict(self.runs))
+        return (self.job, dict(self.runs), dict(self.branches), list(self.opened), dict(self.failed))
 
     def _answer(self, ask: Ask[Any]) -> object:
-        assert isinstance(ask, AgentSecretsAsk)
-        return self.secrets
+        if isinstance(ask, AgentSecretsAsk):
+            return self.secrets
+        if isinstance(ask.repository, Problem):  # type: ignore[attr-defined]
+            return ask.repository  # type: ignore[attr-defined]
+        if isinstance(ask, MergePullAsk):
+            return self.pulls.get(ask.number, make_pull(ask.number))
+        if isinstance(ask, BranchHeadAsk):
+            return BranchHeadFact(self.branches.get(ask.branch))
+        if isinstance(ask, RepositoryAsk):
+            return RepositoryFact("main")
+        assert isinstance(ask, PullRequestsAsk)
+        found = (number for number, effect in enumerate(self.opened, 100) if effect.head == ask.head_branch)
+        facts = (
+            PullRequestFact(n, f"{URL}/pull/{n}", PullRequestState.OPEN, is_draft=False, creation_time=NOW)
+            for n in found
+        )
+        return PullRequestsFact(tuple(facts))
+
+    def _do(self, effect: Effect) -> None:
+        if self.host_problem is not None:
+            self.failed[effect] = self.host_problem
+            return
+        if isinstance(effect, CreateBranch):
+            assert effect.branch not in self.branches, "the branch is made twice"
+            self.branches[effect.branch] = effect.commit
+        else:
+            assert isinstance(effect, OpenPullRequest)
+            self.opened.append(effect)
+        if self.is_answer_lost:
+            text = sentence(Reason.FORGE_UNAVAILABLE, repository=URL, detail="it did not answer.")
+            self.failed[effect] = Problem(Reason.FORGE_UNAVAILABLE, text)
 
     def _create(self, create: Any) -> None:
         assert isinstance(create, Create)

@@ -25,6 +25,7 @@ from codecourier.resources.meta import CustomResource, OwnerReference, Status
 __all__ = [
     "Create",
     "CreateBinding",
+    "CreateBranch",
     "CreatePod",
     "CreateRevision",
     "Creation",
@@ -161,6 +162,17 @@ class OpenPullRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateBranch:
+    """Create a branch at a commit that the repository has. Where it is afterwards is seen at the branch."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the outcome."""
+
+    branch: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteComment:
     """Write a comment on an issue."""
 
@@ -197,6 +209,8 @@ def target_of(intent: object) -> tuple[str, ...] | None:
         return "tokens", intent.namespace, intent.secret
     if isinstance(intent, OpenPullRequest):
         return "pull request", intent.head, intent.base
+    if isinstance(intent, CreateBranch):
+        return "branch", intent.branch
     if isinstance(intent, WriteComment):
         return "comment", str(intent.number)
     if isinstance(intent, MergePullRequest):
@@ -204,7 +218,7 @@ def target_of(intent: object) -> tuple[str, ...] | None:
     return None
 
 
-Effect = MintTokens | RevokeTokens | OpenPullRequest | WriteComment | MergePullRequest
+Effect = MintTokens | RevokeTokens | OpenPullRequest | CreateBranch | WriteComment | MergePullRequest
 Creation = Create | CreateBinding | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from codecourier.core.shared.reason import Reason
+
 __all__ = ["CREDENTIAL_REASONS", "RETRYABLE", "SENTENCES", "ConditionType", "Reason", "clean_word", "cut", "sentence"]
 
 SENTENCE_MAX_LENGTH = 2048
@@ -29,145 +31,6 @@ class ConditionType(StrEnum):
     REPOSITORIES_REACHABLE = "RepositoriesReachable"
     COMMENTED = "Commented"
     MEMBERS_BOUND = "MembersBound"
-
-
-class Reason(StrEnum):
-    """Reasons of conditions, events and outcomes."""
-
-    # accepted or not
-    ACCEPTED = "Accepted"
-    MEMBERS_BOUND = "MembersBound"
-    MEMBERS_MISSING = "MembersMissing"
-    REACHABLE = "Reachable"
-    PROJECT_NOT_FOUND = "ProjectNotFound"
-    PROJECT_ENDING = "ProjectEnding"
-    WORKFLOW_NOT_FOUND = "WorkflowNotFound"
-    WORKFLOW_NOT_NAMED = "WorkflowNotNamed"
-    WORKFLOW_ENDING = "WorkflowEnding"
-    WORKFLOW_TRASHED = "WorkflowTrashed"
-    REPOSITORY_NOT_ALLOWED = "RepositoryNotAllowed"
-    HOST_NOT_ALLOWED = "HostNotAllowed"
-    SECRET_NOT_ALLOWED = "SecretNotAllowed"  # noqa: S105  a reason, no credential
-    APP_NOT_ALLOWED = "AppNotAllowed"
-    NO_DEFAULT_REPOSITORY = "NoDefaultRepository"
-    TEMPLATE_INVALID = "TemplateInvalid"
-    TASK_TOO_LARGE = "TaskTooLarge"
-    REVISION_REFUSED = "RevisionRefused"
-    # waiting
-    WAITING_FOR_PLACE = "WaitingForPlace"
-    PROJECT_SUSPENDED = "ProjectSuspended"
-    RETRYING = "Retrying"
-    PROVIDER_LIMIT = "ProviderLimit"
-    NETWORK_POLICY_MISSING = "NetworkPolicyMissing"
-    SUSPENDED = "Suspended"
-    # slots of a schedule
-    TIME_ZONE_UNKNOWN = "TimeZoneUnknown"
-    ON_TIME = "OnTime"
-    LATE = "Late"
-    MANUAL = "Manual"
-    OVERLAP = "Overlap"
-    PAUSED_BY_FAILURES = "PausedByFailures"
-    STARTING_DEADLINE_EXCEEDED = "StartingDeadlineExceeded"
-    SUPERSEDED = "Superseded"
-    SCHEDULE_CHANGED = "ScheduleChanged"
-    RECOVERED = "Recovered"
-    # issues
-    ISSUE_CLOSED = "IssueClosed"
-    ISSUE_TRANSFERRED = "IssueTransferred"
-    ISSUE_DELETED = "IssueDeleted"
-    ISSUE_IS_PULL_REQUEST = "IssueIsPullRequest"
-    COMMENT_NOT_FOUND = "CommentNotFound"
-    SESSION_TRASHED = "SessionTrashed"
-    END_UNKNOWN = "EndUnknown"
-    COMMENTED = "Commented"
-    COMMENT_DELETED = "CommentDeleted"
-    FOLLOW_UP_DECLINED = "FollowUpDeclined"
-    # merges
-    WAITING_FOR_CHECKS = "WaitingForChecks"
-    CHECKS_FAILED = "ChecksFailed"
-    CHECKS_MISSING = "ChecksMissing"
-    CHECKS_FORBIDDEN = "ChecksForbidden"
-    PULL_REQUEST_NOT_FOUND = "PullRequestNotFound"
-    PULL_REQUEST_CLOSED = "PullRequestClosed"
-    PULL_REQUEST_DRAFT = "PullRequestDraft"
-    HEAD_MOVED = "HeadMoved"
-    BASE_MOVED = "BaseMoved"
-    MERGE_BLOCKED = "MergeBlocked"
-    MERGE_UNSETTLED = "MergeUnsettled"
-    MERGE_PENDING = "MergePending"
-    MERGE_QUEUED = "MergeQueued"
-    MERGE_REQUESTED = "MergeRequested"
-    MERGE_REFUSED = "MergeRefused"
-    LANDED_DIFFERENT = "LandedDifferent"
-    BASE_UNDONE = "BaseUndone"
-    # running
-    RUNNING = "Running"
-    STARTING = "Starting"
-    STOPPING = "Stopping"
-    LOG_DELAYED = "LogDelayed"
-    OPENING_PULL_REQUEST = "OpeningPullRequest"
-    # finished well
-    COMPLETED = "Completed"
-    NOTHING_TO_CHANGE = "NothingToChange"
-    NOTHING_LEFT = "NothingLeft"
-    # stopped by people
-    CANCELLED = "Cancelled"
-    DELETED = "Deleted"
-    FINISHING = "Finishing"
-    PROJECT_FINISHING = "ProjectFinishing"
-    PROCESS_UNCONFIRMED = "ProcessUnconfirmed"
-    # failed
-    SPRINT_FAILED = "SprintFailed"
-    SPRINT_CANCELLED = "SprintCancelled"
-    AGENT_FAILED = "AgentFailed"
-    AGENT_TIMEOUT = "AgentTimeout"
-    SETUP_FAILED = "SetupFailed"
-    VERIFY_FAILED = "VerifyFailed"
-    STEP_FAILED = "StepFailed"
-    OUT_OF_MEMORY = "OutOfMemory"
-    DISK_LIMIT = "DiskLimit"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    START_TIMEOUT = "StartTimeout"
-    WORKFLOW_REVISION_LOST = "WorkflowRevisionLost"
-    STEP_NOT_STARTED = "StepNotStarted"
-    POD_REFUSED = "PodRefused"
-    CREATION_REFUSED = "CreationRefused"
-    QUOTA_EXCEEDED = "QuotaExceeded"
-    RECORDS_OWED = "RecordsOwed"
-    RECORDS_LOST = "RecordsLost"
-    WRITE_REFUSED = "WriteRefused"
-    POD_DELETED = "PodDeleted"
-    POD_EVICTED = "PodEvicted"
-    NODE_LOST = "NodeLost"
-    SECRET_IN_OUTPUT = "SecretInOutput"  # noqa: S105  a reason, no credential
-    SECRET_NOT_READABLE = "SecretNotReadable"  # noqa: S105  a reason, no credential
-    BRANCH_NOT_FOUND = "BranchNotFound"
-    REPOSITORY_EMPTY = "RepositoryEmpty"
-    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
-    CREDENTIALS_MISSING = "CredentialsMissing"
-    CREDENTIALS_REFUSED = "CredentialsRefused"
-    FORGE_UNAVAILABLE = "ForgeUnavailable"
-    FORGE_REFUSED = "ForgeRefused"
-    RATE_LIMITED = "RateLimited"
-    PULL_REQUEST_REFUSED = "PullRequestRefused"
-    PULL_REQUEST_TAKEN = "PullRequestTaken"
-    PULL_REQUEST_UNKNOWN = "PullRequestUnknown"
-    # pull requests after they were opened
-    PULL_REQUEST_MERGED = "PullRequestMerged"
-    CLOSED_UNMERGED = "ClosedUnmerged"
-    PULL_REQUEST_REOPENED = "PullRequestReopened"
-    PULL_REQUEST_RETARGETED = "PullRequestRetargeted"
-    BLOCKED_ON_CI = "BlockedOnCI"
-    CHECKS_RECOVERED = "ChecksRecovered"
-    ISSUE_NOT_FOUND = "IssueNotFound"
-    ISSUE_LOCKED = "IssueLocked"
-    ISSUES_FORBIDDEN = "IssuesForbidden"
-    ISSUE_COMMENTS_UNCOUNTED = "IssueCommentsUncounted"
-    REPORT_LOST = "ReportLost"
-    LEARNINGS_LEFT_OUT = "LearningsLeftOut"
-    SANDBOX_RESTARTED = "SandboxRestarted"
-    UNREADABLE = "Unreadable"
-    UNSEEN = "Unseen"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -282,6 +145,31 @@ SENTENCES: dict[Reason, str] = {
         "the permission 'Pull requests: read': {detail}"
     ),
     Reason.PULL_REQUEST_CLOSED: "{url} is closed without a merge. Reopen it, then create another MergeJob.",
+    Reason.MERGED_BEFORE: "{url} was merged before this merge began.",
+    Reason.PULL_REQUEST_FROM_FORK: (
+        "{url} comes from a fork. Its code would run in the repository's CI with the repository's secrets, so it is "
+        "left out. Push its branch to the repository and open a pull request there."
+    ),
+    Reason.OTHER_BASE: "{url} is for branch {branch}, and this merge is for {base}. Change its base at the host.",
+    Reason.MERGE_CONFLICT: (
+        "It conflicts with what is merged before it, and {count} of {limit} attempts to resolve that did not succeed. "
+        "{detail}"
+    ),
+    Reason.MERGE_EMPTY: "Merging it changes no file.",
+    Reason.MERGE_CONTAINED: "What is merged before it contains it already.",
+    Reason.COMMIT_MISSING: "The repository does not have its commit {commit} any more.",
+    Reason.STEP_LIMIT: "The merge has made {limit} Runs, which is the limit. Merge it on its own.",
+    Reason.STEP_CANCELLED: "Run {run}, a step of the merge, was cancelled. Create another MergeJob to merge.",
+    Reason.STEP_UNKNOWN: (
+        "Run {run} is not the step that the MergeJob decided on, because its status was lost or restored. Create "
+        "another MergeJob under another name."
+    ),
+    Reason.NOTHING_MERGED: "None of the {count} pull requests was merged, and nothing was pushed. {detail}",
+    Reason.BRANCH_TAKEN: (
+        "Repository {repository} has a branch '{branch}' with another commit. Delete it, or create the MergeJob again "
+        "with another spec.branchName."
+    ),
+    Reason.MODE_NOT_BUILT: "This version merges with mode Combine only. Merge {url} at the host.",
     Reason.PULL_REQUEST_DRAFT: "{url} is a draft. Mark it as ready for review, then create another MergeJob.",
     Reason.HEAD_MOVED: (
         "The head of {url} was {old} and is {new} now, which was not verified. Create another MergeJob for the new one."

@@ -1,0 +1,51 @@
+"""Create a branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from codecourier.github.api import Operation
+from codecourier.github.errors import ForgeRefused
+from codecourier.github.gateway import Request
+from codecourier.github.needs import Need
+from codecourier.github.operations.branch import HEADS
+from codecourier.github.refusals import Refusal
+from codecourier.github.session import Session
+
+__all__ = ["BranchExists", "CreateBranch"]
+
+
+class BranchExists(ForgeRefused):
+    """There is a branch of this name, at whichever commit."""
+
+
+_CREATE = Need((("contents", "write"),))
+
+_REFUSALS = (
+    Refusal(frozenset({422}), BranchExists, "there is a branch of this name", words="already exists"),
+    Refusal(frozenset({422}), ForgeRefused, "the host does not create the branch"),
+)
+
+
+@dataclass(frozen=True)
+class CreateBranch(Operation[None]):
+    """Create a branch at a commit of the repository: https://docs.github.com/rest/git/refs#create-a-reference."""
+
+    is_write: ClassVar[bool] = True
+
+    branch: str
+    """Short name."""
+
+    commit: str
+
+    def run(self, session: Session) -> None:
+        """See `Operation.run`.
+
+        Raises
+        ------
+        BranchExists
+            If there is a branch of this name.
+        """
+        body = {"ref": HEADS + self.branch, "sha": self.commit}
+        session.send(Request("POST", f"{session.address.path}/git/refs", body=body, refusals=_REFUSALS, need=_CREATE))
