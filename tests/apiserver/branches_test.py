@@ -30,7 +30,7 @@ from codecourier.github.operations.delete_branch import DeleteBranch
 from codecourier.github.operations.list_branches import BranchPage, ListBranches
 from codecourier.github.secret import Secret
 from codecourier.hosts.credentials import AppIdentity
-from codecourier.kinds.api_resources import PROJECTS, RUNS, SPRINT_CHAINS
+from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, RUNS, SPRINT_CHAINS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json
 from tests.simulation.clock import EPOCH
 from tests.support.branches import OTHER, SECRET, SHA, URL, Forge, branch, play, set_up
@@ -128,6 +128,7 @@ def test_what_git_takes_for_no_branch_reaches_no_host(name: str) -> None:
     assert forge.asked == []
 
 
+COMBINE: Json = {"mode": "Combine", "pullRequests": [f"{URL}/pull/1"]}
 USES: list[tuple[Any, Json, Json]] = [
     (RUNS, {**SPEC, "baseBranch": "x"}, {}),
     (RUNS, {**SPEC, "pullRequestBase": "x"}, {"phase": "Queued"}),
@@ -137,6 +138,14 @@ USES: list[tuple[Any, Json, Json]] = [
         SPRINT_CHAINS,
         {"workflowRef": {"name": "build"}, "prompt": "Do.", "sprintRange": {"first": 1, "last": 2}},
         {"phase": "Running", "sprints": [{"index": 0, "number": 1, "phase": "Completed", "branch": "x"}]},
+    ),
+    (MERGE_JOBS, {**COMBINE, "baseBranch": "x"}, {}),
+    (MERGE_JOBS, {**COMBINE, "branchName": "x"}, {"phase": "Running", "repositoryUrl": URL}),
+    (MERGE_JOBS, COMBINE, {"repositoryUrl": URL, "result": {"branch": "x"}}),
+    (
+        MERGE_JOBS,
+        COMBINE,
+        {"repositoryUrl": URL, "sources": [{"number": 1, "url": f"{URL}/pull/1", "headBranch": "x"}]},
     ),
 ]
 
@@ -153,7 +162,7 @@ def test_a_branch_in_use_stays_until_its_user_is_finished(resource: Any, spec: J
         assert forge.asked == []
         assert (await rest.ask("DELETE", "/branches/y")).status == 200
         assert (await rest.ask("DELETE", f"/branches/x?githubRepoUrl={OTHER}")).status in (
-            {200} if "repositoryUrl" in status else {409}
+            {200} if "repositoryUrl" in status or resource is MERGE_JOBS else {409}
         )
         current = await rest.api.get(resource, NAMESPACE, "fix")
         await rest.api.replace_status(resource, {**current, "status": {**current["status"], "phase": "Cancelled"}})

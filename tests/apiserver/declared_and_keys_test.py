@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from codecourier.apiserver.keys import create_key
-from codecourier.kinds.api_resources import LEARNINGS, PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS
+from codecourier.kinds.api_resources import LEARNINGS, MERGE_JOBS, PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS
 from codecourier.kube.api import Json
 from tests.simulation.clock import EPOCH
 from tests.support.rest_app import NAMESPACE, RestApp, play_rest
@@ -30,6 +30,7 @@ CHANGES: list[tuple[str, str, Json | None]] = [
     ("POST", "/project/pause", None),
     ("POST", "/learnings/ln_old/accept", None),
     ("POST", "/runs/r_old/cancel", None),
+    ("POST", "/merging/mj_old/cancel", None),
     ("DELETE", "/learnings/ln_old", None),
     ("POST", "/trash/learning/ln_old/restore", None),
     ("POST", "/learnings/ln_old/reject", None),
@@ -42,6 +43,7 @@ def test_a_change_that_git_may_undo_says_so(marks: Json, tool: str | None) -> No
     async def scenario(rest: RestApp) -> None:
         await rest.make(RECURRING_TASKS, "old", TASK, **marks)
         await rest.make(SPRINT_CHAINS, "old", CHAIN, **marks)
+        await rest.make(MERGE_JOBS, "old", {"mode": "Combine", "pullRequests": [f"{URL}/pull/1"]}, **marks)
         await rest.make(PROJECTS, "default", PROJECT, **marks)
         await rest.make(LEARNINGS, "old", {"text": "Run the tests.", "repositoryUrl": URL}, **marks)
         await rest.make(RUNS, "old", RUN, {"phase": "Running", "attempt": 1}, **marks)

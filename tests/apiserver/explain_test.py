@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from codecourier.apiserver.explain_command import Kind, explain_named, render
 from codecourier.cli import app
-from codecourier.kinds.api_resources import ISSUE_SESSIONS, PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS
+from codecourier.kinds.api_resources import ISSUE_SESSIONS, MERGE_JOBS, PROJECTS, RECURRING_TASKS, RUNS, SPRINT_CHAINS
 from codecourier.kube.api import Json, KubeApi, Resource
 from codecourier.kube.errors import Forbidden, NotFound
 from tests.simulation.clock import EPOCH
@@ -26,6 +26,13 @@ OBJECTS: tuple[tuple[Resource, str, str, str, Json], ...] = (
         {"prompt": "x", "frequency": "Daily", "timeZone": "UTC", "hour": 8, "minute": 0},
     ),
     (ISSUE_SESSIONS, "issue-sessions", "is_", "IssueSession", {"issueUrl": "https://github.com/org/repo/issues/1"}),
+    (
+        MERGE_JOBS,
+        "merging",
+        "mj_",
+        "MergeJob",
+        {"mode": "Combine", "pullRequests": ["https://github.com/org/repo/pull/1"]},
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.apiserver.answers import write_cursor
-from codecourier.apiserver.listing import SLICE, ListAnswer, Part
+from codecourier.apiserver.listing import SLICE, ListAnswer, Part, Rows, merge_rows
 from codecourier.apiserver.turns import Turns
 from codecourier.kinds.api_resources import RUNS
 from codecourier.kube.api import Json
@@ -140,3 +140,20 @@ def test_a_list_goes_on_where_it_was_while_objects_are_deleted() -> None:
         assert [one["id"].removeprefix("r_") for one in orjson.loads(content)["data"]] == order[:-1]
 
     play_api(scenario)
+
+
+Places = set[tuple[str, str]]
+PLACES = st.sets(st.tuples(st.sampled_from(["1", "2", "3"]), st.text("ab", min_size=1, max_size=2)), max_size=8)
+
+
+@given(PLACES, PLACES)
+def test_lists_of_two_kinds_are_one_from_each_of_its_places_on(runs: Places, jobs: Places) -> None:
+    def rows(places: Places) -> Rows[tuple[str, str]]:
+        return lambda after: ((place, b"x") for place in sorted(places, reverse=True) if after is None or place < after)
+
+    merged = merge_rows({"r_": rows(runs), "mj_": rows(jobs)})
+    prefixed = [(time, f"r_{name}") for time, name in runs] + [(time, f"mj_{name}") for time, name in jobs]
+    whole = [place for place, _ in merged(None)]
+    assert whole == sorted(prefixed, reverse=True)
+    for number, after in enumerate(whole):
+        assert [place for place, _ in merged(after)] == whole[number + 1 :]

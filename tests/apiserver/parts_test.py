@@ -27,6 +27,7 @@ from codecourier.kube.errors import KubeError, Unanswered
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import IssueSessionPhase
 from codecourier.resources.learning import Learning, LearningSpec
+from codecourier.resources.merge_job import MergeJobPhase, MergeMode, MergeStrategy, SourceResult
 from codecourier.resources.meta import ObjectMeta
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.pull_request import ChecksStatus
@@ -65,6 +66,10 @@ CONTRACT = {
     UsageKind: ["compute", "tokens", "api_calls"],
     UsageUnit: ["second", "token", "call"],
     IssueState: ["open", "closed", "transferred", "deleted"],
+    MergeJobPhase: ["pending", "running", "completed", "failed", "cancelled"],
+    MergeMode: ["combine", "single"],
+    MergeStrategy: ["merge", "squash", "rebase"],
+    SourceResult: ["pending", "clean", "resolved", "excluded"],
 }
 
 

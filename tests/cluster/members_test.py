@@ -1,4 +1,4 @@
-"""Who may give a role, and who may say who asked: policies on the cluster's own API server."""
+"""Who may give a role, say who asked, and pass over checks: policies on the cluster's own API server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from codecourier.core.shared.naming import ANNOTATION_REQUESTED_BY
-from codecourier.kinds.api_resources import LEARNINGS, PROJECTS
+from codecourier.kinds.api_resources import LEARNINGS, MERGE_JOBS, PROJECTS
 from codecourier.kinds.policies import REST_ACCOUNT
 from codecourier.kube.api import Json
 from codecourier.local.api import ApiAnswer, LoopbackServer
@@ -145,3 +145,17 @@ def test_only_the_rest_api_says_who_asked(place: Namespace) -> None:
     removal = {"metadata": {"annotations": {ANNOTATION_REQUESTED_BY: None}}}
     assert place.patch(LEARNINGS, "lesson", removal, "editor").status == 200
     assert place.patch(LEARNINGS, "lesson", STAMP, "editor").status == 403
+
+
+def test_only_who_may_bypass_ci_lets_a_merge_pass_over_checks(place: Namespace) -> None:
+    one = {"mode": "Single", "pullRequests": ["https://forge.test/a/b/pull/1"]}
+    refused = place.create(MERGE_JOBS, "by-editor", {**one, "skipCiCheck": True}, "editor")
+    assert refused.status == 403
+    assert "only a user with the verb bypass-ci for mergejobs" in refused.json["message"]
+    assert place.create(MERGE_JOBS, "by-editor", one, "editor").status == 201
+    assert place.create(MERGE_JOBS, "by-chief", {**one, "skipCiCheck": True}, "chief").status == 201
+    # It has asked for the verb in the name of the user whose request it was.
+    assert place.create(MERGE_JOBS, "by-rest", {**one, "skipCiCheck": True}, REST_ACCOUNT).status == 201
+    # What another user let pass may be cancelled by every editor.
+    assert place.patch(MERGE_JOBS, "by-chief", {"spec": {"cancelled": True}}, "editor").status == 200
+    assert place.patch(MERGE_JOBS, "by-editor", {"spec": {"skipCiCheck": True}}, "chief").status == 422

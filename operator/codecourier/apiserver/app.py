@@ -32,6 +32,7 @@ from codecourier.apiserver.routes.explaining import add_explanations
 from codecourier.apiserver.routes.issue_sessions import add_issue_sessions
 from codecourier.apiserver.routes.kubernetes import add_kubernetes_views
 from codecourier.apiserver.routes.learnings import add_learnings
+from codecourier.apiserver.routes.merging import add_merging
 from codecourier.apiserver.routes.notifications import add_notifications
 from codecourier.apiserver.routes.project import add_project
 from codecourier.apiserver.routes.pull_requests import add_pull_requests, view_pull_requests
@@ -108,7 +109,8 @@ def make_app(parts: ApiParts) -> FastAPI:
     router = APIRouter(prefix="/api/v1")
     hosts = Hosts(parts.hosts, parts.api, parts.served, parts.now)
     add_branches(router, door, hosts)
-    add_pull_requests(router, door)
+    add_pull_requests(router, door, parts.accept_wait_seconds)
+    add_merging(router, door, parts.accept_wait_seconds)
     inboxes = Inboxes(parts.api, parts.served, parts.now)
     add_notifications(router, door, inboxes)
     app.state.streams = add_events(router, door)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
-from codecourier.resources.meta import PROMPT_MAX_BYTES
+from codecourier.apiserver.refusal import Detail, details_of
+from codecourier.resources.meta import PROMPT_MAX_BYTES, BranchName
 from codecourier.zones import find_zone
 
-__all__ = ["Body", "PromptText", "Text", "ZoneName", "absent"]
+__all__ = ["Body", "BranchText", "PromptText", "Read", "Text", "ZoneName", "absent"]
 
+B = TypeVar("B", bound=BaseModel)
+
+_NO_BRANCH = re.compile(r"^[-/.]|[/.]$|\.\.|//|@\{|/\.|\.lock$|^refs/|^@$")
 _HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -29,6 +43,39 @@ class Body(BaseModel):
     )
 
 
+class Read(Generic[B]):
+    """A body as far as its model accepts it: for operations that name problems of other sorts in the same answer.
+
+    Parameters
+    ----------
+    raw
+        The body as it came.
+    body
+        The body; None if it has problems.
+    problems
+        What the model does not accept.
+    """
+
+    # No dataclass: pydantic would read its fields from the body.
+    def __init__(self, raw: Any, body: B | None, problems: Iterable[Detail] = ()) -> None:
+        self.raw = raw
+        self.body = body
+        self.problems = tuple(problems)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """Return the schema of the model, which refuses nothing."""
+        (model,) = get_args(source)
+
+        def read(raw: Any, parse: ValidatorFunctionWrapHandler) -> Read[B]:
+            try:
+                return cls(raw, parse(raw))
+            except ValidationError as error:
+                return cls(raw, None, details_of(error.errors()))
+
+        return handler(Annotated[model, WrapValidator(read)])
+
+
 def absent() -> Any:
     """Return the default of a field that may be left out but not be null: it is never read."""
     return None
@@ -42,6 +89,12 @@ def _check_prompt(text: str) -> str:
     if _HIDDEN.search(text):
         raise ValueError("must not contain control characters other than tab, newline and carriage return")
     return text
+
+
+def _check_branch(name: str) -> str:
+    if _NO_BRANCH.search(name):
+        raise ValueError("must be a branch name that git accepts (see git check-ref-format), without refs/heads/")
+    return name
 
 
 def _check_zone(name: str) -> str:
@@ -66,3 +119,6 @@ PromptText = Annotated[Text, AfterValidator(_check_prompt)]
 
 ZoneName = Annotated[Text, Field(max_length=32), AfterValidator(_check_zone)]
 """IANA name of a time zone."""
+
+BranchText = Annotated[BranchName, AfterValidator(_check_text), AfterValidator(_check_branch)]
+"""Name of a branch."""

@@ -1,4 +1,4 @@
-"""Which runs and chains a branch belongs to, read from indexes: a list of branches asks for hundreds at once."""
+"""Which runs, chains and merges a branch belongs to, from indexes: a list of branches asks for hundreds at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from codecourier.apiserver.branch_indexes import MADE, USED
 from codecourier.cache.store import Store
 from codecourier.core.shared.consent import is_same_repository
-from codecourier.kinds.sources import RUN_SOURCE, SPRINT_CHAIN_SOURCE
+from codecourier.kinds.sources import MERGE_JOB_SOURCE, RUN_SOURCE, SPRINT_CHAIN_SOURCE
 from codecourier.kube.api import Json
 
 __all__ = ["find_maker", "find_user"]
@@ -23,7 +23,7 @@ def find_maker(store: Store, namespace: str, url: str, branch: str) -> str | Non
 
 def find_user(store: Store, namespace: str, url: str, branch: str) -> str | None:
     """Return what uses a branch of a repository and is not finished, such as `Run fix`; None: nothing does."""
-    for source in (RUN_SOURCE, SPRINT_CHAIN_SOURCE):
+    for source in (RUN_SOURCE, SPRINT_CHAIN_SOURCE, MERGE_JOB_SOURCE):
         for user in _of_repository(store, source, USED, namespace, url, branch):
             return f"{source.resource.kind} {user['metadata']['name']}"
     return None
@@ -32,6 +32,8 @@ def find_user(store: Store, namespace: str, url: str, branch: str) -> str | None
 def _of_repository(store: Store, source: Any, index: str, namespace: str, url: str, branch: str) -> Iterator[Json]:
     for obj in store.cache(source.resource).by_index(index, (namespace, branch)):
         found = (obj.get("status") or {}).get("repositoryUrl") or obj["spec"].get("repositoryUrl")
+        if found is None:
+            found = next((pull.rpartition("/pull/")[0] for pull in obj["spec"].get("pullRequests") or ()), None)
         # Without an address it is that of the Project's default repository, once the operator has seen the object.
         if found is None or is_same_repository(found, url):
             yield obj

@@ -32,6 +32,15 @@ EXAMPLES: Mapping[str, Json] = {
     "create_run": {"workflowId": "wf_build", "prompt": "Update the dependencies.", "title": "Dependencies"},
     "restore_trash": {"entityType": "run", "entityId": "r_example"},
     "permanently_delete_trash": {"entityType": "run", "entityId": "r_example"},
+    "start_merge": {
+        "pullRequests": [
+            {"prUrl": "https://github.com/org/repo/pull/1", "prNumber": 1},
+            {"prUrl": "https://github.com/org/repo/pull/2", "prNumber": 2},
+        ],
+        "baseBranch": "main",
+        "config": {"workflowId": "wf_build"},
+    },
+    "merge_pull_request": {"mergeStrategy": "squash", "skipCiCheck": False},
     "toggle_recurring_task": {"isActive": False},
     "create_sprint_chain": {
         "workflowId": "wf_build",

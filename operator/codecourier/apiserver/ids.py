@@ -14,6 +14,7 @@ __all__ = [
     "API_KEY_ID",
     "ISSUE_SESSION_ID",
     "LEARNING_ID",
+    "MERGE_JOB_ID",
     "NOTIFICATION_ID",
     "PREFIXES",
     "RECURRING_TASK_ID",
@@ -22,13 +23,15 @@ __all__ = [
     "SPRINT_CHAIN_ID",
     "USAGE_ID",
     "WORKFLOW_ID",
+    "MakerName",
     "NotificationName",
     "RecurringTaskName",
-    "RunName",
     "SprintChainName",
     "WorkflowName",
     "parse_id",
+    "parse_maker",
     "read_id",
+    "read_maker",
 ]
 
 RUN_ID = "r_"
@@ -39,6 +42,7 @@ ISSUE_SESSION_ID = "is_"
 API_KEY_ID = "ak_"
 SANDBOX_ID = "sb_"
 LEARNING_ID = "ln_"
+MERGE_JOB_ID = "mj_"
 NOTIFICATION_ID = "notif_"
 USAGE_ID = "us_"
 
@@ -48,6 +52,7 @@ PREFIXES: Mapping[str, str] = {
     "SprintChain": SPRINT_CHAIN_ID,
     "RecurringTask": RECURRING_TASK_ID,
     "IssueSession": ISSUE_SESSION_ID,
+    "MergeJob": MERGE_JOB_ID,
     "Workflow": WORKFLOW_ID,
     "Learning": LEARNING_ID,
     "Notification": NOTIFICATION_ID,
@@ -89,6 +94,35 @@ def read_id(text: str, prefix: str, field: str = "id") -> str:
         raise bad_request(Detail(field=field, message=f"The id {error}.")) from None
 
 
+def parse_maker(text: str) -> tuple[str, str]:
+    """Return prefix and name of what made a pull request, a Run or a MergeJob; without a prefix it is a Run.
+
+    Raises
+    ------
+    ValueError
+        If the id has another prefix.
+    """
+    prefix = MERGE_JOB_ID if text.startswith(MERGE_JOB_ID) else RUN_ID
+    try:
+        return prefix, parse_id(text, prefix)
+    except ValueError:
+        raise ValueError(f"must be an id that begins with {RUN_ID} or {MERGE_JOB_ID}") from None
+
+
+def read_maker(text: str) -> tuple[str, str]:
+    """Return prefix and name of what made a pull request, as the id in a path says; see `parse_maker`.
+
+    Raises
+    ------
+    Refusal
+        400 if the id has another prefix.
+    """
+    try:
+        return parse_maker(text)
+    except ValueError as error:
+        raise bad_request(Detail(field="id", message=f"The id {error}.")) from None
+
+
 def _named(prefix: str) -> Callable[[Any], str]:
     def parse(text: str) -> str:
         name = parse_id(text, prefix)
@@ -111,5 +145,5 @@ SprintChainName = Annotated[str, AfterValidator(_named(SPRINT_CHAIN_ID))]
 RecurringTaskName = Annotated[str, AfterValidator(_named(RECURRING_TASK_ID))]
 """The id of a RecurringTask, read as its name."""
 
-RunName = Annotated[str, AfterValidator(lambda text: parse_id(text, RUN_ID))]
-"""The id of a Run in a query, read as its name; one that no Run can have is a name that none has."""
+MakerName = Annotated[str, AfterValidator(lambda text: "".join(parse_maker(text)))]
+"""The id of what made a pull request in a query, with its prefix; one that nothing can have is a prefix alone."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -21,7 +23,7 @@ from codecourier.cache.source import Source
 from codecourier.core.shared.trash import is_trashed
 from codecourier.resources.meta import CustomResource
 
-__all__ = ["SLICE", "ListAnswer", "Listing", "Part", "Rows"]
+__all__ = ["SLICE", "ListAnswer", "Listing", "Part", "Rows", "answer_rows", "merge_rows"]
 
 R = TypeVar("R", bound=CustomResource)
 Q = TypeVar("Q", bound=PageQuery)
@@ -35,6 +37,8 @@ _PART_BYTES = 128 * 1024
 
 _JSON = "application/json"
 _UTC = "+00:00"
+_LAST_NAME = "\uffff"
+"""No name of an object is greater."""
 
 Rows = Callable[[P | None], Iterator[tuple[P, bytes | None]]]
 """Returns what comes behind a place of a list; None: all. Each row is a place and the JSON there, None for nothing.
@@ -144,27 +148,25 @@ class Listing(Generic[R]):
         self._kept = door.served.rendered.keep(source.resource)
 
     def answer(self, namespace: str, query: Q, is_listed: Callable[[R, Q], bool] | None = None) -> Response:
-        """Return the answer that shows a page of the list, or all of it.
+        """Return the answer that shows a page of the list, or all of it; see `rows` and `answer_rows`."""
+        return answer_rows(self.rows(namespace, query, is_listed), query, self._turns)
+
+    def rows(self, namespace: str, query: Q, is_listed: Callable[[R, Q], bool] | None = None) -> Rows[tuple[str, str]]:
+        """Return the list, each object at the time of its creation and its name.
 
         Parameters
         ----------
         namespace
             The project.
         query
-            Which part of it is asked for.
+            The filters.
         is_listed
             Returns whether an object meets the filters of the query; None: it has none.
-
-        Raises
-        ------
-        Refusal
-            400 if the cursor is none.
         """
-        after = None if query.cursor is None else _read_place(query.cursor)
         has_filters = bool(query.model_fields_set - PageQuery.model_fields.keys())
         # Without a filter the texts that are kept are all that is read.
         meets = (lambda obj: is_listed(obj, query)) if is_listed is not None and has_filters else None
-        return ListAnswer(partial(self._rows, namespace, meets), Part(query.limit, after, _write_place), self._turns)
+        return partial(self._rows, namespace, meets)
 
     def _rows(
         self, namespace: str, meets: Callable[[R], bool] | None, after: tuple[str, str] | None
@@ -186,6 +188,56 @@ class Listing(Generic[R]):
             view = None if obj is None or is_trashed(obj) else self._view(obj)
             known = self._kept.put(namespace, name, () if view is None else (view_text(view),))
         return known
+
+
+def answer_rows(rows: Rows[tuple[str, str]], query: PageQuery, turns: Turns) -> Response:
+    """Return the answer that shows a page of a list by creation, or all of it.
+
+    Parameters
+    ----------
+    rows
+        The list.
+    query
+        Which part of it is asked for.
+    turns
+        The turns of all requests.
+
+    Raises
+    ------
+    Refusal
+        400 if the cursor is none.
+    """
+    after = None if query.cursor is None else _read_place(query.cursor)
+    return ListAnswer(rows, Part(query.limit, after, _write_place), turns)
+
+
+def merge_rows(lists: Mapping[str, Rows[tuple[str, str]]]) -> Rows[tuple[str, str]]:
+    """Return lists of several kinds as one.
+
+    Parameters
+    ----------
+    lists
+        The lists by the prefix of their ids, which precedes the names in the places of the one list. None of the
+        prefixes begins with another one.
+    """
+
+    def merged(after: tuple[str, str] | None) -> Iterator[tuple[tuple[str, str], bytes | None]]:
+        each = [_prefixed(prefix, rows, after) for prefix, rows in lists.items()]
+        return merge(*each, key=itemgetter(0), reverse=True)
+
+    return merged
+
+
+def _prefixed(
+    prefix: str, rows: Rows[tuple[str, str]], after: tuple[str, str] | None
+) -> Iterator[tuple[tuple[str, str], bytes | None]]:
+    """Yield a list with its prefix in the places, what comes behind a place of the merged list."""
+    if after is not None:
+        time, name = after
+        begin = _LAST_NAME if prefix < name else ""
+        after = time, name.removeprefix(prefix) if name.startswith(prefix) else begin
+    for (time, name), text in rows(after):
+        yield (time, prefix + name), text
 
 
 def _read_place(cursor: str) -> tuple[str, str]:

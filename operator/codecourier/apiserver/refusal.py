@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -23,6 +23,7 @@ __all__ = [
     "Refused",
     "bad_request",
     "code_of",
+    "details_of",
     "refusal_of",
     "render_refusal",
     "validation_refusal",
@@ -146,13 +147,27 @@ def bad_request(*details: Detail) -> Refusal:
 
 def validation_refusal(error: RequestValidationError) -> Refusal:
     """Return the refusal of a body or query that a model does not accept; it repeats no value of the request."""
-    return bad_request(*map(_detail_of, error.errors()))
+    return bad_request(*details_of(error.errors(), 1))
 
 
-def _detail_of(problem: Any) -> Detail:
+def details_of(problems: Iterable[Any], start: int = 0) -> Iterator[Detail]:
+    """Yield what a model does not accept; it repeats no value of the request.
+
+    Parameters
+    ----------
+    problems
+        The errors of pydantic.
+    start
+        How many parts of each location precede the field.
+    """
+    for problem in problems:
+        yield _detail_of(problem, start)
+
+
+def _detail_of(problem: Any, start: int) -> Detail:
     if problem["type"] == "json_invalid":
         return Detail(field="", message=f"The body is no JSON: {problem['ctx']['error']}.")
-    where = [str(part) for part in problem["loc"][1:]]
+    where = [str(part) for part in problem["loc"][start:]]
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
     return Detail(field=".".join(where), message=f"{message}.")
 

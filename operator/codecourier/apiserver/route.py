@@ -63,6 +63,7 @@ _BODY = "body"
 OF_THE_TYPE = "*"
 """Resource of an operation whose right depends on the type that the request names: it calls `Door.check` itself."""
 
+_CREATE = "create"
 _DONE = 300
 
 
@@ -160,7 +161,9 @@ class GuardedRoute(APIRoute):
             door: Door = request.app.state.door
             caller = await door.identify(request)
             if not is_self_checked:
-                name = read_id(request.path_params["id"], prefix) if "id" in request.path_params else ""
+                # An id in the path of a creation is that of what the new object is made for.
+                is_named = "id" in request.path_params and right.verb != _CREATE
+                name = read_id(request.path_params["id"], prefix) if is_named else ""
                 if name and name == caller.key and extra.get(_FOR_OWN_KEY):
                     request.state.is_checked = True
                 else:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.issue_session import IssueSessionPhase
+from codecourier.resources.merge_job import MergeJobPhase, MergeMode, MergeStrategy, SourceResult
 from codecourier.resources.notification import NotificationType
 from codecourier.resources.pull_request import ChecksStatus, PullRequestPhase
 from codecourier.resources.recurring_task import Frequency
@@ -24,6 +25,7 @@ __all__ = [
     "WORDS",
     "FrequencyWord",
     "IssueSessionPhaseWord",
+    "MergeStrategyWord",
     "PullRequestWord",
     "RunPhaseWord",
     "reason_word",
@@ -48,6 +50,10 @@ _SERVED = (
     UsageKind,
     UsageUnit,
     IssueState,
+    MergeJobPhase,
+    MergeMode,
+    MergeStrategy,
+    SourceResult,
 )
 
 WORDS: Mapping[type[StrEnum], Mapping[str, StrEnum]] = {
@@ -92,3 +98,6 @@ RunPhaseWord = Annotated[RunPhase, _read(RunPhase), _schema(RunPhase)]
 
 IssueSessionPhaseWord = Annotated[IssueSessionPhase, _read(IssueSessionPhase), _schema(IssueSessionPhase)]
 """A phase of an IssueSession in a query."""
+
+MergeStrategyWord = Annotated[MergeStrategy, _read(MergeStrategy), _schema(MergeStrategy)]
+"""How a pull request is merged, in a body."""

@@ -8,7 +8,13 @@ from http import HTTPStatus
 from codecourier.apiserver.refusal import Refusal
 from codecourier.apiserver.served import Served
 from codecourier.core.shared.naming import LABEL_TRASHED
-from codecourier.kinds.sources import ISSUE_SESSION_SOURCE, RECURRING_TASK_SOURCE, RUN_SOURCE, SPRINT_CHAIN_SOURCE
+from codecourier.kinds.sources import (
+    ISSUE_SESSION_SOURCE,
+    MERGE_JOB_SOURCE,
+    RECURRING_TASK_SOURCE,
+    RUN_SOURCE,
+    SPRINT_CHAIN_SOURCE,
+)
 from codecourier.kube.api import Json, Resource
 from codecourier.resources.workflow import Workflow
 
@@ -19,6 +25,7 @@ _USERS: Mapping[Resource, frozenset[str]] = {
     RUN_SOURCE.resource: _FINISHED,
     SPRINT_CHAIN_SOURCE.resource: _FINISHED,
     ISSUE_SESSION_SOURCE.resource: _FINISHED,
+    MERGE_JOB_SOURCE.resource: _FINISHED,
     # A task has no end.
     RECURRING_TASK_SOURCE.resource: frozenset(),
 }

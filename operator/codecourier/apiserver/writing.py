@@ -8,6 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
@@ -18,10 +19,14 @@ from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.refusal import Detail, Refusal, bad_request, refusal_of
 from codecourier.apiserver.served import Served
 from codecourier.cache.source import Source
-from codecourier.core.shared.naming import ANNOTATION_REQUEST_HASH, ANNOTATION_REQUESTED_BY
+from codecourier.core.shared.naming import (
+    ANNOTATION_REQUEST_HASH,
+    ANNOTATION_REQUEST_KEY,
+    ANNOTATION_REQUESTED_BY,
+)
 from codecourier.core.shared.trash import is_trashed
 from codecourier.kube.api import Json, KubeApi
-from codecourier.kube.errors import AlreadyExists, Conflict, KubeError
+from codecourier.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from codecourier.resources.meta import CustomResource
 
 __all__ = ["Creation", "Writer", "check_kept", "missing", "name_object"]
@@ -125,27 +130,76 @@ class Writer:
         Refusal
             409 if the Idempotency-Key was used for another body; what the cluster refuses.
         """
-        stamps = {ANNOTATION_REQUESTED_BY: creation.caller.identity.user}
-        if creation.key is not None:
-            stamps[ANNOTATION_REQUEST_HASH] = _hash_of(creation.body)
-        resource, namespace = source.resource, creation.caller.namespace
-        metadata = {"name": name_object(creation), "namespace": namespace, "annotations": stamps}
-        obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
-        try:
-            made = await self._api.create(resource, obj)
-        except AlreadyExists:
-            made = await self._repeated(source, creation, metadata["name"], stamps)
-        except KubeError as error:
-            raise refusal_of(error, lambda path: _field_of(path, fields)) from error
+        stamps, name = _stamps_of(creation), name_object(creation)
+        made = await self._make(source, creation, name, stamps, spec, fields)
+        if made is None:
+            made = await self._repeated(source, creation, name, stamps)
         return self._noted(source, made)
 
-    async def _repeated(self, source: Source[R], creation: Creation, name: object, stamps: Mapping[str, str]) -> Json:
-        found = await self._api.get(source.resource, creation.caller.namespace, str(name))
-        annotations = found["metadata"].get("annotations") or {}
-        if all(annotations.get(stamp) == value for stamp, value in stamps.items()):
-            return found
-        message = "The Idempotency-Key was used for another body. Use a new key for a new request."
-        raise Refusal(HTTPStatus.CONFLICT, message)
+    async def create_next(
+        self,
+        source: Source[R],
+        creation: Creation,
+        build: Callable[[], tuple[str, Json]],
+        fields: Mapping[str, str],
+    ) -> R:
+        """Create an object whose name follows from what there is, or return the one that the same request has created.
+
+        Parameters
+        ----------
+        source, creation, fields
+            As for `create`.
+        build
+            Returns name and spec, or raises what the request is refused with. Called again if another object has the
+            name; not called for a request that has created an object before.
+
+        Raises
+        ------
+        Refusal
+            As for `create`; 409 if other clients were faster each time.
+        """
+        stamps = _stamps_of(creation)
+        if creation.key is not None:
+            stamps[ANNOTATION_REQUEST_KEY] = name_object(creation)
+        cache, namespace = self._served.store.cache(source.resource), creation.caller.namespace
+        for _ in range(_MOST_TRIES):
+            if creation.key is not None:
+                for found in cache.list(namespace):
+                    if _annotation(found, ANNOTATION_REQUEST_KEY) == stamps[ANNOTATION_REQUEST_KEY]:
+                        return source.parse(_checked(found, ANNOTATION_REQUEST_HASH, stamps))
+            name, spec = build()
+            made = await self._make(source, creation, name, stamps, spec, fields)
+            if made is not None:
+                return self._noted(source, made)
+            with suppress(NotFound):
+                cache.note_write(await self._api.get(source.resource, namespace, name))
+        raise _overtaken()
+
+    async def _make(
+        self,
+        source: Source[R],
+        creation: Creation,
+        name: str,
+        stamps: Mapping[str, str],
+        spec: Json,
+        fields: Mapping[str, str],
+    ) -> Json | None:
+        """Create an object and return it; None: there is one of this name."""
+        resource = source.resource
+        metadata = {"name": name, "namespace": creation.caller.namespace, "annotations": dict(stamps)}
+        obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
+        try:
+            return await self._api.create(resource, obj)
+        except AlreadyExists:
+            return None
+        except KubeError as error:
+            raise refusal_of(error, lambda path: _field_of(path, fields)) from error
+
+    async def _repeated(self, source: Source[R], creation: Creation, name: str, stamps: Mapping[str, str]) -> Json:
+        found = await self._api.get(source.resource, creation.caller.namespace, name)
+        for stamp in stamps:
+            _checked(found, stamp, stamps)
+        return found
 
     async def change(
         self,
@@ -243,6 +297,32 @@ class Writer:
     def _noted(self, source: Source[R], obj: Json) -> R:
         self._served.store.cache(source.resource).note_write(obj)
         return source.parse(obj)
+
+
+def _stamps_of(creation: Creation) -> dict[str, str]:
+    stamps = {ANNOTATION_REQUESTED_BY: creation.caller.identity.user}
+    if creation.key is not None:
+        stamps[ANNOTATION_REQUEST_HASH] = _hash_of(creation.body)
+    return stamps
+
+
+def _annotation(obj: Json, name: str) -> str | None:
+    found: str | None = (obj["metadata"].get("annotations") or {}).get(name)
+    return found
+
+
+def _checked(found: Json, stamp: str, stamps: Mapping[str, str]) -> Json:
+    """Return an object that was created by the same request, by one of its stamps.
+
+    Raises
+    ------
+    Refusal
+        409 if it was another request.
+    """
+    if _annotation(found, stamp) == stamps[stamp]:
+        return found
+    message = "The Idempotency-Key was used for another body. Use a new key for a new request."
+    raise Refusal(HTTPStatus.CONFLICT, message)
 
 
 def missing() -> Refusal:

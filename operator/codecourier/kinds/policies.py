@@ -1,7 +1,8 @@
 """ValidatingAdmissionPolicies: what RBAC alone cannot refuse.
 
-An account that may change a Project would otherwise give out roles by way of the operator, which may bind them. And a
-user who may change an object could write another user's name into what the API server stamps on it.
+An account that may change a Project would otherwise give out roles by way of the operator, which may bind them. A user
+who may change an object could write another user's name into what the API server stamps on it. And a user who may
+create a MergeJob could let it pass over the checks of a pull request.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from typing import Any
 
 from codecourier.core.shared.naming import ANNOTATION_REQUESTED_BY, role_name
 from codecourier.resources.member import MemberRole
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.meta import GROUP, VERSION
 from codecourier.resources.project import Project
 
-__all__ = ["REST_ACCOUNT", "build_policies"]
+__all__ = ["BYPASS_CI", "REST_ACCOUNT", "build_policies"]
 
 REST_ACCOUNT = "system:serviceaccount:codecourier-system:codecourier-apiserver"
 """The account of the API server."""
+
+BYPASS_CI = "bypass-ci"
+"""Verb for MergeJobs that a user needs whose merge is not to wait for CI checks."""
 
 _API = "admissionregistration.k8s.io/v1"
 
@@ -25,6 +30,8 @@ _API = "admissionregistration.k8s.io/v1"
 def build_policies() -> Iterator[dict[str, Any]]:
     """Yield each policy, then its binding, which puts it into force everywhere."""
     yield from _policy("codecourier-members", Project.info.plural, _MEMBER_VARIABLES, _member_validations())
+    plural = MergeJob.info.plural
+    yield from _policy("codecourier-bypass-ci", plural, _BYPASS_VARIABLES, [_BYPASS_VALIDATION])
     yield from _policy("codecourier-requested-by", "*", _STAMP_VARIABLES, [_STAMP_VALIDATION])
 
 
@@ -74,6 +81,29 @@ _STAMP_VALIDATION = {
         f"variables.after == '' || variables.after == variables.before || request.userInfo.username == '{REST_ACCOUNT}'"
     ),
     "message": f"the annotation {ANNOTATION_REQUESTED_BY} can only be set by CodeCourier's API server. Leave it out.",
+    "reason": "Forbidden",
+}
+
+
+def _skips(obj: str) -> str:
+    return f"{obj}.spec.?skipCiCheck.orValue(false)"
+
+
+_BYPASS_VARIABLES = {
+    "before": f"oldObject == null ? false : {_skips('oldObject')}",
+    "after": _skips("object"),
+}
+_BYPASS_VALIDATION = {
+    # The API server asks for the verb in the name of the user of each request.
+    "expression": (
+        f"!variables.after || variables.before || request.userInfo.username == '{REST_ACCOUNT}' ||"
+        f" authorizer.group('{GROUP}').resource('{MergeJob.info.plural}').namespace(object.metadata.namespace)"
+        f".check('{BYPASS_CI}').allowed()"
+    ),
+    "message": (
+        f"spec.skipCiCheck: only a user with the verb {BYPASS_CI} for {MergeJob.info.plural} in this namespace can set"
+        " it. Members with the role Admin may. Leave it out to wait for the checks."
+    ),
     "reason": "Forbidden",
 }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import role_name
+from codecourier.kinds.policies import BYPASS_CI
 from codecourier.resources.member import MemberRole
 from codecourier.resources.meta import GROUP
 
@@ -62,8 +63,8 @@ GRANTS: tuple[Grant, ...] = (
     Grant("runs/log", ("get",)),
     Grant("sprintchains", _READ, _WRITE),
     Grant("recurringtasks", _READ, _WRITE),
-    # `bypass-ci` is asked for where a merge is to ignore the checks of a pull request.
-    Grant("mergejobs", _READ, _WRITE, ("bypass-ci",)),
+    # Asked for where a merge is to ignore the checks of a pull request.
+    Grant("mergejobs", _READ, _WRITE, (BYPASS_CI,)),
     Grant("issuesessions", _READ, _WRITE),
     Grant("learnings", _READ, _WRITE),
     # No role creates one: its pod would hold a token of the repository.

@@ -29,6 +29,7 @@ from codecourier.kube.api import Json
 from codecourier.local.processes import wait_until
 from codecourier.resources.crd import build_crd
 from codecourier.resources.issue_session import IssueSession
+from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.meta import GROUP, VERSION, CustomResource
 from codecourier.resources.project import Project
 from codecourier.resources.registry import KINDS
@@ -69,6 +70,9 @@ KNOWN: Mapping[str, Any] = {
     "fromSprint": 0,
     "issueUrl": f"{REPOSITORY}/issues/7",
     "commentIds": [1, 2],
+    "pullRequests": [{"prUrl": f"{REPOSITORY}/pull/1", "prNumber": 1}],
+    "baseBranch": "main",
+    "config": {"workflowId": "wf_build"},
     "entityType": "run",
     "entityId": "r_seed-2",
 }
@@ -76,10 +80,16 @@ KNOWN: Mapping[str, Any] = {
 
 NEW, FINISHED, TRASHED = range(3)
 OVER: Mapping[type[CustomResource], Json] = {
-    Run: {"phase": "Failed", "attempt": 1, "tries": [{"number": 1, "sandbox": "gone-1"}]},
+    Run: {
+        "phase": "Failed",
+        "attempt": 1,
+        "tries": [{"number": 1, "sandbox": "gone-1"}],
+        "pullRequest": {"phase": "Created", "number": 7, "url": f"{REPOSITORY}/pull/7", "state": "Open"},
+    },
     Sandbox: {"phase": "Failed"},
     SprintChain: {"phase": "Failed", "attempt": 1},
     IssueSession: {"phase": "Failed"},
+    MergeJob: {"phase": "Failed"},
 }
 """Statuses of what is over."""
 
@@ -88,6 +98,8 @@ PRESET: Mapping[str, int] = {
     "POST /api/v1/sprint-chains/{id}/pause": NEW,
     "POST /api/v1/sprint-chains/{id}/cancel": NEW,
     "POST /api/v1/runs/{id}/cancel": NEW,
+    "POST /api/v1/merging/{id}/cancel": NEW,
+    "POST /api/v1/pull-requests/{id}/merge": FINISHED,
     "POST /api/v1/runs/{id}/retry": FINISHED,
     "POST /api/v1/sprint-chains/{id}/resume": FINISHED,
     "POST /api/v1/issue-sessions/{id}/follow-up": FINISHED,
@@ -95,6 +107,9 @@ PRESET: Mapping[str, int] = {
     "DELETE /api/v1/trash/{type}/{id}": TRASHED,
 }
 """Which of the three objects an operation is for, where it is not for each."""
+
+SEEDED: Mapping[str, str] = {"POST /api/v1/pull-requests/{id}/merge": "runs"}
+"""Objects of which kind an operation is for, where its right is about another one."""
 
 MOSTLY = st.sampled_from([True, True, True, False])
 
@@ -114,7 +129,8 @@ def manifest_of(kind: type[CustomResource]) -> Json:
     """Return an object of a kind, without metadata."""
     obj = manifest(build_crd(kind))
     if kind is Run:
-        del obj["spec"]["origin"]  # what another object made is repeated by that alone
+        # What another object made is repeated by that alone, and only such a Run merges.
+        del obj["spec"]["origin"], obj["spec"]["merge"]
     return obj
 
 
@@ -168,7 +184,8 @@ def requests(draw: st.DrawFn, operation: APIOperation[Any, Any, Any, Any]) -> Ca
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_example_works_and_no_other_request_breaks_the_server(rest: Rest, project: str, name: str) -> None:
     operation = OPERATIONS[name]
-    seed(rest, operation.definition.raw["x-kubernetes-right"]["resource"].partition("/")[0])
+    resource = operation.definition.raw["x-kubernetes-right"]["resource"].partition("/")[0]
+    seed(rest, SEEDED.get(name, resource))
     # The host of this project's repository is none that the server may ask.
     wanted = {HTTPStatus.CONFLICT} if "/branches" in operation.path else {HTTPStatus.OK, HTTPStatus.CREATED}
     # The server hears of the objects by its watch.

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from codecourier.kinds.policies import BYPASS_CI
 from codecourier.local.api import LoopbackServer
 from tests.support.rbac import ROLES, Operation, read_operations
 from tests.support.rest import OTHER, REPOSITORY, Rest, ask_through, known
@@ -62,6 +63,8 @@ def served(rest: Rest) -> list[Operation]:
 def request_of(operation: Operation) -> tuple[str, str, Any]:
     """Return a request for an object that is not there, so that only rights make a difference."""
     path = "/" + operation.path.replace("{id}", "none").replace("{name}", "none")
+    if operation.right.verb == BYPASS_CI:
+        return operation.method, path, {"skipCiCheck": True}
     if not path.startswith("/trash/"):
         return operation.method, path, None if operation.method == "GET" else {}
     body = {"entityType": TYPES[operation.right.resource], "entityId": "none"}

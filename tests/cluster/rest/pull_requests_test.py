@@ -33,7 +33,7 @@ def test_pull_requests_are_listed_from_records(rest: Rest, editor: str) -> None:
         return [found["runId"] for found in rest.ask("GET", f"/pull-requests{query}", editor).data]
 
     assert wait_until(lambda: {"r_blocked", "r_merged"} <= set(ids()), timeout_seconds=20)
-    (line,) = read_lines(DATA / "pull-requests.sh")
+    line, merge = read_lines(DATA / "pull-requests.sh")
     listed = rest.run_line(line, editor, {}).data
     assert [found["runId"] for found in listed] == ids()
     assert {found["prStatus"] for found in listed} == {"blocked_on_ci", "merged"}
@@ -43,5 +43,9 @@ def test_pull_requests_are_listed_from_records(rest: Rest, editor: str) -> None:
     rest_of = rest.ask("GET", f"/pull-requests?limit=1&cursor={first.body['nextCursor']}", editor)
     assert [*first.data, *rest_of.data] == listed
     assert rest_of.body["nextCursor"] is None
+    made = rest.run_line(merge, editor, {"r_": "r_blocked"}).data
+    assert made == {"mergeJobId": "mj_blocked-m1", "status": "pending"}, "no operator runs here"
+    for id_, status in (("blocked", 409), ("merged", 409), ("none", 404)):
+        assert rest.ask("POST", f"/pull-requests/{id_}/merge", editor).status == status
     refused = rest.ask("GET", "/pull-requests?status=BlockedOnCI&runId=sc_blocked&limit=0&state=x", editor)
     assert (refused.status, set(refused.fields)) == (400, {"status", "runId", "limit", "state"})

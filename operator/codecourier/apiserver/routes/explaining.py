@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from codecourier.apiserver.answers import Data, answer
 from codecourier.apiserver.explained import AROUND
-from codecourier.apiserver.ids import ISSUE_SESSION_ID, RECURRING_TASK_ID, RUN_ID, SPRINT_CHAIN_ID
+from codecourier.apiserver.ids import ISSUE_SESSION_ID, MERGE_JOB_ID, RECURRING_TASK_ID, RUN_ID, SPRINT_CHAIN_ID
 from codecourier.apiserver.route import Door, Operations
 from codecourier.apiserver.routes.shared import find_object
 from codecourier.apiserver.served import Served
@@ -21,6 +21,7 @@ from codecourier.core.explain.explanation import Subject
 from codecourier.core.explain.surroundings import Explained, Surroundings, subjects_of
 from codecourier.kinds.sources import (
     ISSUE_SESSION_SOURCE,
+    MERGE_JOB_SOURCE,
     RECURRING_TASK_SOURCE,
     RUN_SOURCE,
     SPRINT_CHAIN_SOURCE,
@@ -45,13 +46,21 @@ def _around(served: Served, obj: Explained) -> Surroundings:
     return Surroundings(objects, frozenset(unknown))
 
 
-def _add(router: APIRouter, door: Door, now: Callable[[], datetime], path: str, source: Source[R], prefix: str) -> None:
+def _add(
+    router: APIRouter,
+    door: Door,
+    now: Callable[[], datetime],
+    path: str,
+    source: Source[R],
+    prefix: str,
+    singular: str = "",
+) -> None:
     async def explain_object(request: Request, id: str) -> Response:  # noqa: A002
         found = find_object(door.served, source, request, id, prefix)
         explanation = explain(found, _around(door.served, found), now())
         return answer(view_explanation(prefix + found.name, explanation))
 
-    singular = path.strip("/").removesuffix("s").replace("-", "_")
+    singular = singular or path.strip("/").removesuffix("s").replace("-", "_")
     explain_object.__name__ = f"explain_{singular}"
     explain_object.__doc__ = f"Explain where a {singular.replace('_', ' ')} is and what it waits for."
     operations = Operations(router, source.resource.plural, prefix)
@@ -64,3 +73,4 @@ def add_explanations(router: APIRouter, door: Door, now: Callable[[], datetime])
     _add(router, door, now, "/sprint-chains", SPRINT_CHAIN_SOURCE, SPRINT_CHAIN_ID)
     _add(router, door, now, "/recurring-tasks", RECURRING_TASK_SOURCE, RECURRING_TASK_ID)
     _add(router, door, now, "/issue-sessions", ISSUE_SESSION_SOURCE, ISSUE_SESSION_ID)
+    _add(router, door, now, "/merging", MERGE_JOB_SOURCE, MERGE_JOB_ID, "merge")

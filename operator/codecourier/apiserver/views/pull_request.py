@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from codecourier.apiserver.answers import Instant, PageQuery, View
-from codecourier.apiserver.ids import RUN_ID, RunName
+from codecourier.apiserver.ids import MERGE_JOB_ID, RUN_ID, MakerName
 from codecourier.apiserver.words import PullRequestWord, reason_word, word_of
 from codecourier.core.run.pull_request_text import build_title
 from codecourier.core.shared.trash import is_trashed
 from codecourier.pull_request import PullRequestState
+from codecourier.resources.merge_job import JobResult, MergeJob
 from codecourier.resources.pull_request import Check, Checks, ChecksStatus, PullRequest, PullRequestPhase
 from codecourier.resources.run import Run
 
-__all__ = ["PullRequestQuery", "PullRequestView", "is_shown", "view_pull_request"]
+__all__ = [
+    "PullRequestQuery",
+    "PullRequestView",
+    "is_shown",
+    "is_unified_shown",
+    "view_pull_request",
+    "view_unified_pull_request",
+]
 
 
 class PullRequestQuery(PageQuery):
@@ -20,8 +28,8 @@ class PullRequestQuery(PageQuery):
     status: PullRequestWord | None = None
     """Only those of this status; absent: all."""
 
-    runId: RunName | None = None  # noqa: N815  the name in the query
-    """Only that of this run, with the prefix `r_` or without; absent: of all runs."""
+    runId: MakerName | None = None  # noqa: N815  the name in the query
+    """Only that of this run, with the prefix `r_` or without, or of this merge (`mj_`); absent: of all."""
 
 
 class CheckView(View):
@@ -48,9 +56,11 @@ class ChecksView(View):
 
 
 class PullRequestView(View):
-    """The pull request of a run."""
+    """The pull request of a run, or the new one of a merge."""
 
     run_id: str
+    """What made it: a run, or a merge of many pull requests into one (`mj_`)."""
+
     run_name: str
     """The title of the pull request."""
 
@@ -96,6 +106,32 @@ def view_pull_request(run: Run, made: PullRequest) -> PullRequestView:
         pr_state=None if state is None else word_of(state),
         ci_checks=_view_checks(made.checks) if made.phase.exists else None,
     )
+
+
+def is_unified_shown(job: MergeJob, status: PullRequestPhase | None) -> bool:
+    """Return whether a list shows the new pull request of a merge; see `is_shown`."""
+    made = job.status.result
+    return made is not None and status in {None, _phase_of(job, made)}
+
+
+def view_unified_pull_request(job: MergeJob, made: JobResult) -> PullRequestView:
+    """Return what is shown of the new pull request of a merge."""
+    phase = _phase_of(job, made)
+    return PullRequestView(
+        run_id=MERGE_JOB_ID + job.name,
+        run_name=job.spec.title or f"Merge {len(job.spec.pull_requests)} pull requests",
+        pr_url=made.url,
+        pr_number=made.number,
+        pr_status=word_of(phase),
+        pr_state=word_of(PullRequestState.OPEN) if phase.exists else None,
+        ci_checks=_view_checks(None) if phase.exists else None,
+    )
+
+
+def _phase_of(job: MergeJob, made: JobResult) -> PullRequestPhase:
+    if made.number is not None:
+        return PullRequestPhase.CREATED
+    return PullRequestPhase.FAILED if job.status.phase.is_finished else PullRequestPhase.CREATING
 
 
 def _view_checks(checks: Checks | None) -> ChecksView:

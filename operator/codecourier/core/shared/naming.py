@@ -17,6 +17,7 @@ __all__ = [
     "ANNOTATION_REPOSITORY",
     "ANNOTATION_REQUESTED_BY",
     "ANNOTATION_REQUEST_HASH",
+    "ANNOTATION_REQUEST_KEY",
     "ANNOTATION_RUN_NOW",
     "ANNOTATION_STOP_NOW",
     "ANNOTATION_TASK",
@@ -40,6 +41,7 @@ __all__ = [
     "branch_name",
     "learning_name",
     "member_hash",
+    "merge_job_name",
     "merge_run_name",
     "notification_name",
     "role_name",
@@ -120,6 +122,9 @@ ANNOTATION_TRASHED_BY = f"{GROUP}/trashed-by"
 ANNOTATION_REQUESTED_BY = f"{GROUP}/requested-by"
 """Set by the API server on what it writes: the user whose request it was."""
 
+ANNOTATION_REQUEST_KEY = f"{GROUP}/request-key"
+"""Set by the API server on a MergeJob that it creates for a request with an Idempotency-Key: a hash of the key."""
+
 ANNOTATION_REQUEST_HASH = f"{GROUP}/request-hash"
 """Set by the API server on what it creates for a request with an Idempotency-Key: the hash of the request's body."""
 
@@ -138,6 +143,9 @@ MEMBER_DIGITS = 16
 
 HASH_DIGITS = 8
 """Hex digits of a UID hash."""
+
+MERGED_LENGTH = 34
+"""Most characters of what precedes the number in the name of a MergeJob that merges one pull request."""
 
 LESSON_DIGITS = 16
 """Hex digits of a lesson's hash in a name."""
@@ -172,6 +180,17 @@ def session_run_name(session_name: str, session_uid: str, index: int) -> str:
 def merge_run_name(job_name: str, job_uid: str, index: int) -> str:
     """Return the name of the Run of a MergeJob's step (zero-based index)."""
     return f"{job_name}-{uid_hash(job_uid)}-m{index}"
+
+
+def merge_job_name(maker: str, number: int) -> str:
+    """Return the name of a MergeJob (from 1) that merges the pull request of a Run, or of another MergeJob.
+
+    Such names may have 40 characters and no dots: of a longer name the beginning stays, and a hash stands for the rest.
+    """
+    words = _NO_NAME.sub("-", maker)[:MERGED_LENGTH].strip("-")
+    if words != maker:
+        words = f"{words[: MERGED_LENGTH - HASH_DIGITS - 1].strip('-')}-{uid_hash(maker)}"
+    return f"{words}-m{number}"
 
 
 def sandbox_name(run_name: str, run_uid: str, attempt: int, try_number: int) -> str:
