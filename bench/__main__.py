@@ -21,6 +21,7 @@ from rich.console import Console
 
 from bench.arena import Arena, open_arena
 from bench.cases.churn import ROUND, measure_churn
+from bench.cases.follow import measure_follow
 from bench.cases.hang import measure_hang
 from bench.cases.look import measure_look
 from bench.cases.rest import measure_rest
@@ -42,6 +43,9 @@ _WIDTH = 140
 """Columns of the table where its output goes to a file."""
 
 _LOGS = ("operator.log", "kwok.log")
+
+_PULLS = 1000
+"""Open pull requests of one repository that are followed."""
 
 _RUNS_BESIDE = 100
 """Runs of the team that is measured beside one whose host hangs."""
@@ -66,7 +70,7 @@ def main(
         str,
         typer.Option(
             help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look, hang, slots, "
-            "lateness, idle-tasks, api."
+            "lateness, idle-tasks, api, follow."
         ),
     ] = "",
 ) -> None:
@@ -134,6 +138,7 @@ def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int, tasks: 
         "lateness": lambda arena: measure_lateness(arena, _MINUTES, _TASKS_A_MINUTE),
         "idle-tasks": lambda arena: measure_idle_tasks(arena, scale.objects, scale.idle_seconds),
         "api": lambda arena: measure_rest(arena, scale.objects // 2),
+        "follow": lambda arena: measure_follow(arena, _PULLS),
     }
 
 

@@ -38,9 +38,14 @@ class Repository:
     def push_for(self, run: Json) -> None:
         """Put a Run's branch on the commit of work: a loose ref, as git writes it, without a process for each."""
         metadata = run["metadata"]
-        path = self._heads / branch_name(metadata["name"], metadata["uid"], 1)
+        self.push(branch_name(metadata["name"], metadata["uid"], 1))
+
+    def push(self, branch: str) -> str:
+        """Put a branch on the commit of work, and return it."""
+        path = self._heads / branch
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"{self.commit}\n", encoding="ascii")
+        return branch
 
     def pull_requests(self) -> int:
         """Return how many pull requests were opened so far, as the forge counts them."""

@@ -48,7 +48,7 @@ CONFIRM_SECONDS = 3600.0
 class AskHost(Protocol):
     """Carries out an operation."""
 
-    async def __call__(self, access: RepositoryAccess | Problem, operation: Operation[R]) -> R | Problem:
+    async def __call__(self, access: RepositoryAccess | Problem, operation: Operation[R], /) -> R | Problem:
         """Return the outcome, or the problem that prevents it."""
 
 
