@@ -314,8 +314,7 @@ def test_a_body_says_what_became_of_each_and_has_no_effect_of_its_own() -> None:
 
 def test_a_body_of_the_most_and_longest_fits() -> None:
     numbers = range(1, 51)
-    pulls = {n: make_pull(n, title="ü" * 300, is_draft=n > 1) for n in numbers}
-    played = Played(job=make_job(*numbers), pulls={**pulls})
+    played = Played(job=make_job(*numbers), pulls={n: make_pull(n, title="ü" * 300, is_draft=n > 1) for n in numbers})
     played.work()
     assert len(played.opened[0].body) < 65_536
 

@@ -12,6 +12,7 @@ from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.reasons import Reason
 from codecourier.resources.merge_job import MergeJobPhase
 from codecourier.resources.meta import LocalReference
+from codecourier.resources.run import RunPhase
 from codecourier.resources.workflow import SecretKeyReference, SecretVariable
 from tests.core.merge_job.played import Played, make_job, reason_of
 from tests.support.worlds import NOW, make_project, make_workflow
@@ -89,3 +90,16 @@ def test_a_deleted_merge_of_a_namespace_that_goes_is_released_at_once() -> None:
     played = Played(is_namespace_ending=True)
     played.delete()
     assert played.plan() == Plan(release_finalizer=True)
+
+
+def test_what_the_run_of_a_step_waits_for_is_said() -> None:
+    played = Played(job=make_job(7, 8))
+    played.rest()
+    run = played.runs[played.made[0]]
+    waiting = run.status.updated(phase=RunPhase.QUEUED, message="All 5 places of the project are taken.")
+    played.runs[run.name] = run.updated(status=waiting)
+    played.rest()
+    assert played.status.waiting_for == "All 5 places of the project are taken."
+    played.end()
+    played.look()
+    assert played.status.waiting_for == ""

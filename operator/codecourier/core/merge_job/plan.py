@@ -34,6 +34,7 @@ from codecourier.core.merge_job.result import plan_found, plan_result
 from codecourier.core.merge_job.settle import find_trouble, settle
 from codecourier.core.merge_job.start import find_start_problem
 from codecourier.core.merge_job.world import MergeJobWorld
+from codecourier.core.run.status import find_delay
 from codecourier.core.shared.creations import (
     LOOK_AGAIN,
     START_LIMIT,
@@ -113,7 +114,7 @@ def _plan_running(world: MergeJobWorld, now: datetime) -> Plan:
         stopping = status.updated(stopping=(step.run,))
         text = sentence(Reason.STOPPING)
         return plan_outcome(world, stopping, MergeJobPhase.RUNNING, Reason.STOPPING, text, now)
-    return _working(world, status, step, now)
+    return _working(world, status.updated(waiting_for=find_delay(run) or ""), step, now)
 
 
 def _plan_ended(world: MergeJobWorld, step: MergeStep, run: Run, now: datetime) -> Plan:
@@ -121,7 +122,7 @@ def _plan_ended(world: MergeJobWorld, step: MergeStep, run: Run, now: datetime) 
     job = world.job
     if not is_run_of_step(job.status, step, run):
         return _give_up(world, step, Reason.STEP_UNKNOWN, sentence(Reason.STEP_UNKNOWN, run=run.name), now)
-    status = settle(job, job.status, step, run, now)
+    status = settle(job, job.status.updated(waiting_for=""), step, run, now)
     if _is_stopped(job):
         return _cancel(world, status, now)
     if run.status.phase is RunPhase.CANCELLED:
