@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,6 +20,8 @@ from bench.report import CaseResult, Figure, Target, ratio
 from codecourier.kinds.api_resources import RUNS, USAGE_RECORDS
 from codecourier.kube.access import load_access
 from codecourier.kube.api import Json
+from codecourier.local.components import API_SERVER
+from codecourier.local.state import StateStore
 from codecourier.resources.meta import API_VERSION
 from tests.support.rest import VIEWER, Rest, rest_server
 
@@ -36,21 +39,60 @@ _ANSWER_SECONDS = 120
 _KEY_RATE = 100_000
 _MIB = 1024 * 1024
 
-Read = Callable[[str], Awaitable[int]]
+
+@dataclass(frozen=True)
+class _Server:
+    """A server that is read from, over connections that stay open."""
+
+    session: aiohttp.ClientSession
+    pid: int
+
+    async def cost(self, path: str, times: int) -> _Cost:
+        """Read so many times; return the cost of one."""
+        used, began = usage_of(self.pid).cpu_seconds, time.perf_counter()
+        for _ in range(times):
+            await _read(self.session, path)
+        wait = (time.perf_counter() - began) / times
+        return _Cost(wait, (usage_of(self.pid).cpu_seconds - used) / times)
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one read costs on average: seconds until it is answered, and processor seconds of the server."""
+
+    wait: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class _Round:
+    """The same read of kube-apiserver and of the REST API, one after the other."""
+
+    cluster: _Cost
+    rest: _Cost
 
 
 @dataclass(frozen=True)
 class _Costs:
-    """Seconds of the same read of kube-apiserver and of the REST API, the median of rounds in turn."""
+    """The same read in several rounds."""
 
-    cluster: float
-    rest: float
+    rounds: Sequence[_Round]
+
+    def median(self, of: Callable[[_Round], float]) -> float:
+        """Return the median of all rounds, in milliseconds."""
+        return statistics.median(map(of, self.rounds)) * 1000
 
     def figure(self, name: str, bound: float) -> Figure:
-        """Return the figure of this read."""
-        baseline = f"{self.cluster * 1000:.1f} ms of kube-apiserver"
-        value = ratio(self.rest, self.cluster)
-        return Figure(name, self.rest * 1000, "ms", baseline, value, Target(bound, is_lower=False))
+        """Return the figure of this read; the baseline names the least and the greatest ratio of a round."""
+        ratios = [ratio(one.rest.wait, one.cluster.wait) for one in self.rounds]
+        there, here = self.median(lambda one: one.cluster.wait), self.median(lambda one: one.rest.wait)
+        baseline = f"{there:.1f} ms of kube-apiserver ({min(ratios):.2f} to {max(ratios):.2f})"
+        return Figure(name, here, "ms", baseline, ratio(here, there), Target(bound, is_lower=False))
+
+    def cpu_figure(self, name: str) -> Figure:
+        """Return the processor time of the servers for this read."""
+        there, here = self.median(lambda one: one.cluster.cpu), self.median(lambda one: one.rest.cpu)
+        return Figure(f"processor time, {name}", here, "ms", f"{there:.1f} ms of kube-apiserver", ratio(here, there))
 
 
 async def measure_rest(arena: Arena, runs: int) -> CaseResult:
@@ -87,24 +129,39 @@ async def _measure(arena: Arena, rest: Rest, key: str, runs: int) -> CaseResult:
             headers={"Authorization": f"Bearer {key}"}, connector=aiohttp.TCPConnector(limit=0), timeout=timeout
         ) as client,
     ):
-        there, here = partial(_read, cluster), partial(_read, client)
+        there, here = _Server(cluster, _pid_of_cluster(arena)), _Server(client, rest.process.pid)
         base, path = f"{rest.address}/runs", RUNS.path(_NAMESPACE)
+        used_path, used_base = USAGE_RECORDS.path(_NAMESPACE), f"{rest.address}/analytics/usage"
         await arena.wait_until(partial(_is_known, client, base), "the REST API knows the key")
-        whole = await _compare(there, here, path, base, 1)
-        page = await _compare(there, here, f"{path}?limit={_PAGE}", f"{base}?limit={_PAGE}", _READS)
-        one = await _compare(there, here, f"{path}/run-00000", f"{base}/r_run-00000", _READS)
+        whole = await _compare(there, here, (path, base), 1)
+        usage = await _compare(there, here, (used_path, used_base), 1)
+        page = await _compare(there, here, (f"{path}?limit={_PAGE}", f"{base}?limit={_PAGE}"), _READS)
+        one = await _compare(there, here, (f"{path}/run-00000", f"{base}/r_run-00000"), _READS)
         used = usage_of(rest.process.pid)
         load = _Load()
         await load.run(client, [f"{base}?limit={_PAGE}", f"{base}/r_run-00000"])
+    named = {f"list of {runs:,}": (whole, 0.25), f"usage of {runs:,}": (usage, 0.25)}
+    named |= {f"page of {_PAGE}": (page, 0.5), "single object": (one, 0.5)}
     figures = (
-        whole.figure(f"list of {runs:,}", 0.25),
-        page.figure(f"page of {_PAGE}", 0.5),
-        one.figure("single object", 0.5),
+        *(costs.figure(name, bound) for name, (costs, bound) in named.items()),
+        *(costs.cpu_figure(name) for name, (costs, _) in named.items()),
         *load.figures(),
         Figure(f"memory with {2 * runs:,} objects", used.resident_bytes / _MIB, "MiB"),
     )
-    details = {"objects": 2 * runs, "peak_mib": round(used.peak_bytes / _MIB, 1), "refusals": sorted(load.refusals)}
+    details = {
+        "objects": 2 * runs,
+        "peak_mib": round(used.peak_bytes / _MIB, 1),
+        "refusals": sorted(load.refusals),
+        "load_average": os.getloadavg(),
+        "rounds": {name: [asdict(one) for one in costs.rounds] for name, (costs, _) in named.items()},
+    }
     return CaseResult("api", figures, details)
+
+
+def _pid_of_cluster(arena: Arena) -> int:
+    state = StateStore(arena.cluster.layout).read()
+    assert state is not None
+    return state.processes[API_SERVER].pid
 
 
 async def _read(session: aiohttp.ClientSession, path: str) -> int:
@@ -118,17 +175,10 @@ async def _is_known(session: aiohttp.ClientSession, path: str) -> bool:
         return answer.ok
 
 
-async def _compare(there: Read, here: Read, path: str, address: str, times: int) -> _Costs:
+async def _compare(there: _Server, here: _Server, paths: tuple[str, str], times: int) -> _Costs:
     """Read the same of both in turn, so that both are measured at each speed that the machine has meanwhile."""
-    costs = [(await _time(there, path, times), await _time(here, address, times)) for _ in range(_ROUNDS)]
-    return _Costs(*(statistics.median(found) for found in zip(*costs, strict=True)))
-
-
-async def _time(read: Read, path: str, times: int) -> float:
-    began = time.perf_counter()
-    for _ in range(times):
-        await read(path)
-    return (time.perf_counter() - began) / times
+    path, address = paths
+    return _Costs([_Round(await there.cost(path, times), await here.cost(address, times)) for _ in range(_ROUNDS)])
 
 
 class _Load:
