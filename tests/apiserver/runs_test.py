@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, WORKFLOWS
+from codecourier.kinds.api_resources import PROJECTS, RUNS, SANDBOXES, USAGE_RECORDS, WORKFLOWS
 from codecourier.kube.api import Json
 from tests.support.asgi import NAMESPACE, REPOSITORY, Api, play_api
 
@@ -69,9 +69,41 @@ def test_a_run_that_was_created_has_every_field() -> None:
             "sprintNumber": None,
             "deletionRequestedAt": None,
             "tries": [],
+            "usage": None,
+            "costUsd": None,
         }
         (listed,) = (await api.ask("GET", "/runs")).data
         assert listed == {name: shown[name] for name in listed}
+
+    play_api(scenario)
+
+
+def usage_of(uid: str, number: int, *items: Json) -> Json:
+    """Return the spec of the record of a try."""
+    times = {"startTime": "2026-03-01T12:00:00Z", "finishTime": "2026-03-01T12:01:00Z"}
+    named = {"run": "twice", "runUid": uid, "workflow": "build", "attempt": 1, "tryNumber": number}
+    compute = {"service": "kubernetes", "kind": "Compute", "quantity": 60, "unit": "Second", "costMicroUSD": 0}
+    return {**named, **times, "items": [compute, *items]}
+
+
+def test_a_run_shows_what_its_attempt_consumed_of_each_service() -> None:
+    async def scenario(api: Api) -> None:
+        tries = [{"number": number, "sandbox": f"twice-{number}"} for number in (1, 2, 3)]
+        await make_run(api, "twice", {"phase": "Running", "attempt": 1, "tries": tries})
+        assert (await api.ask("GET", "/runs/r_twice")).data["usage"] is None
+        uid = (await api.kube.get(RUNS, NAMESPACE, "twice"))["metadata"]["uid"]
+        tokens = {"service": "anthropic", "kind": "Tokens", "quantity": 7, "unit": "Token", "costMicroUSD": 250_000}
+        specs = [usage_of(uid, 1, tokens), usage_of(uid, 2, tokens), usage_of("another", 3, tokens)]
+        for number, spec in enumerate(specs, 1):
+            metadata = {"name": f"twice-{number}", "namespace": NAMESPACE}
+            api.server.store.create(USAGE_RECORDS, {"metadata": metadata, "spec": spec})
+        await api.settle()
+        shown = (await api.ask("GET", "/runs/r_twice")).data
+        assert shown["usage"] == [
+            {"service": "anthropic", "kind": "tokens", "quantity": 14, "unit": "token", "costUsd": 0.5},
+            {"service": "kubernetes", "kind": "compute", "quantity": 120, "unit": "second", "costUsd": 0.0},
+        ]
+        assert shown["costUsd"] == 0.5
 
     play_api(scenario)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -28,7 +29,10 @@ from codecourier.apiserver.views.run import (
 )
 from codecourier.apiserver.views.run_wishes import cancel_run, retry_run
 from codecourier.apiserver.writing import Creation
-from codecourier.kinds.sources import RUN_SOURCE
+from codecourier.core.run.status import attempt_status
+from codecourier.kinds.sources import RUN_SOURCE, USAGE_RECORD_SOURCE
+from codecourier.resources.run import Run
+from codecourier.resources.usage_record import UsageRecord
 
 __all__ = ["add_runs"]
 
@@ -48,7 +52,15 @@ class _Runs:
 
     async def get_run(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get a run with what became of its attempt."""
-        return answer(view_run_detail(find_object(self._door.served, RUN_SOURCE, request, id, RUN_ID)))
+        run = find_object(self._door.served, RUN_SOURCE, request, id, RUN_ID)
+        return answer(view_run_detail(run, tuple(self._records_of(run))))
+
+    def _records_of(self, run: Run) -> Iterator[UsageRecord]:
+        """Yield the UsageRecords of the attempt: each has the name of the Sandbox of its try."""
+        for done in attempt_status(run).tries:
+            record = self._door.served.find(USAGE_RECORD_SOURCE, run.namespace, done.sandbox)
+            if record is not None and record.spec.run_uid == run.uid:
+                yield record
 
     async def create_run(self, request: Request, body: RunCreation, key: IdempotencyKey = None) -> Response:
         """Create and start a run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -19,6 +20,7 @@ from codecourier.apiserver.ids import (
     SprintChainName,
     WorkflowName,
 )
+from codecourier.apiserver.views.run_usage import RunUsageView, cost_of, view_run_usage
 from codecourier.apiserver.words import RunPhaseWord, reason_word, word_of
 from codecourier.core.explain.waits import find_wait
 from codecourier.core.run.status import attempt_status, starts_again
@@ -30,6 +32,7 @@ from codecourier.resources.meta import BranchName, ConditionStatus
 from codecourier.resources.recurring_task import RecurringTask
 from codecourier.resources.run import Run, RunPhase, Try
 from codecourier.resources.sprint_chain import SprintChain
+from codecourier.resources.usage_record import UsageRecord
 
 __all__ = [
     "NAMES",
@@ -172,6 +175,11 @@ class RunDetail(RunView):
     sprint_number: int | None
     deletion_requested_at: Instant | None
     tries: list[TryView]
+    usage: list[RunUsageView] | None
+    """What the tries of the attempt consumed; null: nothing was recorded yet."""
+
+    cost_usd: float | None
+    """What they cost together; null: nothing was recorded yet."""
 
 
 def run_title(run: Run) -> str:
@@ -221,8 +229,8 @@ def view_run(run: Run) -> RunView:
     )
 
 
-def view_run_detail(run: Run) -> RunDetail:
-    """Return all that is shown of a run."""
+def view_run_detail(run: Run, records: Sequence[UsageRecord] = ()) -> RunDetail:
+    """Return all that is shown of a run, with the records of its attempt's tries."""
     spec, status = run.spec, attempt_status(run)
     change = status.change
     return RunDetail(
@@ -240,6 +248,8 @@ def view_run_detail(run: Run) -> RunDetail:
         sprint_number=None if spec.sprint is None else spec.sprint.number,
         deletion_requested_at=run.metadata.deletion_timestamp,
         tries=[_view_try(done) for done in status.tries],
+        usage=view_run_usage(records),
+        cost_usd=cost_of(records),
     )
 
 
