@@ -13,6 +13,7 @@ import pytest
 from codecourier.checks import MergeStrategy
 from codecourier.core.shared import facts, intents, merge_facts
 from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.following import Follow, PullRequestLifeAsk
 from codecourier.core.shared.reasons import Reason
 from codecourier.issue import IssueState
 from codecourier.pull_request import PullRequestState
@@ -45,6 +46,7 @@ PAIRS: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
             "asks": (facts.RepositoryAsk(ACCESS),),
             "look_again": NOW,
             "is_brief": True,
+            "follow": Follow(PullRequestLifeAsk(ACCESS, 7, "work"), NOW),
         },
     ),
     intents.Failures: ({}, {"problems": {"intent": Problem(Reason.RATE_LIMITED, "It asks to wait.")}}),
