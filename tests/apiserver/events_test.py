@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ import orjson
 import pytest
 
 from codecourier.apiserver.changes import Change, Changes, Place, Subscription
+from codecourier.apiserver.doors import AGGREGATED
+from codecourier.apiserver.event_stream import read_events
 from codecourier.apiserver.keys import list_keys, revoke_key
 from codecourier.core.shared.naming import LABEL_TRASHED
 from codecourier.kinds.api_resources import LEARNINGS, WORKFLOWS
@@ -19,6 +21,7 @@ from codecourier.kube.api import NAMESPACES, Json
 from codecourier.resources.registry import KINDS
 from tests.support.asgi import NAMESPACE, Api, play_api
 
+PASSED_ON = f"{AGGREGATED}/namespaces/{NAMESPACE}"
 LESSON: Json = {"text": "Run make.", "repositoryUrl": "https://github.com/org/repo"}
 
 
@@ -58,11 +61,13 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(api: Api, after: str | None = None, seconds: float = 0.0) -> AsyncIterator[Reader]:
+async def reading(
+    api: Api, after: str | None = None, seconds: float = 0.0, path: str = "/api/v1/events", user: str = ""
+) -> AsyncIterator[Reader]:
     """Read a stream meanwhile."""
     reader = Reader(seconds=seconds)
     headers = {} if after is None else {"Last-Event-ID": after}
-    reading = api.raw("GET", "/api/v1/events", headers=headers, leave=reader.leave, took=reader.took)
+    reading = api.raw("GET", path, headers=headers, user=user, leave=reader.leave, took=reader.took)
     reader.task = asyncio.create_task(reading)
     await api.settle()
     try:
@@ -185,7 +190,42 @@ async def take_right(api: Api) -> None:
 
 async def stop(api: Api) -> None:
     """Stop the server."""
-    api.app.state.streams.stop()
+    for streams in api.app.state.streams:
+        streams.stop()
+
+
+def test_a_stream_lasts_as_long_as_kube_apiserver_lets_it() -> None:
+    ends = {
+        "/api/v1/events": None,
+        f"{PASSED_ON}/api/v1/events": "over",
+        f"{PASSED_ON}/events?watch=true": None,
+        f"{PASSED_ON}/events?watch=1": None,
+    }
+
+    async def scenario(api: Api) -> None:
+        async with AsyncExitStack() as stack:
+            readers = {
+                path: await stack.enter_async_context(reading(api, path=path, user="alice" if "apis" in path else ""))
+                for path in ends
+            }
+            await asyncio.sleep(53)
+            assert {reader.end for reader in readers.values()} == {None}
+            await asyncio.sleep(7)
+            assert {path: reader.end for path, reader in readers.items()} == ends
+            await asyncio.sleep(60)
+            add(api, "a")
+            await api.settle()
+            for path, end in ends.items():
+                assert readers[path].changes() == ([] if end else [("learning", "ln_a", "created")])
+        path = f"{PASSED_ON}/api/v1/events"
+        async with reading(api, readers[path].events[0][0], path=path, user="alice") as again:
+            assert again.changes() == [("learning", "ln_a", "created")]
+        for query in ("", "?watch", "?watch=false", "?watch=0", "?watch=true&surprise=1"):
+            status, _, content = await api.raw("GET", f"{PASSED_ON}/events{query}", user="alice")
+            causes = [cause["field"] for cause in orjson.loads(content)["details"]["causes"]]
+            assert (status, causes) == (400, ["surprise" if "true" in query else "watch"])
+
+    play_api(scenario)
 
 
 @pytest.mark.parametrize(("do", "code"), [(revoke, "unauthorized"), (take_right, "forbidden"), (stop, "stopping")])
@@ -247,9 +287,17 @@ def test_a_caller_has_so_many_streams_and_no_more() -> None:
         for each in readers:
             each.leave.set()
         await asyncio.gather(*tasks)
-        assert not api.app.state.streams.changes.is_followed
 
     play_api(scenario)
+
+
+async def test_a_stream_that_is_closed_is_offered_nothing_more() -> None:
+    changes = Changes("life")
+    parts = read_events(changes, NAMESPACE, frozenset({"runs"}), None)
+    await anext(parts)
+    assert changes.is_followed
+    await parts.aclose()
+    assert not changes.is_followed
 
 
 def change(number: int, namespace: str = NAMESPACE) -> Change:

@@ -7,8 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
+from codecourier.apiserver.doors import AGGREGATED
 from codecourier.apiserver.keys import list_keys, revoke_key
-from codecourier.apiserver.text_stream import CHECK_SECONDS, MOST_STREAMS_OF_USER, SLOW_SECONDS, StreamLimit, TextStream
+from codecourier.apiserver.refusal import Refusal
+from codecourier.apiserver.streams import CHECK_SECONDS, End, Stream, Streams, StreamTerms
 from codecourier.core.shared.naming import sandbox_name
 from codecourier.kinds.api_resources import RUNS, SANDBOXES
 from codecourier.kube.api import PODS, Json
@@ -17,6 +19,7 @@ from tests.simulation.clock import virtual
 from tests.support.asgi import NAMESPACE, Api, play_api
 
 PATH = "/api/v1/runs/r_fix/log"
+PASSED_ON = f"{AGGREGATED}/namespaces/{NAMESPACE}/api/v1"
 TOKEN = "ghp_CANARYcanary0123456789canary"
 
 
@@ -160,6 +163,26 @@ def test_a_log_that_is_followed_goes_on_until_the_try_is_over() -> None:
     play_api(scenario)
 
 
+def test_a_log_lasts_as_long_as_kube_apiserver_lets_it() -> None:
+    async def scenario(api: Api) -> None:
+        pod = await make_try(api)
+        write(api, pod, "agent", "one\n")
+        query = "?follow=true&container=agent"
+        short, long = (
+            asyncio.create_task(api.raw("GET", f"{PASSED_ON}{path}{query}", user="alice"))
+            for path in ("/runs/r_fix/log", "/log/r_fix")
+        )
+        await asyncio.sleep(53)
+        assert not short.done()
+        await asyncio.sleep(60)
+        assert (await asyncio.wait_for(short, 1))[2].endswith("…/api/v1/log/<id> for logs.\n".encode())
+        assert not long.done()
+        api.server.edit(PODS, NAMESPACE, pod, lambda found: found.update(status={"phase": "Succeeded"}))
+        assert (await long)[2] == b"one\n"
+
+    play_api(scenario)
+
+
 def test_a_container_that_never_starts_is_waited_for_no_longer_than_its_try() -> None:
     async def scenario(api: Api) -> None:
         await make_try(api)
@@ -210,7 +233,7 @@ def test_a_stream_ends_with_its_client_and_gives_its_place_back() -> None:
         write(api, pod, "agent", "one\n")
         leave = asyncio.Event()
         path = f"{PATH}?follow=true&container=agent"
-        streams = [asyncio.create_task(api.raw("GET", path, leave=leave)) for _ in range(MOST_STREAMS_OF_USER)]
+        streams = [asyncio.create_task(api.raw("GET", path, leave=leave)) for _ in range(8)]
         await asyncio.sleep(5)
         answer = await api.ask("GET", "/runs/fix/log?follow=true&container=agent")
         assert (answer.status, answer.code, answer.headers["retry-after"]) == (429, "rate_limited", "5")
@@ -222,9 +245,10 @@ def test_a_stream_ends_with_its_client_and_gives_its_place_back() -> None:
 
 
 @virtual
-async def test_a_client_that_reads_too_slowly_is_left_and_holds_one_part() -> None:
+async def test_a_client_that_does_not_read_holds_one_part_until_its_connection_ends() -> None:
     taken: list[int] = []
     ended: list[bool] = []
+    left = asyncio.Event()
 
     async def parts() -> AsyncGenerator[bytes]:
         while True:
@@ -233,29 +257,37 @@ async def test_a_client_that_reads_too_slowly_is_left_and_holds_one_part() -> No
 
     async def send(message: Json) -> None:
         if message["type"] == "http.response.body":
-            await asyncio.sleep(SLOW_SECONDS / 2 if len(taken) < 3 else SLOW_SECONDS * 2)
+            await asyncio.sleep(15 if len(taken) < 3 else 600)
 
     async def receive() -> Json:
-        await asyncio.Event().wait()
-        return {}
+        await left.wait()
+        return {"type": "http.disconnect"}
 
     async def check() -> None:
         return None
 
-    stream = TextStream(parts(), check, lambda: ended.append(True), {})
-    begin = asyncio.get_running_loop().time()
-    await stream({}, receive, send)  # type: ignore[arg-type]
+    terms = StreamTerms(check, lambda: ended.append(True))
+    stream = asyncio.create_task(Stream(Streams("logs", 1, 1), terms, parts(), repr_of, {})({}, receive, send))  # type: ignore[arg-type]
+    await asyncio.sleep(60)
+    assert (len(taken), ended) == (3, [])
+    left.set()
+    await asyncio.wait_for(stream, 1)
     assert (len(taken), ended) == (3, [True])
-    assert asyncio.get_running_loop().time() - begin == pytest.approx(SLOW_SECONDS * 2)
+
+
+def repr_of(end: End) -> bytes:
+    """Return the last part of an answer."""
+    return repr(end).encode()
 
 
 def test_users_share_the_places_of_streams() -> None:
-    limit = StreamLimit()
-    ends = [limit.begin(f"user-{number % 8}") for number in range(64)]
-    with pytest.raises(Exception, match="64 streams"):
-        limit.begin("another")
+    streams = Streams("logs", 8, 64)
+    ends = [streams.begin(f"user-{number % 8}") for number in range(64)]
+    with pytest.raises(Refusal, match="64 logs are open") as refused:
+        streams.begin("another")
+    assert refused.value.status_code == 503
     ends.pop()()
-    limit.begin("another")
+    streams.begin("another")
 
 
 def test_a_line_without_an_end_is_shown_up_to_its_limit() -> None:

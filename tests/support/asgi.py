@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.doors import PEER
+from codecourier.apiserver.front_proxy import FrontProxy
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
@@ -29,10 +30,27 @@ from tests.support.kinds import EVERY_KIND
 from tests.support.rest import Answer
 from tests.support.team import WORKFLOW
 
-__all__ = ["NAMESPACE", "REPOSITORY", "Api", "Kube", "exchange", "play_api", "running"]
+__all__ = [
+    "FRONT_PROXY",
+    "KUBE_APISERVER",
+    "NAMESPACE",
+    "REPOSITORY",
+    "USER_HEADER",
+    "Api",
+    "Kube",
+    "exchange",
+    "play_api",
+    "running",
+]
 
 NAMESPACE = "shop"
 REPOSITORY = "https://github.com/org/repo"
+
+KUBE_APISERVER = "front-proxy-client"
+"""Name in the certificate with which kube-apiserver passes requests on."""
+
+USER_HEADER = "x-remote-user"
+FRONT_PROXY = FrontProxy("", frozenset({KUBE_APISERVER}), (USER_HEADER,), (), (), ())
 
 _RATE = 100_000
 
@@ -87,6 +105,7 @@ class Api:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         *,
+        user: str = "",
         leave: asyncio.Event | None = None,
         took: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
@@ -102,17 +121,21 @@ class Api:
             The body, as JSON.
         headers
             Their names may have underscores for hyphens.
+        user
+            For whom kube-apiserver asks; empty: the owner of the key asks directly.
         leave
             Once it is set, the client goes away.
         took
             Takes each part of the content, as slowly as it likes.
         """
         sent = {name.replace("_", "-").lower(): value for name, value in (headers or {}).items()}
+        sent |= {USER_HEADER: user} if user else {}
         sent.setdefault("authorization", f"Bearer {self.key}")
         if body is not None:
             sent.setdefault("content-type", "application/json")
         content = b"" if body is None else orjson.dumps(body)
-        return await exchange(self.app, method, path, sent, content, leave=leave, took=took)
+        peer = KUBE_APISERVER if user else ""
+        return await exchange(self.app, method, path, sent, content, peer=peer, leave=leave, took=took)
 
     async def settle(self) -> None:
         """Wait until the caches have what the server has."""
@@ -212,7 +235,9 @@ def _make_api(server: ApiServer, clock: WallClock, identity: str, network: Netwo
     loop = asyncio.get_running_loop()
     kube = Kube(server, identity, network)
     served, keys = Served(kube), KeyCache(kube, loop.time)
-    app = make_app(ApiParts(kube, served, keys, Trust(kube), clock.now, loop.time, 0.1))
+    trust = Trust(kube)
+    trust.front_proxy = FRONT_PROXY
+    app = make_app(ApiParts(kube, served, keys, trust, clock.now, loop.time, 0.1))
     return Api(server, clock, kube, network, served, app, (served.run(), keys.run()))
 
 

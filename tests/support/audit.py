@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["Request", "Right", "Write", "count", "read_requests", "read_writes"]
+__all__ = ["Request", "Right", "Write", "count", "read_requests", "read_stages", "read_writes"]
 
 _OPERATOR = "codecourier-operator"
 _SUCCESS = range(200, 300)
@@ -83,6 +83,11 @@ def read_writes(log: Path, namespace: str) -> list[Write]:
 def read_requests(log: Path, user: str) -> list[Request]:
     """Return the requests of an account, in the order of their answers; a watch comes at its begin and at its end."""
     return [_request(entry) for entry in _entries(log, user) if entry["user"].get("username") == user]
+
+
+def read_stages(log: Path, path: str) -> set[str]:
+    """Return the stages that were noted of requests for a path: `ResponseStarted` of those that may last alone."""
+    return {entry["stage"] for entry in _entries(log, path) if entry["requestURI"] == path}
 
 
 def count(writes: Iterable[Write], is_counted: Callable[[str], bool] = lambda _: True) -> Counter[str]:

@@ -21,7 +21,7 @@ from codecourier.local.cluster import LocalCluster
 from codecourier.local.components import API_SERVER
 from codecourier.local.state import StateStore, file_lock
 
-__all__ = ["admin_api", "admin_server", "cluster", "namespace"]
+__all__ = ["admin_api", "admin_server", "api_server_port", "cluster", "namespace"]
 
 _OWN_STATE_DIR = "CODECOURIER_TEST_STATE_DIR"
 _HOME_FILE = "cluster-home"
@@ -40,9 +40,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> LocalCluster:
 
 def admin_server(cluster: LocalCluster) -> LoopbackServer:
     """Return the API server of a cluster that is up, as its administrator sees it."""
+    return admin_of(cluster.layout, api_server_port(cluster))
+
+
+def api_server_port(cluster: LocalCluster) -> int:
+    """Return the port of the API server of a cluster that is up."""
     state = StateStore(cluster.layout).read()
     assert state is not None
-    return admin_of(cluster.layout, state.ports[API_SERVER])
+    return state.ports[API_SERVER]
 
 
 @pytest.fixture(scope="session")

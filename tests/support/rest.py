@@ -10,44 +10,49 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import requests
 
+from codecourier.apiserver.doors import AGGREGATED
 from codecourier.apiserver.keys import NewKey, create_key, revoke_key
+from codecourier.apiserver.refusal import code_of
 from codecourier.apiserver.served import RULES
 from codecourier.apiserver.trust import CONFIG_NAMESPACE, CONFIG_RULES
 from codecourier.kinds.access import EVERY_NAMESPACE
 from codecourier.kinds.api_resources import PROJECTS, WORKFLOWS
+from codecourier.kinds.roles import GRANTS, OPERATIONS_GROUP
 from codecourier.kube.access import load_access
-from codecourier.kube.api import Json, Resource
+from codecourier.kube.api import NAMESPACES, Json, Resource
 from codecourier.kube.client import AiohttpKube
 from codecourier.local.api import LoopbackServer
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.controlplane_flags import REST_USER
 from codecourier.local.processes import wait_until
-from tests.support.cluster import admin_server
+from tests.support.cluster import admin_server, api_server_port
 from tests.support.kubeconfig import kubeconfig
+from tests.support.observed import DIRECT, PASSED_ON, observe
 from tests.support.operator_access import OperatorAccount
 from tests.support.team import WORKFLOW
 
 __all__ = [
     "ACCOUNT",
+    "CLOSED_PORT",
     "EDITOR",
-    "OBSERVED",
     "OTHER",
+    "PATH_OF_PROJECT",
     "PROJECT",
     "REPOSITORY",
     "VIEWER",
     "Answer",
+    "PassedOn",
     "Rest",
     "ask_through",
-    "find_unobserved",
     "known",
     "read_lines",
     "rest_server",
@@ -63,13 +68,21 @@ OTHER = "rest-other"
 EDITOR = ["create", "delete", "get", "list", "update"]
 VIEWER = ["get", "list"]
 
-OBSERVED: set[tuple[str, str, int]] = set()
-"""Method, path and status of each answer that a test has got from a REST API."""
+PATH_OF_PROJECT = f"{AGGREGATED}/namespaces/{{}}"
+"""Where a project is at kube-apiserver."""
 
+_CONTRACT_HOST = "https://<deployment>.convex.site/api/v1"
 _ADDRESS = re.compile(rb"the REST API is on https?://127\.0\.0\.1:(\d+)/")
 _RBAC = "rbac.authorization.k8s.io"
+_LET_PASS = {
+    "apiGroups": [OPERATIONS_GROUP],
+    "resources": ["events", *(grant.resource for grant in GRANTS if grant.resource.startswith("api/"))],
+    "verbs": ["*"],
+}
+"""A rule of a Role: kube-apiserver passes requests on, and each operation asks for its own right."""
+
 _SECONDS = 30
-_CLOSED_PORT = 1
+CLOSED_PORT = 1
 
 
 @dataclass(frozen=True)
@@ -120,10 +133,19 @@ class Rest:
 
     def project(self, name: str, url: str) -> None:
         """Make a namespace with a Project of one repository and the Workflow `build`."""
-        self.admin.fetch("POST", "/api/v1/namespaces", orjson.dumps({"metadata": {"name": name}}))
+        self.namespace(name)
         repository = {"url": url, "isDefault": True, "credentialRef": {"name": "forge"}}
         self.create(PROJECTS, name, "default", {"repositories": [repository]})
         self.create(WORKFLOWS, name, "build", {**WORKFLOW, "agent": {"command": ["true"]}})
+
+    def namespace(self, name: str) -> None:
+        """Make a namespace, once an earlier one of the same name is gone."""
+        body, headers = orjson.dumps({"metadata": {"name": name}}), {"Content-Type": "application/json"}
+
+        def make() -> bool:
+            return self.admin.request("POST", NAMESPACES.path(), body, headers).status == HTTPStatus.CREATED
+
+        assert wait_until(make, timeout_seconds=60)
 
     def create(self, resource: Resource, namespace: str, name: str, spec: Json) -> None:
         """Create an object as a user of the cluster does, and wait until the REST API may know it."""
@@ -132,7 +154,7 @@ class Rest:
 
     def key(self, namespace: str, owner: str, verbs: list[str], expiry: datetime | None = None) -> NewKey:
         """Make a key whose owner has a Role with these verbs; return it once the REST API knows it."""
-        rules = [{"apiGroups": ["codecourier.dev"], "resources": ["*"], "verbs": verbs}]
+        rules = [{"apiGroups": ["codecourier.dev"], "resources": ["*"], "verbs": verbs}, _LET_PASS]
         folder = f"/apis/{_RBAC}/v1/namespaces/{namespace}"
         role = {"metadata": {"name": owner}, "rules": rules}
         self.admin.fetch("POST", f"{folder}/roles", orjson.dumps(role))
@@ -175,9 +197,17 @@ class Rest:
         if body is not None:
             data = body if isinstance(body, bytes) else orjson.dumps(body)
             sent.setdefault("Content-Type", "application/json")
-        if key is not None:
-            sent["Authorization"] = f"Bearer {key}"
-        return _answer(self._send(method, f"{self.address}{path}", sent, data))
+        return self._ask(method, path, key, sent, data)
+
+    def _ask(self, method: str, path: str, key: str | None, headers: Mapping[str, str], data: Any) -> Answer:
+        return _answer(self.open(method, f"/api/v1{path}", key, headers, data), DIRECT)
+
+    def open(
+        self, method: str, path: str, key: str | None = None, headers: Mapping[str, str] | None = None, data: Any = None
+    ) -> requests.Response:
+        """Ask for a path below that of the project; return the answer, whose content is still to be read."""
+        bearer = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return self._send(method, f"{self.address.removesuffix('/api/v1')}{path}", {**(headers or {}), **bearer}, data)
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], data: Any = None) -> requests.Response:
         is_verified = True if self.authority is None else str(self.authority)
@@ -203,10 +233,9 @@ class Rest:
 
     def run_line(self, line: str, key: str, fill: Mapping[str, str]) -> Answer:
         """Run a line of the contract with only host, key and the dots behind prefixes of ids replaced."""
-        line = line.replace("https://<deployment>.convex.site/api/v1", self.address).replace("cc_live_...", key)
         for prefix, value in fill.items():
             line = line.replace(f"{prefix}...", value)
-        method, url, headers, data = "GET", "", {}, None
+        method, path, headers, data = "GET", "", {}, None
         words = iter(shlex.split(line.replace("\\\n", " "))[1:])
         for word in words:
             match word:
@@ -218,26 +247,68 @@ class Rest:
                 case "-d":
                     data = next(words)
                 case _:
-                    url = word
-        return _answer(self._send(method, url, headers, data))
+                    path = word.replace(_CONTRACT_HOST, "", 1).replace(self.address, "", 1)
+        shown = headers.pop("Authorization")
+        assert shown in {f"Bearer {key}", "Bearer cc_live_..."}
+        return self._ask(method, path, key, headers, data)
 
 
-def find_unobserved(document: Json) -> list[str]:
-    """Return each answer that the OpenAPI document lists and that no test has got: method, path and status."""
-    missing = []
-    for template, methods in document["paths"].items():
-        pattern = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)))
-        for method, operation in methods.items():
-            seen = {status for verb, path, status in OBSERVED if verb.lower() == method and pattern.fullmatch(path)}
-            listed = {int(status) for status in operation["responses"] if status != "default"}
-            missing += [f"{method.upper()} {template}: {status}" for status in sorted(listed - seen)]
-    return missing
+@dataclass(frozen=True)
+class PassedOn(Rest):
+    """A REST API as kube-apiserver passes requests on to it, for the owners of keys by their names.
+
+    Its refusals are shown as the direct door shows them, so that the same tests read both.
+    """
+
+    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Namespace and owner of each key."""
+
+    def bare_key(self, namespace: str, owner: str, expiry: datetime | None = None, rate: int = 10_000) -> NewKey:
+        """See `Rest.bare_key`."""
+        made = super().bare_key(namespace, owner, expiry, rate)
+        self.owners[made.key] = (namespace, owner)
+        return made
+
+    def open(
+        self, method: str, path: str, key: str | None = None, headers: Mapping[str, str] | None = None, data: Any = None
+    ) -> requests.Response:
+        """See `Rest.open`."""
+        layout, port = self.cluster.layout, api_server_port(self.cluster)
+        namespace, owner = self.owners.get(key or "", (PROJECT, ""))
+        who, certificate = {"Authorization": "Bearer unknown"}, None
+        if owner:
+            who = {"Impersonate-User": f"codecourier:{namespace}:{owner}"}
+            certificate = (str(layout.certificate("admin")), str(layout.key("admin")))
+        return requests.request(
+            method,
+            f"https://127.0.0.1:{port}{PATH_OF_PROJECT.format(namespace)}{path}",
+            headers={**(headers or {}), **who},
+            data=data,
+            timeout=_SECONDS,
+            verify=str(layout.certificate("ca")),
+            cert=certificate,
+            stream=True,
+        )
+
+    def _ask(self, method: str, path: str, key: str | None, headers: Mapping[str, str], data: Any) -> Answer:
+        found = _answer(self.open(method, f"/api/v1{path}", key, headers, data), PASSED_ON)
+        if found.status < HTTPStatus.BAD_REQUEST:
+            return found
+        status = found.body
+        if found.headers["Content-Type"].startswith("text/plain"):  # from kube-apiserver itself
+            status = {"kind": "Status", "code": found.status, "message": found.body["data"]}
+        assert (status["kind"], status["code"]) == ("Status", found.status), status
+        causes = status.get("details", {}).get("causes", [])
+        details = [{"field": cause.get("field", ""), "message": cause["message"]} for cause in causes]
+        error = {"code": code_of(found.status), "message": status["message"], "details": details}
+        return Answer(found.status, {"error": error}, found.headers)
 
 
 def ask_through(rest: Rest, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     """Ask the cluster's API server as a user, whom its administrator impersonates; empty: as the administrator."""
     headers = {"Content-Type": "application/json"} | ({"Impersonate-User": user} if user else {})
     answer = rest.admin.request(method, path, None if body is None else orjson.dumps(body), headers)
+    observe(method, path, PASSED_ON, answer.status)
     return answer.status, answer.json
 
 
@@ -247,9 +318,8 @@ def known(rest: Rest, key: str, status: int = 200) -> str:
     return key
 
 
-def _answer(answer: requests.Response) -> Answer:
-    path = urlsplit(answer.request.url or "").path
-    OBSERVED.add((str(answer.request.method), str(path), answer.status_code))
+def _answer(answer: requests.Response, door: str) -> Answer:
+    observe(str(answer.request.method), str(answer.request.url), door, answer.status_code)
     with answer:
         if answer.headers["Content-Type"].startswith("text/event-stream"):
             # It has no end: its beginning is what there is to see.
@@ -276,7 +346,7 @@ def rest_server(cluster: LocalCluster, folder: Path, **environment: str) -> Iter
 @contextmanager
 def unready_server(cluster: LocalCluster, folder: Path) -> Iterator[Rest]:
     """Run a REST API server whose cluster does not answer."""
-    with _running(cluster, folder, kubeconfig(folder, _CLOSED_PORT), {}) as rest:
+    with _running(cluster, folder, kubeconfig(folder, CLOSED_PORT), {}) as rest:
         yield rest
 
 

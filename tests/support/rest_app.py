@@ -13,7 +13,6 @@ import orjson
 
 from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.doors import AGGREGATED
-from codecourier.apiserver.front_proxy import FrontProxy
 from codecourier.apiserver.hosts import HostParts
 from codecourier.apiserver.keys import create_key
 from codecourier.apiserver.served import KeyCache, Served
@@ -23,7 +22,7 @@ from tests.simulation.apiserver import ApiServer
 from tests.simulation.clock import WallClock, run_virtual
 from tests.simulation.network import Network
 from tests.simulation.schema import Definition, definitions_of
-from tests.support.asgi import NAMESPACE, Kube, exchange
+from tests.support.asgi import FRONT_PROXY, KUBE_APISERVER, NAMESPACE, USER_HEADER, Kube, exchange
 from tests.support.kinds import EVERY_KIND
 from tests.support.rest import Answer
 
@@ -31,8 +30,6 @@ __all__ = ["NAMESPACE", "RestApp", "play_rest"]
 
 _SETTLING_SECONDS = 1.0
 _RATE = 100_000
-_USER_HEADER = "x-remote-user"
-_FRONT_PROXY = FrontProxy("", frozenset({"front-proxy-client"}), (_USER_HEADER,), (), (), ())
 
 
 @dataclass
@@ -73,7 +70,7 @@ class RestApp:
     async def ask_as_kubectl(self, path: str, accept: str = "application/json", method: str = "GET") -> Answer:
         """Ask for a path below that of the project in the API group, as kube-apiserver does for user `alice`."""
         path = f"{AGGREGATED}/namespaces/{NAMESPACE}{path}"
-        return await self._send(method, path, {_USER_HEADER: "alice", "accept": accept}, b"", "front-proxy-client")
+        return await self._send(method, path, {USER_HEADER: "alice", "accept": accept}, b"", KUBE_APISERVER)
 
     async def _send(self, method: str, path: str, sent: Mapping[str, str], content: bytes, peer: str = "") -> Answer:
         status, headers, text = await exchange(self.app, method, path, sent, content, peer=peer)
@@ -100,7 +97,7 @@ def play_rest(scenario: Callable[[RestApp], Awaitable[None]], hosts: HostParts |
         following = [asyncio.create_task(served.run()), asyncio.create_task(keys.run())]
         key = await create_key(api, NAMESPACE, "ci", None, _RATE)
         trust = Trust(api)
-        trust.front_proxy = _FRONT_PROXY
+        trust.front_proxy = FRONT_PROXY
         app = make_app(ApiParts(api, served, keys, trust, clock.now, loop.time, 0.0, hosts=hosts or HostParts()))
         await asyncio.sleep(_SETTLING_SECONDS)
         await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, denied))

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from codecourier.apiserver.callers import Callers, RateLimit
 from codecourier.apiserver.document import ABOUT, complete
-from codecourier.apiserver.doors import AggregatedDoor
+from codecourier.apiserver.doors import AGGREGATED, AggregatedDoor
 from codecourier.apiserver.hosts import HostParts, Hosts
 from codecourier.apiserver.inboxes import Inboxes
 from codecourier.apiserver.page import render_html
@@ -113,11 +113,13 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_merging(router, door, parts.accept_wait_seconds)
     inboxes = Inboxes(parts.api, parts.served, parts.now)
     add_notifications(router, door, inboxes)
-    app.state.streams = add_events(router, door)
+    watched = APIRouter(prefix=f"{AGGREGATED}/namespaces/{{namespace}}")
+    events = add_events(router, watched, door)
     add_recurring_tasks(router, door, parts.now)
     add_sprint_chains(router, door, parts.accept_wait_seconds)
     add_runs(router, door, parts.accept_wait_seconds)
-    add_run_log(router, door, parts.api)
+    logs = add_run_log(router, door, parts.api)
+    app.state.streams = (events, logs)
     add_workflows(router, door)
     add_sandboxes(router, door)
     add_explanations(router, door, parts.now)
@@ -128,6 +130,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_issue_sessions(router, door)
     add_api_keys(router, parts.keys, parts.now)
     app.include_router(router)
+    app.include_router(watched, include_in_schema=False)
     app.add_middleware(Reads, routes=router.routes)
     app.add_middleware(AggregatedDoor)
     app.add_middleware(InTurn, turns=door.turns)

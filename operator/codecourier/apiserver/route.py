@@ -90,7 +90,7 @@ class Door:
         request.state.caller = caller
         return caller
 
-    async def check_again(self, request: Request, rights: Iterable[Right]) -> None:
+    async def check_again(self, request: Request, rights: Iterable[Right], name: str = "") -> None:
         """Make sure that an answer that goes on may go on: the caller is who it was and has the same rights still.
 
         Raises
@@ -102,7 +102,7 @@ class Door:
         if await self.callers.authenticate(request, is_new=False) != caller_of(request):
             raise Refusal(HTTPStatus.UNAUTHORIZED, "The request is another user's now. Ask anew.")
         for right in rights:
-            await self.reviews.check(caller_of(request), right, "")
+            await self.reviews.check(caller_of(request), right, name)
 
     def _check_known(self) -> None:
         if unsynced := self.served.unsynced:

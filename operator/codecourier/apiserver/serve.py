@@ -129,7 +129,8 @@ async def _serve_with(
     def stop() -> None:
         server.stop()
         # Streams have no end of their own, so the server would wait for them.
-        app.state.streams.stop()
+        for streams in app.state.streams:
+            streams.stop()
 
     begin(listening.getsockname()[1], stop)
     followers = [served.run(), keys.run(), *([] if tls is None else [trust.run(), tls.run()])]

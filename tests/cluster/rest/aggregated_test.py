@@ -37,7 +37,7 @@ TASK = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def users(door: Rest) -> None:
+def users(door: Rest, rest: Rest) -> None:
     """Give two users a role in the first project, by their own names and as owners of keys."""
     for role in ("viewer", "editor"):
         bind(door, role, f"codecourier:{PROJECT}:agg-{role}", f"agg-{role}")

@@ -30,6 +30,7 @@ RECORD: Json = {
 }
 
 
+@pytest.mark.both_doors
 def test_the_line_of_the_contract_about_usage(rest: Rest, editor: str) -> None:
     rest.create(USAGE_RECORDS, PROJECT, "old-1", RECORD)
     rest.create(USAGE_RECORDS, PROJECT, "old-2", RECORD | {"finishTime": "2024-02-01T00:00:00Z"})
@@ -59,6 +60,7 @@ def test_the_line_of_the_contract_about_usage(rest: Rest, editor: str) -> None:
     ]
 
 
+@pytest.mark.both_doors
 def test_runs_count_on_their_day_and_still_do_once_the_day_is_sealed(rest: Rest, editor: str) -> None:
     today = datetime.now(UTC).date()
     day = f"/analytics/daily-stats?startDate={today}&endDate={today + timedelta(days=1)}"
@@ -87,6 +89,7 @@ def test_runs_count_on_their_day_and_still_do_once_the_day_is_sealed(rest: Rest,
     assert wait_until(lambda: created() == [before], timeout_seconds=20)
 
 
+@pytest.mark.both_doors
 def test_all_problems_of_a_range_are_reported_at_once(rest: Rest, editor: str) -> None:
     refused = rest.ask("GET", "/analytics/usage?startDate=2024-13-01&endDate=2024-02-30&limit=0&until=now", editor)
     assert (refused.status, set(refused.fields)) == (400, {"startDate", "endDate", "limit", "until"})

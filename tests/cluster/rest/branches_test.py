@@ -13,7 +13,7 @@ from codecourier.kube.api import SECRETS
 from tests.support.forge import ForgeProcess, ForgeRepository, new_repository
 from tests.support.rest import PROJECT, Rest, known, read_lines
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 DATA = Path(__file__).parents[2] / "data" / "rest"
 NAME = "rest-branches"

@@ -11,7 +11,9 @@ import requests
 
 from codecourier.kube.api import Json
 from codecourier.local.cluster import LocalCluster
-from tests.support.rest import PROJECT, Rest, known, unready_server
+from codecourier.local.processes import wait_until
+from codecourier.local.rest_api import is_rest_api_registered, register_rest_api
+from tests.support.rest import CLOSED_PORT, PROJECT, Rest, known, unready_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -45,3 +47,16 @@ def test_a_server_that_cannot_read_the_cluster_answers_nothing(
         answers = [unready.ask(method, path, editor) for method, path in operations(rest.document())]
     assert {(answer.status, answer.code) for answer in answers} == {(503, "unavailable")}
     assert min(int(answer.headers["Retry-After"]) for answer in answers) >= 1
+
+
+@pytest.mark.passed_on
+def test_while_the_server_is_away_kube_apiserver_refuses_every_operation(rest: Rest, editor: str) -> None:
+    assert rest.ask("GET", "/runs", editor).status == 200
+    register_rest_api(rest.admin, rest.cluster.layout, CLOSED_PORT)
+    try:
+        assert wait_until(lambda: not is_rest_api_registered(rest.admin), timeout_seconds=60)
+        answers = [rest.ask(method, path, editor) for method, path in operations(rest.document())]
+        assert {(answer.status, answer.message.strip()) for answer in answers} == {(503, "service unavailable")}
+    finally:
+        register_rest_api(rest.admin, rest.cluster.layout, rest.port)
+        assert wait_until(lambda: is_rest_api_registered(rest.admin), timeout_seconds=60)

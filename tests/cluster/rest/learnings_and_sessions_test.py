@@ -11,7 +11,7 @@ from codecourier.kube.api import Json
 from codecourier.local.processes import wait_until
 from tests.support.rest import PROJECT, REPOSITORY, Rest
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 BODY: Json = {"issueUrl": f"{REPOSITORY}/issues/7", "workflowId": "wf_build", "commentIds": [5]}
 

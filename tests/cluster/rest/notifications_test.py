@@ -14,7 +14,7 @@ from codecourier.kube.api import Json
 from codecourier.local.processes import wait_until
 from tests.support.rest import PROJECT, VIEWER, Rest, known, read_lines
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 LINES = Path(__file__).parents[2] / "data" / "rest" / "notifications.sh"
 

@@ -11,7 +11,7 @@ from codecourier.kinds.api_resources import RUNS
 from codecourier.local.processes import wait_until
 from tests.support.rest import PROJECT, REPOSITORY, Rest, read_lines
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 DATA = Path(__file__).parents[2] / "data" / "rest"
 

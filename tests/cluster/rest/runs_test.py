@@ -9,7 +9,7 @@ from codecourier.kube.api import Json
 from codecourier.local.processes import wait_until
 from tests.support.rest import PROJECT, REPOSITORY, Rest
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 RUN: Json = {"workflowId": "wf_build", "prompt": "Fix the tests.", "title": "Fix tests"}
 

@@ -43,6 +43,7 @@ def spec_of(rest: Rest, id_: str) -> Json:
     return dict(found["spec"])
 
 
+@pytest.mark.both_doors
 def test_the_lines_of_the_contract_about_recurring_tasks(rest: Rest, editor: str) -> None:
     task = rest.ask("POST", "/recurring-tasks", editor, TASK).data["id"]
 
@@ -63,6 +64,7 @@ def test_the_lines_of_the_contract_about_recurring_tasks(rest: Rest, editor: str
     assert rest.run_line(get, editor, {"rt_": task}).status == 404
 
 
+@pytest.mark.both_doors
 def test_the_lines_of_the_contract_about_sprint_chains(rest: Rest, editor: str) -> None:
     chain = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
 
@@ -79,6 +81,7 @@ def test_the_lines_of_the_contract_about_sprint_chains(rest: Rest, editor: str) 
     assert rest.run_line(get, editor, {"sc_": chain}).status == 404
 
 
+@pytest.mark.both_doors
 def test_a_chain_that_waits_for_its_sprint_is_deleted_once_and_stopped_on_request(rest: Rest, editor: str) -> None:
     id_ = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
     path = SPRINT_CHAINS.path(PROJECT, id_.removeprefix("sc_"))
@@ -100,6 +103,7 @@ def test_a_chain_that_waits_for_its_sprint_is_deleted_once_and_stopped_on_reques
     assert wait_until(lambda: rest.ask("DELETE", f"/sprint-chains/{id_}", editor).status == 404, timeout_seconds=10)
 
 
+@pytest.mark.both_doors
 @pytest.mark.parametrize("url", [REPOSITORY, f"{REPOSITORY}.git", f"{REPOSITORY}/", "https://GitHub.com/Org/REPO"])
 def test_a_repository_of_the_project_is_known_in_every_spelling(rest: Rest, editor: str, url: str) -> None:
     body = {**CHAIN, "githubRepoUrl": url}
@@ -128,6 +132,7 @@ def test_what_is_wrong_with_a_chain_is_named_by_its_field(
     assert (answer.status, set(answer.fields)) == (400, fields), answer
 
 
+@pytest.mark.both_doors
 def test_who_may_have_chains(rest: Rest, editor: str) -> None:
     viewer = known(rest, rest.key(PROJECT, "chain-viewer", VIEWER).key)
     chain = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
@@ -155,6 +160,7 @@ def test_a_task_is_read_as_it_was_written(rest: Rest, editor: str) -> None:
     assert rest.ask("GET", f"/recurring-tasks/{made['id'][3:]}", editor).data == task
 
 
+@pytest.mark.both_doors
 def test_the_same_idempotency_key_makes_one_task(rest: Rest, editor: str) -> None:
     first = rest.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="once")
     again = rest.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="once")
@@ -255,6 +261,7 @@ def test_what_is_no_such_thing_is_refused(rest: Rest, editor: str) -> None:
     assert ask("GET", "/recurring-tasks?cursor=x") == (400, "invalid_request")
 
 
+@pytest.mark.both_doors
 def test_bodies_have_limits(rest: Rest, editor: str) -> None:
     large = rest.ask("POST", "/recurring-tasks", editor, b'"' + b"x" * 2**20 + b'"')
     assert (large.status, large.code) == (413, "too_large")
@@ -279,6 +286,7 @@ def test_a_body_without_a_length_has_the_same_limit(rest: Rest, editor: str) -> 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.both_doors
 def test_who_may(rest: Rest, editor: str) -> None:
     viewer = known(rest, rest.key(PROJECT, "viewer", VIEWER).key)
     stranger = known(rest, rest.key(OTHER, "editor", EDITOR).key)
@@ -308,6 +316,7 @@ def test_who_may(rest: Rest, editor: str) -> None:
     assert (refused.status, refused.code) == (403, "forbidden")
 
 
+@pytest.mark.both_doors
 def test_every_operation_refuses_alike(rest: Rest, editor: str) -> None:
     """Whatever the OpenAPI document lists: the first of these reasons that holds is the answer."""
     nobody = known(rest, rest.bare_key(PROJECT, "no-one").key, 403)
@@ -388,6 +397,7 @@ def test_a_key_may_ask_so_often_and_no_more(rest: Rest) -> None:
     assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
+@pytest.mark.both_doors
 def test_writes_of_two_clients_both_count(rest: Rest, editor: str) -> None:
     task = rest.ask("POST", "/recurring-tasks", editor, TASK).data["id"]
     path = RECURRING_TASKS.path(PROJECT, task.removeprefix("rt_"))

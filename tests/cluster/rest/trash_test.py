@@ -16,7 +16,7 @@ from codecourier.local.processes import wait_until
 from tests.support.rest import PROJECT, REPOSITORY, Rest, read_lines
 from tests.support.team import WORKFLOW
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 LINES = Path(__file__).parents[2] / "data" / "rest" / "trash.sh"
 RUN: Json = {"workflowRef": {"name": "build"}, "prompt": "Fix it."}

@@ -19,6 +19,7 @@ CHAIN: Json = {"workflowId": "wf_build", "sprintRange": [1, 3], "prompt": "Go on
 EMPTY = "rest-empty"
 
 
+@pytest.mark.both_doors
 def test_a_chain_is_paused_unpaused_and_resumed(rest: Rest, editor: str) -> None:
     chain = rest.ask("POST", "/sprint-chains", editor, CHAIN).data["id"]
     one, path = f"/sprint-chains/{chain}", SPRINT_CHAINS.path(PROJECT, chain.removeprefix("sc_"))
@@ -26,6 +27,7 @@ def test_a_chain_is_paused_unpaused_and_resumed(rest: Rest, editor: str) -> None
     assert rest.ask("POST", f"{one}/unpause", editor).data["isPaused"] is False
     assert rest.ask("PATCH", one, editor, {"isPaused": True}).data["isPaused"] is True
     assert rest.ask("PATCH", one, editor, {"prompt": "Else."}).fields.keys() == {"prompt"}
+    assert rest.ask("PATCH", "/sprint-chains/sc_none", editor, {"isPaused": True}).status == 404
     assert rest.ask("POST", f"{one}/resume", editor).status == 409
     assert [rest.ask("POST", f"{one}/cancel", editor).data["isCancelRequested"] for _ in range(2)] == [True, True]
     status = orjson.dumps({"status": {"phase": "Failed", "attempt": 1}})
@@ -39,11 +41,12 @@ def test_a_chain_is_paused_unpaused_and_resumed(rest: Rest, editor: str) -> None
     hold = orjson.dumps({"metadata": {"finalizers": ["codecourier.dev/recorded"]}})
     rest.admin.fetch("PATCH", path, hold, "application/merge-patch+json")
     assert rest.ask("DELETE", one, editor).status == 200
-    assert [rest.ask("POST", f"{one}/{verb}", editor).status for verb in ("pause", "unpause")] == [409, 409]
+    assert [rest.ask("POST", f"{one}/{verb}", editor).status for verb in ("pause", "unpause", "cancel")] == [409] * 3
     assert rest.ask("PATCH", one, editor, {"isPaused": True}).status == 409
     rest.admin.fetch("PATCH", path, b'{"metadata":{"finalizers":null}}', "application/merge-patch+json")
 
 
+@pytest.mark.both_doors
 def test_the_project_is_paused_by_several_clients_at_once(rest: Rest, editor: str) -> None:
     shown = rest.ask("GET", "/project", editor).data
     assert (shown["id"], shown["isPaused"]) == (PROJECT, False)
@@ -54,8 +57,9 @@ def test_the_project_is_paused_by_several_clients_at_once(rest: Rest, editor: st
     assert rest.ask("POST", "/project/resume", editor).data["isPaused"] is False
 
 
+@pytest.mark.both_doors
 def test_a_namespace_without_a_project_has_none_to_pause(rest: Rest) -> None:
-    rest.admin.fetch("POST", "/api/v1/namespaces", orjson.dumps({"metadata": {"name": EMPTY}}))
+    rest.namespace(EMPTY)
     key = known(rest, rest.key(EMPTY, "editor", EDITOR).key)
     operations = [("GET", "/project"), ("POST", "/project/pause"), ("POST", "/project/resume")]
     assert [rest.ask(method, path, key).status for method, path in operations] == [404] * 3

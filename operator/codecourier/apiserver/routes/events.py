@@ -5,17 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import inf
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
 from codecourier.apiserver.answers import View
 from codecourier.apiserver.changes import Changes, change_of
-from codecourier.apiserver.doors import project_in_path
-from codecourier.apiserver.refusal import Refusal
+from codecourier.apiserver.event_stream import EVENT_STREAM, read_events, show_end
+from codecourier.apiserver.refusal import Detail, Refusal, bad_request
 from codecourier.apiserver.rights import Right
 from codecourier.apiserver.route import OF_THE_TYPE, Door, Operations, caller_of
-from codecourier.apiserver.streams import EVENT_STREAM, EventStream, StreamRequest, Streams
+from codecourier.apiserver.streams import Stream, Streams, StreamTerms, seconds_of
 from codecourier.kinds.sources import INBOX_SOURCE
 from codecourier.kube.api import Json, Resource
 from codecourier.resources.meta import GROUP
@@ -25,8 +26,10 @@ __all__ = ["add_events"]
 _PRIVATE = frozenset({INBOX_SOURCE.resource})
 """Kinds whose objects are of one user alone."""
 
-_PASSED_ON_SECONDS = 55.0
-"""How long an answer through kube-apiserver may last: that cuts requests off after 60 seconds."""
+_MOST_OF_USER = 10
+_MOST = 500
+
+_NO_WATCH = "Add watch=true: only with it kube-apiserver lets the answer go on for longer than a minute."
 
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=128)]
 
@@ -49,6 +52,7 @@ class _Events:
     def __init__(self, door: Door, streams: Streams) -> None:
         self._door = door
         self._streams = streams
+        self._changes = Changes(secrets.token_hex(8))
         resources = [kind.source.resource for kind in door.served.store.kinds]
         self._rights: Mapping[str, Right] = {
             resource.plural: Right("list", resource.plural)
@@ -59,16 +63,25 @@ class _Events:
 
     async def follow_events(self, request: Request, last_event_id: LastEventId = None) -> Response:
         """Follow what changes in the project, of the kinds that the caller may list, as server-sent events."""
-        caller = caller_of(request)
-        self._streams.check_room(caller)
-        allowed = await self._find_allowed(request)
-        seconds = float("inf") if project_in_path(request) is None else _PASSED_ON_SECONDS
+        return await self._follow(request, last_event_id, seconds_of(request))
+
+    async def watch_events(
+        self, request: Request, watch: str | None = None, last_event_id: LastEventId = None
+    ) -> Response:
+        """Follow what changes in the project by a path that kube-apiserver lets go on for longer than a minute."""
+        if (watch or "").lower() not in {"1", "true"}:
+            raise bad_request(Detail(field="watch", message=_NO_WATCH))
+        return await self._follow(request, last_event_id, inf)
+
+    async def _follow(self, request: Request, after: str | None, seconds: float) -> Response:
+        caller, allowed = caller_of(request), await self._find_allowed(request)
 
         async def check() -> None:
             await self._door.check_again(request, [self._rights[plural] for plural in sorted(allowed)])
 
-        wanted = StreamRequest(caller, allowed, last_event_id, check, seconds)
-        return EventStream(self._streams, wanted)
+        parts = read_events(self._changes, caller.namespace, allowed, after)
+        terms = StreamTerms(check, self._streams.begin(caller.identity.user), seconds)
+        return Stream(self._streams, terms, parts, show_end, {"Content-Type": EVENT_STREAM})
 
     async def _find_allowed(self, request: Request) -> frozenset[str]:
         """Return the plurals of the kinds that the caller may list."""
@@ -91,13 +104,14 @@ class _Events:
             # What the first list shows has not changed.
             return
         if (change := change_of(resource, old, new)) is not None:
-            self._streams.changes.add(change)
+            self._changes.add(change)
 
 
-def add_events(router: APIRouter, door: Door) -> Streams:
-    """Add the stream of events to a router; return the streams, to be stopped with the server."""
-    streams = Streams(Changes(secrets.token_hex(8)))
+def add_events(router: APIRouter, watched: APIRouter, door: Door) -> Streams:
+    """Add the stream of events to a router, and to that of what kube-apiserver knows as watches; return the streams."""
+    streams = Streams("streams of events", _MOST_OF_USER, _MOST)
     events = _Events(door, streams)
-    operations = Operations(router, OF_THE_TYPE, "", "events")
-    operations.add("GET", "/events", "list", events.follow_events, ChangeView, media=EVENT_STREAM)
+    for its_router, handle in ((router, events.follow_events), (watched, events.watch_events)):
+        operations = Operations(its_router, OF_THE_TYPE, "", "events")
+        operations.add("GET", "/events", "list", handle, ChangeView, media=EVENT_STREAM)
     return streams

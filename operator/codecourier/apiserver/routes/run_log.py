@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from http import HTTPStatus
+from math import inf
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -16,7 +17,7 @@ from codecourier.apiserver.rights import Right
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import find_object
 from codecourier.apiserver.run_log import LogQuery, RunLog, find_try, render_kept
-from codecourier.apiserver.text_stream import StreamLimit, TextStream
+from codecourier.apiserver.streams import End, Stream, Streams, StreamTerms, seconds_of
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import KubeApi
 from codecourier.kube.errors import KubeError, NotFound
@@ -28,8 +29,15 @@ _RIGHT = Right("get", f"{RUN_SOURCE.resource.plural}/log")
 _FIRST_SECONDS = 2.0
 """How long the beginning of a log is waited for before the answer begins without it."""
 
+_MOST_OF_USER = 8
+_MOST = 64
+"""Most logs at one time: each holds a connection to the cluster's API server, of 128."""
+
 _SOURCE_HEADER = "X-CodeCourier-Log"
 """Says where the text comes from: `pod`, or `status` once the pod is gone."""
+
+
+_HEADERS: Mapping[str, str] = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
 
 class LogParameters(BaseModel):
@@ -54,15 +62,22 @@ class _Logs:
     def __init__(self, door: Door, api: KubeApi) -> None:
         self._door = door
         self._api = api
-        self._limit = StreamLimit()
+        self.streams = Streams("logs", _MOST_OF_USER, _MOST)
 
     async def read_run_log(self, request: Request, id: str, query: Annotated[LogParameters, Query()]) -> Response:  # noqa: A002
         """Read the log of a run. Once its pod is gone the answer has what the statuses keep."""
-        run = find_object(self._door.served, RUN_SOURCE, request, id, RUN_ID)
+        return await self._read(request, id, query, seconds_of(request))
+
+    async def read_log(self, request: Request, id: str, query: Annotated[LogParameters, Query()]) -> Response:  # noqa: A002
+        """Read the log of a run by a path that kube-apiserver lets go on for longer than a minute."""
+        return await self._read(request, id, query, inf)
+
+    async def _read(self, request: Request, text: str, query: LogParameters, seconds: float) -> Response:
+        run = find_object(self._door.served, RUN_SOURCE, request, text, RUN_ID)
         done = find_try(run, query.number)
         wanted = LogQuery(query.container, query.tail, query.follow)
         log = RunLog(self._api, run, done.number, wanted, self._is_over(run, done.number))
-        end = self._limit.begin(caller_of(request).identity.user)
+        end = self.streams.begin(caller_of(request).identity.user)
         parts = log.read()
         first = asyncio.ensure_future(anext(parts))
         try:
@@ -75,11 +90,12 @@ class _Logs:
             if not isinstance(error, KubeError):
                 raise
             return self._without_pod(run, done, wanted, error)
-        return TextStream(_joined(first, parts), self._check(request, run.name), end, {_SOURCE_HEADER: "pod"})
 
-    async def read_log(self, request: Request, id: str, query: Annotated[LogParameters, Query()]) -> Response:  # noqa: A002
-        """Read the log of a run by a path that kube-apiserver lets go on for longer than a minute."""
-        return await self.read_run_log(request, id, query)
+        async def check() -> None:
+            await self._door.check_again(request, [_RIGHT], run.name)
+
+        terms = StreamTerms(check, end, seconds)
+        return Stream(self.streams, terms, _joined(first, parts), _show_end, {**_HEADERS, _SOURCE_HEADER: "pod"})
 
     def _without_pod(self, run: Run, done: Try, query: LogQuery, error: KubeError) -> Response:
         if not isinstance(error, NotFound):
@@ -98,12 +114,9 @@ class _Logs:
 
         return is_over
 
-    def _check(self, request: Request, name: str) -> Callable[[], Awaitable[None]]:
-        async def check() -> None:
-            await self._door.identify(request)
-            await self._door.check(request, _RIGHT, name)
 
-        return check
+def _show_end(end: End) -> bytes:
+    return f"\n# The stream ends here: {end.message}\n".encode()
 
 
 async def _joined(first: asyncio.Future[bytes], rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -120,9 +133,10 @@ async def _joined(first: asyncio.Future[bytes], rest: AsyncGenerator[bytes]) -> 
         await rest.aclose()
 
 
-def add_run_log(router: APIRouter, door: Door, api: KubeApi) -> None:
-    """Add the operation that shows the log of a run to a router."""
+def add_run_log(router: APIRouter, door: Door, api: KubeApi) -> Streams:
+    """Add the operations that show the log of a run to a router; return the logs that are open."""
     operations = Operations(router, RUN_SOURCE.resource.plural, RUN_ID)
     logs = _Logs(door, api)
     operations.add("GET", "/runs/{id}/log", "get", logs.read_run_log, str, right=_RIGHT, media="text/plain")
     operations.add("GET", "/log/{id}", "get", logs.read_log, str, right=_RIGHT, media="text/plain")
+    return logs.streams
