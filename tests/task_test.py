@@ -77,5 +77,5 @@ def test_what_is_no_task_is_refused(text: str | bytes) -> None:
 
 def test_every_path_lies_below_the_root() -> None:
     names = [name for name in dir(LAYOUT) if not name.startswith("_") and name != "root"]
-    assert len(names) == 14
+    assert len(names) == 16
     assert all(getattr(LAYOUT, name).startswith("/codecourier/") for name in names)

@@ -117,6 +117,16 @@ class Layout:
         return f"{self.root}/outbox"
 
     @property
+    def verdict(self) -> str:
+        """Only in a pod that merges: what verify leaves for publish, in a volume that no other container mounts."""
+        return f"{self.root}/verdict"
+
+    @property
+    def verdict_file(self) -> str:
+        """Exists once all verify steps have passed."""
+        return f"{self.root}/verdict/verified"
+
+    @property
     def token(self) -> str:
         """Folder of the Secret volume, only in checkout (key ``read``) and publish (key ``write``)."""
         return f"{self.root}/token"

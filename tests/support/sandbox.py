@@ -25,9 +25,9 @@ SOURCE = Path(codecourier.__file__).parents[1]
 _MOUNTS = {
     "checkout": {"task", "control", "courier", "workspace", "token", "ca"},
     "agent": {"control", "workspace", "reports"},
-    "verify": {"control", "workspace", "reports"},
+    "verify": {"control", "workspace", "reports", "verdict"},
     "collect": {"task", "control", "workspace", "reports", "outbox"},
-    "publish": {"task", "courier", "outbox", "token", "ca"},
+    "publish": {"task", "courier", "outbox", "token", "ca", "verdict"},
 }
 _BOOT = "import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
 
@@ -86,6 +86,8 @@ class Pod:
         self._containers.mkdir(parents=True)
         for name in ("task", "control", "courier", "workspace", "reports", "outbox", "token", "ca"):
             (self.volumes / name).mkdir(parents=True)
+        if task.merge is not None:
+            (self.volumes / "verdict").mkdir()
         self.write_task(task.to_json())
         if ca_file is not None:
             (self.volumes / "ca" / "ca.crt").write_bytes(ca_file.read_bytes())
@@ -112,7 +114,7 @@ class Pod:
         root = self._containers / container
         if not root.exists():
             root.mkdir()
-            for name in _MOUNTS[container]:
+            for name in _MOUNTS[container] & {volume.name for volume in self.volumes.iterdir()}:
                 (root / name).symlink_to(self.volumes / name)
         return Layout(str(root))
 
@@ -149,13 +151,20 @@ class Pod:
     def run_all(self, *, read_token: str, write_token: str) -> PublishResult:
         """Run all containers as the kubelet does; the first that fails ends the test."""
         self.set_token(read_token)
-        steps = ["checkout", "agent", *(["verify"] if self.task.verify else []), "collect"]
-        for step in steps:
+        for step in self.steps:
             ended = self.run(step)
             assert ended.exit_code == 0, (step, ended)
             self.set_token("")
         self.set_token(write_token)
         return self.run("publish").result
+
+    @property
+    def steps(self) -> list[str]:
+        """Return the containers before publish, in the order of the pod."""
+        verify = ["verify"] if self.task.verify else []
+        if self.task.merge is not None:
+            return ["checkout", "agent", "collect", *verify]
+        return ["checkout", "agent", *verify, "collect"]
 
 
 def manifest(pod: Pod) -> dict[str, object]:

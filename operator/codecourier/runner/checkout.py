@@ -6,21 +6,21 @@ filter or line ending applies), so that collect can find what changed by hashing
 """
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from codecourier.runner.control import write_control
-from codecourier.runner.git import Git, GitError, Remote
+from codecourier.runner.git import Git, Remote
 from codecourier.runner.history import Tip, classify_tip
-from codecourier.runner.manifest import BASE_LISTING, BaseEntry, Start, parse_listing
-from codecourier.runner.remote import Repository
+from codecourier.runner.manifest import BASE_LISTING, Start, parse_listing
+from codecourier.runner.merging.prepare import prepare_merge
+from codecourier.runner.remote import Repository, fetch_base_commit
 from codecourier.runner.step import Context, StepError, run_step
+from codecourier.runner.workspace import make_workspace, refuse_lfs
 from codecourier.task import CONTAINER_CHECKOUT, StepReport, StepState, Task
 
 __all__ = ["checkout"]
 
-_ATTRIBUTES_MAX_BYTES = 1024 * 1024
 _RUN_REF = "refs/codecourier/run"
 
 
@@ -38,11 +38,13 @@ def checkout(context: Context) -> StepReport:
     courier = Git(layout.courier)
     courier.run("init", "--quiet", "--bare", "--template=", f"--object-format={task.object_format}")
     repository = Repository(courier, Remote(task.repository_url, layout.token_file, layout.ca_file))
+    if task.merge is not None:
+        return prepare_merge(layout, task, task.merge, repository)
     tip = _fetch(repository, task)
     start = Start(_choose_start(courier, task, tip), tip)
     listing = courier.run("ls-tree", "-r", "-l", "-z", "--full-tree", start.commit)
-    _refuse_lfs(courier, parse_listing(listing))
-    _make_workspace(courier, layout.workspace, task, start.commit)
+    refuse_lfs(courier, parse_listing(listing))
+    make_workspace(courier, layout.workspace, task, start.commit)
     Path(layout.control, BASE_LISTING).write_bytes(listing)
     write_control(task, layout.control)
     start.write(layout.courier)
@@ -66,34 +68,11 @@ def _fetch(repository: Repository, task: Task) -> str | None:
         refspecs.append(f"+refs/heads/{task.branch}:{_RUN_REF}")
     if refspecs:
         repository.fetch(*refspecs)
-    if not _has_commit(repository.git, task.base_commit):
-        # The base branch is gone, or was force-pushed: forges serve a commit by its id for as long as they keep it.
-        _fetch_base_commit(repository, task)
+    fetch_base_commit(repository, task)
     if task.branch not in heads:
         return None
     # It may have moved since it was looked up.
     return repository.git.text("rev-parse", "--verify", f"{_RUN_REF}^{{commit}}")
-
-
-def _fetch_base_commit(repository: Repository, task: Task) -> None:
-    try:
-        repository.fetch(f"+{task.base_commit}:refs/codecourier/base")
-    except StepError as error:
-        if error.reason != "ObjectNotFound":
-            raise
-    if not _has_commit(repository.git, task.base_commit):
-        raise StepError(
-            "BaseNotFound",
-            f"Commit {task.base_commit} is not, or no longer, in branch {task.base_branch!r} of {task.repository_url}.",
-        )
-
-
-def _has_commit(git: Git, commit: str) -> bool:
-    try:
-        git.run("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}")
-    except GitError:
-        return False
-    return True
 
 
 def _choose_start(courier: Git, task: Task, tip: str | None) -> str:
@@ -111,48 +90,6 @@ def _choose_start(courier: Git, task: Task, tip: str | None) -> str:
                 "BranchTaken",
                 f"Branch {task.branch!r} holds commit {tip}, which this run did not make; move or delete the branch.",
             )
-
-
-def _refuse_lfs(courier: Git, entries: dict[bytes, BaseEntry]) -> None:
-    for path, entry in entries.items():
-        if path.rpartition(b"/")[2] != b".gitattributes" or entry.size > _ATTRIBUTES_MAX_BYTES:
-            continue
-        lines = courier.run("cat-file", "blob", entry.oid).splitlines()
-        if any(b"filter=lfs" in line.split() for line in lines if not line.lstrip().startswith(b"#")):
-            raise StepError(
-                "LfsNotSupported",
-                f"{path.decode('utf-8', 'replace')} puts files into Git LFS, which CodeCourier does not support.",
-            )
-
-
-def _make_workspace(courier: Git, workspace: str, task: Task, commit: str) -> None:
-    git_dir = Path(workspace, ".git")
-    git = Git(str(git_dir), workspace)
-    git_dir.mkdir(parents=True)
-    Git(str(git_dir)).run("init", "--quiet", "--bare", "--template=", f"--object-format={task.object_format}")
-    _configure(git, task)
-    (git_dir / "info").mkdir(exist_ok=True)
-    (git_dir / "info" / "attributes").write_text("* -text -eol -ident -filter -working-tree-encoding\n")
-    _copy_objects(Path(courier.git_dir, "objects"), git_dir / "objects")
-    refs = courier.text("for-each-ref", "--format=create %(refname) %(objectname)", "refs/remotes", "refs/tags")
-    git.run("update-ref", "--stdin", stdin=f"{refs}\ncreate refs/heads/{task.branch} {commit}\n".lstrip().encode())
-    git.run("symbolic-ref", "HEAD", f"refs/heads/{task.branch}")
-    git.run("reset", "--quiet", "--hard", "--no-recurse-submodules")
-
-
-def _configure(git: Git, task: Task) -> None:
-    for key, value in {
-        "core.bare": "false",
-        "core.autocrlf": "false",
-        "remote.origin.url": task.repository_url,
-        "remote.origin.fetch": "+refs/heads/*:refs/remotes/origin/*",
-    }.items():
-        Git(git.git_dir).run("config", "--file", f"{git.git_dir}/config", key, value)
-
-
-def _copy_objects(source: Path, target: Path) -> None:
-    """Copy packs and loose objects: the agent's container cannot reach the private folder."""
-    shutil.copytree(source, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codecourier.runner.canaries import Canaries
 from codecourier.runner.ignore import Ignorer
 from codecourier.runner.manifest import (
     BASE_LISTING,
+    CONFLICTS_FILE,
     DETAILS_FILE,
     FILE_MODES,
     GITLINK_MODE,
@@ -29,10 +30,10 @@ from codecourier.runner.manifest import (
 from codecourier.runner.pack import PackWriter
 from codecourier.runner.paths import PathError, check_path, find_collision, is_ci_path, resolves_inside
 from codecourier.runner.reports import read_details
-from codecourier.runner.staged import read_staged_modes
+from codecourier.runner.staged import read_settled_paths, read_staged_modes
 from codecourier.runner.step import Context, StepError, run_step
 from codecourier.runner.walk import Entry, Tree, hash_blob, show
-from codecourier.task import CONTAINER_COLLECT, StepReport, StepState, Task
+from codecourier.task import CONTAINER_COLLECT, Layout, StepReport, StepState, Task
 from codecourier.trees import remove_tree
 
 __all__ = ["collect"]
@@ -95,13 +96,22 @@ def collect(context: Context) -> StepReport:
     finally:
         remove_tree(Path(scratch))
     _check(work, canaries)
-    manifest = _pack(work, canaries, Path(layout.outbox, PACK_FILE))
+    manifest = replace(_pack(work, canaries, Path(layout.outbox, PACK_FILE)), settled=_read_settled(work, layout))
     details = read_details(Tree(layout.reports), canaries, work.notes)
     Path(layout.outbox, MANIFEST_FILE).write_bytes(manifest.to_json())
     Path(layout.outbox, DETAILS_FILE).write_text(details.to_json(), encoding="utf-8")
     count = len(manifest.changes) + len(manifest.deleted)
     words = "1 path changed." if count == 1 else f"{count} paths changed."
     return StepReport(CONTAINER_COLLECT, StepState.SUCCEEDED, "Collected", words)
+
+
+def _read_settled(work: _Collection, layout: Layout) -> tuple[str, ...]:
+    """Return which of the conflicts that the agent was given it has staged."""
+    if work.task.merge is None:
+        return ()
+    paths = [path for path in Path(layout.control, CONFLICTS_FILE).read_bytes().split(b"\0") if path]
+    settled = read_settled_paths(work.tree, work.task.object_format, paths)
+    return tuple(os.fsdecode(path) for path in sorted(settled))
 
 
 def _walk(work: _Collection, ignorer: Ignorer) -> None:

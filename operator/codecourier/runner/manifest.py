@@ -11,6 +11,7 @@ from codecourier.runner.step import StepError
 
 __all__ = [
     "BASE_LISTING",
+    "CONFLICTS_FILE",
     "DETAILS_FILE",
     "FILE_MODES",
     "GITLINK_MODE",
@@ -28,6 +29,9 @@ __all__ = [
 
 BASE_LISTING = "base.lst"
 """In ``control``: ``git ls-tree -r -l -z`` of the start commit."""
+
+CONFLICTS_FILE = "conflicts.lst"
+"""In ``control``, of a task that merges: the paths that the agent has to settle, each ended by NUL."""
 
 START_FILE = "codecourier-start.json"
 """In ``courier``, which only checkout and publish see."""
@@ -72,11 +76,14 @@ class Manifest:
 
     changes: tuple[Change, ...]
     deleted: tuple[str, ...]
+    settled: tuple[str, ...] = ()
+    """Conflicted paths that the agent has staged; only where it was given conflicts."""
 
     def to_json(self) -> bytes:
         """Serialise."""
         changes = [[change.path, change.mode, change.oid, change.size] for change in self.changes]
-        return json.dumps({"changes": changes, "deleted": self.deleted}, separators=(",", ":")).encode()
+        value = {"changes": changes, "deleted": self.deleted, "settled": self.settled}
+        return json.dumps(value, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
@@ -91,12 +98,13 @@ class Manifest:
             value = json.loads(data)
             changes = tuple(_parse_change(item) for item in value["changes"])
             deleted = tuple(_parse_path(item) for item in value["deleted"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+            settled = tuple(_parse_path(item) for item in value.get("settled", ()))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise _bad("is not what collect writes") from None
         paths = [*(change.path for change in changes), *deleted]
         if len(set(paths)) != len(paths):
             raise _bad("names a path twice")
-        return cls(changes, deleted)
+        return cls(changes, deleted, settled)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,17 @@ from pathlib import Path
 
 from codecourier.runner.git import REMOTE_TIMEOUT_SECONDS, Git, GitError, Remote
 from codecourier.runner.step import StepError, one_line
+from codecourier.task import Task
 
-__all__ = ["PushOutcome", "PushResult", "Repository", "parse_retry_after"]
+__all__ = [
+    "PushOutcome",
+    "PushResult",
+    "Repository",
+    "fetch_base_commit",
+    "fetch_commit",
+    "has_commit",
+    "parse_retry_after",
+]
 
 _RETRY_AFTER_MAX_SECONDS = 86_400
 _STATUS = re.compile(r"<= Recv header: HTTP/[0-9.]+ (\d{3})")
@@ -83,10 +92,20 @@ class Repository:
         StepError
             If the forge does not answer or refuses.
         """
-        names = [f"refs/heads/{branch}" for branch in branches]
+        found = self.refs(*(f"refs/heads/{branch}" for branch in branches))
+        return {name.removeprefix("refs/heads/"): oid for name, oid in found.items()}
+
+    def refs(self, *names: str) -> dict[str, str]:
+        """Look up refs by their whole names; those that do not exist are left out.
+
+        Raises
+        ------
+        StepError
+            If the forge does not answer or refuses.
+        """
         output = self._talk("ls-remote", "--refs", self.remote.url, *names).decode("utf-8", "replace")
         found = {name: oid for oid, _, name in (line.partition("\t") for line in output.splitlines())}
-        return {branch: found[name] for branch, name in zip(branches, names, strict=True) if name in found}
+        return {name: found[name] for name in names if name in found}
 
     def fetch(self, *refspecs: str) -> None:
         """Fetch with all objects, history and the tags that point into it.
@@ -98,24 +117,23 @@ class Repository:
         """
         self._talk("fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance", self.remote.url, *refspecs)
 
-    def push(self, commit: str, branch: str, expected: str | None) -> PushResult:
-        """Push one commit to one branch, if the branch is still at the expected tip.
+    def push(self, commit: str, ref: str, expected: str | None) -> PushResult:
+        """Push one commit to one ref, if the ref is still where it is expected to be.
 
         Parameters
         ----------
         commit
             The new tip.
-        branch
-            Branch on the forge.
+        ref
+            Ref on the forge, by its whole name.
         expected
-            The branch's tip, or None if there is no such branch yet.
+            The ref's tip, or None if there is no such ref yet.
 
         Raises
         ------
         StepError
             If the forge does not answer or refuses the credential; the push may still have been done.
         """
-        ref = f"refs/heads/{branch}"
         arguments = ("--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected or ''}")
         try:
             self._run("push", *arguments, self.remote.url, f"{commit}:{ref}")
@@ -168,6 +186,58 @@ class Repository:
         waits = _RETRY_AFTER.findall(trace)
         wait = parse_retry_after(waits[-1], time.time()) if waits else None
         return _explain(status, wait, _remote_words(error.stderr))
+
+
+def has_commit(git: Git, commit: str) -> bool:
+    """Whether a commit is here, by its whole id."""
+    try:
+        return git.text("cat-file", "-t", commit) == "commit"
+    except GitError:
+        return False
+
+
+def fetch_commit(repository: Repository, commit: str, ref: str) -> bool:
+    """Fetch a commit by its id where it is not here; return whether it is here then.
+
+    Forges serve a commit by its id for as long as they keep it.
+
+    Parameters
+    ----------
+    repository
+        The forge's repository.
+    commit
+        The commit's id.
+    ref
+        Ref of the private git directory that is to hold it.
+
+    Raises
+    ------
+    StepError
+        If the forge does not answer or refuses.
+    """
+    if has_commit(repository.git, commit):
+        return True
+    try:
+        repository.fetch(f"+{commit}:{ref}")
+    except StepError as error:
+        if error.reason != "ObjectNotFound":
+            raise
+    return has_commit(repository.git, commit)
+
+
+def fetch_base_commit(repository: Repository, task: Task) -> None:
+    """Fetch the base commit where its branch does not bring it: the branch is gone, or was force-pushed.
+
+    Raises
+    ------
+    StepError
+        BaseNotFound, or if the forge does not answer.
+    """
+    if not fetch_commit(repository, task.base_commit, "refs/codecourier/start"):
+        raise StepError(
+            "BaseNotFound",
+            f"Commit {task.base_commit} is not, or no longer, in branch {task.base_branch!r} of {task.repository_url}.",
+        )
 
 
 def _explain(status: int | None, wait: int | None, words: str) -> StepError:

@@ -5,12 +5,12 @@ agent could have configured it to run programs. What cannot be read here counts 
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from codecourier.runner.manifest import FILE_MODES, BaseEntry
 from codecourier.runner.walk import Tree
 
-__all__ = ["read_staged_modes"]
+__all__ = ["read_settled_paths", "read_staged_modes"]
 
 _INDEX_MAX_BYTES = 64 * 1024 * 1024
 _PATH_MAX_BYTES = 4096
@@ -36,23 +36,46 @@ def read_staged_modes(tree: Tree, object_format: str, base: Mapping[bytes, BaseE
     base
         The start commit.
     """
+    return {
+        path: mode
+        for path, mode, is_unmerged in _read(tree, object_format) or ()
+        if not is_unmerged and mode in FILE_MODES and (path not in base or base[path].mode != mode)
+    }
+
+
+def read_settled_paths(tree: Tree, object_format: str, conflicts: Collection[bytes]) -> set[bytes]:
+    """Return which conflicted paths the agent has staged, as they are or as deleted.
+
+    Parameters
+    ----------
+    tree
+        The workspace.
+    object_format
+        git's name of the hash.
+    conflicts
+        The paths that were in conflict in the index when the agent started.
+    """
+    entries = _read(tree, object_format)
+    if entries is None:
+        return set()
+    return set(conflicts) - {path for path, _, is_unmerged in entries if is_unmerged}
+
+
+def _read(tree: Tree, object_format: str) -> list[tuple[bytes, str, bool]] | None:
+    """Read path, mode and whether it is unmerged of each entry; None for what is no index."""
     content = tree.read(b".git/index", _INDEX_MAX_BYTES)
     if content is None:
-        return {}
+        return None
     try:
-        return {
-            path: mode
-            for path, mode in _entries(content, _OID_BYTES[object_format])
-            if mode in FILE_MODES and (path not in base or base[path].mode != mode)
-        }
+        return list(_entries(content, _OID_BYTES[object_format]))
     except (struct.error, ValueError, IndexError):
-        return {}
+        return None
 
 
-def _entries(content: bytes, oid_bytes: int) -> Iterator[tuple[bytes, str]]:
+def _entries(content: bytes, oid_bytes: int) -> Iterator[tuple[bytes, str, bool]]:
     signature, version, count = _HEADER.unpack_from(content)
     if signature != b"DIRC" or version not in {2, 3, 4}:
-        return
+        raise ValueError("no index")
     position, path = _HEADER.size, b""
     for _ in range(count):
         (mode,) = _MODE.unpack_from(content, position + _MODE_OFFSET)
@@ -69,8 +92,7 @@ def _entries(content: bytes, oid_bytes: int) -> Iterator[tuple[bytes, str]]:
             raise ValueError("a path is too long")
         # In the older versions one to eight zeros fill an entry up to a multiple of eight.
         position = end + 1 if version >= _PREFIX_VERSION else position + (end - position + 8) // 8 * 8
-        if not flags & _STAGE:
-            yield path, f"{mode:o}"
+        yield path, f"{mode:o}", bool(flags & _STAGE)
 
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:

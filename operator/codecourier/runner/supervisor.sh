@@ -208,6 +208,7 @@ run_steps() {
 }
 
 run_agent() {
+    [ "$runs_agent" -eq 1 ] || finish Succeeded AgentSkipped '' 'There was no conflict to resolve, so the agent did not run.'
     run_steps setup "$setup_steps" Setup Setup
     run "$control/agent.sh" "$control/prompt.txt" "$agent_timeout"
     finish_if_ended 'The agent' AgentTimeout "$agent_timeout"
@@ -234,7 +235,11 @@ run_verify() {
     *'"state":"Succeeded"'*) ;;
     *) finish Failed NotVerified '' 'The agent did not succeed, so nothing was verified.' ;;
     esac
+    [ "$verifies" -eq 1 ] || finish Succeeded NothingToVerify '' 'Nothing was merged, so there was nothing to verify.'
+    [ "$sets_up_again" -eq 0 ] || run_steps setup "$setup_steps" Setup Setup
     run_steps verify "$verify_steps" Verify Verify
+    # Only a pod that merges has this folder, and in no other container that runs commands of the Workflow.
+    [ ! -d "$root/verdict" ] || : >"$root/verdict/verified"
     finish Succeeded Verified 0 'All verify steps passed.'
 }
 

@@ -59,14 +59,14 @@ def is_decided(world: RunWorld, sandbox: Sandbox) -> bool:
     nothing is tried again either, but another leader may still know it: then the end is a decision.
     """
     if sandbox.status.phase is SandboxPhase.COMPLETED:
-        return not _has_pushed(sandbox)
+        return world.run.spec.merge is not None or not _has_pushed(sandbox)
     if sandbox.status.phase not in {SandboxPhase.FAILED, SandboxPhase.EXPIRED}:
         return False
     workflow = _find_workflow(world)
     if workflow is None:
         return False
     is_retried = _is_retried(world.run.status, _failure_reason(sandbox), workflow)
-    return not is_retried and not _is_drafted(sandbox, workflow)
+    return not is_retried and not _is_drafted(world, sandbox, workflow)
 
 
 def _find_workflow(world: RunWorld) -> WorkflowSpec | None:
@@ -86,6 +86,8 @@ def plan_result(world: RunWorld, sandbox: Sandbox, now: datetime) -> Plan:
 
 
 def _plan_success(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
+    if world.run.spec.merge is not None:
+        return _end_merge(world, status, sandbox, now)
     if _has_pushed(sandbox):
         return _claim_pull_request(world, status, now, is_draft=False)
     skipped = status.updated(head_commit=status.base_commit, pull_request=PullRequest(phase=PullRequestPhase.SKIPPED))
@@ -94,8 +96,21 @@ def _plan_success(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: dat
     return record_end(world, new, Reason.NOTHING_TO_CHANGE, _end_time(sandbox))
 
 
+def _end_merge(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
+    """End a Run that merges: what it pushed is progress of its origin, which opens the pull request."""
+    merge = status.merge
+    head = merge.tip if merge is not None else None
+    merged = status.updated(
+        head_commit=head or status.head_commit or status.base_commit,
+        pull_request=PullRequest(phase=PullRequestPhase.SKIPPED),
+    )
+    new = ended_status(world, merged, RunPhase.COMPLETED, Reason.COMPLETED, sandbox.status.message, now)
+    return record_end(world, new, Reason.COMPLETED, _end_time(sandbox))
+
+
 def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
     result = sandbox.status.result
+    status = status.updated(merge=sandbox.status.merge)
     if result is None or result.commit is None:
         return status
     return status.updated(
@@ -114,7 +129,7 @@ def _plan_failure(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: dat
     retried = plan_retry(world, status, reason, message, sandbox.status.retry_time, now)
     if retried is not None:
         return retried
-    if isinstance(known, WorkflowSpec) and _is_drafted(sandbox, known):
+    if isinstance(known, WorkflowSpec) and _is_drafted(world, sandbox, known):
         return _claim_pull_request(world, status, now, is_draft=True)
     new = ended_status(world, status, RunPhase.FAILED, reason, message, now)
     if is_decided(world, sandbox):
@@ -137,7 +152,9 @@ def _is_retried(status: RunStatus, reason: str, workflow: WorkflowSpec) -> bool:
     return len(status.tries) < workflow.retry.max_tries
 
 
-def _is_drafted(sandbox: Sandbox, workflow: WorkflowSpec) -> bool:
+def _is_drafted(world: RunWorld, sandbox: Sandbox, workflow: WorkflowSpec) -> bool:
+    if world.run.spec.merge is not None:
+        return False
     return _has_pushed(sandbox) and workflow.pull_request.on_failure is FailurePullRequest.DRAFT
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from codecourier.core.run.usage import build_items
+from codecourier.core.sandbox.merges import describe_merge, read_merge
 from codecourier.core.sandbox.pod_view import ContainerView, PodView
 from codecourier.core.shared.learnings import clean_lesson
 from codecourier.core.shared.reasons import Reason, clean_word, cut, sentence
+from codecourier.resources.merge import MergeResult
+from codecourier.resources.run import Run
 from codecourier.resources.sandbox import PublishState, SandboxPhase, SandboxResult, Step
 from codecourier.task import (
     CONTAINER_AGENT,
@@ -62,6 +65,14 @@ _OWN_LIMIT = "Its limit is fixed: keep large files out of the repository and of 
 _AGENT_LIMIT = "Raise resources.memory of the Workflow."
 
 _STEP_REASONS = {
+    "ConflictMarkersLeft": Reason.RESOLUTION_REFUSED,
+    "ConflictUnsettled": Reason.RESOLUTION_REFUSED,
+    "LinkNotConflicted": Reason.RESOLUTION_REFUSED,
+    "MergeConflict": Reason.MERGE_CONFLICT,
+    "PathNotConflicted": Reason.RESOLUTION_REFUSED,
+    "ProgressMoved": Reason.PROGRESS_MOVED,
+    "ProgressTaken": Reason.PROGRESS_TAKEN,
+    "WorkflowPermission": Reason.WORKFLOW_PERMISSION,
     "CredentialsRefused": Reason.CREDENTIALS_REFUSED,
     "ForgeUnavailable": Reason.FORGE_UNAVAILABLE,
     "RateLimited": Reason.RATE_LIMITED,
@@ -69,6 +80,9 @@ _STEP_REASONS = {
     "SecretInOutput": Reason.SECRET_IN_OUTPUT,
     _TERMINATED: Reason.SANDBOX_RESTARTED,
 }
+
+_FOLLOWING = frozenset({"AgentFailed", "NotVerified"})
+"""Reasons of publish that only repeat the failure of a step before it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,7 @@ class Outcome:
     result: SandboxResult | None = None
     retry_time: datetime | None = None
     has_lost_details: bool = False
+    merge: MergeResult | None = None
 
 
 @dataclass(frozen=True)
@@ -104,10 +119,25 @@ def read_publication(pod: PodView) -> PublishResult | None:
         return None
 
 
-def read_outcome(pod: PodView, log: str | None, *, namespace: str, deadline_seconds: int, now: datetime) -> Outcome:
+def read_outcome(
+    pod: PodView, log: str | None, *, namespace: str, deadline_seconds: int, now: datetime, run: Run | None = None
+) -> Outcome:
     """Return what became of a pod that has ended.
 
-    `log` is what publish printed; None when it is lost, which costs the details but not the outcome.
+    Parameters
+    ----------
+    pod
+        The pod.
+    log
+        What publish printed; None when it is lost, which costs the details but not the outcome.
+    namespace
+        Of the pod.
+    deadline_seconds
+        The pod's deadline.
+    now
+        The time, for a pod whose end nobody has recorded.
+    run
+        The Run, for what it was to merge.
     """
     publication = read_publication(pod)
     details = _read_details(publication, log)
@@ -118,8 +148,10 @@ def read_outcome(pod: PodView, log: str | None, *, namespace: str, deadline_seco
     result = None if publication is None else _result(publication, details)
     steps = tuple(_step(c) for c in _ended_steps(pod))
     finished = pod.finish_time or now
+    merge = read_merge(run, publication, details)
     if failure is None:
-        return Outcome(SandboxPhase.COMPLETED, *_success(result), steps, result, has_lost_details=has_lost_details)
+        words = _success(result, merge)
+        return Outcome(SandboxPhase.COMPLETED, *words, steps, result, has_lost_details=has_lost_details, merge=merge)
     after = failure.retry_after_seconds
     if after is None and publication is not None and failure.reason is Reason.PROVIDER_LIMIT:
         # The agent may have named a date, which the supervisor, a shell script, leaves to collect.
@@ -132,10 +164,13 @@ def read_outcome(pod: PodView, log: str | None, *, namespace: str, deadline_seco
         result,
         retry_time=None if after is None else finished + timedelta(seconds=after),
         has_lost_details=has_lost_details,
+        merge=merge,
     )
 
 
-def _success(result: SandboxResult | None) -> tuple[Reason, str]:
+def _success(result: SandboxResult | None, merge: MergeResult | None) -> tuple[Reason, str]:
+    if merge is not None:
+        return Reason.COMPLETED, sentence(Reason.COMPLETED, detail=describe_merge(merge))
     if result is not None and result.state is PublishState.PUSHED:
         return Reason.COMPLETED, sentence(Reason.COMPLETED, detail=f"The work is pushed as {result.commit}.")
     return Reason.NOTHING_TO_CHANGE, sentence(Reason.NOTHING_TO_CHANGE)
@@ -146,6 +181,8 @@ def _failure(pod: PodView, namespace: str, publication: PublishResult | None, de
     if (failure := _pod_failure(pod, deadline_seconds)) is not None:
         return failure
     first, last = _first_failure(pod, namespace), _publish_failure(pod, publication)
+    if first is not None and publication is not None and publication.reason in _FOLLOWING:
+        return first
     if first is None or last is None or first.reason not in _WORKED:
         return first or last
     return replace(first, message=cut(f"{first.message} What it had done was not pushed: {last.message}"))
@@ -251,6 +288,8 @@ def _own_step_failure(step: str, reported: str, detail: str) -> tuple[Reason, st
     reason = _STEP_REASONS.get(reported)
     if reason is None:
         return Reason.STEP_FAILED, sentence(Reason.STEP_FAILED, step=step, detail=f"{reported}: {detail}")
+    if reason is Reason.MERGE_CONFLICT:
+        return reason, cut(detail)
     return reason, sentence(reason, repository="the repository", detail=f"{detail} (step {step})")
 
 

@@ -193,7 +193,14 @@ def _pod(world: SandboxWorld, run: Run, workflow: WorkflowSpec, identity: Commit
         return _failed(Reason.TEMPLATE_INVALID, detail=error)
     except TaskError as error:
         return _failed(Reason.TASK_TOO_LARGE, detail=error)
-    manifest = build_pod(sandbox, workflow, task_json, token_secret_name(sandbox.name), world.settings)
+    manifest = build_pod(
+        sandbox,
+        workflow,
+        task_json,
+        token_secret_name(sandbox.name),
+        world.settings,
+        is_merging=run.spec.merge is not None,
+    )
     return CreatePod(manifest)
 
 
@@ -277,7 +284,9 @@ def _collect(world: SandboxWorld, pod: PodView, now: datetime) -> Plan:
             return plan_wait(world, answer.reason, answer.message, now, until=now + LOG_RETRY)
         log = None if isinstance(answer, Problem) else answer.text
     deadline = pod.deadline_seconds
-    outcome = read_outcome(pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now)
+    outcome = read_outcome(
+        pod, log, namespace=world.sandbox.namespace, deadline_seconds=deadline, now=now, run=world.run
+    )
     return _finish(world, as_given_up(world.sandbox, outcome) if outcome.reason is Reason.POD_DELETED else outcome, now)
 
 

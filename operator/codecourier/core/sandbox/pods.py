@@ -8,6 +8,7 @@ agent starts, and nothing that it keeps of its token or its clone is mounted in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from codecourier.core.shared.naming import ANNOTATION_TASK, FINALIZER, LABEL_MANAGED, LABEL_RUN_UID, LABEL_SANDBOX_UID
@@ -47,6 +48,9 @@ _HOME = f"{LAYOUT.root}/home"
 _READ_ONLY, _WRITE = True, False
 
 _VOLUME_PATHS = {
+    "verdict": LAYOUT.verdict,
+    "home-verify": _HOME,
+    "tmp-verify": "/tmp",  # noqa: S108  a mount of the pod's own
     "task": LAYOUT.task,
     "control": LAYOUT.control,
     "courier": LAYOUT.courier,
@@ -62,7 +66,10 @@ _VOLUME_PATHS = {
     "tmp-collect": "/tmp",  # noqa: S108  a mount of the pod's own
 }
 
-_MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
+_Mounts = Mapping[str, tuple[tuple[str, bool], ...]]
+"""Volumes of each container, and whether it only reads them."""
+
+_MOUNTS: _Mounts = {
     CONTAINER_CHECKOUT: (
         ("task", _READ_ONLY),
         ("token-read", _READ_ONLY),
@@ -104,12 +111,27 @@ _MOUNTS: dict[str, tuple[tuple[str, bool], ...]] = {
     ),
 }
 
+_MERGING_MOUNTS: _Mounts = {
+    **_MOUNTS,
+    CONTAINER_VERIFY: (
+        ("workspace", _WRITE),
+        ("reports", _WRITE),
+        ("control", _READ_ONLY),
+        ("verdict", _WRITE),
+        ("home-verify", _WRITE),
+        ("tmp-verify", _WRITE),
+    ),
+    CONTAINER_PUBLISH: (*_MOUNTS[CONTAINER_PUBLISH], ("verdict", _READ_ONLY)),
+}
+"""Of a pod that merges: verify shares no folder with the agent but the work, and alone decides what is pushed."""
 
-def pod_deadline_seconds(workflow: WorkflowSpec) -> int:
+
+def pod_deadline_seconds(workflow: WorkflowSpec, *, is_merging: bool = False) -> int:
     """Return the pod's deadline in seconds: all timeouts together, with the starts of all steps, and a margin."""
-    steps = 3 + len(workflow.setup) + len(workflow.verify)
+    setups = len(workflow.setup) * (2 if is_merging else 1)
+    steps = 3 + setups + len(workflow.verify)
     starts = 5 if workflow.verify else 4
-    grace = (2 + len(workflow.setup) + len(workflow.verify)) * workflow.agent.grace_period_seconds
+    grace = (2 + setups + len(workflow.verify)) * workflow.agent.grace_period_seconds
     return (
         starts * workflow.start_timeout_seconds
         + steps * workflow.step_timeout_seconds
@@ -129,9 +151,19 @@ def pod_labels(sandbox: Sandbox) -> dict[str, str]:
 
 
 def build_pod(
-    sandbox: Sandbox, workflow: WorkflowSpec, task_json: str, secret_name: str, settings: PodSettings
+    sandbox: Sandbox,
+    workflow: WorkflowSpec,
+    task_json: str,
+    secret_name: str,
+    settings: PodSettings,
+    *,
+    is_merging: bool = False,
 ) -> dict[str, Any]:
-    """Return the manifest of the pod of a Sandbox."""
+    """Return the manifest of the pod of a Sandbox.
+
+    One that merges verifies what is pushed: after collect, without a Secret of the Workflow, as the code of the pull
+    requests runs there.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -143,21 +175,22 @@ def build_pod(
             "finalizers": [FINALIZER],
             "ownerReferences": [sandbox.as_owner.to_json()],
         },
-        "spec": _pod_spec(workflow, secret_name, settings),
+        "spec": _pod_spec(workflow, secret_name, settings, is_merging=is_merging),
     }
 
 
-def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -> dict[str, Any]:
-    init = [_courier(CONTAINER_CHECKOUT, AGENT_UID, settings), _agent(CONTAINER_AGENT, workflow)]
-    if workflow.verify:
-        init.append(_agent(CONTAINER_VERIFY, workflow))
-    init.append(_collect(workflow, settings))
+def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings, *, is_merging: bool) -> dict[str, Any]:
+    mounts = _MERGING_MOUNTS if is_merging and workflow.verify else _MOUNTS
+    init = [_courier(CONTAINER_CHECKOUT, AGENT_UID, settings, mounts), _agent(CONTAINER_AGENT, workflow, mounts)]
+    verify = [_agent(CONTAINER_VERIFY, workflow, mounts, has_secrets=not is_merging)] if workflow.verify else []
+    collect = [_collect(workflow, settings, mounts)]
+    init += [*collect, *verify] if is_merging else [*verify, *collect]
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "shareProcessNamespace": False,
-        "activeDeadlineSeconds": pod_deadline_seconds(workflow),
+        "activeDeadlineSeconds": pod_deadline_seconds(workflow, is_merging=is_merging),
         "terminationGracePeriodSeconds": workflow.agent.grace_period_seconds,
         "securityContext": {
             "runAsNonRoot": True,
@@ -175,15 +208,15 @@ def _pod_spec(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -
             for taint in ("not-ready", "unreachable")
         ],
         "initContainers": init,
-        "containers": [_courier(CONTAINER_PUBLISH, COURIER_UID, settings)],
-        "volumes": _volumes(workflow, secret_name, settings),
+        "containers": [_courier(CONTAINER_PUBLISH, COURIER_UID, settings, mounts)],
+        "volumes": _volumes(workflow, secret_name, settings, mounts),
     }
     if workflow.runtime_class_name is not None:
         spec["runtimeClassName"] = workflow.runtime_class_name
     return spec
 
 
-def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: bool) -> dict[str, Any]:
+def _container(name: str, image: str, command: list[str], uid: int, mounts: _Mounts, *, has_ca: bool) -> dict[str, Any]:
     return {
         "name": name,
         "image": image,
@@ -201,31 +234,32 @@ def _container(name: str, image: str, command: list[str], uid: int, *, has_ca: b
         },
         "volumeMounts": [
             {"name": volume, "mountPath": _VOLUME_PATHS[volume], "readOnly": read_only}
-            for volume, read_only in _MOUNTS[name]
+            for volume, read_only in mounts[name]
             if volume != "ca" or has_ca
         ],
     }
 
 
-def _courier(name: str, uid: int, settings: PodSettings) -> dict[str, Any]:
+def _courier(name: str, uid: int, settings: PodSettings, mounts: _Mounts) -> dict[str, Any]:
     command = ["python3", "-I", "-m", f"codecourier.runner.{name}"]
-    container = _container(name, settings.courier_image, command, uid, has_ca=settings.has_ca)
+    container = _container(name, settings.courier_image, command, uid, mounts, has_ca=settings.has_ca)
     container["resources"] = _OUR_RESOURCES
     return container
 
 
-def _collect(workflow: WorkflowSpec, settings: PodSettings) -> dict[str, Any]:
-    container = _courier(CONTAINER_COLLECT, AGENT_UID, settings)
+def _collect(workflow: WorkflowSpec, settings: PodSettings, mounts: _Mounts) -> dict[str, Any]:
+    container = _courier(CONTAINER_COLLECT, AGENT_UID, settings, mounts)
     container["env"] += _secret_environment(workflow, prefix=CANARY_ENV_PREFIX)
     return container
 
 
-def _agent(name: str, workflow: WorkflowSpec) -> dict[str, Any]:
+def _agent(name: str, workflow: WorkflowSpec, mounts: _Mounts, *, has_secrets: bool = True) -> dict[str, Any]:
     command = ["sh", LAYOUT.supervisor, name]
-    container = _container(name, workflow.image, command, AGENT_UID, has_ca=False)
+    container = _container(name, workflow.image, command, AGENT_UID, mounts, has_ca=False)
     container["env"] += [{"name": "HOME", "value": _HOME}]
     container["env"] += [{"name": variable.name, "value": variable.value} for variable in workflow.env]
-    container["env"] += _secret_environment(workflow, prefix="")
+    if has_secrets:
+        container["env"] += _secret_environment(workflow, prefix="")
     container["resources"] = _resources(workflow)
     return container
 
@@ -245,7 +279,7 @@ def _resources(workflow: WorkflowSpec) -> dict[str, Any]:
     return {"requests": dict(amounts), "limits": dict(amounts)}
 
 
-def _volumes(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) -> list[dict[str, Any]]:
+def _volumes(workflow: WorkflowSpec, secret_name: str, settings: PodSettings, mounts: _Mounts) -> list[dict[str, Any]]:
     task_item = {"path": "task.json", "fieldRef": {"fieldPath": f"metadata.annotations['{ANNOTATION_TASK}']"}}
     disk = workflow.resources.workspace
     volumes: list[dict[str, Any]] = [
@@ -258,7 +292,9 @@ def _volumes(workflow: WorkflowSpec, secret_name: str, settings: PodSettings) ->
     ]
     if settings.has_ca:
         volumes.append({"name": "ca", "secret": _secret(secret_name, "ca.crt", "ca.crt")})
-    small = ("control", "reports", "home", "tmp-courier", "tmp-agent", "tmp-collect")
+    small = ["control", "reports", "home", "tmp-courier", "tmp-agent", "tmp-collect"]
+    if mounts is _MERGING_MOUNTS:
+        small += ["verdict", "home-verify", "tmp-verify"]
     return volumes + [{"name": name, "emptyDir": {"sizeLimit": "1Gi"}} for name in small]
 
 

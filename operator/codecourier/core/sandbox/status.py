@@ -44,6 +44,7 @@ def final_status(world: SandboxWorld, outcome: Outcome, now: datetime) -> Sandbo
         finish_time=(pod.finish_time if pod is not None and pod.is_ended else None) or now,
         steps=outcome.steps,
         result=outcome.result,
+        merge=outcome.merge,
         retry_time=outcome.retry_time,
         reason=outcome.reason.value,
     )

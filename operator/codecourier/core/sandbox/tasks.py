@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecourier import task
+from codecourier.core.sandbox.merges import build_merge_task
 from codecourier.core.shared.learnings import KnownLearnings, build_lessons, find_given
 from codecourier.core.shared.prompts import build_default_title, build_prompt
 from codecourier.resources.project import CommitIdentity
@@ -67,6 +68,7 @@ def build_task(
         allow_ci_paths=workflow.ci_paths is CiPaths.ALLOW,
         variables=_variables(run),
         canary_env=tuple(variable.name for variable in workflow.secret_env),
+        merge=build_merge_task(run),
     )
 
 

@@ -128,6 +128,10 @@ class Reason(StrEnum):
     POD_DELETED = "PodDeleted"
     POD_EVICTED = "PodEvicted"
     NODE_LOST = "NodeLost"
+    RESOLUTION_REFUSED = "ResolutionRefused"
+    PROGRESS_TAKEN = "ProgressTaken"
+    PROGRESS_MOVED = "ProgressMoved"
+    WORKFLOW_PERMISSION = "WorkflowPermission"
     SECRET_IN_OUTPUT = "SecretInOutput"  # noqa: S105  a reason, no credential
     SECRET_NOT_READABLE = "SecretNotReadable"  # noqa: S105  a reason, no credential
     BRANCH_NOT_FOUND = "BranchNotFound"

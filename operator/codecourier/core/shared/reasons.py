@@ -255,6 +255,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.POD_DELETED: "Pod {pod} was deleted before it had ended.",
     Reason.POD_EVICTED: "Pod {pod} was evicted by the cluster: {detail}",
     Reason.NODE_LOST: "The node of pod {pod} stopped answering. {tokens}",
+    Reason.RESOLUTION_REFUSED: "The agent's resolution of a conflict is refused, and nothing was pushed: {detail}",
+    Reason.PROGRESS_TAKEN: "The merges cannot go on from where they are: {detail}",
+    Reason.PROGRESS_MOVED: "Another try pushed its merges first: {detail}",
+    Reason.WORKFLOW_PERMISSION: "{detail} Grant the credential 'Workflows: write', or leave the pull request out.",
     Reason.SECRET_IN_OUTPUT: "A secret value was found in the agent's output; nothing was pushed: {detail}",
     Reason.SECRET_NOT_READABLE: (
         "Secret '{secret}' must exist, have the key '{key}' and carry the label "
@@ -349,6 +353,7 @@ RETRYABLE = frozenset(
         Reason.PROJECT_NOT_FOUND,
         Reason.QUOTA_EXCEEDED,
         Reason.PROVIDER_LIMIT,
+        Reason.PROGRESS_MOVED,
         Reason.REPORT_LOST,
         Reason.SANDBOX_RESTARTED,
         Reason.WORKFLOW_REVISION_LOST,
