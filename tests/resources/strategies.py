@@ -101,6 +101,24 @@ def _bind_project(found: Json) -> Json:
     return found
 
 
+def _bind_run(found: Json) -> Json:
+    if "origin" not in found["spec"]:
+        found["spec"].pop("merge", None)
+    return found
+
+
+def _bind_merge_job(found: Json) -> Json:
+    spec = found["spec"]
+    repository = spec["pullRequests"][0].rpartition("/pull/")[0]
+    of_one = [url for url in spec["pullRequests"] if url.rpartition("/pull/")[0] == repository]
+    is_single = spec["mode"] == "Single"
+    spec["pullRequests"] = of_one[:1] if is_single else of_one
+    of_combine = ("branchName", "title", "prompt", "maxAttempts", "closeSources")
+    for name in of_combine if is_single else ("mergeStrategy", "skipCiCheck"):
+        spec.pop(name, None)
+    return found
+
+
 def _bind_chain(found: Json) -> Json:
     spec = found["spec"]
     first, last = sorted(spec["sprintRange"].values())
@@ -135,6 +153,8 @@ _STRATEGIES: Mapping[str, Callable[[Json], st.SearchStrategy[Any]]] = {
 
 _BINDINGS: Mapping[str, Callable[[Json], Json]] = {
     "Project": _bind_project,
+    "Run": _bind_run,
+    "MergeJob": _bind_merge_job,
     "SprintChain": _bind_chain,
     "RecurringTask": _bind_task,
     "Learning": _bind_learning,

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codecourier.checks import MergeStrategy
 from codecourier.resources.merge import PullRequestNumber
 from codecourier.resources.meta import (
     BranchName,
@@ -63,14 +64,6 @@ class MergeMode(StrEnum):
 
     SINGLE = "Single"
     """Merges one pull request once its checks have passed."""
-
-
-class MergeStrategy(StrEnum):
-    """How the host merges a pull request."""
-
-    MERGE = "Merge"
-    SQUASH = "Squash"
-    REBASE = "Rebase"
 
 
 class MergeJobSpec(Model):
@@ -270,8 +263,8 @@ class MergeLanding(Model):
     base_commit: CommitSha
     """Head of the base branch when it was decided."""
 
-    request: Annotated[str, Field(max_length=64)] | None = None
-    """Number of the host's request, where it merges later; absent otherwise."""
+    has_queue: bool = False
+    """Whether the base branch had a merge queue, which merges by its own method."""
 
     commit: CommitSha | None = None
     """The commit on the base branch that has it; absent before."""
@@ -334,6 +327,9 @@ class MergeJobStatus(Status):
 
     gate_since: Time | None = None
     """Single: since when the checks of this head are waited for; absent before."""
+
+    waiting_since: Time | None = None
+    """Single: since when the host does not say what has to be known; absent while it does."""
 
     landing: MergeLanding | None = None
     """Single: the merge at the host; absent before it is asked for."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from codecourier.checks import Check, CheckState, Gate, RequiredCheck
 from codecourier.core.merge_job.plan import plan_merge_job
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import (
@@ -23,8 +25,17 @@ from codecourier.core.shared.facts import (
     RepositoryAsk,
     RepositoryFact,
 )
-from codecourier.core.shared.intents import Create, CreateBranch, Effect, Event, Failures, OpenPullRequest, Plan
-from codecourier.core.shared.merge_facts import MergePullAsk, MergePullFact
+from codecourier.core.shared.intents import (
+    Create,
+    CreateBranch,
+    Effect,
+    Event,
+    Failures,
+    MergePullRequest,
+    OpenPullRequest,
+    Plan,
+)
+from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
@@ -41,6 +52,16 @@ from tests.core.playing import Playing
 from tests.support.worlds import BASE, NOW, URL, make_project, make_workflow
 
 __all__ = ["Played", "commit", "make_job", "make_pull", "reason_of"]
+
+
+GREEN = Gate(
+    required=(RequiredCheck("test", None),),
+    has_queue=False,
+    checks=(Check("test", None, CheckState.PASSED, "success", NOW),),
+    unfinished_suites=0,
+    is_whole=True,
+)
+"""A gate whose only required check has passed."""
 
 
 def commit(text: str) -> str:
@@ -111,6 +132,9 @@ class Played(Playing):
 
     branches: dict[str, str] = field(default_factory=lambda: {"main": BASE})
     opened: list[OpenPullRequest] = field(default_factory=list)
+    merges: list[MergePullRequest] = field(default_factory=list)
+    """What the host was asked to merge."""
+
     host_problem: Problem | None = None
     """Why the host does nothing now."""
 
@@ -225,19 +249,22 @@ class Played(Playing):
 
     def seen(self) -> object:
         """Return all that a plan may change."""
-        return (self.job, dict(self.runs), dict(self.branches), list(self.opened), dict(self.failed))
+        return (self.job, dict(self.runs), dict(self.branches), list(self.opened), list(self.merges), dict(self.failed))
 
     def _answer(self, ask: Ask[Any]) -> object:
         if isinstance(ask, AgentSecretsAsk):
             return self.secrets
         if isinstance(ask.repository, Problem):  # type: ignore[attr-defined]
             return ask.repository  # type: ignore[attr-defined]
-        if isinstance(ask, MergePullAsk):
-            return self.pulls.get(ask.number, make_pull(ask.number))
-        if isinstance(ask, BranchHeadAsk):
-            return BranchHeadFact(self.branches.get(ask.branch))
-        if isinstance(ask, RepositoryAsk):
-            return RepositoryFact("main")
+        simple: dict[type, Callable[[Any], object]] = {
+            MergePullAsk: lambda ask: self.pulls.get(ask.number, make_pull(ask.number)),
+            BranchHeadAsk: lambda ask: BranchHeadFact(self.branches.get(ask.branch)),
+            RepositoryAsk: lambda _: RepositoryFact("main"),
+            GateAsk: lambda _: GREEN,
+            CommitAsk: lambda _: CommitFact(self.status.head_tree or "", (self.branches["main"],)),
+        }
+        if type(ask) in simple:
+            return simple[type(ask)](ask)
         assert isinstance(ask, PullRequestsAsk)
         found = (number for number, effect in enumerate(self.opened, 100) if effect.head == ask.head_branch)
         facts = (
@@ -253,6 +280,11 @@ class Played(Playing):
         if isinstance(effect, CreateBranch):
             assert effect.branch not in self.branches, "the branch is made twice"
             self.branches[effect.branch] = effect.commit
+        elif isinstance(effect, MergePullRequest):
+            assert not self.merges, "the pull request is merged twice"
+            self.merges.append(effect)
+            merged = {"state": PullRequestState.MERGED, "merge_commit": commit("landed"), "merge_time": self.now}
+            self.pulls[effect.number] = make_pull(effect.number, **merged)
         else:
             assert isinstance(effect, OpenPullRequest)
             self.opened.append(effect)

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from pydantic import Field
+
 from codecourier.apiserver.answers import View
 from codecourier.apiserver.bodies import Body
 from codecourier.apiserver.ids import MERGE_JOB_ID
 from codecourier.apiserver.refusal import Refusal
 from codecourier.apiserver.views.merge_start import PullRequestAddress, address_of, read_address
-from codecourier.apiserver.words import MergeStrategyWord
+from codecourier.apiserver.words import MergeStrategyWord, word_of
 from codecourier.core.shared.naming import merge_job_name
 from codecourier.kube.api import Json
 from codecourier.pull_request import PullRequestState
@@ -35,7 +37,9 @@ _FINISHED = frozenset(phase.value for phase in MergeJobPhase if phase.is_finishe
 class MergeOrder(Body):
     """How a pull request is merged."""
 
-    merge_strategy: MergeStrategyWord = MergeStrategy.SQUASH
+    merge_strategy: MergeStrategyWord = Field(
+        default=MergeStrategy.SQUASH, json_schema_extra={"default": word_of(MergeStrategy.SQUASH)}
+    )
     """How the host merges it."""
 
     skip_ci_check: bool = False

@@ -12,6 +12,7 @@ from codecourier.resources.merge_job import (
     JobSource,
     MergeJob,
     MergeJobStatus,
+    MergeMode,
     MergeStep,
     SourceResult,
 )
@@ -19,12 +20,12 @@ from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.run import Origin, Run, RunPhase, RunSpec
 
 __all__ = [
-    "DEFAULT_ATTEMPTS",
     "active_step",
     "build_step_run",
     "claim_step",
     "count_merged",
     "is_run_of_step",
+    "most_attempts",
     "next_batch",
     "pending",
     "result_branch",
@@ -40,6 +41,11 @@ _PROMPT = (
 )
 
 _MERGED = frozenset({SourceResult.CLEAN, SourceResult.RESOLVED})
+
+
+def most_attempts(job: MergeJob) -> int:
+    """Return how often the agent may try to resolve the conflicts of one pull request: in a Single merge, never."""
+    return 1 if job.spec.mode is MergeMode.SINGLE else job.spec.max_attempts or DEFAULT_ATTEMPTS
 
 
 def result_branch(job: MergeJob) -> str:
@@ -112,7 +118,7 @@ def build_step_run(job: MergeJob, status: MergeJobStatus, step: MergeStep) -> Ru
             base_branch=status.base_branch,
             base_commit=step.base_commit,
             origin=Origin(kind=job.kind, name=job.name, uid=job.uid, index=step.index),
-            merge=Merge(sources=_sources(status, step.numbers), resolves=True),
+            merge=Merge(sources=_sources(status, step.numbers), resolves=job.spec.mode is MergeMode.COMBINE),
         ),
     )
 

@@ -7,8 +7,9 @@ Pending → Running → Completed | Failed | Cancelled.
 - Running: at most one step is Running. It is claimed in the ledger, with the commit that it continues from, before its
   Run is made; the Run keeps a finalizer until the ledger has its end. The end of a step and the claim of the next one
   are one write.
-- Running → Completed: every pull request is decided, and the new one is open.
-- Running → Failed: none could be merged, or the host does not take the new one.
+- Running → Completed: every pull request is decided, and the new one is open; or, in mode Single, the host has merged
+  the pull request.
+- Running → Failed: none could be merged, the host does not take the new one, or the merge did not pass its gate.
 - Cancelled: a user set `spec.cancelled`, or deleted the MergeJob, before it was finished. A Run at work is stopped
   first.
 """
@@ -32,6 +33,7 @@ from codecourier.core.merge_job.outcome import plan_outcome, plan_refusal
 from codecourier.core.merge_job.record import record
 from codecourier.core.merge_job.result import plan_found, plan_result
 from codecourier.core.merge_job.settle import find_trouble, settle
+from codecourier.core.merge_job.single import cancel_single, plan_single
 from codecourier.core.merge_job.start import find_start_problem
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.run.status import find_delay
@@ -54,6 +56,7 @@ from codecourier.resources.merge_job import (
     MergeJob,
     MergeJobPhase,
     MergeJobStatus,
+    MergeMode,
     MergeStep,
     SourceResult,
 )
@@ -104,7 +107,8 @@ def _plan_running(world: MergeJobWorld, now: datetime) -> Plan:
         if not _is_stopped(job):
             return _advance(world, status, now)
         # What an earlier request has made counts, though a user has cancelled since.
-        return plan_found(world, status, now) or _cancel(world, status, now)
+        find = cancel_single if job.spec.mode is MergeMode.SINGLE else plan_found
+        return find(world, status, now) or _cancel(world, status, now)
     run = next((run for run in world.runs if run.name == step.run), None)
     if run is None:
         return _plan_unmade(world, step, now)
@@ -183,7 +187,10 @@ def _advance(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Pla
 
 
 def _conclude(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan:
-    """Go on to the new pull request, or fail where it would have nothing."""
+    """Go on to the merge at the host or to the new pull request, or fail where that would have nothing."""
+    if world.job.spec.mode is MergeMode.SINGLE:
+        found = plan_single(world, status, now)
+        return found if isinstance(found, Plan) else _advance(world, found, now)
     if not count_merged(status):
         first = next((f"{source.url}: {source.message}" for source in status.sources), "")
         text = sentence(Reason.NOTHING_MERGED, count=len(status.sources), detail=first)

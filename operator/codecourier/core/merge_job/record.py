@@ -17,7 +17,7 @@ from codecourier.core.shared.outcome import accepted
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.references import find_head
 from codecourier.pull_request import PullRequestState
-from codecourier.resources.merge_job import JobSource, MergeJobPhase, MergeJobStatus, SourceResult
+from codecourier.resources.merge_job import JobSource, MergeJobPhase, MergeJobStatus, MergeMode, SourceResult
 from codecourier.text import visible
 
 __all__ = ["record"]
@@ -85,7 +85,9 @@ def _find_base(world: MergeJobWorld, pulls: Iterable[MergePullFact | Problem]) -
 
 
 def _find_taken(world: MergeJobWorld) -> Problem | None:
-    """Return why the branch of the new pull request cannot be made; None: it is free."""
+    """Return why the branch of the new pull request cannot be made; None: it is free, or none is made."""
+    if world.job.spec.mode is MergeMode.SINGLE:
+        return None
     branch = result_branch(world.job)
     head = world.facts.get(BranchHeadAsk(world.access, branch))
     if isinstance(head, Problem):

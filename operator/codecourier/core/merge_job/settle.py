@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from codecourier.core.merge_job.ledger import DEFAULT_ATTEMPTS, with_sources
+from codecourier.core.merge_job.ledger import most_attempts, with_sources
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, cut, sentence
 from codecourier.merging import MergeState
 from codecourier.resources.merge import MergedSource, MergeResult
@@ -154,7 +154,7 @@ def _with_failure(job: MergeJob, status: MergeJobStatus, step: MergeStep, end: _
 
 def _attempted(job: MergeJob, source: JobSource, detail: str, reason: str) -> JobSource:
     """Return a pull request after an attempt to resolve its conflicts that did not succeed."""
-    limit = job.spec.max_attempts or DEFAULT_ATTEMPTS
+    limit = most_attempts(job)
     tried = source.updated(attempts=min(source.attempts + 1, limit))
     if tried.attempts < limit:
         return tried

@@ -7,7 +7,6 @@ from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.references import find_secret_problem, find_workflow
 from codecourier.core.shared.repositories import find_repository
-from codecourier.resources.merge_job import MergeMode
 
 __all__ = ["find_start_problem"]
 
@@ -22,9 +21,6 @@ def find_start_problem(world: MergeJobWorld) -> Problem | None:
     """
     if world.project is None:
         return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
-    if world.job.spec.mode is not MergeMode.COMBINE:
-        url = world.job.spec.pull_requests[0]
-        return Problem(Reason.MODE_NOT_BUILT, sentence(Reason.MODE_NOT_BUILT, url=url))
     repository = find_repository(world.project, world.repository_url)
     if isinstance(repository, Reason):
         return Problem(repository, sentence(repository, repository=world.repository_url))

@@ -77,7 +77,6 @@ class Reason(StrEnum):
     STEP_UNKNOWN = "StepUnknown"
     NOTHING_MERGED = "NothingMerged"
     BRANCH_TAKEN = "BranchTaken"
-    MODE_NOT_BUILT = "ModeNotBuilt"
     PULL_REQUEST_DRAFT = "PullRequestDraft"
     HEAD_MOVED = "HeadMoved"
     BASE_MOVED = "BaseMoved"
@@ -89,6 +88,9 @@ class Reason(StrEnum):
     MERGE_REFUSED = "MergeRefused"
     LANDED_DIFFERENT = "LandedDifferent"
     BASE_UNDONE = "BaseUndone"
+    BASE_UNSTEADY = "BaseUnsteady"
+    LANDING_UNSEEN = "LandingUnseen"
+    MERGE_UNDER_WAY = "MergeUnderWay"
     # running
     RUNNING = "Running"
     STARTING = "Starting"

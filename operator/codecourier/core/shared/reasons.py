@@ -169,7 +169,6 @@ SENTENCES: dict[Reason, str] = {
         "Repository {repository} has a branch '{branch}' with another commit. Delete it, or create the MergeJob again "
         "with another spec.branchName."
     ),
-    Reason.MODE_NOT_BUILT: "This version merges with mode Combine only. Merge {url} at the host.",
     Reason.PULL_REQUEST_DRAFT: "{url} is a draft. Mark it as ready for review, then create another MergeJob.",
     Reason.HEAD_MOVED: (
         "The head of {url} was {old} and is {new} now, which was not verified. Create another MergeJob for the new one."
@@ -197,6 +196,16 @@ SENTENCES: dict[Reason, str] = {
     Reason.BASE_UNDONE: (
         "Commit {commit} on branch {branch} has the verified tree {tree}, but is not based on {base}, so it undoes the "
         "commits that came to the branch after {base}. Compare the two, and bring those commits back."
+    ),
+    Reason.BASE_UNSTEADY: (
+        "The merge was made and verified {count} times, and the base moved each time before the host could be asked. "
+        "{detail} Create another MergeJob when the branch is quieter."
+    ),
+    Reason.LANDING_UNSEEN: (
+        "The pull request is merged, but commit {commit} could not be compared with the verified merge: {detail}"
+    ),
+    Reason.MERGE_UNDER_WAY: (
+        "Stopped after the host was asked to merge {url}; look at the pull request, as it may still be merged."
     ),
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",

@@ -1,0 +1,288 @@
+"""How one pull request is merged, once its merge was made and verified.
+
+1. The gate: its checks pass, or the user who asked for the merge may skip them.
+2. The last look: the head is the verified one, the base has not moved since, nothing of the host's rules is bypassed. A
+   base that moved has the merge made and verified again.
+3. The claim: the status names the head and the base; only then the host is asked to merge that head.
+4. Whatever the host answers, or does not, the pull request shows what happened. What landed is compared with what was
+   verified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from codecourier.checks import CheckState, Gate, MergeStrategy
+from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, Verdict, judge_gate
+from codecourier.core.merge_job.landing import Decision, LastLook, Verified, compare_landing, look_last
+from codecourier.core.merge_job.outcome import plan_outcome
+from codecourier.core.merge_job.world import MergeJobWorld
+from codecourier.core.shared.facts import BranchHeadAsk, Problem
+from codecourier.core.shared.intents import MergePullRequest, Plan
+from codecourier.core.shared.merge_facts import CommitAsk, GateAsk, MergePullAsk, MergePullFact
+from codecourier.core.shared.reasons import Reason, clean_word, sentence
+from codecourier.resources.merge_job import (
+    JobSource,
+    MergeCheck,
+    MergeJobPhase,
+    MergeJobStatus,
+    MergeLanding,
+    SourceResult,
+)
+
+__all__ = ["CLAIM_LIMIT", "HOST_LIMIT", "MOST_VERIFICATIONS", "QUEUE_LIMIT", "cancel_single", "plan_single"]
+
+MOST_VERIFICATIONS = 10
+"""How often the merge is made and verified: a base that moves faster than that is told to people."""
+
+HOST_LIMIT = timedelta(hours=1)
+"""How long the host is waited for: its answers, its rules, and a merge that it works on."""
+
+QUEUE_LIMIT = timedelta(days=1)
+"""How long a pull request may be in the merge queue of its branch."""
+
+CLAIM_LIMIT = timedelta(minutes=10)
+"""How long a request that was not refused may still be under way at the host."""
+
+_MOST_CHECKS = 50
+_LIMITS = {Reason.MERGE_QUEUED: QUEUE_LIMIT, Reason.MERGE_REQUESTED: QUEUE_LIMIT}
+
+
+def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | MergeJobStatus:
+    """Return what is to be done once the step of a Single merge is over, or the status from which it is made again.
+
+    Raises
+    ------
+    MissingFacts
+        If the host was not asked yet.
+    """
+    (source,) = status.sources
+    if source.result is SourceResult.EXCLUDED:
+        reason = source.reason or Reason.MERGE_REFUSED.value
+        return plan_outcome(world, status, MergeJobPhase.FAILED, reason, source.message or "", now)
+    pull = world.facts.get(MergePullAsk(world.access, source.number))
+    if isinstance(pull, Problem):
+        return _wait(world, status, pull, now)
+    base = world.facts.get(BranchHeadAsk(world.access, pull.base_branch))
+    if isinstance(base, Problem):
+        return _wait(world, status, base, now)
+    merge = _Merge(world, status, source, pull, now)
+    look = look_last(pull, base.commit, merge.verified)
+    if look.decision is Decision.MERGED:
+        return merge.compare()
+    if look.decision is Decision.STOP:
+        return merge.fail(look.reason, look.message)
+    return merge.follow(look) if status.landing is not None else merge.gate(look, base.commit)
+
+
+def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | None:
+    """Return the end of a merge that was asked for before a user stopped it; None: nothing was asked for.
+
+    Raises
+    ------
+    MissingFacts
+        If the host was not asked yet.
+    """
+    if status.landing is None:
+        return None
+    (source,) = status.sources
+    pull = world.facts.get(MergePullAsk(world.access, source.number))
+    if isinstance(pull, Problem):
+        if not pull.is_final and now < status.landing.claim_time + CLAIM_LIMIT:
+            return _waiting(world, status, pull.reason, pull.message, now, pull.retry_time or now + LOOK_AGAIN)
+    elif pull.merge_commit is not None and pull.head_commit == source.head_commit:
+        return _Merge(world, status, source, pull, now).compare()
+    text = sentence(Reason.MERGE_UNDER_WAY, url=source.url)
+    return plan_outcome(world, status, MergeJobPhase.CANCELLED, Reason.MERGE_UNDER_WAY, text, now)
+
+
+@dataclass(frozen=True)
+class _Merge:
+    """One pull request that is to be merged, as it is now."""
+
+    world: MergeJobWorld
+    status: MergeJobStatus
+    source: JobSource
+    pull: MergePullFact
+    time: datetime
+    """The present time."""
+
+    @property
+    def verified(self) -> Verified:
+        """What was verified."""
+        status = self.status
+        return Verified(
+            head=self.source.head_commit or "",
+            base_branch=status.base_branch or "",
+            base=status.base_commit or "",
+            tree=status.head_tree or "",
+        )
+
+    @property
+    def strategy(self) -> MergeStrategy:
+        """How the host merges."""
+        return self.world.job.spec.merge_strategy or MergeStrategy.SQUASH
+
+    def fail(self, reason: Reason, message: str) -> Plan:
+        """Return the plan that ends the merge."""
+        return plan_outcome(self.world, self.status, MergeJobPhase.FAILED, reason, message, self.time)
+
+    def gate(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus:
+        """Let the merge through if its checks pass; then act on the last look."""
+        ask = GateAsk(self.world.access, self.pull.base_branch, self.verified.head)
+        gate = self.world.facts.get(ask)
+        if isinstance(gate, Problem):
+            if gate.reason is Reason.CHECKS_FORBIDDEN and not self.world.job.spec.skip_ci_check:
+                return self.fail(gate.reason, gate.message)
+            return _wait(self.world, self.status, gate, self.time)
+        status = self.status.updated(gate_since=self.status.gate_since or self.time, waiting_since=None)
+        if not self.world.job.spec.skip_ci_check:
+            verdict = judge_gate(gate, status.gate_since or self.time, self.time)
+            if verdict.state is not CheckState.PASSED:
+                return self._hold(status, verdict)
+        return replace(self, status=status.updated(checks=())).pass_on(look, gate, base_head)
+
+    def _hold(self, status: MergeJobStatus, verdict: Verdict) -> Plan:
+        checks = tuple(
+            MergeCheck(name=check.name, state=clean_word(check.word)[:64] or "unknown")
+            for check in {check.name: check for check in verdict.open_checks[:_MOST_CHECKS]}.values()
+        )
+        status = status.updated(checks=checks)
+        if verdict.state is CheckState.FAILED:
+            return replace(self, status=status).fail(verdict.reason, verdict.message)
+        return _waiting(self.world, status, verdict.reason, verdict.message, self.time, verdict.look_again)
+
+    def pass_on(self, look: LastLook, gate: Gate, base_head: str | None) -> Plan | MergeJobStatus:
+        """Act on the last look at a pull request whose gate has passed."""
+        status, now = self.status, self.time
+        if look.decision is Decision.VERIFY:
+            return self._verify_again(look, base_head)
+        if look.decision is Decision.WAIT:
+            limit = (status.gate_since or now) + GATE_LIMIT
+            if now >= limit:
+                return self.fail(look.reason, look.message)
+            return _waiting(self.world, status, look.reason, look.message, now, min(now + LOOK_AGAIN, limit))
+        landing = MergeLanding(
+            claim_time=now, head_commit=self.verified.head, base_commit=self.verified.base, has_queue=gate.has_queue
+        )
+        claimed = status.updated(landing=landing, waiting_for="", waiting_since=None)
+        plan = plan_outcome(self.world, claimed, MergeJobPhase.RUNNING, look.reason, look.message, now)
+        return replace(plan, effects=(self._effect(landing),))
+
+    def _effect(self, landing: MergeLanding) -> MergePullRequest:
+        return MergePullRequest(
+            self.world.access, self.source.number, landing.head_commit, self.strategy, landing.has_queue
+        )
+
+    def _verify_again(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus:
+        """Return the status in which the merge is to be made on the base as it is now."""
+        if len(self.status.steps) >= MOST_VERIFICATIONS or base_head is None:
+            message = sentence(Reason.BASE_UNSTEADY, count=len(self.status.steps), detail=look.message)
+            return self.fail(Reason.BASE_UNSTEADY, message)
+        again = self.source.updated(result=SourceResult.PENDING, commit=None)
+        return self.status.updated(
+            sources=(again,),
+            base_branch=self.pull.base_branch,
+            base_commit=base_head,
+            head_commit=None,
+            head_tree=None,
+            landing=None,
+            waiting_for="",
+            waiting_since=None,
+        )
+
+    def follow(self, look: LastLook) -> Plan | MergeJobStatus:
+        """Ask the host to merge, or again where it did not answer; the claim is given up where it surely refused."""
+        landing = self.status.landing
+        if landing is None:
+            raise ValueError("a merge that is not claimed cannot be followed")
+        effect, may_ask = self._effect(landing), look.decision is Decision.MERGE
+        problem = self.world.failures.get(effect)
+        if problem is not None and (problem.reason is Reason.MERGE_REFUSED or problem.is_final):
+            return self._refused(look, problem)
+        is_queued = problem is not None and problem.reason is Reason.MERGE_QUEUED
+        if not may_ask and not is_queued:
+            return self._drop_claim_later(landing, look)
+        if problem is None:
+            return Plan(effects=(effect,))
+        limit = landing.claim_time + _LIMITS.get(problem.reason, HOST_LIMIT)
+        if self.time >= limit:
+            return self.fail(problem.reason, problem.message)
+        look_again = min(problem.retry_time or self.time + LOOK_AGAIN, limit)
+        plan = _waiting(self.world, self.status, problem.reason, problem.message, self.time, look_again)
+        # A queue moves the base itself; whether the pull request is still in it is asked only where that cannot harm.
+        return replace(plan, effects=(effect,)) if may_ask else plan
+
+    def _drop_claim_later(self, landing: MergeLanding, look: LastLook) -> Plan | MergeJobStatus:
+        """Wait for a request that may be under way, then give the claim up, as the merge cannot be asked for now."""
+        limit = landing.claim_time + CLAIM_LIMIT
+        if self.time < limit:
+            look_again = min(self.time + LOOK_AGAIN, limit)
+            return _waiting(self.world, self.status, look.reason, look.message, self.time, look_again)
+        return self.status.updated(landing=None)
+
+    def _refused(self, look: LastLook, problem: Problem) -> Plan | MergeJobStatus:
+        """Decide what a refusal of the host means: the base may have moved, or a rule keeps it from merging."""
+        if look.decision is Decision.MERGE:
+            return self.fail(problem.reason, problem.message)
+        # Judged anew from the start, with the gate: the claim is taken back because nothing was merged.
+        return plan_outcome(
+            self.world,
+            self.status.updated(landing=None),
+            MergeJobPhase.RUNNING,
+            look.reason,
+            look.message,
+            self.time,
+        )
+
+    def compare(self) -> Plan:
+        """Compare what landed with what was verified, and end the merge."""
+        pull, now = self.pull, self.time
+        if pull.merge_commit is None or not self.verified.tree:
+            return self._complete(None, Reason.COMPLETED, f"{pull.url} is merged.")
+        landed = self.world.facts.get(CommitAsk(self.world.access, pull.merge_commit))
+        if isinstance(landed, Problem):
+            if now < (self.status.waiting_since or now) + HOST_LIMIT and not landed.is_final:
+                return _wait(self.world, self.status, landed, now)
+            message = sentence(Reason.LANDING_UNSEEN, commit=pull.merge_commit, detail=landed.message)
+            return self._complete(None, Reason.LANDING_UNSEEN, message)
+        is_rebased = self.strategy is MergeStrategy.REBASE
+        difference = compare_landing(pull.merge_commit, landed, self.verified, is_rebased=is_rebased)
+        if difference is not None:
+            return self._complete(landed.tree, difference.reason, difference.message)
+        text = f"{pull.url} is merged into {pull.base_branch} as it was verified: commit {pull.merge_commit}."
+        return self._complete(landed.tree, Reason.COMPLETED, text)
+
+    def _complete(self, tree: str | None, reason: Reason, message: str) -> Plan:
+        status, now = self.status, self.time
+        claimed = status.landing or MergeLanding(
+            claim_time=now, head_commit=self.verified.head, base_commit=self.verified.base
+        )
+        landing = claimed.updated(commit=self.pull.merge_commit, tree=tree, merge_time=self.pull.merge_time)
+        ended = status.updated(landing=landing, checks=(), waiting_for="")
+        plan = plan_outcome(self.world, ended, MergeJobPhase.COMPLETED, reason, message, now)
+        # Merged all the same, so people have to be told that it is not what was verified.
+        return replace(plan, events=tuple(replace(e, is_warning=reason is not Reason.COMPLETED) for e in plan.events))
+
+
+def _wait(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: datetime) -> Plan:
+    """Wait until the host answers, for a bounded time."""
+    since = status.waiting_since or now
+    if problem.is_final or now >= since + HOST_LIMIT:
+        return plan_outcome(world, status, MergeJobPhase.FAILED, problem.reason, problem.message, now)
+    look_again = problem.retry_time or min(now + LOOK_AGAIN, since + HOST_LIMIT)
+    waiting = status.updated(waiting_since=since)
+    return _waiting(world, waiting, problem.reason, problem.message, now, look_again)
+
+
+def _waiting(
+    world: MergeJobWorld,
+    status: MergeJobStatus,
+    reason: Reason,
+    message: str,
+    now: datetime,
+    look_again: datetime | None,
+) -> Plan:
+    waiting = status.updated(waiting_for=message)
+    return replace(plan_outcome(world, waiting, MergeJobPhase.RUNNING, reason, message, now), look_again=look_again)

@@ -1,0 +1,162 @@
+"""A host with one pull request, and a Single merge after its step as the operator plays it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from codecourier.checks import Check, CheckState, Gate, RequiredCheck
+from codecourier.core.merge_job.single import plan_single
+from codecourier.core.merge_job.world import MergeJobWorld
+from codecourier.core.shared.facts import Ask, BranchHeadAsk, BranchHeadFact, Facts, MissingFacts, Problem
+from codecourier.core.shared.intents import Failures, MergePullRequest, Plan
+from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
+from codecourier.core.shared.reasons import Reason
+from codecourier.pull_request import PullRequestState
+from codecourier.resources.merge_job import (
+    JobSource,
+    MergeJob,
+    MergeJobPhase,
+    MergeJobStatus,
+    MergeMode,
+    MergeStep,
+    SourceResult,
+)
+from tests.core.merge_job.played import make_job
+from tests.support.worlds import NOW, URL, make_project
+
+__all__ = [
+    "BASE",
+    "DOWN",
+    "GREEN",
+    "HEAD",
+    "LANDED",
+    "OTHER",
+    "PULL",
+    "RED",
+    "REFUSED",
+    "TREE",
+    "WAITING",
+    "Host",
+    "make_single",
+]
+
+HEAD, BASE, VERIFIED, TREE, OTHER, LANDED = ("1" * 40, "2" * 40, "3" * 40, "4" * 40, "5" * 40, "6" * 40)
+GREEN = Gate(
+    (RequiredCheck("test", None),),
+    has_queue=False,
+    checks=(Check("test", 7, CheckState.PASSED, "success", NOW),),
+    unfinished_suites=0,
+    is_whole=True,
+)
+RED = replace(GREEN, checks=(Check("test", 7, CheckState.FAILED, "failure", NOW),))
+WAITING = replace(GREEN, checks=(Check("test", 7, CheckState.PENDING, "in_progress", NOW),))
+PULL = MergePullFact(
+    number=7,
+    url=f"{URL}/pull/7",
+    title="Add the total",
+    state=PullRequestState.OPEN,
+    is_draft=False,
+    is_fork=False,
+    head_branch="total",
+    head_commit=HEAD,
+    base_branch="main",
+    merge_state="clean",
+)
+DOWN = Problem(Reason.FORGE_UNAVAILABLE, "It is down.")
+REFUSED = Problem(Reason.MERGE_REFUSED, "It is not allowed.")
+
+
+def make_single(**spec: Any) -> MergeJob:
+    """Return a Single merge whose step is over."""
+    job = make_job(7, mode=MergeMode.SINGLE, **spec)
+    step = MergeStep(index=0, run="step", base_commit=BASE, numbers=(7,), claim_time=NOW, head_commit=VERIFIED)
+    status = MergeJobStatus(
+        phase=MergeJobPhase.RUNNING,
+        repository_url=URL,
+        base_branch="main",
+        base_commit=BASE,
+        head_commit=VERIFIED,
+        head_tree=TREE,
+        sources=(JobSource(number=7, url=PULL.url, head_commit=HEAD, result=SourceResult.CLEAN, commit=VERIFIED),),
+        steps=(step,),
+        start_time=NOW,
+    )
+    return job.updated(status=status)
+
+
+@dataclass
+class Host:
+    """The host, and the merge as the operator plays it."""
+
+    job: MergeJob = field(default_factory=make_single)
+    pull: MergePullFact | Problem = PULL
+    base: str | None = BASE
+    gate: Gate | Problem = GREEN
+    landed: CommitFact | Problem = field(default_factory=lambda: CommitFact(TREE, (BASE,)))
+    now: datetime = NOW
+    answer: Problem | None = None
+    """What the host says to a request to merge; None: it merges."""
+
+    merges: list[MergePullRequest] = field(default_factory=list)
+    failed: dict[object, Problem] = field(default_factory=dict)
+    has_lost_answers: bool = False
+    """Whether it merges and the answer is lost."""
+
+    @property
+    def status(self) -> MergeJobStatus:
+        return self.job.status
+
+    def world(self, answers: dict[Ask[object], object]) -> MergeJobWorld:
+        project = make_project()
+        return MergeJobWorld(self.job, project, None, facts=Facts(answers), failures=Failures(self.failed))
+
+    def plan(self, what: Callable[..., Plan | MergeJobStatus | None] = plan_single) -> Plan | MergeJobStatus | None:
+        answers: dict[Ask[object], object] = {}
+        while True:
+            try:
+                return what(self.world(answers), self.status, self.now)
+            except MissingFacts as missing:
+                answers |= {ask: self._answer(ask) for ask in missing.asks}
+
+    def look(self, after: timedelta = timedelta(0)) -> Plan | None:
+        """Let time pass, plan, and carry the plan out; None: the merge has to be made again."""
+        self.now += after
+        found = self.plan()
+        if not isinstance(found, Plan):
+            assert found is not None
+            self.job = self.job.updated(status=found)
+            return None
+        if found.status is not None:
+            self.job = self.job.updated(status=found.status)
+        for effect in found.effects:
+            assert isinstance(effect, MergePullRequest)
+            self._merge(effect)
+        return found
+
+    def _merge(self, effect: MergePullRequest) -> None:
+        self.merges.append(effect)
+        self.failed.pop(effect, None)
+        if self.answer is not None:
+            self.failed[effect] = self.answer
+        if (self.answer is None or self.has_lost_answers) and isinstance(self.pull, MergePullFact):
+            self.pull = replace(
+                self.pull,
+                state=PullRequestState.MERGED,
+                merge_commit=LANDED,
+                merge_time=self.now,
+                merge_state="unknown",
+            )
+
+    def _answer(self, ask: Ask[object]) -> object:
+        if isinstance(ask, MergePullAsk):
+            return self.pull
+        if isinstance(ask, BranchHeadAsk):
+            return BranchHeadFact(self.base)
+        if isinstance(ask, GateAsk):
+            assert ask.commit == HEAD
+            return self.gate
+        assert isinstance(ask, CommitAsk)
+        return self.landed
