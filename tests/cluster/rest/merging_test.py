@@ -13,7 +13,7 @@ from codecourier.kube.api import Json
 from codecourier.local.processes import wait_until
 from tests.support.rest import PROJECT, REPOSITORY, Answer, Rest, read_lines
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.both_doors, pytest.mark.timeout(120)]
 
 DATA = Path(__file__).parents[2] / "data" / "rest"
 START: Json = {"pullRequests": [{"prUrl": f"{REPOSITORY}/pull/1"}], "config": {"workflowId": "wf_build"}}
