@@ -124,7 +124,7 @@ class MergeJobSpec(Model):
 
     close_sources: Annotated[bool, Immutable()] = False
     """Combine: whether the merged pull requests are closed once the new one is merged, each only at the head that was
-    merged."""
+    merged. This version refuses it: condition Ready says so."""
 
     merge_strategy: Annotated[MergeStrategy, Immutable()] | None = None
     """Single: how the host merges: Merge, Squash or Rebase; absent: Squash."""

@@ -133,6 +133,7 @@ SAYS_IT_ITSELF = frozenset(
         Reason.STEP_UNKNOWN,
         Reason.NOTHING_MERGED,
         Reason.BRANCH_TAKEN,
+        Reason.CLOSING_NOT_BUILT,
         Reason.PULL_REQUEST_DRAFT,
         Reason.HEAD_MOVED,
         Reason.MERGE_REQUESTED,

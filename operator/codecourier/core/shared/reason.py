@@ -77,6 +77,7 @@ class Reason(StrEnum):
     STEP_UNKNOWN = "StepUnknown"
     NOTHING_MERGED = "NothingMerged"
     BRANCH_TAKEN = "BranchTaken"
+    CLOSING_NOT_BUILT = "ClosingNotBuilt"
     PULL_REQUEST_DRAFT = "PullRequestDraft"
     HEAD_MOVED = "HeadMoved"
     BASE_MOVED = "BaseMoved"
