@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.checks import Check, CheckState, Gate, RequiredCheck
-from codecourier.core.merge_job.gate import GATE_LIMIT, QUIET, OpenCheck, judge_gate
+from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, MOST_PAUSE, QUIET, OpenCheck, judge_gate
 from codecourier.core.shared.reasons import Reason
 
 SINCE = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -93,6 +93,17 @@ def test_a_gate_fails_at_its_limit_and_says_what_is_missing(waiting: Gate) -> No
     after = judge_gate(waiting, SINCE, SINCE + GATE_LIMIT)
     assert (after.state, after.reason) == (FAILED, Reason.CHECKS_MISSING)
     assert "a (" in after.message or "No check" in after.message
+
+
+def test_checks_that_take_long_are_looked_at_less_and_less_often() -> None:
+    waiting, now, looks = gate(check("a", PENDING)), SINCE, 0
+    pauses = []
+    while (again := judge_gate(waiting, SINCE, now).look_again) is not None:
+        pauses.append(again - now)
+        now, looks = again, looks + 1
+    assert pauses[:-1] == sorted(pauses[:-1])
+    assert (pauses[0], max(pauses)) == (LOOK_AGAIN, MOST_PAUSE)
+    assert looks < 60
 
 
 def test_no_checks_at_all_pass_only_where_that_is_allowed() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from codecourier.checks import Check, CheckState, Gate, RequiredCheck
 from codecourier.core.shared.reasons import Reason, sentence
 
-__all__ = ["GATE_LIMIT", "LOOK_AGAIN", "QUIET", "OpenCheck", "Verdict", "judge_gate"]
+__all__ = ["GATE_LIMIT", "LOOK_AGAIN", "MOST_PAUSE", "QUIET", "OpenCheck", "Verdict", "judge_gate", "pause_after"]
 
 GATE_LIMIT = timedelta(hours=1)
 """How long the checks of a head are waited for."""
@@ -18,7 +18,10 @@ QUIET = timedelta(minutes=1)
 """How long all must stay green where no rule says which checks there are: slow ones register late."""
 
 LOOK_AGAIN = timedelta(seconds=15)
-"""Pause between two looks at the checks."""
+"""Shortest pause between two looks at the checks; each costs seven requests or so of the host's limit."""
+
+MOST_PAUSE = timedelta(minutes=2)
+"""Longest pause between two looks: they become rarer the longer the checks take."""
 
 MISSING = "missing"
 """Word for a required check that nothing has reported."""
@@ -86,7 +89,13 @@ def judge_gate(gate: Gate, since: datetime, now: datetime, *, allows_no_checks: 
         message = sentence(Reason.CHECKS_MISSING, minutes=int(GATE_LIMIT.total_seconds()) // 60, detail=obstacle)
         return Verdict(CheckState.FAILED, Reason.CHECKS_MISSING, message, pending)
     message = sentence(Reason.WAITING_FOR_CHECKS, detail=obstacle, time=f"{limit:%Y-%m-%d %H:%M} UTC")
-    return Verdict(CheckState.PENDING, Reason.WAITING_FOR_CHECKS, message, pending, min(now + LOOK_AGAIN, limit))
+    look_again = min(now + pause_after(now - since), limit)
+    return Verdict(CheckState.PENDING, Reason.WAITING_FOR_CHECKS, message, pending, look_again)
+
+
+def pause_after(waited: timedelta) -> timedelta:
+    """Return the pause until the next look at something that was waited for so long."""
+    return min(max(waited / 8, LOOK_AGAIN), MOST_PAUSE)
 
 
 def _sort(gate: Gate) -> tuple[tuple[OpenCheck, ...], tuple[OpenCheck, ...]]:

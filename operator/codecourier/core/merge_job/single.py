@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from codecourier.checks import CheckState, Gate, MergeStrategy
-from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, Verdict, judge_gate
+from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, Verdict, judge_gate, pause_after
 from codecourier.core.merge_job.landing import Decision, LastLook, Verified, compare_landing, look_last
 from codecourier.core.merge_job.outcome import plan_outcome
 from codecourier.core.merge_job.world import MergeJobWorld
@@ -162,7 +162,8 @@ class _Merge:
             limit = (status.gate_since or now) + GATE_LIMIT
             if now >= limit:
                 return self.fail(look.reason, look.message)
-            return _waiting(self.world, status, look.reason, look.message, now, min(now + LOOK_AGAIN, limit))
+            look_again = min(now + pause_after(now - (status.gate_since or now)), limit)
+            return _waiting(self.world, status, look.reason, look.message, now, look_again)
         landing = MergeLanding(
             claim_time=now, head_commit=self.verified.head, base_commit=self.verified.base, has_queue=gate.has_queue
         )
@@ -209,7 +210,7 @@ class _Merge:
         limit = landing.claim_time + _LIMITS.get(problem.reason, HOST_LIMIT)
         if self.time >= limit:
             return self.fail(problem.reason, problem.message)
-        look_again = min(problem.retry_time or self.time + LOOK_AGAIN, limit)
+        look_again = min(problem.retry_time or self.time + pause_after(self.time - landing.claim_time), limit)
         plan = _waiting(self.world, self.status, problem.reason, problem.message, self.time, look_again)
         # A queue moves the base itself; whether the pull request is still in it is asked only where that cannot harm.
         return replace(plan, effects=(effect,)) if may_ask else plan
@@ -218,7 +219,7 @@ class _Merge:
         """Wait for a request that may be under way, then give the claim up, as the merge cannot be asked for now."""
         limit = landing.claim_time + CLAIM_LIMIT
         if self.time < limit:
-            look_again = min(self.time + LOOK_AGAIN, limit)
+            look_again = min(self.time + pause_after(self.time - landing.claim_time), limit)
             return _waiting(self.world, self.status, look.reason, look.message, self.time, look_again)
         return self.status.updated(landing=None)
 
@@ -271,7 +272,7 @@ def _wait(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: d
     since = status.waiting_since or now
     if problem.is_final or now >= since + HOST_LIMIT:
         return plan_outcome(world, status, MergeJobPhase.FAILED, problem.reason, problem.message, now)
-    look_again = problem.retry_time or min(now + LOOK_AGAIN, since + HOST_LIMIT)
+    look_again = problem.retry_time or min(now + pause_after(now - since), since + HOST_LIMIT)
     waiting = status.updated(waiting_since=since)
     return _waiting(world, waiting, problem.reason, problem.message, now, look_again)
 
