@@ -15,7 +15,15 @@ import orjson
 import pytest
 
 from codecourier.controller.observers import PlanReporter
-from codecourier.kinds.api_resources import ISSUE_SESSIONS, LEARNINGS, RECURRING_TASKS, RUNS, SPRINT_CHAINS, WORKFLOWS
+from codecourier.kinds.api_resources import (
+    ISSUE_SESSIONS,
+    LEARNINGS,
+    MERGE_JOBS,
+    RECURRING_TASKS,
+    RUNS,
+    SPRINT_CHAINS,
+    WORKFLOWS,
+)
 from codecourier.kinds.registry import REGISTRY, WorkKey
 from codecourier.kube.api import Json, Resource
 from tests.resources.samples import crds, schema_at, text
@@ -114,6 +122,15 @@ def declare(share: Share, pump: str) -> tuple[tuple[Resource, str, Json], ...]:
         objects.append((RECURRING_TASKS, f"task-{name}", task))
         session = {"workflowRef": {"name": name}, "prompt": prompt, "issueUrl": f"{URL}/issues/{FIRST_ISSUE}"}
         objects.append((ISSUE_SESSIONS, f"session-{name}", session))
+        merge = {
+            "mode": "Combine",
+            "pullRequests": [f"{URL}/pull/{number}" for number in range(1, 1 + int(50 * share.items))],
+            "workflowRef": {"name": name},
+            "prompt": prompt,
+            # The simulated host shows no pull request to be merged.
+            "cancelled": True,
+        }
+        objects.append((MERGE_JOBS, f"merge-{name}", merge))
     spec = {"text": (pump * 1024)[: int(300 * share.texts)], "workflowRef": {"name": "runnable"}, "accepted": True}
     objects += [(LEARNINGS, f"learning-{number}", spec) for number in range(int(200 * share.items))]
     return tuple(objects)

@@ -119,6 +119,8 @@ REHEARSED = (
     _rehearsed(2, (8.0, "delete project")),
     _rehearsed(0, (8.0, "delete project"), (9.0, "delete chain")),
     _rehearsed(3, (6.0, "make project again")),
+    _rehearsed(1, (100.0, "pass a day"), (105.0, "raise attempt of run"), *_at(300.0, *_AGING), fails=(0,)),
+    _rehearsed(0, (1.0, "back up"), (7.0, "restore")),
     _rehearsed(0, (8.0, "back up"), (25.0, "restore")),
     _rehearsed(0, (8.0, "back up"), (80.0, "restore")),
     _rehearsed(0, (16.0, "back up"), (46.0, "restore")),

@@ -23,7 +23,7 @@ from codecourier.resources.inbox import MAX_EXCEPTIONS, USER_MAX_LENGTH, InboxSp
 __all__ = ["Inboxes"]
 
 _INBOXES = INBOX_SOURCE.resource
-_MOST_TRIES = 10
+_MOST_TRIES = 40
 _FULL = (
     f"Your inbox holds {MAX_EXCEPTIONS} single notifications, its most. Mark all as read, or dismiss older ones first:"
     " notifications in a row take no room."

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from codecourier.controller.issues import IssueReader
 from codecourier.controller.merges import MergeReader
@@ -115,6 +116,7 @@ class Observer:
         self._gate = gate
         self._credentials = credentials
         self._repositories: OrderedDict[RepositoryAccess, _Reached] = OrderedDict()
+        self._turns: WeakValueDictionary[RepositoryAccess, asyncio.Lock] = WeakValueDictionary()
         self._missed: OrderedDict[LogAsk, float] = OrderedDict()
         self._issues = IssueReader(self.ask_host)
         self._merges = MergeReader(self.ask_host)
@@ -167,6 +169,14 @@ class Observer:
         access = ask.repository
         if isinstance(access, Problem):
             return access
+        # A Project and its Runs ask in the same moment: one answer does for all.
+        async with self._turns.setdefault(access, asyncio.Lock()):
+            remembered = self.recall(ask)
+            if isinstance(remembered, RepositoryFact | Problem):
+                return remembered
+            return await self._look_up(access)
+
+    async def _look_up(self, access: RepositoryAccess) -> RepositoryFact | Problem:
         known = self._repositories.get(access)
         answer = await self.ask_host(access, GetRepository(None if known is None else known.facts))
         time = asyncio.get_running_loop().time()
