@@ -102,7 +102,9 @@ def _immutable(crd: Json, steps: Steps, schema: Json, rule: Json) -> Iterator[Ca
         return
     place = path + field_path
     base = BASES.get((_kind(crd), place), {})
-    without = {key: value for key, value in base.items() if key != place} or {place: ABSENT}
+    others = {key: value for key, value in base.items() if key != place}
+    # Where the base has to add the field, a full manifest lacks it.
+    without = others if place in base else {**others, place: ABSENT}
     yield _update_case(crd, path, message, Update({}, old=without), None)
     yield _update_case(crd, path, message, Update({place: ABSENT}, old=base), refusal)
     added = value_at(_changed(manifest(crd), base), tuple(place.split(".")))
