@@ -25,6 +25,7 @@ from codecourier.kinds.api_resources import (
     DAILY_STATS,
     ISSUE_SESSIONS,
     LEARNINGS,
+    MERGE_JOBS,
     NOTIFICATIONS,
     PROJECTS,
     RECURRING_TASKS,
@@ -150,6 +151,18 @@ async def session_works_on_an_issue(team: Team) -> None:
     assert (await team.ended("total", ISSUE_SESSIONS))["status"]["phase"] == "Completed"
 
 
+async def merge_is_cancelled(team: Team) -> None:
+    await team.workflow(CHANGE)
+    spec = {
+        "mode": "Combine",
+        "pullRequests": [f"{team.url}/pull/1"],
+        "workflowRef": {"name": "work"},
+        "cancelled": True,
+    }
+    await team.create(MERGE_JOBS, "release", spec=spec)
+    assert (await team.ended("release", MERGE_JOBS))["status"]["phase"] == "Cancelled"
+
+
 async def task_runs_now_and_keeps_no_run(team: Team) -> None:
     await team.workflow("true\n")
     spec = {"frequency": "Daily", "timeZone": "UTC", "hour": 0, "minute": 0, "completedRunsHistoryLimit": 0}
@@ -261,6 +274,7 @@ CASES: tuple[Callable[[Team], Awaitable[None]], ...] = (
     revision_of_a_workflow_is_deleted,
     agent_proposes_a_lesson,
     session_works_on_an_issue,
+    merge_is_cancelled,
     task_runs_now_and_keeps_no_run,
     retention_seals_a_day_and_deletes_what_is_old,
     tokens_are_about_to_expire,
