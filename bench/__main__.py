@@ -93,30 +93,26 @@ def main(
     except LocalError as error:
         console.print(f"error: {error}")
         raise typer.Exit(1) from error
-    about = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "kubernetes": KUBERNETES_VERSION,
-        "options": {
-            "runs": runs,
-            "raw": raw,
-            "objects": objects,
-            "active": active,
-            "idle_seconds": idle_seconds,
-            "churn": churn,
-            "hung": hung,
-            "tasks": tasks,
-        },
-    }
-    write_results(results, _RESULTS, about)
+    options = {"runs": runs, "raw": raw, "objects": objects, "active": active, "idle_seconds": idle_seconds}
+    write_results(results, _RESULTS, _describe({**options, "churn": churn, "hung": hung, "tasks": tasks}))
     console.print(render(results))
     console.print(f"{time.monotonic() - started:.0f} s in all; more is in {_RESULTS}")
     for name, reason in failures.items():
         console.print(f"error: {name} could not be measured: {reason}", style="bold red")
     if failures:
         raise typer.Exit(1)
+
+
+def _describe(options: dict[str, float]) -> dict[str, object]:
+    """Return what the figures were measured with."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "kubernetes": KUBERNETES_VERSION,
+        "options": options,
+    }
 
 
 def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int, tasks: int) -> dict[str, Case]:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from codecourier.cache.store import Store
 from codecourier.controller.finalizers import release
@@ -39,6 +39,7 @@ from codecourier.core.shared.naming import (
     LABEL_MANAGED,
 )
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.github.api import Operation
 from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError, Unavailable
 from codecourier.github.operations.create_branch import CreateBranch as CreateBranchAtHost
@@ -55,6 +56,8 @@ from codecourier.kube.api import SECRETS, Json, KubeApi
 from codecourier.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, ServerError, Unanswered
 
 __all__ = ["Effects"]
+
+R = TypeVar("R")
 
 _PRESENT = ("read", "write")
 """Keys of the tokens that a pod's steps use."""
@@ -312,61 +315,44 @@ class Effects:
         except NotFound:
             return None
 
-    async def _open(self, effect: OpenPullRequest) -> Problem | None:
-        access = effect.repository
-        if isinstance(access, Problem):
-            return access
-        repository = await self._credentials.find(access)
-        if isinstance(repository, Problem):
-            return repository
-        operation = CreatePullRequest(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
-        try:
-            await self._gate.do(access.namespace, repository, operation)
-        except ForgeError as error:
-            return problem_of_forge(error, repository.url, effect.head)
-        return None
-
-    async def _create_branch(self, effect: CreateBranch) -> Problem | None:
-        access = effect.repository
-        if isinstance(access, Problem):
-            return access
-        repository = await self._credentials.find(access)
-        if isinstance(repository, Problem):
-            return repository
-        try:
-            await self._gate.do(access.namespace, repository, CreateBranchAtHost(effect.branch, effect.commit))
-        except ForgeError as error:
-            return problem_of_forge(error, repository.url, effect.branch)
-        return None
-
-    async def _comment(self, effect: WriteComment) -> Problem | None:
-        access = effect.repository
+    async def _ask_host(
+        self, access: RepositoryAccess | Problem, operation: Operation[R], branch: str = "", number: int = 0
+    ) -> R | Problem:
+        """Carry out an operation at a repository's host; a problem names the branch or the number."""
         if isinstance(access, Problem):
             return replace(access, is_refusal=True)
         repository = await self._credentials.find(access)
         if isinstance(repository, Problem):
             return replace(repository, is_refusal=True)
-        operation = WriteIssueComment(effect.number, effect.body, effect.comment)
         try:
-            await self._gate.do(access.namespace, repository, operation)
+            return await self._gate.do(access.namespace, repository, operation)
         except ForgeError as error:
             is_refusal = not (isinstance(error, Unavailable) and error.may_have_happened)
-            return replace(problem_of_forge(error, repository.url, number=effect.number), is_refusal=is_refusal)
-        return None
+            return replace(problem_of_forge(error, repository.url, branch, number), is_refusal=is_refusal)
+
+    async def _open(self, effect: OpenPullRequest) -> Problem | None:
+        operation = CreatePullRequest(effect.title, effect.body, effect.head, effect.base, effect.is_draft)
+        return _problem(await self._ask_host(effect.repository, operation, effect.head))
+
+    async def _create_branch(self, effect: CreateBranch) -> Problem | None:
+        operation = CreateBranchAtHost(effect.branch, effect.commit)
+        return _problem(await self._ask_host(effect.repository, operation, effect.branch))
+
+    async def _comment(self, effect: WriteComment) -> Problem | None:
+        operation = WriteIssueComment(effect.number, effect.body, effect.comment)
+        return _problem(await self._ask_host(effect.repository, operation, number=effect.number))
 
     async def _merge(self, effect: MergePullRequest) -> Problem | None:
-        access = effect.repository
-        if isinstance(access, Problem):
-            return access
-        repository = await self._credentials.find(access)
-        if isinstance(repository, Problem):
-            return repository
         operation = MergeAtHost(effect.number, effect.head, effect.strategy, effect.has_queue)
-        try:
-            progress = await self._gate.do(access.namespace, repository, operation)
-        except ForgeError as error:
-            return problem_of_forge(error, repository.url, number=effect.number)
-        return problem_of_progress(progress, repository.url, effect.number)
+        access = effect.repository
+        progress = await self._ask_host(access, operation, number=effect.number)
+        if isinstance(access, Problem) or isinstance(progress, Problem):
+            return _problem(progress)
+        return problem_of_progress(progress, access.url, effect.number)
+
+
+def _problem(outcome: object) -> Problem | None:
+    return outcome if isinstance(outcome, Problem) else None
 
 
 def _secret_named(effect: MintTokens | RevokeTokens) -> Json:

@@ -7,8 +7,9 @@ import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from codecourier.controller.ask_host import AskHost
 from codecourier.core.shared.facts import (
     IssueAsk,
     IssueComment,
@@ -20,7 +21,6 @@ from codecourier.core.shared.facts import (
     RepositoryAccess,
 )
 from codecourier.core.shared.reasons import Reason, sentence
-from codecourier.github.api import Operation
 from codecourier.github.operations.get_issue import GetIssue, IssueFacts
 from codecourier.github.operations.get_issue_comment import GetIssueComment
 from codecourier.github.operations.issue import CommentFacts
@@ -49,15 +49,6 @@ _SMALLEST_BYTES = 1024
 
 _CLOCKS_APART = timedelta(minutes=5)
 """How far the host's clock, by which comments are listed, may be behind the cluster's."""
-
-
-class AskHost(Protocol):
-    """Carries out an operation for a plan."""
-
-    async def __call__(
-        self, access: RepositoryAccess | Problem, operation: Operation[R], number: int = 0
-    ) -> R | Problem:
-        """Return the outcome, or the problem that prevents it; it names the issue with the number."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from codecourier.checks import Gate
-from codecourier.core.shared.facts import Problem, RepositoryAccess
+from codecourier.controller.ask_host import AskHost
+from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
-from codecourier.github.api import Operation
 from codecourier.github.operations.get_commit import GetCommit
 from codecourier.github.operations.get_pull_request import GetPullRequest, MergeablePull
 from codecourier.github.operations.read_gate import ReadGate
@@ -19,15 +19,6 @@ R = TypeVar("R")
 
 _MOST_COMMITS = 4096
 """How many commits are remembered; they never change."""
-
-
-class AskHost(Protocol):
-    """Carries out an operation for a plan."""
-
-    async def __call__(
-        self, access: RepositoryAccess | Problem, operation: Operation[R], number: int = 0
-    ) -> R | Problem:
-        """Return the outcome, or the problem that prevents it; it names the pull request with the number."""
 
 
 class MergeReader:

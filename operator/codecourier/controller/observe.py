@@ -218,7 +218,7 @@ class Observer:
         operation
             What is asked.
         number
-            The issue that a problem names, if it is about one.
+            The issue or pull request that a problem names, if it is about one.
         """
         if isinstance(access, Problem):
             return access

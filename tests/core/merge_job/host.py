@@ -93,7 +93,7 @@ class Host:
 
     job: MergeJob = field(default_factory=make_single)
     pull: MergePullFact | Problem = PULL
-    base: str | None = BASE
+    base: str | Problem | None = BASE
     gate: Gate | Problem = GREEN
     landed: CommitFact | Problem = field(default_factory=lambda: CommitFact(TREE, (BASE,)))
     now: datetime = NOW
@@ -154,7 +154,7 @@ class Host:
         if isinstance(ask, MergePullAsk):
             return self.pull
         if isinstance(ask, BranchHeadAsk):
-            return BranchHeadFact(self.base)
+            return self.base if isinstance(self.base, Problem) else BranchHeadFact(self.base)
         if isinstance(ask, GateAsk):
             assert ask.commit == HEAD
             return self.gate

@@ -96,11 +96,10 @@ def test_checks_that_never_come_end_the_merge_and_are_named() -> None:
 
 @pytest.mark.parametrize("gate", [RED, WAITING, Problem(Reason.CHECKS_FORBIDDEN, "It may not read them.")])
 def test_only_the_gate_can_be_skipped(gate: Gate | Problem) -> None:
-    if isinstance(gate, Gate):
-        host = Host(make_single(skip_ci_check=True), gate=gate)
-        host.look()
-        assert len(host.merges) == 1
-    blocked = Host(make_single(skip_ci_check=True), gate=RED, pull=replace(PULL, merge_state="blocked"))
+    host = Host(make_single(skip_ci_check=True), gate=gate)
+    host.look()
+    assert len(host.merges) == 1
+    blocked = Host(make_single(skip_ci_check=True), gate=gate, pull=replace(PULL, merge_state="blocked"))
     blocked.look()
     assert blocked.merges == []
     blocked.look(GATE_LIMIT)
@@ -291,6 +290,35 @@ def test_a_host_that_is_away_is_waited_for_in_bounded_time(name: str) -> None:
     assert host.status.phase is MergeJobPhase.RUNNING
     host.look(timedelta(seconds=1))
     assert ended(host) == (MergeJobPhase.FAILED, Reason.FORGE_UNAVAILABLE)
+
+
+def test_a_host_that_is_away_twice_is_waited_for_twice() -> None:
+    host = Host(answer=Problem(Reason.MERGE_QUEUED, "It is in the queue."))
+    host.look()
+    for _ in range(2):
+        host.pull = DOWN
+        host.look(HOST_LIMIT / 2)
+        host.pull = PULL
+        host.look(timedelta(hours=2))
+        assert host.status.phase is MergeJobPhase.RUNNING
+
+
+def test_a_merge_that_was_asked_for_and_is_not_seen_any_more_may_still_happen() -> None:
+    host = Host(answer=DOWN)
+    host.look()
+    host.pull = DOWN
+    host.look()
+    host.look(HOST_LIMIT)
+    assert ended(host) == (MergeJobPhase.FAILED, Reason.FORGE_UNAVAILABLE)
+    assert "may still" in host.status.message
+
+
+def test_a_merge_is_seen_although_its_base_cannot_be_read() -> None:
+    host = Host()
+    host.look()
+    host.base = DOWN
+    host.look()
+    assert ended(host) == (MergeJobPhase.COMPLETED, Reason.COMPLETED)
 
 
 def test_a_host_that_came_back_is_waited_for_anew() -> None:

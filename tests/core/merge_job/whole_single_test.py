@@ -72,6 +72,7 @@ def test_a_conflict_is_reported_after_one_run() -> None:
     played.work()
     assert played.status.phase is MergeJobPhase.FAILED
     assert (len(played.made), played.merges) == (1, [])
+    assert "attempt" not in played.status.message, "no agent has tried"
 
 
 def test_cancelling_stops_the_run_and_merges_nothing() -> None:

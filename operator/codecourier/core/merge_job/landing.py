@@ -9,7 +9,7 @@ from codecourier.core.shared.merge_facts import CommitFact, MergePullFact
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.pull_request import PullRequestState
 
-__all__ = ["Decision", "Difference", "LastLook", "Verified", "compare_landing", "look_last"]
+__all__ = ["Decision", "Difference", "LastLook", "Verified", "compare_landing", "find_end", "look_last"]
 
 _BLOCKED = frozenset({"blocked", "behind"})
 """States in which only a token that may bypass the protection of the branch could merge."""
@@ -68,11 +68,12 @@ def look_last(pull: MergePullFact, base_head: str | None, verified: Verified) ->
     verified
         What was verified.
     """
-    found = _find_end(pull, verified) or _find_move(pull, base_head, verified) or _find_wait(pull)
+    found = find_end(pull, verified) or _find_move(pull, base_head, verified) or _find_wait(pull)
     return found or _look(Decision.MERGE, Reason.RUNNING, detail=f"{pull.url} is being merged.")
 
 
-def _find_end(pull: MergePullFact, verified: Verified) -> LastLook | None:
+def find_end(pull: MergePullFact, verified: Verified) -> LastLook | None:
+    """Return what the pull request itself decides, wherever its base is: MERGED or STOP; None: nothing."""
     if pull.head_commit != verified.head:
         return _look(Decision.STOP, Reason.HEAD_MOVED, url=pull.url, old=verified.head, new=pull.head_commit)
     if pull.state is PullRequestState.MERGED:

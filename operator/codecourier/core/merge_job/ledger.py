@@ -20,12 +20,12 @@ from codecourier.resources.meta import LocalReference, ObjectMeta
 from codecourier.resources.run import Origin, Run, RunPhase, RunSpec
 
 __all__ = [
+    "DEFAULT_ATTEMPTS",
     "active_step",
     "build_step_run",
     "claim_step",
     "count_merged",
     "is_run_of_step",
-    "most_attempts",
     "next_batch",
     "pending",
     "result_branch",
@@ -41,11 +41,6 @@ _PROMPT = (
 )
 
 _MERGED = frozenset({SourceResult.CLEAN, SourceResult.RESOLVED})
-
-
-def most_attempts(job: MergeJob) -> int:
-    """Return how often the agent may try to resolve the conflicts of one pull request: in a Single merge, never."""
-    return 1 if job.spec.mode is MergeMode.SINGLE else job.spec.max_attempts or DEFAULT_ATTEMPTS
 
 
 def result_branch(job: MergeJob) -> str:

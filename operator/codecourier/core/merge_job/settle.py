@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from codecourier.core.merge_job.ledger import most_attempts, with_sources
+from codecourier.core.merge_job.ledger import DEFAULT_ATTEMPTS, with_sources
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, cut, sentence
 from codecourier.merging import MergeState
 from codecourier.resources.merge import MergedSource, MergeResult
-from codecourier.resources.merge_job import JobSource, MergeJob, MergeJobStatus, MergeStep, SourceResult
+from codecourier.resources.merge_job import JobSource, MergeJob, MergeJobStatus, MergeMode, MergeStep, SourceResult
 from codecourier.resources.run import Run, RunPhase
 
 __all__ = ["MOST_TROUBLES", "find_trouble", "settle"]
@@ -153,8 +153,10 @@ def _with_failure(job: MergeJob, status: MergeJobStatus, step: MergeStep, end: _
 
 
 def _attempted(job: MergeJob, source: JobSource, detail: str, reason: str) -> JobSource:
-    """Return a pull request after an attempt to resolve its conflicts that did not succeed."""
-    limit = most_attempts(job)
+    """Return a pull request whose conflicts are not resolved: left out after the last attempt, or without any."""
+    if job.spec.mode is MergeMode.SINGLE:
+        return _excluded(source, reason, detail)
+    limit = job.spec.max_attempts or DEFAULT_ATTEMPTS
     tried = source.updated(attempts=min(source.attempts + 1, limit))
     if tried.attempts < limit:
         return tried

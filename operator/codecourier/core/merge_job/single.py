@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from codecourier.checks import CheckState, Gate, MergeStrategy
 from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, Verdict, judge_gate, pause_after
-from codecourier.core.merge_job.landing import Decision, LastLook, Verified, compare_landing, look_last
+from codecourier.core.merge_job.landing import Decision, LastLook, Verified, compare_landing, find_end, look_last
 from codecourier.core.merge_job.outcome import plan_outcome
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import BranchHeadAsk, Problem
@@ -46,6 +46,9 @@ CLAIM_LIMIT = timedelta(minutes=10)
 """How long a request that was not refused may still be under way at the host."""
 
 _MOST_CHECKS = 50
+_UNSEEN = Gate((), has_queue=False, checks=(), unfinished_suites=0, is_whole=False)
+"""What is known of the gate where the credential may not read it."""
+
 _LIMITS = {Reason.MERGE_QUEUED: QUEUE_LIMIT, Reason.MERGE_REQUESTED: QUEUE_LIMIT}
 
 
@@ -64,16 +67,17 @@ def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> 
     pull = world.facts.get(MergePullAsk(world.access, source.number))
     if isinstance(pull, Problem):
         return _wait(world, status, pull, now)
+    merge = _Merge(world, status, source, pull, now)
+    end = find_end(pull, merge.verified)
+    if end is not None:
+        return merge.compare() if end.decision is Decision.MERGED else merge.fail(end.reason, end.message)
     base = world.facts.get(BranchHeadAsk(world.access, pull.base_branch))
     if isinstance(base, Problem):
         return _wait(world, status, base, now)
-    merge = _Merge(world, status, source, pull, now)
     look = look_last(pull, base.commit, merge.verified)
-    if look.decision is Decision.MERGED:
-        return merge.compare()
-    if look.decision is Decision.STOP:
-        return merge.fail(look.reason, look.message)
-    return merge.follow(look) if status.landing is not None else merge.gate(look, base.commit)
+    if status.landing is None:
+        return merge.gate(look, base.commit)
+    return replace(merge, status=status.updated(waiting_since=None)).follow(look)
 
 
 def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | None:
@@ -93,7 +97,7 @@ def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -
             return _waiting(world, status, pull.reason, pull.message, now, pull.retry_time or now + LOOK_AGAIN)
     elif pull.merge_commit is not None and pull.head_commit == source.head_commit:
         return _Merge(world, status, source, pull, now).compare()
-    text = sentence(Reason.MERGE_UNDER_WAY, url=source.url)
+    text = sentence(Reason.MERGE_UNDER_WAY, url=source.url, detail="A user stopped the MergeJob.")
     return plan_outcome(world, status, MergeJobPhase.CANCELLED, Reason.MERGE_UNDER_WAY, text, now)
 
 
@@ -132,12 +136,16 @@ class _Merge:
         """Let the merge through if its checks pass; then act on the last look."""
         ask = GateAsk(self.world.access, self.pull.base_branch, self.verified.head)
         gate = self.world.facts.get(ask)
+        is_skipped = self.world.job.spec.skip_ci_check
         if isinstance(gate, Problem):
-            if gate.reason is Reason.CHECKS_FORBIDDEN and not self.world.job.spec.skip_ci_check:
+            if gate.reason is not Reason.CHECKS_FORBIDDEN:
+                return _wait(self.world, self.status, gate, self.time)
+            if not is_skipped:
                 return self.fail(gate.reason, gate.message)
-            return _wait(self.world, self.status, gate, self.time)
+            # A credential that may not read checks can still merge past them. Whether there is a queue, the host knows.
+            gate = _UNSEEN
         status = self.status.updated(gate_since=self.status.gate_since or self.time, waiting_since=None)
-        if not self.world.job.spec.skip_ci_check:
+        if not is_skipped:
             verdict = judge_gate(gate, status.gate_since or self.time, self.time)
             if verdict.state is not CheckState.PASSED:
                 return self._hold(status, verdict)
@@ -209,7 +217,7 @@ class _Merge:
             return Plan(effects=(effect,))
         limit = landing.claim_time + _LIMITS.get(problem.reason, HOST_LIMIT)
         if self.time >= limit:
-            return self.fail(problem.reason, problem.message)
+            return _give_up(self.world, self.status, problem, self.time)
         look_again = min(problem.retry_time or self.time + pause_after(self.time - landing.claim_time), limit)
         plan = _waiting(self.world, self.status, problem.reason, problem.message, self.time, look_again)
         # A queue moves the base itself; whether the pull request is still in it is asked only where that cannot harm.
@@ -271,10 +279,18 @@ def _wait(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: d
     """Wait until the host answers, for a bounded time."""
     since = status.waiting_since or now
     if problem.is_final or now >= since + HOST_LIMIT:
-        return plan_outcome(world, status, MergeJobPhase.FAILED, problem.reason, problem.message, now)
+        return _give_up(world, status, problem, now)
     look_again = problem.retry_time or min(now + pause_after(now - since), since + HOST_LIMIT)
     waiting = status.updated(waiting_since=since)
     return _waiting(world, waiting, problem.reason, problem.message, now, look_again)
+
+
+def _give_up(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: datetime) -> Plan:
+    """End a merge about which the host says nothing; what it was asked for may still happen."""
+    message = problem.message
+    if status.landing is not None:
+        message = sentence(Reason.MERGE_UNDER_WAY, url=status.sources[0].url, detail=message)
+    return plan_outcome(world, status, MergeJobPhase.FAILED, problem.reason, message, now)
 
 
 def _waiting(

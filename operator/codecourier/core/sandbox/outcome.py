@@ -135,7 +135,7 @@ def read_outcome(
     deadline_seconds
         The pod's deadline.
     now
-        The time, for a pod whose end nobody has recorded.
+        The time: the end of a pod that shows none.
     run
         The Run, for what it was to merge.
     """

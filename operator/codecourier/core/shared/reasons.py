@@ -209,7 +209,7 @@ SENTENCES: dict[Reason, str] = {
         "The pull request is merged, but commit {commit} could not be compared with the verified merge: {detail}"
     ),
     Reason.MERGE_UNDER_WAY: (
-        "Stopped after the host was asked to merge {url}; look at the pull request, as it may still be merged."
+        "{detail} The host was asked to merge {url} before and may still do so: look at the pull request."
     ),
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",

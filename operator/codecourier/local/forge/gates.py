@@ -123,7 +123,7 @@ class Gates:
         return "clean" if words <= {"success"} else "unstable"
 
     def decision(self, repository: Repository, pull: Pull) -> str | None:
-        """Return the reviews' verdict as `PullRequestReviewDecision`; None if nobody must approve."""
+        """Return the reviews' verdict as `PullRequestReviewDecision`; None if no approval is needed."""
         wanted, states = self.rules(repository, pull.base_ref).approvals, self._verdicts(repository, pull)
         if "CHANGES_REQUESTED" in states:
             return "CHANGES_REQUESTED"
