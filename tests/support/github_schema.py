@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema_rs
 
 from codecourier.local.forge.call import Endpoint
-from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories
+from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories, reviews
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
@@ -27,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *merges.ENDPOINTS,
     *pulls.ENDPOINTS,
     *repositories.ENDPOINTS,
+    *reviews.ENDPOINTS,
 )
 
 _FILE = Path(__file__).parent.parent / "data" / "local" / "forge" / "github-openapi.json"

@@ -133,6 +133,17 @@ def merges(session: Session) -> None:
     control.set_merging(name, holds_merges=False)
 
 
+def reviews(session: Session) -> None:
+    control, name = session.repository.control, session.repository.full_name
+    comments = [{"path": "README.md", "line": 1, "body": "Why?"}]
+    session.good("POST ~/pulls/{}/reviews", 1, body={"event": "COMMENT", "body": "Text", "comments": comments})
+    session.good("GET ~/pulls/{}/reviews", 1)
+    session.good("GET ~/pulls/{}/comments", 1)
+    control.set_collaborator(name, "bob", "write")
+    session.good("GET ~/collaborators/{}/permission", "bob")
+    assert session.call("POST ~/pulls/{}/reviews", 1, body={"event": "x"}).status == 422
+
+
 def issues(session: Session) -> None:
     control, name = session.repository.control, session.repository.full_name
     number = control.create_issue(name, login=None, body=None)
@@ -154,7 +165,7 @@ def issues(session: Session) -> None:
     assert session.call("GET ~/issues/{}", 99).status == 404
 
 
-PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, merges, issues)
+PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, merges, reviews, issues)
 
 
 def test_every_answer_fits(repository: ForgeRepository) -> None:

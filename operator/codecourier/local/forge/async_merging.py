@@ -12,9 +12,11 @@ import uuid
 from datetime import timedelta
 
 from codecourier.local.forge.errors import RefusedError
+from codecourier.local.forge.gates import Gates
 from codecourier.local.forge.merge_records import MergeOrder, MergeRequest
 from codecourier.local.forge.merging import MergeService
 from codecourier.local.forge.pulls import PullService
+from codecourier.local.forge.queueing import QueueService
 from codecourier.local.forge.records import Pull, Repository, now
 from codecourier.local.forge.store import ForgeStore
 
@@ -30,10 +32,14 @@ class AsyncMergeService:
     the repository says so: after a number of polls, or when the control API asks.
     """
 
-    def __init__(self, store: ForgeStore, pulls: PullService, merges: MergeService) -> None:
+    def __init__(
+        self, store: ForgeStore, pulls: PullService, merges: MergeService, gates: Gates, queues: QueueService
+    ) -> None:
         self._store = store
         self._pulls = pulls
         self._merges = merges
+        self._gates = gates
+        self._queues = queues
 
     def submit(self, repository: Repository, pull: Pull, order: MergeOrder, action: str) -> MergeRequest:
         """Record a request for an open pull request and return it.
@@ -71,8 +77,6 @@ class AsyncMergeService:
 
     def run_due(self, repository: Repository) -> None:
         """Run the requests of a repository whose time has come."""
-        if repository.holds_merges:
-            return
         for request in self._store.of_repository(MergeRequest, repository.id):
             if request.status == "pending" and request.polls_left == 0:
                 self.run(repository, request)
@@ -106,12 +110,16 @@ class AsyncMergeService:
             self._store.write(request.model_copy(update={"updated_at": past}))
 
     def _merge(self, repository: Repository, pull: Pull, request: MergeRequest) -> None:
+        has_queue = self._gates.rules(repository, pull.base_ref).queue is not None
         try:
-            sha = self._merges.merge(repository, pull, request.order)
+            if request.action == "merge_queue" or (request.action == "default" and has_queue):
+                self._queues.enqueue(repository, pull, request.order)
+                self._end(request, "enqueued", "Pull request was added to the merge queue.")
+            else:
+                sha = self._merges.merge(repository, pull, request.order)
+                self._end(request, "merged", "Pull request was merged.", sha)
         except RefusedError as error:
             self._end(request, "failed", error.message)
-        else:
-            self._end(request, "merged", "Pull request was merged.", sha)
         self._pulls.follow(repository)
 
     def _end(self, request: MergeRequest, status: str, message: str, sha: str | None = None) -> None:

@@ -84,6 +84,12 @@ class ForgeCounters:
     merge_requests: dict[str, int]
     """Merges in the background that were asked for, by `owner/name#number`."""
 
+    enqueues: dict[str, int]
+    """Pull requests taken into a merge queue, by `owner/name#number`."""
+
+    dequeues: dict[str, int]
+    """Pull requests that left a merge queue without being merged, by `owner/name#number`."""
+
     merges: dict[str, int]
     """Merges through the API, by `owner/name#number`."""
 

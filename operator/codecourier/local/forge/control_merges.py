@@ -94,7 +94,27 @@ def _commit(forge: Forge, repository: Repository, body: _Body) -> str:
 
 
 def _run_merges(forge: Forge, body: _Body) -> dict[str, Any]:
-    return {"ran": forge.async_merges.run_all(named_repository(forge, body))}
+    return {"ran": forge.run_merges(named_repository(forge, body))}
+
+
+def _list_queue(forge: Forge, body: _Body) -> dict[str, Any]:
+    entries = forge.queues.entries(named_repository(forge, body), body["branch"])
+    return {"entries": [{"number": entry.number, "state": entry.state, "sha": entry.sha} for entry in entries]}
+
+
+def _set_collaborator(forge: Forge, body: _Body) -> dict[str, Any]:
+    forge.repositories.user(body["login"])
+    forge.reviews.set_permission(named_repository(forge, body), body["login"], body["permission"])
+    return {}
+
+
+def _review(forge: Forge, body: _Body) -> dict[str, Any]:
+    repository = named_repository(forge, body)
+    pull = forge.pulls.find(repository, int(body["number"]))
+    if pull is None:
+        raise RefusedError(404, f"there is no pull request {body['number']} in {repository.full_name}")
+    said = {name: body[name] for name in ("login", "state", "body", "comments")}
+    return {"id": forge.reviews.submit(repository, pull, **said).id}
 
 
 def _age_merges(forge: Forge, body: _Body) -> dict[str, Any]:
@@ -123,10 +143,13 @@ MERGE_OPERATIONS: dict[str, Callable[[Forge, _Body], dict[str, Any]]] = {
     "add-rules": _add_rules,
     "age-merges": _age_merges,
     "create-suite": _create_suite,
+    "list-queue": _list_queue,
     "list-rates": _list_rates,
     "remove-rules": _remove_rules,
+    "review": _review,
     "run-merges": _run_merges,
     "set-check": _set_check,
+    "set-collaborator": _set_collaborator,
     "set-merging": _set_merging,
     "set-status": _set_status,
 }

@@ -37,6 +37,8 @@ CONTROL_PREFIX = "/_control/"
 COUNTER_TOPICS = (
     "clones",
     "comments_created",
+    "dequeues",
+    "enqueues",
     "faults",
     "fetches",
     "merge_requests",

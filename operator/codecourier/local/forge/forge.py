@@ -10,8 +10,10 @@ from codecourier.local.forge.issues import IssueService
 from codecourier.local.forge.limits import RateLimits
 from codecourier.local.forge.merging import MergeService
 from codecourier.local.forge.pulls import PullService
+from codecourier.local.forge.queueing import QueueService
 from codecourier.local.forge.records import Repository
 from codecourier.local.forge.repositories import RepositoryService
+from codecourier.local.forge.reviews import ReviewService
 from codecourier.local.forge.settings import ForgeSettings
 from codecourier.local.forge.store import ForgeStore
 
@@ -45,14 +47,25 @@ class Forge:
         self.checks = CheckService(self.store, app.slug)
         self.gates = Gates(self.store, app.slug)
         self.merges = MergeService(self.store, self.repositories, self.pulls, self.gates)
-        self.async_merges = AsyncMergeService(self.store, self.pulls, self.merges)
+        self.queues = QueueService(self.store, self.repositories, self.pulls, self.gates)
+        self.async_merges = AsyncMergeService(self.store, self.pulls, self.merges, self.gates, self.queues)
+        self.reviews = ReviewService(self.store)
         self.tokens = TokenService(self.store, app)
         self.limits = RateLimits(self.store)
 
     def follow(self, repository: Repository) -> None:
         """Bring all that depends on a repository's branches up to date, and run the merges whose time has come."""
         self.pulls.follow(repository)
-        self.async_merges.run_due(repository)
+        if not repository.holds_merges:
+            self.async_merges.run_due(repository)
+            self.queues.advance(repository)
+
+    def run_merges(self, repository: Repository) -> int:
+        """Run all merges in the background and advance the queues; returns how many merges were pending."""
+        ran = self.async_merges.run_all(repository)
+        self.queues.advance(repository)
+        self.pulls.follow(repository)
+        return ran
 
     @property
     def api_url(self) -> str:

@@ -2,7 +2,8 @@
 
 Rules are those of https://docs.github.com/rest/branches/branch-protection and https://docs.github.com/rest/repos/rules.
 GitHub does not document the words of its refusals; those for merge methods and merge queues were reported by users in
-https://github.com/akuity/kargo/pull/6490 and https://github.com/anza-xyz/kit/pull/94.
+https://github.com/akuity/kargo/pull/6490, https://github.com/anza-xyz/kit/pull/94,
+https://github.com/cncf/prow-github-actions/pull/166 and https://github.com/objectstack-ai/objectstack/issues/12873.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import get_args
 from codecourier.local.forge.checks import app_id, outcomes
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.git import BareRepository
-from codecourier.local.forge.merge_records import Collaborator, MergeMethod, RequiredCheck, Review, RuleSet
+from codecourier.local.forge.merge_records import Collaborator, MergeMethod, QueueEntry, RequiredCheck, Review, RuleSet
 from codecourier.local.forge.records import Protection, Pull, Repository
 from codecourier.local.forge.store import ForgeStore
 
@@ -147,6 +148,25 @@ class Gates:
                 f"{_METHOD_WORDS[method]} are not allowed for this branch."
             )  # fmt: skip
             raise RefusedError(405, f"Repository rule violations found\n\n{reason}\n\n")
+
+    def queue_entry(self, repository: Repository, pull: Pull) -> QueueEntry | None:
+        """Return a pull request's entry in the merge queue, or None."""
+        entries = self._store.of_repository(QueueEntry, repository.id)
+        return next((entry for entry in entries if entry.number == pull.number), None)
+
+    def check_queue(self, repository: Repository, pull: Pull) -> None:
+        """Refuse to merge past a merge queue.
+
+        Raises
+        ------
+        RefusedError
+            405 saying so.
+        """
+        if self.queue_entry(repository, pull) is not None:
+            raise RefusedError(405, "Pull request is in the merge queue")
+        if self.rules(repository, pull.base_ref).queue:
+            violation = "Changes must be made through the merge queue"
+            raise RefusedError(405, f"Repository rule violations found\n\n{violation}\n\n")
 
     def check(self, git: BareRepository, repository: Repository, pull: Pull) -> None:
         """Refuse to merge an open pull request that conflicts, or does not have what its base branch asks.

@@ -31,6 +31,7 @@ from codecourier.local.forge.graph_pages import connection
 from codecourier.local.forge.graph_pulls import PullGraph
 from codecourier.local.forge.graphql import Node, cost_of, execute
 from codecourier.local.forge.limits import GRAPHQL, budget_of
+from codecourier.local.forge.merge_records import MergeOrder
 from codecourier.local.forge.records import Pull, Repository
 from codecourier.local.forge.shapes import node_id, stamp
 
@@ -108,7 +109,7 @@ class _Graph:
 
     @property
     def mutation(self) -> Node:
-        return Node("Mutation", {"updateRefs": self._update_refs})
+        return Node("Mutation", {"updateRefs": self._update_refs, "enqueuePullRequest": self._enqueue})
 
     def _find(self, owner: str, name: str) -> Node:
         repositories = self.forge.repositories
@@ -215,6 +216,26 @@ class _Graph:
         user = Node("User", {"login": login}) if login != author.email else None
         return Node("GitActor", {"name": author.name, "email": author.email, "date": author.date, "user": user})
 
+    def _enqueue(self, input: dict[str, Any]) -> Node:  # noqa: A002 - an argument's name in the API
+        kind, number = _named(str(input["pullRequestId"]))
+        pull = self.forge.store.get(Pull, number) if kind == "PullRequest" else None
+        repository = None if pull is None else self.forge.store.get(Repository, pull.repository_id)
+        if pull is None or repository is None or not self.principal.sees(repository):
+            raise _no_node(str(input["pullRequestId"]))
+        self._check(repository, "write")
+        self.forge.follow(repository)
+        order = MergeOrder(
+            expected_sha=input.get("expectedHeadOid"),
+            login=self.principal.login,
+            may_change_workflows=self.principal.may(repository, "workflows", "write"),
+        )
+        try:
+            self.forge.queues.enqueue(repository, self.forge.store.get(Pull, number) or pull, order)
+        except RefusedError as error:
+            raise GraphError(error.message, "UNPROCESSABLE") from error
+        entry = self._pulls(repository).entry(pull)
+        return Node("EnqueuePullRequestPayload", {"mergeQueueEntry": entry, **_mutation_id(input)})
+
     def _update_refs(self, input: dict[str, Any]) -> Node:  # noqa: A002 - an argument's name in the API
         repository = self._by_id(str(input["repositoryId"]))
         self._check(repository, "write")
@@ -222,7 +243,7 @@ class _Graph:
         if len(updates) != 1 or updates[0]["afterOid"].strip("0"):
             raise GraphError("the local forge only deletes refs, one at a time", "UNPROCESSABLE")
         self._delete(repository, updates[0]["name"], updates[0].get("beforeOid"))
-        return Node("UpdateRefsPayload", {"clientMutationId": input.get("clientMutationId")})
+        return Node("UpdateRefsPayload", _mutation_id(input))
 
     def _delete(self, repository: Repository, ref: str, before: str | None) -> None:
         git, branch = self.forge.repositories.git(repository), ref.removeprefix(_HEADS)
@@ -250,6 +271,10 @@ class _Graph:
         if not self.principal.may(repository, "contents", level):
             holder = "integration" if self.principal.holder == "installation" else "personal access token"
             raise GraphError(f"Resource not accessible by {holder}", "FORBIDDEN")
+
+
+def _mutation_id(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"clientMutationId": given.get("clientMutationId")}
 
 
 def _named(global_id: str) -> tuple[str, int]:

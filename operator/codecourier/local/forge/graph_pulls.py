@@ -114,6 +114,26 @@ class PullGraph:
         }
         return Node("PullRequest", {**fields, **self._merge_fields(pull), **self._check_fields(pull)})
 
+    def entry(self, pull: Pull) -> Node | None:
+        """Return a pull request's place in the queue as `MergeQueueEntry`, or None."""
+        entry = self.forge.queues.find(self.repository, pull)
+        if entry is None:
+            return None
+        numbers = [queued.number for queued in self.forge.queues.entries(self.repository, entry.branch)]
+        fields = {
+            "id": node_id("MergeQueueEntry", entry.id),
+            "state": entry.state,
+            "position": numbers.index(pull.number) + 1,
+            "enqueuedAt": stamp(entry.enqueued_at),
+            "enqueuer": actor(entry.order.login),
+            "baseCommit": lambda: self.commit(self._git, entry.base_sha) if entry.sha else None,
+            "headCommit": lambda: self.commit(self._git, entry.sha) if entry.sha else None,
+            "pullRequest": lambda: self.node(pull),
+            "jump": False,
+            "solo": False,
+        }
+        return Node("MergeQueueEntry", fields)
+
     def check(self, permission: str) -> None:
         """Refuse what the token may not read.
 
@@ -146,6 +166,9 @@ class PullGraph:
             "mergeCommit": merge_commit,
             "mergeable": mergeable,
             "mergeStateStatus": merge_state,
+            "isMergeQueueEnabled": self.forge.gates.rules(self.repository, pull.base_ref).queue is not None,
+            "isInMergeQueue": lambda: self.forge.queues.find(self.repository, pull) is not None,
+            "mergeQueueEntry": lambda: self.entry(pull),
             "reviewDecision": lambda: self.forge.gates.decision(self.repository, pull),
         }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["ForgeRate", "MergeControl"]
+__all__ = ["ForgeRate", "MergeControl", "QueuedPull"]
 
 Method = Literal["merge", "squash", "rebase"]
 
@@ -29,6 +29,18 @@ class ForgeRate:
     used: int
     unchanged: int
     """Requests that were answered with 304, which cost nothing."""
+
+
+@dataclass(frozen=True)
+class QueuedPull:
+    """A pull request in a merge queue."""
+
+    number: int
+    state: str
+    """In GitHub's words."""
+
+    sha: str
+    """The commit whose checks are awaited; empty while queued."""
 
 
 class MergeControl(ABC):
@@ -145,12 +157,38 @@ class MergeControl(ABC):
         return int(self._post("create-suite", repository=full_name, sha=sha, app=app)["id"])
 
     def run_merges(self, full_name: str) -> int:
-        """Run the merges in the background of a repository that are pending; returns how many there were."""
+        """Run the merges in the background that are pending, and advance the queues; returns how many were pending."""
         return int(self._post("run-merges", repository=full_name)["ran"])
 
     def age_merges(self, full_name: str, *, seconds: float) -> None:
         """Let time pass for the results of merges in the background, which are kept for 24 hours."""
         self._post("age-merges", repository=full_name, seconds=seconds)
+
+    def queue(self, full_name: str, branch: str = "main") -> list[QueuedPull]:
+        """Return the entries of a branch's merge queue in their order."""
+        return [
+            QueuedPull(**entry) for entry in self._post("list-queue", repository=full_name, branch=branch)["entries"]
+        ]
+
+    def set_collaborator(
+        self, full_name: str, login: str, permission: Literal["admin", "write", "read", "none"]
+    ) -> None:
+        """Say what a user may do in a repository; its owner may do everything."""
+        self._post("set-collaborator", repository=full_name, login=login, permission=permission)
+
+    def review(
+        self,
+        full_name: str,
+        number: int,
+        *,
+        login: str,
+        state: Literal["APPROVED", "CHANGES_REQUESTED", "COMMENTED"] = "COMMENTED",
+        body: str = "",
+        comments: Sequence[Mapping[str, Any]] = (),
+    ) -> int:
+        """Review a pull request's head and return the review's id; comments have `path`, `line` and `body`."""
+        said = {"login": login, "state": state, "body": body, "comments": [dict(comment) for comment in comments]}
+        return int(self._post("review", repository=full_name, number=number, **said)["id"])
 
     def rates(self) -> list[ForgeRate]:
         """Return what each credential has spent of the budgets that it used."""

@@ -8,7 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from codecourier.local.forge.records import Record, Time
 
-__all__ = ["Collaborator", "MergeMethod", "MergeOrder", "MergeRequest", "RequiredCheck", "Review", "RuleSet"]
+__all__ = [
+    "Collaborator",
+    "MergeMethod",
+    "MergeOrder",
+    "MergeRequest",
+    "QueueEntry",
+    "RequiredCheck",
+    "Review",
+    "ReviewComment",
+    "RuleSet",
+]
 
 MergeMethod = Literal["merge", "squash", "rebase"]
 
@@ -88,6 +98,27 @@ class MergeRequest(Record):
     updated_at: Time
 
 
+class QueueEntry(Record):
+    """A pull request in the merge queue of its base branch; entries are merged in the order of their ids."""
+
+    kind: ClassVar[str] = "queue_entry"
+    number: int
+    """The pull request."""
+
+    branch: str
+    """The branch whose queue it is."""
+
+    order: MergeOrder
+    state: Literal["QUEUED", "AWAITING_CHECKS", "MERGEABLE"] = "QUEUED"
+    base_sha: str = ""
+    """What it was merged onto: the branch's tip or the commit of the entry ahead; empty while queued."""
+
+    sha: str = ""
+    """The commit that is checked and then becomes the branch's tip; empty while queued."""
+
+    enqueued_at: Time
+
+
 class Review(Record):
     """A review of a pull request; the newest of a user that is more than a comment counts."""
 
@@ -102,6 +133,24 @@ class Review(Record):
     """The head that was reviewed."""
 
     submitted_at: Time
+
+
+class ReviewComment(Record):
+    """A comment on a line of a pull request's diff."""
+
+    kind: ClassVar[str] = "review_comment"
+    number: int
+    """The pull request."""
+
+    review_id: int
+    login: str
+    path: str
+    line: int
+    body: str
+    sha: str
+    """The head that was reviewed."""
+
+    created_at: Time
 
 
 class Collaborator(Record):

@@ -66,6 +66,7 @@ class MergeService:
             raise RefusedError(409, "Head branch was modified. Review and try the merge again.")
         if pull.draft:
             raise RefusedError(405, "Pull Request is still a draft")
+        self._gates.check_queue(repository, pull)
         self._gates.check_method(repository, pull, order.method)
         self._gates.check(self._repositories.git(repository), repository, pull)
 

@@ -9,7 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from codecourier.local.forge.merge_records import Collaborator, MergeRequest, Review, RuleSet
+from codecourier.local.forge.merge_records import (
+    Collaborator,
+    MergeRequest,
+    QueueEntry,
+    Review,
+    ReviewComment,
+    RuleSet,
+)
 from codecourier.local.forge.records import (
     CheckRun,
     CheckSuite,
@@ -44,9 +51,11 @@ _KINDS: tuple[type[Record], ...] = (
     MergeRequest,
     Protection,
     Pull,
+    QueueEntry,
     RateBudget,
     Repository,
     Review,
+    ReviewComment,
     RuleSet,
     Token,
     User,

@@ -42,6 +42,8 @@ def _submit(call: Call) -> Answer:
     if pull.merged_at is not None:
         details = {"message": "Pull request is already merged.", "sha": pull.merge_commit_sha}
         return Answer({"status": "merged", "details": details})
+    if call.forge.queues.find(call.repository, pull) is not None:
+        return Answer({"status": "enqueued", "details": {"message": "Pull request is already in the merge queue."}})
     if pull.state == "closed" or pull.draft:
         message = "Pull request is closed." if pull.state == "closed" else "Pull request is a draft."
         return Answer({"status": "failed", "details": {"message": message}}, status=400)
