@@ -73,3 +73,6 @@ class Gate:
 
     is_whole: bool
     """Whether these are all checks: a commit can have more than are read."""
+
+    queue_strategy: MergeStrategy | None = None
+    """How the merge queue merges; None: there is none, or the host does not say."""

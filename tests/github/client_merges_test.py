@@ -56,7 +56,7 @@ async def merge(
     *,
     has_queue: bool = False,
 ) -> MergeProgress:
-    return await forge.do(place.by_app, MergePullRequest(1, head, strategy, has_queue))
+    return (await forge.do(place.by_app, MergePullRequest(1, head, strategy, has_queue))).progress
 
 
 async def gate_of(forge: GitHubForge, place: Place, head: str) -> Gate:
@@ -144,7 +144,7 @@ async def test_a_merge_that_takes_long_is_asked_for_again_without_harm(forge: Gi
     place.control.set_merging(place.name, holds_merges=True)
     assert await merge(forge, place, head) is MergeProgress.PENDING
     assert await merge(forge, place, head) is MergeProgress.PENDING
-    with pytest.raises(MergeRequested, match=head):
+    with pytest.raises(MergeRequested, match=f"by squash, as default and for commit {head}"):
         await merge(forge, place, head, MergeStrategy.REBASE)
     assert place.control.counters().merge_requests[f"{place.name}#1"] == 1
     place.control.run_merges(place.name)

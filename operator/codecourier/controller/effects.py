@@ -26,6 +26,7 @@ from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.intents import (
     CreateBranch,
     Effect,
+    LeaveQueue,
     MergePullRequest,
     MintTokens,
     OpenPullRequest,
@@ -45,6 +46,7 @@ from codecourier.github.errors import ForgeError, Unavailable
 from codecourier.github.operations.create_branch import CreateBranch as CreateBranchAtHost
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.merge_pull_request import MergePullRequest as MergeAtHost
+from codecourier.github.operations.merge_queue import LeaveQueue as LeaveQueueAtHost
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
 from codecourier.github.operations.revoke_token import RevokeToken
 from codecourier.github.operations.write_issue_comment import WriteIssueComment
@@ -63,7 +65,10 @@ _PRESENT = ("read", "write")
 """Keys of the tokens that a pod's steps use."""
 
 _MOST_REMEMBERED = 4096
-"""How many Secrets are remembered that the API server has refused."""
+"""How many Secrets are remembered that the API server has refused, and how many merges that hosts work on."""
+
+_OF_HOSTS = OpenPullRequest | CreateBranch | WriteComment | MergePullRequest | LeaveQueue
+"""Effects that need no Secret of ours."""
 
 _PREVIOUS = ("previous-read", "previous-write")
 """Keys of the tokens that they replaced, which pods may still use; revoked with the others, or at the next rotation."""
@@ -96,6 +101,9 @@ class Effects:
         self._ca_certificate = ca_certificate
         self._calls = asyncio.Semaphore(MOST_CALLS)
         self._without_secret: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._requests: OrderedDict[MergePullRequest, str] = OrderedDict()
+        """Numbers of merges that hosts work on. One that is forgotten is asked for again, which is the same one."""
+
         self._actions: dict[type, Callable[[Any], Awaitable[Problem | None]]] = {
             MintTokens: self._mint,
             RevokeTokens: self._revoke,
@@ -103,6 +111,7 @@ class Effects:
             CreateBranch: self._create_branch,
             WriteComment: self._comment,
             MergePullRequest: self._merge,
+            LeaveQueue: self._leave_queue,
         }
 
     async def do(self, effect: Effect) -> Problem | None:
@@ -111,7 +120,7 @@ class Effects:
 
     def problem_of_silence(self, effect: Effect) -> Problem | None:
         """Return the problem when the API server does not answer for the Secret of an effect; None: it has none."""
-        if isinstance(effect, OpenPullRequest | CreateBranch | WriteComment | MergePullRequest):
+        if isinstance(effect, _OF_HOSTS):
             return None
         return problem_of_silence(SECRETS, _secret_named(effect))
 
@@ -343,12 +352,19 @@ class Effects:
         return _problem(await self._ask_host(effect.repository, operation, number=effect.number))
 
     async def _merge(self, effect: MergePullRequest) -> Problem | None:
-        operation = MergeAtHost(effect.number, effect.head, effect.strategy, effect.has_queue)
-        access = effect.repository
-        progress = await self._ask_host(access, operation, number=effect.number)
-        if isinstance(access, Problem) or isinstance(progress, Problem):
-            return _problem(progress)
-        return problem_of_progress(progress, access.url, effect.number)
+        access, known = effect.repository, self._requests.pop(effect, None)
+        operation = MergeAtHost(effect.number, effect.head, effect.strategy, effect.has_queue, known)
+        answer = await self._ask_host(access, operation, number=effect.number)
+        if isinstance(access, Problem) or isinstance(answer, Problem):
+            return _problem(answer)
+        if answer.request is not None:
+            self._requests[effect] = answer.request
+            if len(self._requests) > _MOST_REMEMBERED:
+                self._requests.popitem(last=False)
+        return problem_of_progress(answer.progress, access.url, effect.number)
+
+    async def _leave_queue(self, effect: LeaveQueue) -> Problem | None:
+        return _problem(await self._ask_host(effect.repository, LeaveQueueAtHost(effect.number), number=effect.number))
 
 
 def _problem(outcome: object) -> Problem | None:

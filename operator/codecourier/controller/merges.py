@@ -8,9 +8,18 @@ from typing import TypeVar
 from codecourier.checks import Gate
 from codecourier.controller.ask_host import AskHost
 from codecourier.core.shared.facts import Problem
-from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
+from codecourier.core.shared.merge_facts import (
+    CommitAsk,
+    CommitFact,
+    GateAsk,
+    MergePullAsk,
+    MergePullFact,
+    QueueAsk,
+    QueueFact,
+)
 from codecourier.github.operations.get_commit import GetCommit
 from codecourier.github.operations.get_pull_request import GetPullRequest, MergeablePull
+from codecourier.github.operations.merge_queue import LookAtQueue
 from codecourier.github.operations.read_gate import ReadGate
 
 __all__ = ["MergeReader"]
@@ -38,6 +47,13 @@ class MergeReader:
         """Look a pull request up."""
         found = await self._ask_host(ask.repository, GetPullRequest(ask.number), ask.number)
         return found if isinstance(found, Problem) else _fact(found)
+
+    async def look_at_queue(self, ask: QueueAsk) -> QueueFact | Problem:
+        """Look for a pull request in the merge queue."""
+        found = await self._ask_host(ask.repository, LookAtQueue(ask.number), ask.number)
+        if isinstance(found, Problem):
+            return found
+        return QueueFact(found.is_open, found.is_queued, found.position, found.exit_id, found.exit_reason)
 
     async def read_gate(self, ask: GateAsk) -> Gate | Problem:
         """Read the required checks of a branch and the checks at a commit."""

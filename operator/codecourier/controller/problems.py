@@ -21,7 +21,12 @@ from codecourier.github.operations.create_branch import BranchExists
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.github.operations.get_pull_request import PullRequestNotFound
 from codecourier.github.operations.issue import IssueLocked, IssueNotFound, IssuesForbidden
-from codecourier.github.operations.merge_pull_request import MergeProgress, MergeRefused, MergeRequested
+from codecourier.github.operations.merge_pull_request import (
+    MergeConflicts,
+    MergeProgress,
+    MergeRefused,
+    MergeRequested,
+)
 from codecourier.github.operations.read_gate import ChecksForbidden
 from codecourier.kube import errors as kube
 from codecourier.kube.api import CONTROLLER_REVISIONS, PODS, Json, Resource
@@ -48,6 +53,7 @@ _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     PullRequestNotFound: (Reason.PULL_REQUEST_NOT_FOUND, False),
     ChecksForbidden: (Reason.CHECKS_FORBIDDEN, False),
     MergeRequested: (Reason.MERGE_REQUESTED, False),
+    MergeConflicts: (Reason.MERGE_RACED, False),
     MergeRefused: (Reason.MERGE_REFUSED, False),
     PullRequestRefused: (Reason.PULL_REQUEST_REFUSED, True),
     ForgeRefused: (Reason.FORGE_REFUSED, True),
@@ -100,7 +106,7 @@ def problem_of_progress(progress: MergeProgress, url: str, number: int) -> Probl
         The pull request.
     """
     reason = _PROGRESS.get(progress)
-    return None if reason is None else Problem(reason, sentence(reason, pull_request=f"{url}/pull/{number}"))
+    return None if reason is None else Problem(reason, sentence(reason, pull_request=f"{url}/pull/{number}", detail=""))
 
 
 @dataclass(frozen=True)

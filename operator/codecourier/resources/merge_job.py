@@ -266,6 +266,24 @@ class MergeLanding(Model):
     has_queue: bool = False
     """Whether the base branch had a merge queue, which merges by its own method."""
 
+    queue_strategy: MergeStrategy | None = None
+    """How that queue merges; absent where there is none, or the host does not say."""
+
+    was_queued: bool = False
+    """Whether a user had put the pull request into the queue before: then the operator never takes it out."""
+
+    exit_before: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """The host's name of its last exit from the queue before; absent if there was none."""
+
+    queue_time: Time | None = None
+    """Since when it is known to be in the queue; absent before."""
+
+    left_time: Time | None = None
+    """Since when it is not seen there any more and is not merged; absent while it is."""
+
+    leave_time: Time | None = None
+    """Since when the operator takes it out of the queue, because the MergeJob was stopped; absent otherwise."""
+
     commit: CommitSha | None = None
     """The commit on the base branch that has it; absent before."""
 

@@ -8,11 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from codecourier.checks import Check, CheckState, Gate, RequiredCheck
-from codecourier.core.merge_job.single import plan_single
+from codecourier.core.merge_job.single import cancel_single, plan_single
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import Ask, BranchHeadAsk, BranchHeadFact, Facts, MissingFacts, Problem
-from codecourier.core.shared.intents import Failures, MergePullRequest, Plan
-from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
+from codecourier.core.shared.intents import Failures, LeaveQueue, MergePullRequest, Plan
+from codecourier.core.shared.merge_facts import (
+    CommitAsk,
+    CommitFact,
+    GateAsk,
+    MergePullAsk,
+    MergePullFact,
+    QueueAsk,
+    QueueFact,
+)
 from codecourier.core.shared.reasons import Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge_job import (
@@ -35,6 +43,8 @@ __all__ = [
     "LANDED",
     "OTHER",
     "PULL",
+    "QUEUED",
+    "RACED",
     "RED",
     "REFUSED",
     "TREE",
@@ -66,6 +76,9 @@ PULL = MergePullFact(
     merge_state="clean",
 )
 DOWN = Problem(Reason.FORGE_UNAVAILABLE, "It is down.")
+OUTSIDE = QueueFact(is_open=True, is_queued=False)
+QUEUED = QueueFact(is_open=True, is_queued=True, position=2)
+RACED = Problem(Reason.MERGE_RACED, "Base branch was modified.")
 REFUSED = Problem(Reason.MERGE_REFUSED, "It is not allowed.")
 
 
@@ -100,7 +113,11 @@ class Host:
     answer: Problem | None = None
     """What the host says to a request to merge; None: it merges."""
 
+    place: QueueFact | Problem = OUTSIDE
     merges: list[MergePullRequest] = field(default_factory=list)
+    exits: list[LeaveQueue] = field(default_factory=list)
+    """What was to be taken out of the queue."""
+
     failed: dict[object, Problem] = field(default_factory=dict)
     has_lost_answers: bool = False
     """Whether it merges and the answer is lost."""
@@ -132,15 +149,50 @@ class Host:
         if found.status is not None:
             self.job = self.job.updated(status=found.status)
         for effect in found.effects:
-            assert isinstance(effect, MergePullRequest)
-            self._merge(effect)
+            self.do(effect)
         return found
+
+    def do(self, effect: object) -> None:
+        """Carry an effect out."""
+        if isinstance(effect, LeaveQueue):
+            self.exits.append(effect)
+            if isinstance(self.place, QueueFact):
+                self.place = QueueFact(self.place.is_open, is_queued=False, exit_id=f"exit {len(self.exits)}")
+            return
+        assert isinstance(effect, MergePullRequest)
+        self._merge(effect)
+
+    def stop(self, after: timedelta = timedelta(0)) -> Plan | None:
+        """Let time pass and plan as after a user's stop, and carry the plan out."""
+        self.now += after
+        found = self.plan(cancel_single)
+        assert not isinstance(found, MergeJobStatus)
+        if found is None:
+            return None
+        if found.status is not None:
+            self.job = self.job.updated(status=found.status)
+        for effect in found.effects:
+            self.do(effect)
+        return found
+
+    def merged(self, **landed: Any) -> None:
+        """Show the pull request as merged."""
+        assert isinstance(self.pull, MergePullFact)
+        fields: dict[str, Any] = {"state": PullRequestState.MERGED, "merge_commit": LANDED, "merge_time": self.now}
+        self.pull = replace(self.pull, **fields, merge_state="unknown")
+        self.place = QueueFact(is_open=False, is_queued=False)
+        self.landed = CommitFact(**landed) if landed else self.landed
 
     def _merge(self, effect: MergePullRequest) -> None:
         self.merges.append(effect)
         self.failed.pop(effect, None)
         if self.answer is not None:
             self.failed[effect] = self.answer
+        if effect.has_queue and (self.answer is None or self.has_lost_answers):
+            assert isinstance(self.place, QueueFact)
+            self.place = replace(self.place, is_queued=True, position=2)
+            self.failed.setdefault(effect, Problem(Reason.MERGE_QUEUED, "It is in the queue."))
+            return
         if (self.answer is None or self.has_lost_answers) and isinstance(self.pull, MergePullFact):
             self.pull = replace(
                 self.pull,
@@ -155,6 +207,8 @@ class Host:
             return self.pull
         if isinstance(ask, BranchHeadAsk):
             return self.base if isinstance(self.base, Problem) else BranchHeadFact(self.base)
+        if isinstance(ask, QueueAsk):
+            return self.place
         if isinstance(ask, GateAsk):
             assert ask.commit == HEAD
             return self.gate

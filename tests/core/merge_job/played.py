@@ -35,7 +35,15 @@ from codecourier.core.shared.intents import (
     OpenPullRequest,
     Plan,
 )
-from codecourier.core.shared.merge_facts import CommitAsk, CommitFact, GateAsk, MergePullAsk, MergePullFact
+from codecourier.core.shared.merge_facts import (
+    CommitAsk,
+    CommitFact,
+    GateAsk,
+    MergePullAsk,
+    MergePullFact,
+    QueueAsk,
+    QueueFact,
+)
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import Reason, sentence
@@ -134,6 +142,9 @@ class Played(Playing):
     opened: list[OpenPullRequest] = field(default_factory=list)
     merges: list[MergePullRequest] = field(default_factory=list)
     """What the host was asked to merge."""
+
+    place: QueueFact | None = None
+    """Where the pull request is in the merge queue; None: the base branch has none."""
 
     host_problem: Problem | None = None
     """Why the host does nothing now."""
@@ -260,7 +271,8 @@ class Played(Playing):
             MergePullAsk: lambda ask: self.pulls.get(ask.number, make_pull(ask.number)),
             BranchHeadAsk: lambda ask: BranchHeadFact(self.branches.get(ask.branch)),
             RepositoryAsk: lambda _: RepositoryFact("main"),
-            GateAsk: lambda _: GREEN,
+            GateAsk: lambda _: replace(GREEN, has_queue=self.place is not None),
+            QueueAsk: lambda _: self.place,
             CommitAsk: lambda _: CommitFact(self.status.head_tree or "", (self.branches["main"],)),
         }
         if type(ask) in simple:
@@ -283,6 +295,10 @@ class Played(Playing):
         elif isinstance(effect, MergePullRequest):
             assert not self.merges, "the pull request is merged twice"
             self.merges.append(effect)
+            if self.place is not None:
+                self.place = QueueFact(is_open=True, is_queued=True)
+                self.failed[effect] = Problem(Reason.MERGE_QUEUED, "It is in the queue.")
+                return
             merged = {"state": PullRequestState.MERGED, "merge_commit": commit("landed"), "merge_time": self.now}
             self.pulls[effect.number] = make_pull(effect.number, **merged)
         else:

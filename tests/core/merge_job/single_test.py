@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from codecourier.checks import Check, CheckState, Gate, MergeStrategy
 from codecourier.core.merge_job.gate import GATE_LIMIT, QUIET
-from codecourier.core.merge_job.single import (
-    CLAIM_LIMIT,
-    HOST_LIMIT,
-    MOST_VERIFICATIONS,
-    QUEUE_LIMIT,
-    cancel_single,
-)
+from codecourier.core.merge_job.single import MOST_VERIFICATIONS, cancel_single
+from codecourier.core.merge_job.waiting import CLAIM_LIMIT, HOST_LIMIT, QUEUE_LIMIT
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.merge_facts import CommitFact, MergePullFact
@@ -32,6 +27,8 @@ from tests.core.merge_job.host import (
     LANDED,
     OTHER,
     PULL,
+    QUEUED,
+    RACED,
     RED,
     REFUSED,
     TREE,
@@ -193,7 +190,7 @@ def test_an_operator_that_forgot_what_the_host_said_asks_again() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "limit"),
-    [(Reason.MERGE_PENDING, HOST_LIMIT), (Reason.MERGE_QUEUED, QUEUE_LIMIT), (Reason.MERGE_REQUESTED, QUEUE_LIMIT)],
+    [(Reason.MERGE_PENDING, HOST_LIMIT), (Reason.MERGE_RACED, HOST_LIMIT), (Reason.MERGE_REQUESTED, QUEUE_LIMIT)],
 )
 def test_a_merge_that_is_under_way_is_waited_for_in_bounded_time(reason: Reason, limit: timedelta) -> None:
     host = Host(answer=Problem(reason, "It works on it."))
@@ -213,8 +210,9 @@ def test_a_refusal_ends_the_merge() -> None:
     assert ended(host) == (MergeJobPhase.FAILED, Reason.MERGE_REFUSED)
 
 
-def test_a_refusal_because_the_base_moved_takes_the_claim_back() -> None:
-    host = Host(answer=REFUSED)
+@pytest.mark.parametrize("answer", [REFUSED, RACED])
+def test_a_refusal_because_the_base_moved_takes_the_claim_back(answer: Problem) -> None:
+    host = Host(answer=answer)
     host.look()
     host.base = OTHER
     host.look()
@@ -222,6 +220,16 @@ def test_a_refusal_because_the_base_moved_takes_the_claim_back() -> None:
     host.answer = None
     assert host.look() is None
     assert host.status.base_commit == OTHER
+
+
+def test_a_host_that_says_that_a_branch_moved_is_asked_again_where_none_did() -> None:
+    host = Host(answer=RACED)
+    host.look()
+    host.answer = None
+    host.look(timedelta(seconds=15))
+    host.look()
+    assert ended(host) == (MergeJobPhase.COMPLETED, Reason.COMPLETED)
+    assert len(host.merges) == 2
 
 
 def test_nothing_is_asked_again_on_another_base() -> None:
@@ -243,18 +251,6 @@ def test_a_request_under_way_on_another_base_is_given_up_after_a_while(reason: R
     host.look(timedelta(minutes=1))
     assert (len(host.merges), host.status.phase) == (1, MergeJobPhase.RUNNING)
     assert host.look(CLAIM_LIMIT) is None
-
-
-def test_a_queue_may_move_the_base() -> None:
-    host = Host(answer=Problem(Reason.MERGE_QUEUED, "It is in the queue."))
-    host.look()
-    host.base = OTHER
-    host.look(timedelta(hours=5))
-    assert (len(host.merges), host.status.landing is None) == (1, False)
-    host.pull = replace(PULL, state=PullRequestState.MERGED, merge_commit=LANDED)
-    host.landed = CommitFact(OTHER, (OTHER,))
-    host.look()
-    assert ended(host) == (MergeJobPhase.COMPLETED, Reason.LANDED_DIFFERENT)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +289,7 @@ def test_a_host_that_is_away_is_waited_for_in_bounded_time(name: str) -> None:
 
 
 def test_a_host_that_is_away_twice_is_waited_for_twice() -> None:
-    host = Host(answer=Problem(Reason.MERGE_QUEUED, "It is in the queue."))
+    host = Host(answer=Problem(Reason.MERGE_QUEUED, "It is in the queue."), place=QUEUED)
     host.look()
     for _ in range(2):
         host.pull = DOWN

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codecourier.checks import MergeStrategy
+from codecourier.core.merge_job.gate import LOOK_AGAIN
+from codecourier.core.shared.merge_facts import QueueFact
 from codecourier.core.shared.reasons import Reason
 from codecourier.merging import MergeState
 from codecourier.resources.merge_job import MergeJob, MergeJobPhase, MergeMode
@@ -84,6 +86,18 @@ def test_cancelling_stops_the_run_and_merges_nothing() -> None:
     played.end(RunPhase.CANCELLED, Reason.CANCELLED)
     played.rest()
     assert (played.status.phase, played.merges) == (MergeJobPhase.CANCELLED, [])
+
+
+def test_what_a_merge_queue_drops_needs_another_merge_job() -> None:
+    played = Played(job=make_single(), place=QueueFact(is_open=True, is_queued=False))
+    played.work()
+    assert (played.status.phase, len(played.merges)) == (MergeJobPhase.RUNNING, 1)
+    played.branches["main"] = OTHER
+    played.place = QueueFact(is_open=True, is_queued=False, exit_id="exit", exit_reason="failed_checks")
+    played.look(NOW + LOOK_AGAIN)
+    played.look(NOW + 2 * LOOK_AGAIN)
+    assert (played.status.phase, reason_of(played)) == (MergeJobPhase.FAILED, Reason.MERGE_LEFT_QUEUE)
+    assert (len(played.made), len(played.merges)) == (1, 1)
 
 
 def test_the_merge_is_over_at_once_where_nothing_is_waited_for() -> None:

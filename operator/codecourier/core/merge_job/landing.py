@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from codecourier.checks import MergeStrategy
 from codecourier.core.shared.merge_facts import CommitFact, MergePullFact
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.pull_request import PullRequestState
 
-__all__ = ["Decision", "Difference", "LastLook", "Verified", "compare_landing", "find_end", "look_last"]
+__all__ = [
+    "Decision",
+    "Difference",
+    "LastLook",
+    "Verified",
+    "compare_landing",
+    "compare_queued",
+    "find_end",
+    "look_last",
+]
 
 _BLOCKED = frozenset({"blocked", "behind"})
 """States in which only a token that may bypass the protection of the branch could merge."""
@@ -138,6 +148,39 @@ def compare_landing(commit: str, landed: CommitFact, verified: Verified, *, is_r
     if not is_on_base:
         return Difference(Reason.BASE_UNDONE, sentence(Reason.BASE_UNDONE, **values))
     return None
+
+
+def compare_queued(
+    url: str, commit: str, landed: CommitFact, verified: Verified, strategy: MergeStrategy | None
+) -> Difference | None:
+    """Compare the commit that a merge queue made with the verified merge; None: it is the same.
+
+    A queue merges onto the base branch and the pull requests ahead, so another parent is no fault. The tree of such a
+    merge was verified by nothing but the checks of the queue, and there is nothing to compare it with.
+
+    Parameters
+    ----------
+    url
+        The pull request.
+    commit
+        The commit on the base branch that has it.
+    landed
+        What it is.
+    verified
+        What was verified.
+    strategy
+        How the queue merges; None: it is not known. By REBASE the parent of the last commit says nothing of the base.
+    """
+    is_on_base = landed.parents[:1] == (verified.base,)
+    is_same = landed.tree == verified.tree
+    if is_on_base:
+        return compare_landing(commit, landed, verified, is_rebased=False)
+    if is_same and strategy in {None, MergeStrategy.REBASE}:
+        return None
+    reason = Reason.BASE_MAYBE_UNDONE if is_same else Reason.MERGED_BY_QUEUE
+    parent = landed.parents[0] if landed.parents else "no commit"
+    values = {"branch": verified.base_branch, "commit": commit, "tree": landed.tree, "base": verified.base}
+    return Difference(reason, sentence(reason, url=url, parent=parent, **values))
 
 
 def _look(decision: Decision, reason: Reason, **values: object) -> LastLook:

@@ -11,16 +11,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from codecourier.checks import CheckState, Gate, MergeStrategy
 from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, Verdict, judge_gate, pause_after
-from codecourier.core.merge_job.landing import Decision, LastLook, Verified, compare_landing, find_end, look_last
+from codecourier.core.merge_job.landing import (
+    Decision,
+    Difference,
+    LastLook,
+    Verified,
+    compare_landing,
+    compare_queued,
+    find_end,
+    look_last,
+)
 from codecourier.core.merge_job.outcome import plan_outcome
+from codecourier.core.merge_job.queueing import Turn, follow_place, plan_leaving, say_place
+from codecourier.core.merge_job.waiting import CLAIM_LIMIT, HOST_LIMIT, QUEUE_LIMIT, give_up, wait_for_host, waiting
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import BranchHeadAsk, Problem
 from codecourier.core.shared.intents import MergePullRequest, Plan
-from codecourier.core.shared.merge_facts import CommitAsk, GateAsk, MergePullAsk, MergePullFact
+from codecourier.core.shared.merge_facts import (
+    CommitAsk,
+    CommitFact,
+    GateAsk,
+    MergePullAsk,
+    MergePullFact,
+    QueueAsk,
+    QueueFact,
+)
 from codecourier.core.shared.reasons import Reason, clean_word, sentence
 from codecourier.resources.merge_job import (
     JobSource,
@@ -31,25 +50,16 @@ from codecourier.resources.merge_job import (
     SourceResult,
 )
 
-__all__ = ["CLAIM_LIMIT", "HOST_LIMIT", "MOST_VERIFICATIONS", "QUEUE_LIMIT", "cancel_single", "plan_single"]
+__all__ = ["MOST_VERIFICATIONS", "cancel_single", "plan_single"]
 
 MOST_VERIFICATIONS = 10
 """How often the merge is made and verified: a base that moves faster than that is told to people."""
-
-HOST_LIMIT = timedelta(hours=1)
-"""How long the host is waited for: its answers, its rules, and a merge that it works on."""
-
-QUEUE_LIMIT = timedelta(days=1)
-"""How long a pull request may be in the merge queue of its branch."""
-
-CLAIM_LIMIT = timedelta(minutes=10)
-"""How long a request that was not refused may still be under way at the host."""
 
 _MOST_CHECKS = 50
 _UNSEEN = Gate((), has_queue=False, checks=(), unfinished_suites=0, is_whole=False)
 """What is known of the gate where the credential may not read it."""
 
-_LIMITS = {Reason.MERGE_QUEUED: QUEUE_LIMIT, Reason.MERGE_REQUESTED: QUEUE_LIMIT}
+_LIMITS = {Reason.MERGE_REQUESTED: QUEUE_LIMIT}
 
 
 def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | MergeJobStatus:
@@ -66,22 +76,22 @@ def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> 
         return plan_outcome(world, status, MergeJobPhase.FAILED, reason, source.message or "", now)
     pull = world.facts.get(MergePullAsk(world.access, source.number))
     if isinstance(pull, Problem):
-        return _wait(world, status, pull, now)
+        return wait_for_host(world, status, pull, now)
     merge = _Merge(world, status, source, pull, now)
     end = find_end(pull, merge.verified)
     if end is not None:
         return merge.compare() if end.decision is Decision.MERGED else merge.fail(end.reason, end.message)
     base = world.facts.get(BranchHeadAsk(world.access, pull.base_branch))
     if isinstance(base, Problem):
-        return _wait(world, status, base, now)
+        return wait_for_host(world, status, base, now)
     look = look_last(pull, base.commit, merge.verified)
     if status.landing is None:
         return merge.gate(look, base.commit)
-    return replace(merge, status=status.updated(waiting_since=None)).follow(look)
+    return merge.follow(look)
 
 
 def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | None:
-    """Return the end of a merge that was asked for before a user stopped it; None: nothing was asked for.
+    """Return the end of a merge that was asked for before a user stopped it; None: the host does nothing for it.
 
     Raises
     ------
@@ -94,9 +104,13 @@ def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -
     pull = world.facts.get(MergePullAsk(world.access, source.number))
     if isinstance(pull, Problem):
         if not pull.is_final and now < status.landing.claim_time + CLAIM_LIMIT:
-            return _waiting(world, status, pull.reason, pull.message, now, pull.retry_time or now + LOOK_AGAIN)
+            return waiting(world, status, pull.reason, pull.message, now, pull.retry_time or now + LOOK_AGAIN)
     elif pull.merge_commit is not None and pull.head_commit == source.head_commit:
         return _Merge(world, status, source, pull, now).compare()
+    else:
+        leaving = plan_leaving(world, status, status.landing, now)
+        if leaving is not False:
+            return leaving if isinstance(leaving, Plan) else None
     text = sentence(Reason.MERGE_UNDER_WAY, url=source.url, detail="A user stopped the MergeJob.")
     return plan_outcome(world, status, MergeJobPhase.CANCELLED, Reason.MERGE_UNDER_WAY, text, now)
 
@@ -139,7 +153,7 @@ class _Merge:
         is_skipped = self.world.job.spec.skip_ci_check
         if isinstance(gate, Problem):
             if gate.reason is not Reason.CHECKS_FORBIDDEN:
-                return _wait(self.world, self.status, gate, self.time)
+                return wait_for_host(self.world, self.status, gate, self.time)
             if not is_skipped:
                 return self.fail(gate.reason, gate.message)
             # A credential that may not read checks can still merge past them. Whether there is a queue, the host knows.
@@ -149,7 +163,11 @@ class _Merge:
             verdict = judge_gate(gate, status.gate_since or self.time, self.time)
             if verdict.state is not CheckState.PASSED:
                 return self._hold(status, verdict)
-        return replace(self, status=status.updated(checks=())).pass_on(look, gate, base_head)
+        place = self._look_at_queue() if gate.has_queue else None
+        if isinstance(place, Problem):
+            return wait_for_host(self.world, self.status, place, self.time)
+        passed = replace(self, status=status.updated(checks=()))
+        return passed.act(look, base_head) or passed.claim(look, gate, place)
 
     def _hold(self, status: MergeJobStatus, verdict: Verdict) -> Plan:
         checks = tuple(
@@ -159,25 +177,40 @@ class _Merge:
         status = status.updated(checks=checks)
         if verdict.state is CheckState.FAILED:
             return replace(self, status=status).fail(verdict.reason, verdict.message)
-        return _waiting(self.world, status, verdict.reason, verdict.message, self.time, verdict.look_again)
+        return waiting(self.world, status, verdict.reason, verdict.message, self.time, verdict.look_again)
 
-    def pass_on(self, look: LastLook, gate: Gate, base_head: str | None) -> Plan | MergeJobStatus:
-        """Act on the last look at a pull request whose gate has passed."""
+    def _look_at_queue(self) -> QueueFact | Problem:
+        return self.world.facts.get(QueueAsk(self.world.access, self.source.number))
+
+    def act(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus | None:
+        """Act on the last look at a pull request whose gate has passed; None: it may be merged."""
         status, now = self.status, self.time
         if look.decision is Decision.VERIFY:
             return self._verify_again(look, base_head)
-        if look.decision is Decision.WAIT:
-            limit = (status.gate_since or now) + GATE_LIMIT
-            if now >= limit:
-                return self.fail(look.reason, look.message)
-            look_again = min(now + pause_after(now - (status.gate_since or now)), limit)
-            return _waiting(self.world, status, look.reason, look.message, now, look_again)
+        if look.decision is not Decision.WAIT:
+            return None
+        limit = (status.gate_since or now) + GATE_LIMIT
+        if now >= limit:
+            return self.fail(look.reason, look.message)
+        look_again = min(now + pause_after(now - (status.gate_since or now)), limit)
+        return waiting(self.world, status, look.reason, look.message, now, look_again)
+
+    def claim(self, look: LastLook, gate: Gate, place: QueueFact | None) -> Plan:
+        """Claim the merge, then ask the host for it, unless a user has put it into the merge queue already."""
+        was_queued = place is not None and place.is_queued
         landing = MergeLanding(
-            claim_time=now, head_commit=self.verified.head, base_commit=self.verified.base, has_queue=gate.has_queue
+            claim_time=self.time,
+            head_commit=self.verified.head,
+            base_commit=self.verified.base,
+            has_queue=gate.has_queue,
+            queue_strategy=gate.queue_strategy,
+            was_queued=was_queued,
+            exit_before=None if place is None else place.exit_id,
+            queue_time=self.time if was_queued else None,
         )
-        claimed = status.updated(landing=landing, waiting_for="", waiting_since=None)
-        plan = plan_outcome(self.world, claimed, MergeJobPhase.RUNNING, look.reason, look.message, now)
-        return replace(plan, effects=(self._effect(landing),))
+        claimed = self.status.updated(landing=landing, waiting_for="", waiting_since=None)
+        plan = plan_outcome(self.world, claimed, MergeJobPhase.RUNNING, look.reason, look.message, self.time)
+        return replace(plan, effects=() if was_queued else (self._effect(landing),))
 
     def _effect(self, landing: MergeLanding) -> MergePullRequest:
         return MergePullRequest(
@@ -202,33 +235,63 @@ class _Merge:
         )
 
     def follow(self, look: LastLook) -> Plan | MergeJobStatus:
-        """Ask the host to merge, or again where it did not answer; the claim is given up where it surely refused."""
+        """Follow a merge that is claimed: in the queue, or as the host's answers say."""
         landing = self.status.landing
         if landing is None:
             raise ValueError("a merge that is not claimed cannot be followed")
+        problem = self.world.failures.get(self._effect(landing))
+        is_queued = problem is not None and problem.reason is Reason.MERGE_QUEUED
+        if not landing.has_queue and not is_queued:
+            return self._settled(landing).ask(landing, look)
+        place = self._look_at_queue()
+        if isinstance(place, Problem):
+            return wait_for_host(self.world, self.status, place, self.time)
+        queue_time = landing.queue_time or (self.time if is_queued else None)
+        known, turn = follow_place(landing.updated(has_queue=True, queue_time=queue_time), place, self.time)
+        merge = self._settled(known)
+        return merge.ask(known, look) if turn is Turn.ASK else merge.wait_in_queue(known, turn, place)
+
+    def _settled(self, landing: MergeLanding) -> _Merge:
+        """Return the merge with what is known of its landing, once the host has answered all questions."""
+        return replace(self, status=self.status.updated(landing=landing, waiting_since=None))
+
+    def wait_in_queue(self, landing: MergeLanding, turn: Turn, place: QueueFact) -> Plan:
+        """Wait for the merge queue, or say that the pull request left it."""
+        if turn is Turn.LEFT:
+            detail = place.exit_reason or "the host does not say why"
+            values = {"url": self.pull.url, "branch": self.pull.base_branch, "detail": detail}
+            return self.fail(Reason.MERGE_LEFT_QUEUE, sentence(Reason.MERGE_LEFT_QUEUE, **values))
+        problem = Problem(Reason.MERGE_QUEUED, say_place(self.pull.url, place))
+        limit = landing.claim_time + QUEUE_LIMIT
+        if self.time >= limit:
+            return give_up(self.world, self.status, problem, self.time)
+        look_again = min(self.time + pause_after(self.time - (landing.left_time or landing.claim_time)), limit)
+        return waiting(self.world, self.status, problem.reason, problem.message, self.time, look_again)
+
+    def ask(self, landing: MergeLanding, look: LastLook) -> Plan | MergeJobStatus:
+        """Ask the host to merge, or again where it did not answer; the claim is given up where it surely refused."""
         effect, may_ask = self._effect(landing), look.decision is Decision.MERGE
         problem = self.world.failures.get(effect)
-        if problem is not None and (problem.reason is Reason.MERGE_REFUSED or problem.is_final):
+        is_raced = problem is not None and problem.reason is Reason.MERGE_RACED and not may_ask
+        if problem is not None and (problem.reason is Reason.MERGE_REFUSED or problem.is_final or is_raced):
             return self._refused(look, problem)
-        is_queued = problem is not None and problem.reason is Reason.MERGE_QUEUED
-        if not may_ask and not is_queued:
+        if not may_ask:
             return self._drop_claim_later(landing, look)
         if problem is None:
             return Plan(effects=(effect,))
         limit = landing.claim_time + _LIMITS.get(problem.reason, HOST_LIMIT)
         if self.time >= limit:
-            return _give_up(self.world, self.status, problem, self.time)
+            return give_up(self.world, self.status, problem, self.time)
         look_again = min(problem.retry_time or self.time + pause_after(self.time - landing.claim_time), limit)
-        plan = _waiting(self.world, self.status, problem.reason, problem.message, self.time, look_again)
-        # A queue moves the base itself; whether the pull request is still in it is asked only where that cannot harm.
-        return replace(plan, effects=(effect,)) if may_ask else plan
+        plan = waiting(self.world, self.status, problem.reason, problem.message, self.time, look_again)
+        return replace(plan, effects=(effect,))
 
     def _drop_claim_later(self, landing: MergeLanding, look: LastLook) -> Plan | MergeJobStatus:
         """Wait for a request that may be under way, then give the claim up, as the merge cannot be asked for now."""
         limit = landing.claim_time + CLAIM_LIMIT
         if self.time < limit:
             look_again = min(self.time + pause_after(self.time - landing.claim_time), limit)
-            return _waiting(self.world, self.status, look.reason, look.message, self.time, look_again)
+            return waiting(self.world, self.status, look.reason, look.message, self.time, look_again)
         return self.status.updated(landing=None)
 
     def _refused(self, look: LastLook, problem: Problem) -> Plan | MergeJobStatus:
@@ -253,15 +316,21 @@ class _Merge:
         landed = self.world.facts.get(CommitAsk(self.world.access, pull.merge_commit))
         if isinstance(landed, Problem):
             if now < (self.status.waiting_since or now) + HOST_LIMIT and not landed.is_final:
-                return _wait(self.world, self.status, landed, now)
+                return wait_for_host(self.world, self.status, landed, now)
             message = sentence(Reason.LANDING_UNSEEN, commit=pull.merge_commit, detail=landed.message)
             return self._complete(None, Reason.LANDING_UNSEEN, message)
-        is_rebased = self.strategy is MergeStrategy.REBASE
-        difference = compare_landing(pull.merge_commit, landed, self.verified, is_rebased=is_rebased)
+        difference = self._compare(pull.merge_commit, landed)
         if difference is not None:
             return self._complete(landed.tree, difference.reason, difference.message)
         text = f"{pull.url} is merged into {pull.base_branch} as it was verified: commit {pull.merge_commit}."
         return self._complete(landed.tree, Reason.COMPLETED, text)
+
+    def _compare(self, commit: str, landed: CommitFact) -> Difference | None:
+        landing = self.status.landing
+        if landing is not None and landing.has_queue:
+            return compare_queued(self.pull.url, commit, landed, self.verified, landing.queue_strategy)
+        is_rebased = self.strategy is MergeStrategy.REBASE
+        return compare_landing(commit, landed, self.verified, is_rebased=is_rebased)
 
     def _complete(self, tree: str | None, reason: Reason, message: str) -> Plan:
         status, now = self.status, self.time
@@ -272,34 +341,5 @@ class _Merge:
         ended = status.updated(landing=landing, checks=(), waiting_for="")
         plan = plan_outcome(self.world, ended, MergeJobPhase.COMPLETED, reason, message, now)
         # Merged all the same, so people have to be told that it is not what was verified.
-        return replace(plan, events=tuple(replace(e, is_warning=reason is not Reason.COMPLETED) for e in plan.events))
-
-
-def _wait(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: datetime) -> Plan:
-    """Wait until the host answers, for a bounded time."""
-    since = status.waiting_since or now
-    if problem.is_final or now >= since + HOST_LIMIT:
-        return _give_up(world, status, problem, now)
-    look_again = problem.retry_time or min(now + pause_after(now - since), since + HOST_LIMIT)
-    waiting = status.updated(waiting_since=since)
-    return _waiting(world, waiting, problem.reason, problem.message, now, look_again)
-
-
-def _give_up(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: datetime) -> Plan:
-    """End a merge about which the host says nothing; what it was asked for may still happen."""
-    message = problem.message
-    if status.landing is not None:
-        message = sentence(Reason.MERGE_UNDER_WAY, url=status.sources[0].url, detail=message)
-    return plan_outcome(world, status, MergeJobPhase.FAILED, problem.reason, message, now)
-
-
-def _waiting(
-    world: MergeJobWorld,
-    status: MergeJobStatus,
-    reason: Reason,
-    message: str,
-    now: datetime,
-    look_again: datetime | None,
-) -> Plan:
-    waiting = status.updated(waiting_for=message)
-    return replace(plan_outcome(world, waiting, MergeJobPhase.RUNNING, reason, message, now), look_again=look_again)
+        is_warning = reason not in {Reason.COMPLETED, Reason.MERGED_BY_QUEUE}
+        return replace(plan, events=tuple(replace(event, is_warning=is_warning) for event in plan.events))

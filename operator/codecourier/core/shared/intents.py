@@ -34,6 +34,7 @@ __all__ = [
     "Event",
     "Failures",
     "Intent",
+    "LeaveQueue",
     "MergePullRequest",
     "MintTokens",
     "OpenPullRequest",
@@ -203,22 +204,33 @@ class MergePullRequest:
     """Whether the base branch has a merge queue."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaveQueue:
+    """Take a pull request out of the merge queue. Where it is afterwards is seen at the pull request."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the outcome."""
+
+    number: int
+
+
+_TARGETS: Mapping[type, Callable[[Any], tuple[str, ...]]] = {
+    MintTokens: lambda intent: ("tokens", intent.namespace, intent.secret),
+    OpenPullRequest: lambda intent: ("pull request", intent.head, intent.base),
+    CreateBranch: lambda intent: ("branch", intent.branch),
+    WriteComment: lambda intent: ("comment", str(intent.number)),
+    MergePullRequest: lambda intent: ("merge", str(intent.number), intent.head),
+    LeaveQueue: lambda intent: ("queue", str(intent.number)),
+}
+
+
 def target_of(intent: object) -> tuple[str, ...] | None:
     """Return what an effect with a repository's credential is for, whichever credential that is; None for others."""
-    if isinstance(intent, MintTokens):
-        return "tokens", intent.namespace, intent.secret
-    if isinstance(intent, OpenPullRequest):
-        return "pull request", intent.head, intent.base
-    if isinstance(intent, CreateBranch):
-        return "branch", intent.branch
-    if isinstance(intent, WriteComment):
-        return "comment", str(intent.number)
-    if isinstance(intent, MergePullRequest):
-        return "merge", str(intent.number), intent.head
-    return None
+    target = _TARGETS.get(type(intent))
+    return None if target is None else target(intent)
 
 
-Effect = MintTokens | RevokeTokens | OpenPullRequest | CreateBranch | WriteComment | MergePullRequest
+Effect = MintTokens | RevokeTokens | OpenPullRequest | CreateBranch | WriteComment | MergePullRequest | LeaveQueue
 Creation = Create | CreateBinding | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect
 

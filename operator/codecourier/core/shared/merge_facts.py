@@ -9,7 +9,7 @@ from codecourier.checks import Gate
 from codecourier.core.shared.facts import Ask, Problem, RepositoryAccess
 from codecourier.pull_request import PullRequestState
 
-__all__ = ["CommitAsk", "CommitFact", "GateAsk", "MergePullAsk", "MergePullFact"]
+__all__ = ["CommitAsk", "CommitFact", "GateAsk", "MergePullAsk", "MergePullFact", "QueueAsk", "QueueFact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,32 @@ class GateAsk(Ask[Gate]):
 
     branch: str
     commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFact:
+    """Where a pull request is in the merge queue of its base branch."""
+
+    is_open: bool
+    is_queued: bool
+    position: int | None = None
+    """From 1; None: the host does not say, or it is in no queue."""
+
+    exit_id: str | None = None
+    """The host's name of its last exit from a queue; None: there was none."""
+
+    exit_reason: str = ""
+    """Why that was, in the host's words; empty: it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAsk(Ask[QueueFact]):
+    """Ask for the place of a pull request in the merge queue as it is now."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

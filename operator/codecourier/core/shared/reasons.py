@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from codecourier.core.shared.landing_sentences import LANDING_SENTENCES
 from codecourier.core.shared.reason import Reason
 
 __all__ = ["CREDENTIAL_REASONS", "RETRYABLE", "SENTENCES", "ConditionType", "Reason", "clean_word", "cut", "sentence"]
@@ -178,39 +179,7 @@ SENTENCES: dict[Reason, str] = {
         "The head of {url} was {old} and is {new} now, which was not verified. Create another MergeJob for the new one."
     ),
     Reason.BASE_MOVED: "The merge is made and verified again, because branch {branch} is another base. {detail}",
-    Reason.MERGE_BLOCKED: (
-        "The host reports {url} as {state}: the protection of branch {branch} does not allow the merge yet, such as "
-        "without a review or an update of the branch. The operator bypasses no protection."
-    ),
-    Reason.MERGE_UNSETTLED: "The host reports {url} as {state}, so the merge waits until it has computed that anew.",
-    Reason.MERGE_PENDING: "The host is merging {pull_request}.",
-    Reason.MERGE_QUEUED: (
-        "{pull_request} is in the merge queue of its branch, which merges by its own method and not by "
-        "spec.mergeStrategy."
-    ),
-    Reason.MERGE_REQUESTED: (
-        "The host works on another request to merge {pull_request}, with other options. Wait until it is over, or take "
-        "it back at the host: {detail}"
-    ),
-    Reason.MERGE_REFUSED: "The host does not merge {pull_request}: {detail}",
-    Reason.LANDED_DIFFERENT: (
-        "What landed is not what was verified: commit {commit} on branch {branch} has tree {tree}, the verified merge "
-        "onto {base} has tree {verified}. Compare the two, and run the checks at {commit}."
-    ),
-    Reason.BASE_UNDONE: (
-        "Commit {commit} on branch {branch} has the verified tree {tree}, but is not based on {base}, so it undoes the "
-        "commits that came to the branch after {base}. Compare the two, and bring those commits back."
-    ),
-    Reason.BASE_UNSTEADY: (
-        "The merge was made and verified {count} times, and the base moved each time before the host could be asked. "
-        "{detail} Create another MergeJob when the branch is quieter."
-    ),
-    Reason.LANDING_UNSEEN: (
-        "The pull request is merged, but commit {commit} could not be compared with the verified merge: {detail}"
-    ),
-    Reason.MERGE_UNDER_WAY: (
-        "{detail} The host was asked to merge {url} before and may still do so: look at the pull request."
-    ),
+    **LANDING_SENTENCES,
     Reason.RUNNING: "{detail}",
     Reason.STARTING: "{detail}",
     Reason.LOG_DELAYED: (

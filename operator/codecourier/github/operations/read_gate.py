@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from codecourier.checks import Check, CheckState, Gate, RequiredCheck
+from codecourier.checks import Check, CheckState, Gate, MergeStrategy, RequiredCheck
 from codecourier.github.address import quote_branch
 from codecourier.github.answers import Field
 from codecourier.github.api import Operation
@@ -28,6 +28,9 @@ _PASSED = frozenset({"success", "neutral", "skipped"})
 """Conclusions that let a merge pass:
 https://docs.github.com/pull-requests/collaborating-with-pull-requests/collaborating-on-repositories-with-code-quality-features/about-status-checks
 """
+
+_METHODS = {strategy.value.upper(): strategy for strategy in MergeStrategy}
+"""GitHub's words for how a merge queue merges."""
 
 _STATUSES = {"success": CheckState.PASSED, "pending": CheckState.PENDING}
 """What the states of commit statuses mean; all others are failures."""
@@ -76,10 +79,12 @@ class ReadGate(Operation[Gate]):
         protection = self._protection(session)
         checks = [*self._runs(session), *self._statuses(session)]
         suites, are_all_suites = self._list(session, "check-suites", "check_suites")
+        queue = next((rule for rule in rules if rule.at("type").data == "merge_queue"), None)
         unfinished = [suite for suite in suites if _has_runs(suite) and suite.at("status").data != "completed"]
         return Gate(
             required=tuple(sorted({*_required_by_rules(rules), *protection}, key=lambda check: check.name)),
-            has_queue=any(rule.at("type").data == "merge_queue" for rule in rules),
+            has_queue=queue is not None,
+            queue_strategy=None if queue is None else _METHODS.get(queue.at("parameters", "merge_method").data),
             checks=tuple(sorted(checks, key=lambda check: (check.name, check.app or 0, check.word))),
             unfinished_suites=len(unfinished),
             is_whole=are_all_suites and len(checks) < _MOST_PAGES * _PAGE_SIZE,

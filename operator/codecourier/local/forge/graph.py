@@ -109,7 +109,12 @@ class _Graph:
 
     @property
     def mutation(self) -> Node:
-        return Node("Mutation", {"updateRefs": self._update_refs, "enqueuePullRequest": self._enqueue})
+        fields = {
+            "updateRefs": self._update_refs,
+            "enqueuePullRequest": self._enqueue,
+            "dequeuePullRequest": self._dequeue,
+        }
+        return Node("Mutation", fields)
 
     def _find(self, owner: str, name: str) -> Node:
         repositories = self.forge.repositories
@@ -217,24 +222,36 @@ class _Graph:
         return Node("GitActor", {"name": author.name, "email": author.email, "date": author.date, "user": user})
 
     def _enqueue(self, input: dict[str, Any]) -> Node:  # noqa: A002 - an argument's name in the API
-        kind, number = _named(str(input["pullRequestId"]))
-        pull = self.forge.store.get(Pull, number) if kind == "PullRequest" else None
-        repository = None if pull is None else self.forge.store.get(Repository, pull.repository_id)
-        if pull is None or repository is None or not self.principal.sees(repository):
-            raise _no_node(str(input["pullRequestId"]))
-        self._check(repository, "write")
-        self.forge.follow(repository)
+        repository, pull = self._pull_to_change(str(input["pullRequestId"]))
         order = MergeOrder(
             expected_sha=input.get("expectedHeadOid"),
             login=self.principal.login,
             may_change_workflows=self.principal.may(repository, "workflows", "write"),
         )
         try:
-            self.forge.queues.enqueue(repository, self.forge.store.get(Pull, number) or pull, order)
+            self.forge.queues.enqueue(repository, pull, order)
         except RefusedError as error:
             raise GraphError(error.message, "UNPROCESSABLE") from error
         entry = self._pulls(repository).entry(pull)
         return Node("EnqueuePullRequestPayload", {"mergeQueueEntry": entry, **_mutation_id(input)})
+
+    def _dequeue(self, input: dict[str, Any]) -> Node:  # noqa: A002 - an argument's name in the API
+        repository, pull = self._pull_to_change(str(input["id"]))
+        entry, shown = self.forge.queues.find(repository, pull), self._pulls(repository).entry(pull)
+        if entry is None:
+            raise GraphError("Pull request is not in the queue", "UNPROCESSABLE")
+        self.forge.queues.dequeue(repository, entry, "manual")
+        return Node("DequeuePullRequestPayload", {"mergeQueueEntry": shown, **_mutation_id(input)})
+
+    def _pull_to_change(self, global_id: str) -> tuple[Repository, Pull]:
+        kind, number = _named(global_id)
+        pull = self.forge.store.get(Pull, number) if kind == "PullRequest" else None
+        repository = None if pull is None else self.forge.store.get(Repository, pull.repository_id)
+        if pull is None or repository is None or not self.principal.sees(repository):
+            raise _no_node(global_id)
+        self._check(repository, "write")
+        self.forge.follow(repository)
+        return repository, self.forge.store.get(Pull, number) or pull
 
     def _update_refs(self, input: dict[str, Any]) -> Node:  # noqa: A002 - an argument's name in the API
         repository = self._by_id(str(input["repositoryId"]))

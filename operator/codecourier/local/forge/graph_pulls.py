@@ -21,6 +21,7 @@ from codecourier.local.forge.git import BareRepository
 from codecourier.local.forge.graph_language import GraphError
 from codecourier.local.forge.graph_pages import connection
 from codecourier.local.forge.graphql import Node
+from codecourier.local.forge.merge_records import QueueExit
 from codecourier.local.forge.pulls import is_mergeable
 from codecourier.local.forge.records import CheckRun, CheckSuite, CommitStatus, Pull, Repository
 from codecourier.local.forge.shapes import node_id, stamp
@@ -169,8 +170,21 @@ class PullGraph:
             "isMergeQueueEnabled": self.forge.gates.rules(self.repository, pull.base_ref).queue is not None,
             "isInMergeQueue": lambda: self.forge.queues.find(self.repository, pull) is not None,
             "mergeQueueEntry": lambda: self.entry(pull),
+            "timelineItems": partial(self._timeline, pull),
             "reviewDecision": lambda: self.forge.gates.decision(self.repository, pull),
         }
+
+    def _timeline(self, pull: Pull, itemTypes: list[str] | None = None, **page: Any) -> Node:  # noqa: N803 - as in the API
+        """Return what happened to a pull request, as far as it concerns merge queues."""
+        if itemTypes != ["REMOVED_FROM_MERGE_QUEUE_EVENT"]:
+            raise GraphError(
+                "the local forge records exits from merge queues only", code="argumentLiteralsIncompatible"
+            )
+        exits = self.forge.store.of_repository(QueueExit, self.repository.id)
+        own = [found for found in exits if found.number == pull.number]
+        return connection(
+            "PullRequestTimelineItemsConnection", "timelineItems", own, lambda one: str(one.id), _exit, **page
+        )
 
     def _check_fields(self, pull: Pull) -> dict[str, Any]:
         def commits(**page: Any) -> Node:
@@ -242,6 +256,11 @@ class PullGraph:
             "checkSuite": Node("CheckSuite", {"databaseId": run.suite_id, "app": app}),
         }
         return Node("CheckRun", fields)
+
+
+def _exit(found: QueueExit) -> Node:
+    fields = {"id": node_id("RemovedFromMergeQueueEvent", found.id), "reason": found.reason}
+    return Node("RemovedFromMergeQueueEvent", {**fields, "createdAt": stamp(found.left_at)})
 
 
 def _state(pull: Pull) -> str:

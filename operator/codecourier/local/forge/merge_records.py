@@ -14,6 +14,7 @@ __all__ = [
     "MergeOrder",
     "MergeRequest",
     "QueueEntry",
+    "QueueExit",
     "RequiredCheck",
     "Review",
     "ReviewComment",
@@ -117,6 +118,19 @@ class QueueEntry(Record):
     """The commit that is checked and then becomes the branch's tip; empty while queued."""
 
     enqueued_at: Time
+
+
+class QueueExit(Record):
+    """That a pull request left a merge queue without being merged by it."""
+
+    kind: ClassVar[str] = "queue_exit"
+    number: int
+    """The pull request."""
+
+    reason: str
+    """Why, in the words of GitHub's pages."""
+
+    left_at: Time
 
 
 class Review(Record):

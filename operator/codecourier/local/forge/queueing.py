@@ -11,7 +11,7 @@ from __future__ import annotations
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.gates import Gates
 from codecourier.local.forge.git import BareRepository, RefMovedError
-from codecourier.local.forge.merge_records import MergeOrder, QueueEntry
+from codecourier.local.forge.merge_records import MergeOrder, QueueEntry, QueueExit
 from codecourier.local.forge.merging import made_commit
 from codecourier.local.forge.pulls import PullService, refuse_workflow_changes
 from codecourier.local.forge.records import MergeIntent, Pull, Repository, now
@@ -77,9 +77,16 @@ class QueueService:
         self._store.write(entry, counts=[("enqueues", f"{repository.full_name}#{pull.number}")])
         return entry
 
-    def dequeue(self, repository: Repository, entry: QueueEntry) -> None:
+    def dequeue(self, repository: Repository, entry: QueueEntry, reason: str) -> None:
         """Take an entry out of its queue; those behind it are merged anew."""
-        self._store.write(remove=[entry], counts=[("dequeues", f"{repository.full_name}#{entry.number}")])
+        left = QueueExit(
+            id=self._store.next_id(),
+            repository_id=repository.id,
+            number=entry.number,
+            reason=reason,
+            left_at=now(),
+        )
+        self._store.write(left, remove=[entry], counts=[("dequeues", f"{repository.full_name}#{entry.number}")])
         self._drop_branch(repository, entry)
 
     def advance(self, repository: Repository) -> None:
@@ -94,12 +101,12 @@ class QueueService:
         for queued in self.entries(repository, branch):
             pull = self._pulls.find(repository, queued.number)
             if tip is None or pull is None or not _is_as_queued(pull, queued):
-                self.dequeue(repository, queued)
+                self.dequeue(repository, queued, "manual")
                 continue
             entry = queued if queued.base_sha == tip else self._build(git, repository, pull, queued, tip)
             missing = self._gates.missing_checks(repository, branch, entry.sha) if entry else []
             if entry is None or any(word == "failing" for _, word in missing):
-                self.dequeue(repository, entry or queued)
+                self.dequeue(repository, entry or queued, "failed_checks" if entry else "merge_conflict")
                 continue
             entry = entry.model_copy(update={"state": "AWAITING_CHECKS" if missing else "MERGEABLE"})
             self._store.write(entry)
