@@ -90,6 +90,10 @@ bench: controlplane ## Measure the operator against its targets (BENCH_ARGS='--h
 demo: init ## Run a chain of three sprints on a local cluster (AGENT='command' for your own agent)
 	@if [ -n "$$AGENT" ]; then $(RUN) -m codecourier.cli demo --agent "$$AGENT"; else $(RUN) -m codecourier.cli demo; fi
 
+.PHONY: demo-merge
+demo-merge: init ## Merge three pull requests, of which two conflict, on a local cluster (AGENT='command' for your own agent)
+	@if [ -n "$$AGENT" ]; then $(RUN) -m codecourier.cli demo-merge --agent "$$AGENT"; else $(RUN) -m codecourier.cli demo-merge; fi
+
 .PHONY: down
 down: init ## Stop the local cluster of this folder
 	$(RUN) -m codecourier.cli local down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,6 +126,25 @@ def demo(
 ) -> None:
     """Run a chain of three sprints on an embedded cluster and show it live."""
     from codecourier.local.demo.play import play
+
+    _play(play, state_dir, agent)
+
+
+@app.command()
+def demo_merge(
+    agent: Annotated[
+        str | None, typer.Option(help="A shell command that resolves the conflict; default: the one of the example.")
+    ] = None,
+    state_dir: Annotated[Path, typer.Option(help="State folder of the cluster.")] = Path(".codecourier"),
+) -> None:
+    """Merge three pull requests of which two conflict on an embedded cluster and show it live."""
+    from codecourier.local.demo.merge_play import play_merges
+
+    _play(play_merges, state_dir, agent)
+
+
+def _play(play: Callable[[Path, str | None], bool], state_dir: Path, agent: str | None) -> None:
+    """Play a demonstration, and end with 1 unless it ended as it should."""
     from codecourier.local.errors import LocalError
 
     try:

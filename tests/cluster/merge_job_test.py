@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, RUNS
-from codecourier.kube.api import Json
+from codecourier.kube.api import NAMESPACES, SECRETS, Json
+from codecourier.local.demo.forge_user import ForgeUser
+from codecourier.local.demo.merge_play import find_disappointment, watch_merges
+from codecourier.local.demo.merge_stage import CAREFUL, LAZY, PULL_REQUESTS, MergeStage, set_merge_stage
+from codecourier.local.demo.merge_view import MergeScene
 from codecourier.local.forge.address import ForgeAddress
 from tests.support.team import CHANGE, PERMISSIONS, Team, reason
 from tests.support.together import Played, Together
@@ -19,13 +23,6 @@ from tests.support.together import Played, Together
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 CASES = Together()
-BOTH = "sed -i -e '/^<<<<<<</d' -e '/^=======$/d' -e '/^>>>>>>>/d' list.txt\n"
-"""An agent that keeps both sides of a conflict."""
-
-OURS = "git checkout --ours list.txt\n"
-"""A lazy agent that takes one side of a conflict."""
-
-ALL_TESTS = "for test in *.sh; do if test -e $test; then sh $test || exit 1; fi; done"
 
 
 def ask_forge(team: Team, method: str, path: str, **body: Any) -> Json:
@@ -57,18 +54,9 @@ def open_pull(team: Team, branch: str, base: str, **files: str) -> str:
     return head
 
 
-def open_three(team: Team) -> None:
-    """Open two clean pull requests, and one that conflicts with the second; both of these bring a test."""
-    base = team.forge.commit(team.repository, "main", {"list.txt": "first\nlast\n"})
-    open_pull(team, "one", base, one_txt="one\n")
-    for name in ("two", "three"):
-        files = {"list_txt": f"first\n{name}\nlast\n", f"{name}_sh": f"grep -q {name} list.txt\n"}
-        open_pull(team, name, base, **files)
-
-
-def read_file(team: Team, branch: str, name: str) -> str:
+def read_file(team: Team, repository: str, branch: str, name: str) -> str:
     """Return a file's content at the head of a branch."""
-    bare = team.cluster.layout.forge / "repositories" / f"{team.repository}.git"
+    bare = team.cluster.layout.forge / "repositories" / f"{repository}.git"
     done = subprocess.run(
         ["git", "--git-dir", str(bare), "show", f"{branch}:{name}"], capture_output=True, text=True, check=True
     )
@@ -81,46 +69,37 @@ async def start(team: Team, mode: str, *numbers: int, **spec: Any) -> None:
     await team.create(MERGE_JOBS, "release", spec=body)
 
 
-def outcomes(job: Json) -> list[tuple[int, str]]:
-    return [(source["number"], source["result"]) for source in job["status"]["sources"]]
-
-
 @CASES.case
-async def three_pull_requests_of_which_two_conflict_become_one(team: Team) -> None:
-    open_three(team)
-    await team.workflow(BOTH, verify=[ALL_TESTS])
-    await start(team, "Combine", 1, 2, 3)
-    job = await team.ended("release", MERGE_JOBS)
-    assert (job["status"]["phase"], outcomes(job)) == (
-        "Completed",
-        [(1, "Clean"), (2, "Clean"), (3, "Resolved")],
-    ), job["status"]
-    result = job["status"]["result"]
-    pull = ask_forge(team, "GET", f"/pulls/{result['number']}")
-    assert (pull["head"]["ref"], pull["base"]["ref"]) == (result["branch"], "main")
-    assert "| #1 Change one |" in pull["body"]
-    assert "| merged; the agent resolved its conflicts in 1 attempt |" in pull["body"]
-    combined = read_file(team, result["branch"], "list.txt")
-    assert sorted(combined.split()) == ["first", "last", "three", "two"]
-    assert read_file(team, result["branch"], "one.txt") == "one\n"
-    assert team.pulls() == 4
-    await team.assert_tokens_ended()
+async def the_demonstration_resolves_one_conflict_and_refuses_a_result_that_loses_a_side(team: Team) -> None:
+    stage = MergeStage(f"{team.namespace}-demo", f"{team.namespace}-demo/shop")
+    user = await set_merge_stage(team.api, team.forge, team.cluster.forge_url, stage)
+    try:
+        scenes: list[MergeScene] = []
+        scene = await watch_merges(team.api, stage.namespace, scenes.append, lambda: True)
+        assert find_disappointment(scene) is None, [job["status"] for job in scene.jobs]
+        assert scenes[-1] is scene
+        check_results(team, user, scene)
+        secrets = (await team.api.list(SECRETS, stage.namespace)).items
+        assert [secret["metadata"]["name"] for secret in secrets] == ["repository-token"]
+    finally:
+        await team.api.delete(NAMESPACES, None, stage.namespace)
 
 
-@CASES.case
-async def a_resolution_that_drops_a_side_is_left_out_and_the_rest_goes_on(team: Team) -> None:
-    open_three(team)
-    await team.workflow(OURS, verify=[ALL_TESTS])
-    await start(team, "Combine", 1, 2, 3, maxAttempts=1)
-    job = await team.ended("release", MERGE_JOBS)
-    assert (job["status"]["phase"], outcomes(job)) == (
-        "Completed",
-        [(1, "Clean"), (2, "Clean"), (3, "Excluded")],
-    ), job["status"]
-    assert [step["phase"] for step in job["status"]["steps"]] == ["Failed", "Completed"]
-    branch = job["status"]["result"]["branch"]
-    assert read_file(team, branch, "list.txt") == "first\ntwo\nlast\n"
-    assert "**left out**" in ask_forge(team, "GET", f"/pulls/{job['status']['result']['number']}")["body"]
+def check_results(team: Team, user: ForgeUser, scene: MergeScene) -> None:
+    """Check what the new pull requests of the demonstration hold, and what they say of each one."""
+    careful, lazy = (scene.job(name)["status"] for name in (CAREFUL, LAZY))
+    assert [step["phase"] for step in lazy["steps"]] == ["Failed", "Completed"]
+    assert lazy["sources"][2]["reason"] == "VerifyFailed", lazy["sources"]
+    resolved, rest = (user.read_pull(status["result"]["number"]) for status in (careful, lazy))
+    assert (resolved["head"]["ref"], resolved["base"]["ref"]) == (careful["result"]["branch"], "main")
+    assert "| #1 Say when the shop is open |" in resolved["body"]
+    assert "| merged; the agent resolved its conflicts in 1 attempt |" in resolved["body"]
+    assert "| #3 Charge for shipping |" in rest["body"]
+    assert "**left out**" in rest["body"]
+    price = read_file(team, user.repository, resolved["head"]["ref"], "price.sh")
+    assert price.index("Shipping costs") < price.index("A coupon takes")
+    assert "Shipping" not in read_file(team, user.repository, rest["head"]["ref"], "price.sh")
+    assert team.forge.counters().pulls_created[user.repository] == len(PULL_REQUESTS) + 2
 
 
 @CASES.case

@@ -76,9 +76,10 @@ def test_the_readme_lists_every_file() -> None:
     assert [path.name for path in MANIFESTS if f"`{path.name}`" not in readme] == []
 
 
-def test_the_scripted_workflow_holds_the_script() -> None:
-    (document,) = documents(FOLDER / "workflow-scripted.yaml")
-    script = (FOLDER / "agent" / "scripted_agent.sh").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["merging", "scripted"])
+def test_a_workflow_holds_the_script_of_its_agent(name: str) -> None:
+    (document,) = documents(FOLDER / f"workflow-{name}.yaml")
+    script = (FOLDER / "agent" / f"{name}_agent.sh").read_text(encoding="utf-8")
     assert document["spec"]["agent"]["command"] == ["sh", "-c", script]
 
 

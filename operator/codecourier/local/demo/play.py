@@ -14,13 +14,13 @@ from codecourier.kinds.api_resources import NOTIFICATIONS, SANDBOXES, SPRINT_CHA
 from codecourier.kube.access import load_access
 from codecourier.kube.api import PODS, KubeApi
 from codecourier.kube.client import AiohttpKube
-from codecourier.local.cluster import LocalCluster, UpOutcome
-from codecourier.local.components import OPERATOR, OURS
+from codecourier.local.cluster import LocalCluster
+from codecourier.local.components import OPERATOR
+from codecourier.local.demo.cluster import bring_up
 from codecourier.local.demo.requests import first_requests, key_member, make_key
 from codecourier.local.demo.stage import Stage, set_stage
 from codecourier.local.demo.view import Scene, render
 from codecourier.local.forge.control import ForgeControl
-from codecourier.local.options import ClusterOptions
 
 __all__ = ["play"]
 
@@ -41,14 +41,7 @@ def play(state_dir: Path, agent: str | None) -> bool:
         A shell command to use as the agent; None for the scripted one.
     """
     console = Console()
-    started = time.monotonic()
-    options = ClusterOptions(with_operator=True, with_rest_api=True)
-    cluster = LocalCluster(state_dir, options, report=console.print)
-    if cluster.up() is not UpOutcome.CREATED:
-        # They may run the code of an earlier version of this checkout.
-        for component in OURS:
-            cluster.restart(component)
-    console.print(f"The cluster is up after {time.monotonic() - started:.1f} s.")
+    cluster = bring_up(state_dir, console)
     suffix = secrets.token_hex(2)
     stage = Stage(namespace=f"demo-{suffix}", chain="changelog", repository=f"example/shop-{suffix}")
     chain_started = time.monotonic()

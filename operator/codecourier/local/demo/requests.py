@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from codecourier.apiserver.ids import MERGE_JOB_ID
 from codecourier.apiserver.keys import create_key
 from codecourier.kube.api import KubeApi
 from codecourier.resources.member import Member, MemberKind, MemberRole
 
-__all__ = ["first_requests", "key_member", "make_key"]
+__all__ = ["first_merge_requests", "first_requests", "key_member", "make_key"]
 
 KEY_OWNER = "demo"
 """Owner of the demonstration's key."""
 
 _KEY_DAYS = 30
 _REQUESTS_PER_MINUTE = 600
+_KEY_HEADER = '-H "Authorization: Bearer $KEY"'
 
 
 async def make_key(api: KubeApi, namespace: str) -> str:
@@ -30,7 +32,7 @@ def key_member(namespace: str) -> Member:
 
 def first_requests() -> tuple[str, ...]:
     """Return lines for a shell that has the key in `KEY` and the address of the REST API in `API`."""
-    key = '-H "Authorization: Bearer $KEY"'
+    key = _KEY_HEADER
     body = (
         '{"title": "Tidy up", "prompt": "Remove what nothing uses.", "frequency": "weekly", '
         '"targetWorkflowId": "wf_scripted", "timezone": "UTC", "scheduledHour": 6, "scheduledMinute": 0}'
@@ -39,4 +41,13 @@ def first_requests() -> tuple[str, ...]:
         f"curl {key} $API/sprint-chains",
         f"curl -X POST {key} -H \"Content-Type: application/json\" -d '{body}' $API/recurring-tasks",
         f"curl {key} $API/recurring-tasks",
+    )
+
+
+def first_merge_requests(job: str) -> tuple[str, ...]:
+    """Return the lines for merges, of which one has this name; see `first_requests`."""
+    return (
+        f"curl {_KEY_HEADER} $API/merging/list",
+        f"curl {_KEY_HEADER} $API/merging/{MERGE_JOB_ID}{job}",
+        f"curl {_KEY_HEADER} $API/pull-requests",
     )

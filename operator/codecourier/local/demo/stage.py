@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,21 @@ from codecourier.kinds.api_resources import PROJECTS, SPRINT_CHAINS, WORKFLOWS
 from codecourier.kube.api import NAMESPACES, SECRETS, Json, KubeApi, Resource
 from codecourier.kube.errors import AlreadyExists
 from codecourier.local.errors import LocalError
-from codecourier.local.forge.control import ForgeControl
+from codecourier.local.forge.control import ForgeControl, Permissions
 from codecourier.resources.member import Member
 from codecourier.resources.meta import API_VERSION
 
-__all__ = ["Stage", "build_credential", "ensure_namespace", "example_workflow", "set_stage"]
+__all__ = [
+    "Stage",
+    "build_credential",
+    "build_object",
+    "create_placed",
+    "ensure_namespace",
+    "example_workflow",
+    "open_project",
+    "read_example",
+    "set_stage",
+]
 
 _EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 _FILES = {
@@ -39,19 +49,25 @@ class Stage:
     """Full name at the forge, `owner/name`."""
 
 
-def example_workflow(command: list[str] | None = None) -> Json:
-    """Return the scripted Workflow of `examples/`, with another agent's command where one is given.
+def read_example(file: str) -> Json:
+    """Return the object of a file of `examples/`.
 
     Raises
     ------
     LocalError
         If the examples are not there: they are part of a checkout, not of the installed package.
     """
-    path = _EXAMPLES / "workflow-scripted.yaml"
+    path = _EXAMPLES / file
     try:
-        workflow: Json = yaml.safe_load(path.read_text(encoding="utf-8"))
+        example: Json = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise LocalError(f"{path} is missing: run the demonstration from a checkout") from error
+    return example
+
+
+def example_workflow(command: list[str] | None = None) -> Json:
+    """Return the scripted Workflow of `examples/`, with another agent where one is given; see `read_example`."""
+    workflow = read_example("workflow-scripted.yaml")
     if command is not None:
         workflow["spec"]["agent"]["command"] = command
         workflow["spec"].pop("verify", None)
@@ -60,7 +76,7 @@ def example_workflow(command: list[str] | None = None) -> Json:
 
 async def ensure_namespace(api: KubeApi, name: str) -> None:
     """Make a namespace unless it is there."""
-    await _create(api, NAMESPACES, {"metadata": {"name": name}})
+    await create_placed(api, NAMESPACES, {"metadata": {"name": name}})
 
 
 async def set_stage(
@@ -74,28 +90,38 @@ async def set_stage(
     members: Sequence[Member] = (),
 ) -> None:
     """Make all that the chain needs, then the chain itself."""
-    owner = stage.repository.partition("/")[0]
-    forge.create_repository(stage.repository, files=_FILES)
-    token = forge.create_token(
-        owner, [stage.repository], {"contents": "write", "pull_requests": "write", "metadata": "read"}
-    )
-    await ensure_namespace(api, stage.namespace)
-    url = f"{forge_url}/{stage.repository}"
-    await _create(api, SECRETS, build_credential("repository-token", token, url), stage.namespace)
-    repository = {
-        "url": url,
-        "isDefault": True,
-        "credentialRef": {"name": "repository-token"},
-    }
-    project = {"repositories": [repository], "members": [member.to_json() for member in members]}
-    await _create(api, PROJECTS, _resource("Project", "default", project), stage.namespace)
-    await _create(api, WORKFLOWS, example_workflow(command), stage.namespace)
+    await open_project(api, forge, forge_url, stage.namespace, stage.repository, files=_FILES, members=members)
+    await create_placed(api, WORKFLOWS, example_workflow(command), stage.namespace)
     spec = {
         "workflowRef": {"name": "scripted"},
         "sprintRange": {"first": 1, "last": sprints},
         "prompt": "Keep a changelog: in each sprint write the sprint's page and add a line to CHANGELOG.md.",
     }
-    await api.create(SPRINT_CHAINS, _placed(_resource("SprintChain", stage.chain, spec), stage.namespace))
+    await api.create(SPRINT_CHAINS, _placed(build_object("SprintChain", stage.chain, spec), stage.namespace))
+
+
+async def open_project(
+    api: KubeApi,
+    forge: ForgeControl,
+    forge_url: str,
+    namespace: str,
+    repository: str,
+    *,
+    files: Mapping[str, str],
+    members: Sequence[Member] = (),
+) -> str:
+    """Make a repository at the forge, and a namespace with a Project for it; return the token of its owner."""
+    owner = repository.partition("/")[0]
+    forge.create_repository(repository, files=files)
+    permissions: Permissions = {"contents": "write", "pull_requests": "write", "metadata": "read"}
+    token = forge.create_token(owner, [repository], permissions)
+    await ensure_namespace(api, namespace)
+    url = f"{forge_url}/{repository}"
+    await create_placed(api, SECRETS, build_credential("repository-token", token, url), namespace)
+    entry = {"url": url, "isDefault": True, "credentialRef": {"name": "repository-token"}}
+    project = {"repositories": [entry], "members": [member.to_json() for member in members]}
+    await create_placed(api, PROJECTS, build_object("Project", "default", project), namespace)
+    return token
 
 
 def build_credential(name: str, token: str, repositories: str) -> Json:
@@ -118,7 +144,8 @@ def build_credential(name: str, token: str, repositories: str) -> Json:
     return {"metadata": metadata, "type": "Opaque", "data": {"token": base64.b64encode(token.encode()).decode()}}
 
 
-def _resource(kind: str, name: str, spec: Json) -> Json:
+def build_object(kind: str, name: str, spec: Json) -> Json:
+    """Return an object of ours without a namespace."""
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
@@ -127,7 +154,8 @@ def _placed(obj: Json, namespace: str) -> Json:
     return {**obj, "metadata": metadata}
 
 
-async def _create(api: KubeApi, resource: Resource, obj: Json, namespace: str | None = None) -> None:
+async def create_placed(api: KubeApi, resource: Resource, obj: Json, namespace: str | None = None) -> None:
+    """Create an object in a namespace, if there is none of its name; None: its kind has no namespace."""
     body = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
     try:
         await api.create(resource, body if namespace is None else _placed(body, namespace))

@@ -10,11 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from codecourier.kube.api import Json
+from codecourier.local.demo.pieces import show_cost, show_news, show_phase, show_steps
 
 __all__ = ["Scene", "render"]
-
-_STYLES = {"Completed": "green", "Running": "yellow", "Failed": "red", "Cancelled": "red", "Pending": "dim"}
-_STEPS = ("checkout", "agent", "verify", "collect", "publish")
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def render(scene: Scene) -> RenderableType:
         "SprintChain ",
         (scene.chain["metadata"]["name"], "bold"),
         "  ",
-        (scene.phase, _STYLES.get(scene.phase, "")),
+        show_phase(scene.phase),
         "  ",
         status.get("message", ""),
     )
@@ -50,32 +48,11 @@ def render(scene: Scene) -> RenderableType:
     for sprint in status.get("sprints", ()):
         table.add_row(
             str(sprint["number"]),
-            Text(sprint["phase"], style=_STYLES.get(sprint["phase"], "")),
-            _steps(scene, sprint),
+            show_phase(sprint["phase"]),
+            show_steps(sprint.get("run"), scene.sandboxes, scene.pods),
             _pull_request(sprint, status),
         )
-    return Group(head, table, _cost(scene.usage), *_news(scene.notifications))
-
-
-def _steps(scene: Scene, sprint: Json) -> Text:
-    text = Text()
-    pod = _pod_of(scene, sprint.get("run"))
-    if pod is None:
-        return text
-    states = {
-        container["name"]: container.get("state", {})
-        for key in ("initContainerStatuses", "containerStatuses")
-        for container in (pod.get("status") or {}).get(key) or ()
-    }
-    for name in _STEPS:
-        state = states.get(name, {})
-        if "terminated" in state:
-            text.append(f"{name} ", style="green" if state["terminated"].get("exitCode") == 0 else "red")
-        elif "running" in state:
-            text.append(f"{name} ", style="bold yellow")
-        elif name in states:
-            text.append(f"{name} ", style="dim")
-    return text
+    return Group(head, table, show_cost(scene.usage), *show_news(scene.notifications))
 
 
 def _pull_request(sprint: Json, status: Json) -> str:
@@ -85,28 +62,3 @@ def _pull_request(sprint: Json, status: Json) -> str:
     numbers = {s["branch"]: f"#{s['pullRequestNumber']}" for s in status["sprints"] if "pullRequestNumber" in s}
     base = sprint.get("pullRequestBase", status.get("baseBranch", ""))
     return f"#{sprint['pullRequestNumber']} onto {numbers.get(base, base)}"
-
-
-def _pod_of(scene: Scene, run: str | None) -> Json | None:
-    names = [s["metadata"]["name"] for s in scene.sandboxes if s["spec"]["runRef"]["name"] == run]
-    return next((pod for pod in reversed(scene.pods) if pod["metadata"]["name"] in names), None)
-
-
-def _cost(usage: Sequence[Json]) -> Text:
-    items = [item for record in usage for item in record["spec"].get("items", ())]
-    seconds = sum(item["quantity"] for item in items if item["unit"] == "Second")
-    tokens = sum(item["quantity"] for item in items if item["unit"] == "Token")
-    dollars = sum(item.get("costMicroUSD", 0) for item in items) / 1_000_000
-    return Text(f"Used so far: {seconds} s of sandbox, {tokens} tokens, {dollars:.4f} USD", style="cyan")
-
-
-def _news(notifications: Sequence[Json]) -> list[Text]:
-    ordered = sorted(notifications, key=_time_and_rank)
-    return [Text(f"  {n['spec']['type']}: {n['spec']['title']}") for n in ordered]
-
-
-def _time_and_rank(notification: Json) -> tuple[str, int, str]:
-    """Order by time; within a second, the precision of a forge, by cause and effect."""
-    spec = notification["spec"]
-    rank = {"PrCreated": 0, "PrFailed": 0, "WorkflowCompleted": 2}.get(spec["type"], 1)
-    return spec["eventTime"][: len("2026-11-25T03:56:36")], rank, notification["metadata"]["name"]
