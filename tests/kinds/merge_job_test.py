@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from codecourier.cache.store import Store
+from codecourier.core.merge_job.lane import lane_key
 from codecourier.core.origin import Origin
 from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, RUNS, WORKFLOWS
-from codecourier.kinds.merge_job import MERGE_JOB
+from codecourier.kinds.merge_job import LANE, MERGE_JOB, view_lane
 from codecourier.kinds.registry import REGISTRY
 from codecourier.kinds.run import RUN
 from codecourier.kinds.sources import MERGE_JOB_SOURCE
@@ -87,3 +88,51 @@ async def test_a_merge_has_its_own_runs_and_the_workflow_that_it_uses() -> None:
     seen: Origin | None = world_of(desk.store, RUN, world.runs[0]).origin
     assert seen is not None
     assert (seen.kind, seen.name, seen.uid, seen.reports_ends) == ("MergeJob", "release", model.uid, True)
+
+
+def single(name: str, namespace: str, *, lane: Json | None, url: str = "https://forge.test/example/shop") -> Json:
+    status = {"phase": "Running", "repositoryUrl": url, "baseBranch": "main"} | ({} if lane is None else {"lane": lane})
+    made = job(name) | {"status": status}
+    stamp = {"namespace": namespace, "uid": f"uid-{namespace}-{name}", "creationTimestamp": "2026-03-01T12:00:00Z"}
+    return made | {"metadata": made["metadata"] | stamp}
+
+
+HOLDER: Json = {"isHolder": True, "since": "2026-03-01T12:00:00Z", "until": "2026-03-01T13:00:00Z"}
+IN_LINE: Json = {"since": "2026-03-01T12:00:00Z", "until": "2026-03-01T12:20:00Z"}
+
+
+def test_a_change_of_a_lane_wakes_its_merges_of_all_namespaces_and_no_others() -> None:
+    store = make_store()
+    cache = store.cache(MERGE_JOBS)
+    holder = single("first", "shop", lane=HOLDER)
+    waiting = single("second", "bakery", lane=IN_LINE, url="https://FORGE.test/Example/Shop.git")
+    others = [single(f"other-{n}", "shop", lane=None) for n in range(20)]
+    elsewhere = single("third", "dairy", lane=IN_LINE, url="https://forge.test/example/bakery")
+    for made in (holder, waiting, elsewhere, *others):
+        cache.note_write(made)
+    version = {"metadata": holder["metadata"] | {"resourceVersion": "2"}}
+    given_up = single("first", "shop", lane=None) | version
+    changes: list[tuple[Json, Json | None]] = [(holder, given_up), (holder, None)]
+    for old, new in changes:
+        keys = {(key.namespace, key.name) for key in REGISTRY.wakes(store, MERGE_JOBS, old, new)}
+        assert keys == {("shop", "first"), ("bakery", "second")}
+    unchanged = holder | version
+    assert {key.name for key in REGISTRY.wakes(store, MERGE_JOBS, holder, unchanged)} == {"first"}
+    assert {key.name for key in REGISTRY.wakes(store, MERGE_JOBS, others[0], others[0])} == {"other-0"}
+
+
+def test_finished_merges_take_no_part_in_a_lane() -> None:
+    made = single("first", "shop", lane=HOLDER)
+    assert view_lane(made) is not None
+    assert view_lane(made | {"status": made["status"] | {"phase": "Completed"}}) is None
+
+
+def test_thousands_of_other_merges_cost_a_lane_nothing() -> None:
+    store = make_store()
+    cache = store.cache(MERGE_JOBS)
+    for number in range(3000):
+        cache.note_write(single(f"other-{number}", "shop", lane=HOLDER, url=f"https://forge.test/example/r{number}"))
+    cache.note_write(single("own", "bakery", lane=IN_LINE))
+    (index,) = (edge.indexes[0].name for edge in LANE.edges({}))
+    key = lane_key("https://forge.test/example/shop", "main")
+    assert list(cache.keys_by_index(index, key)) == [("bakery", "own")]

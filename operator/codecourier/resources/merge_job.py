@@ -43,6 +43,7 @@ __all__ = [
     "MergeJobSpec",
     "MergeJobStatus",
     "MergeLanding",
+    "MergeLane",
     "MergeMode",
     "MergeStep",
     "MergeStrategy",
@@ -294,6 +295,19 @@ class MergeLanding(Model):
     """When the host merged it; absent before."""
 
 
+class MergeLane(Model):
+    """The part that a Single merge takes in its lane: the merges into one branch, of all projects."""
+
+    is_holder: bool = False
+    """Whether it holds the lane, so that the others wait; false: it waits in line."""
+
+    since: Time
+    """When it took the lane, or its position in line."""
+
+    until: Time
+    """Until when that counts for others."""
+
+
 class MergeCheck(Model):
     """A check that a Single merge waits for or that stops it."""
 
@@ -348,6 +362,10 @@ class MergeJobStatus(Status):
 
     waiting_since: Time | None = None
     """Single: since when the host does not say what has to be known; absent while it does."""
+
+    lane: MergeLane | None = None
+    """Single: its part in the lane of its branch, in which merges of all projects land one after the other; absent
+    before its checks have passed, and while it waits for something else."""
 
     landing: MergeLanding | None = None
     """Single: the merge at the host; absent before it is asked for."""

@@ -28,6 +28,7 @@ from codecourier.resources.merge_job import (
     MergeJob,
     MergeJobPhase,
     MergeJobStatus,
+    MergeLane,
     MergeMode,
     MergeStep,
     SourceResult,
@@ -141,6 +142,7 @@ class Host:
     def look(self, after: timedelta = timedelta(0)) -> Plan | None:
         """Let time pass, plan, and carry the plan out; None: the merge has to be made again."""
         self.now += after
+        before = self.status.lane
         found = self.plan()
         if not isinstance(found, Plan):
             assert found is not None
@@ -150,7 +152,12 @@ class Host:
             self.job = self.job.updated(status=found.status)
         for effect in found.effects:
             self.do(effect)
-        return found
+        # The lane is taken in one write and used after another look.
+        return self.look() if self._has_taken_lane(before) else found
+
+    def _has_taken_lane(self, before: MergeLane | None) -> bool:
+        lane = self.status.lane
+        return lane is not None and lane.is_holder and (before is None or not before.is_holder)
 
     def do(self, effect: object) -> None:
         """Carry an effect out."""

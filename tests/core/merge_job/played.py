@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from codecourier.checks import Check, CheckState, Gate, RequiredCheck
 from codecourier.core.merge_job.plan import plan_merge_job
-from codecourier.core.merge_job.world import MergeJobWorld
+from codecourier.core.merge_job.world import LaneMember, MergeJobWorld
 from codecourier.core.shared.facts import (
     AgentSecretsAsk,
     AgentSecretsFact,
@@ -235,6 +235,7 @@ class Played(Playing):
                 workflow=self.workflow,
                 runs=tuple(self.runs.values()),
                 is_namespace_ending=self.is_namespace_ending,
+                lane=tuple(self.find_lane()),
                 facts=Facts(answers),
                 failures=Failures(self.failed),
             )
@@ -245,10 +246,19 @@ class Played(Playing):
             assert not answers.keys() & set(plan.asks)
             answers |= {ask: self._answer(ask) for ask in plan.asks}
 
+    def find_lane(self) -> Iterable[LaneMember]:
+        """Return the other merges into the same branch that hold the lane or wait in line."""
+        return ()
+
     def look(self, at: datetime | None = None) -> Plan:
         """Let time pass, plan once, and carry the plan out."""
         self.now = self.now if at is None else at
         plan = self.plan()
+        self.carry_out(plan)
+        return plan
+
+    def carry_out(self, plan: Plan) -> None:
+        """Carry a plan out."""
         self.events += plan.events
         if isinstance(plan.status, MergeJobStatus):
             self.job = self.job.updated(status=plan.status)
@@ -256,7 +266,6 @@ class Played(Playing):
             self._create(create)
         for effect in plan.effects:
             self._do(effect)
-        return plan
 
     def seen(self) -> object:
         """Return all that a plan may change."""

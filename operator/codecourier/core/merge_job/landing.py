@@ -78,7 +78,8 @@ def look_last(pull: MergePullFact, base_head: str | None, verified: Verified) ->
     verified
         What was verified.
     """
-    found = find_end(pull, verified) or _find_move(pull, base_head, verified) or _find_wait(pull)
+    # What the rules keep from merging would be verified on each new base for nothing.
+    found = find_end(pull, verified) or _find_block(pull) or _find_move(pull, base_head, verified) or _find_wait(pull)
     return found or _look(Decision.MERGE, Reason.RUNNING, detail=f"{pull.url} is being merged.")
 
 
@@ -104,9 +105,13 @@ def _find_move(pull: MergePullFact, base_head: str | None, verified: Verified) -
     return _look(Decision.VERIFY, Reason.BASE_MOVED, branch=pull.base_branch, detail=detail) if detail else None
 
 
-def _find_wait(pull: MergePullFact) -> LastLook | None:
+def _find_block(pull: MergePullFact) -> LastLook | None:
     if pull.merge_state in _BLOCKED:
         return _look(Decision.WAIT, Reason.MERGE_BLOCKED, url=pull.url, branch=pull.base_branch, state=pull.merge_state)
+    return None
+
+
+def _find_wait(pull: MergePullFact) -> LastLook | None:
     if pull.merge_state in _UNSETTLED:
         return _look(Decision.WAIT, Reason.MERGE_UNSETTLED, url=pull.url, state=pull.merge_state)
     return None

@@ -21,7 +21,7 @@ def plan_outcome(
     """Return the plan that writes a phase and why, with an Event where that is news."""
     new = with_outcome(world.job, status, phase, reason, text, now)
     if phase.is_finished:
-        new = new.updated(stopping=(), waiting_for="")
+        new = new.updated(stopping=(), waiting_for="", lane=None)
     event = Event(str(reason), text, is_warning=phase is MergeJobPhase.FAILED)
     return Plan(status=new, events=(event,) if text != world.job.status.message else ())
 
@@ -32,7 +32,7 @@ def plan_refusal(world: MergeJobWorld, status: MergeJobStatus, problem: Problem,
     said = job.status.condition(ConditionType.READY)
     is_new = said is None or said.reason != problem.reason
     return Plan(
-        status=refused(job, status, problem, now),
+        status=refused(job, status.updated(lane=None), problem, now),
         events=(Event.of(problem),) if is_new else (),
         look_again=next_look(job, problem, now, world.credentials, world.agent_secrets),
     )

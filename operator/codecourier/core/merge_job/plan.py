@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from codecourier.core.merge_job.lane import work_until
 from codecourier.core.merge_job.ledger import (
     active_step,
     build_step_run,
@@ -115,10 +116,10 @@ def _plan_running(world: MergeJobWorld, now: datetime) -> Plan:
     if run.status.phase.is_finished:
         return _plan_ended(world, step, run, now)
     if _is_stopped(job):
-        stopping = status.updated(stopping=(step.run,))
+        stopping = status.updated(stopping=(step.run,), lane=None)
         text = sentence(Reason.STOPPING)
         return plan_outcome(world, stopping, MergeJobPhase.RUNNING, Reason.STOPPING, text, now)
-    return _working(world, status.updated(waiting_for=find_delay(run) or ""), step, now)
+    return _working(world, status.updated(waiting_for=find_delay(run) or ""), step, run.status.phase, now)
 
 
 def _plan_ended(world: MergeJobWorld, step: MergeStep, run: Run, now: datetime) -> Plan:
@@ -156,6 +157,7 @@ def _plan_unmade(world: MergeJobWorld, step: MergeStep, now: datetime) -> Plan:
         if not has_arrived(world.facts, problem, create.resource):
             return _give_up(world, step, problem.reason, problem.message, now)
         given_up = now + LOOK_AGAIN
+    status = status.updated(lane=work_until(status.lane, step, RunPhase.PENDING, now))
     waiting = plan_outcome(world, status, MergeJobPhase.RUNNING, problem.reason, problem.message, now)
     creates = (create,) if now < deadline or is_certain(problem) else ()
     return replace(waiting, creates=creates, look_again=given_up)
@@ -183,7 +185,7 @@ def _advance(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Pla
     claimed = claim_step(world.job, accepted(world.job, status, now), now)
     step = claimed.steps[-1]
     create = Create(build_step_run(world.job, claimed, step))
-    return replace(_working(world, claimed, step, now), creates=(create,))
+    return replace(_working(world, claimed, step, RunPhase.PENDING, now), creates=(create,))
 
 
 def _conclude(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan:
@@ -211,14 +213,17 @@ def _without_steps(status: MergeJobStatus) -> MergeJobStatus:
     return with_sources(status, (source.updated(**excluded) for source in left))
 
 
-def _working(world: MergeJobWorld, status: MergeJobStatus, step: MergeStep, now: datetime) -> Plan:
+def _working(world: MergeJobWorld, status: MergeJobStatus, step: MergeStep, phase: RunPhase, now: datetime) -> Plan:
+    lane = work_until(status.lane, step, phase, now)
+    status = status.updated(lane=lane)
     decided = len(status.sources) - len(pending(status))
     text = sentence(
         Reason.RUNNING,
         detail=f"Run {step.run} merges {len(step.numbers)} pull request{'s' * (len(step.numbers) != 1)}; "
         f"{decided} of {len(status.sources)} are decided.",
     )
-    return plan_outcome(world, status, MergeJobPhase.RUNNING, Reason.RUNNING, text, now)
+    plan = plan_outcome(world, status, MergeJobPhase.RUNNING, Reason.RUNNING, text, now)
+    return replace(plan, look_again=None if lane is None else lane.until)
 
 
 def _cancel(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from codecourier.checks import CheckState, Gate, MergeStrategy
-from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, Verdict, judge_gate, pause_after
+from codecourier.core.merge_job.gate import GATE_LIMIT, LOOK_AGAIN, QUIET, Verdict, judge_gate, pause_after
 from codecourier.core.merge_job.landing import (
     Decision,
     Difference,
@@ -25,9 +25,18 @@ from codecourier.core.merge_job.landing import (
     find_end,
     look_last,
 )
+from codecourier.core.merge_job.lane import land_until, stay_in_line, take_part, without_lapsed
 from codecourier.core.merge_job.outcome import plan_outcome
 from codecourier.core.merge_job.queueing import Turn, follow_place, plan_leaving, say_place
-from codecourier.core.merge_job.waiting import CLAIM_LIMIT, HOST_LIMIT, QUEUE_LIMIT, give_up, wait_for_host, waiting
+from codecourier.core.merge_job.waiting import (
+    CLAIM_LIMIT,
+    HOST_LIMIT,
+    QUEUE_LIMIT,
+    give_up,
+    hasten,
+    wait_for_host,
+    waiting,
+)
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import BranchHeadAsk, Problem
 from codecourier.core.shared.intents import MergePullRequest, Plan
@@ -74,6 +83,13 @@ def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> 
     if source.result is SourceResult.EXCLUDED:
         reason = source.reason or Reason.MERGE_REFUSED.value
         return plan_outcome(world, status, MergeJobPhase.FAILED, reason, source.message or "", now)
+    status = without_lapsed(status, now)
+    in_line = stay_in_line(world, status, now)
+    return _look(world, status, source, now) if in_line is None else in_line
+
+
+def _look(world: MergeJobWorld, status: MergeJobStatus, source: JobSource, now: datetime) -> Plan | MergeJobStatus:
+    """Act on the pull request as it is now."""
     pull = world.facts.get(MergePullAsk(world.access, source.number))
     if isinstance(pull, Problem):
         return wait_for_host(world, status, pull, now)
@@ -167,14 +183,14 @@ class _Merge:
         if isinstance(place, Problem):
             return wait_for_host(self.world, self.status, place, self.time)
         passed = replace(self, status=status.updated(checks=()))
-        return passed.act(look, base_head) or passed.claim(look, gate, place)
+        return passed.act(look, base_head, has_queue=gate.has_queue) or passed.claim(look, gate, place)
 
     def _hold(self, status: MergeJobStatus, verdict: Verdict) -> Plan:
         checks = tuple(
             MergeCheck(name=check.name, state=clean_word(check.word)[:64] or "unknown")
             for check in {check.name: check for check in verdict.open_checks[:_MOST_CHECKS]}.values()
         )
-        status = status.updated(checks=checks)
+        status = status.updated(checks=checks, lane=None)
         if verdict.state is CheckState.FAILED:
             return replace(self, status=status).fail(verdict.reason, verdict.message)
         return waiting(self.world, status, verdict.reason, verdict.message, self.time, verdict.look_again)
@@ -182,18 +198,28 @@ class _Merge:
     def _look_at_queue(self) -> QueueFact | Problem:
         return self.world.facts.get(QueueAsk(self.world.access, self.source.number))
 
-    def act(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus | None:
+    def act(self, look: LastLook, base_head: str | None, *, has_queue: bool) -> Plan | MergeJobStatus | None:
         """Act on the last look at a pull request whose gate has passed; None: it may be merged."""
         status, now = self.status, self.time
-        if look.decision is Decision.VERIFY:
-            return self._verify_again(look, base_head)
-        if look.decision is not Decision.WAIT:
-            return None
-        limit = (status.gate_since or now) + GATE_LIMIT
-        if now >= limit:
+        if look.decision is Decision.WAIT:
+            return self._wait_for_rules(look)
+        # Another branch has another lane, and a branch with a merge queue has its order from the host.
+        if base_head is not None and self.pull.base_branch == status.base_branch and not has_queue:
+            # What has passed may fail again in an hour, and gets its time anew then.
+            held = status.updated(gate_since=max(status.gate_since or now, now - QUIET))
+            if (in_line := take_part(self.world, held, look.message, now)) is not None:
+                return in_line
+        return self._verify_again(look, base_head) if look.decision is Decision.VERIFY else None
+
+    def _wait_for_rules(self, look: LastLook) -> Plan:
+        """Wait for the host's own rules, or until it has computed whether it can merge; others wait only for that."""
+        status, now = self.status, self.time
+        since = status.gate_since or now
+        if now >= since + GATE_LIMIT:
             return self.fail(look.reason, look.message)
-        look_again = min(now + pause_after(now - (status.gate_since or now)), limit)
-        return waiting(self.world, status, look.reason, look.message, now, look_again)
+        held = status.updated(lane=hasten(status.lane, now) if look.reason is Reason.MERGE_UNSETTLED else None)
+        look_again = min(now + pause_after(now - since), since + GATE_LIMIT)
+        return waiting(self.world, held, look.reason, look.message, now, look_again)
 
     def claim(self, look: LastLook, gate: Gate, place: QueueFact | None) -> Plan:
         """Claim the merge, then ask the host for it, unless a user has put it into the merge queue already."""
@@ -208,7 +234,8 @@ class _Merge:
             exit_before=None if place is None else place.exit_id,
             queue_time=self.time if was_queued else None,
         )
-        claimed = self.status.updated(landing=landing, waiting_for="", waiting_since=None)
+        lane = land_until(self.status.lane, self.time + CLAIM_LIMIT)
+        claimed = self.status.updated(landing=landing, lane=lane, waiting_for="", waiting_since=None)
         plan = plan_outcome(self.world, claimed, MergeJobPhase.RUNNING, look.reason, look.message, self.time)
         return replace(plan, effects=() if was_queued else (self._effect(landing),))
 
@@ -223,8 +250,11 @@ class _Merge:
             message = sentence(Reason.BASE_UNSTEADY, count=len(self.status.steps), detail=look.message)
             return self.fail(Reason.BASE_UNSTEADY, message)
         again = self.source.updated(result=SourceResult.PENDING, commit=None)
+        is_retargeted = self.pull.base_branch != self.status.base_branch
         return self.status.updated(
             sources=(again,),
+            lane=None if is_retargeted else self.status.lane,
+            gate_since=max(self.status.gate_since or self.time, self.time - QUIET),
             base_branch=self.pull.base_branch,
             base_commit=base_head,
             head_commit=None,
@@ -253,7 +283,9 @@ class _Merge:
 
     def _settled(self, landing: MergeLanding) -> _Merge:
         """Return the merge with what is known of its landing, once the host has answered all questions."""
-        return replace(self, status=self.status.updated(landing=landing, waiting_since=None))
+        # A merge queue orders what is in it, for hours: nothing else waits for that.
+        lane = None if landing.has_queue else self.status.lane
+        return replace(self, status=self.status.updated(landing=landing, lane=lane, waiting_since=None))
 
     def wait_in_queue(self, landing: MergeLanding, turn: Turn, place: QueueFact) -> Plan:
         """Wait for the merge queue, or say that the pull request left it."""

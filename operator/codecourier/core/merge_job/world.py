@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from codecourier.address import split_pull_request_address
 from codecourier.core.shared.facts import Problem, RepositoryAccess
@@ -15,7 +17,7 @@ from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["MergeJobWorld", "workflow_name"]
+__all__ = ["LaneMember", "MergeJobWorld", "workflow_name"]
 
 
 def workflow_name(job: MergeJob, project: Project | None) -> str | None:
@@ -24,6 +26,27 @@ def workflow_name(job: MergeJob, project: Project | None) -> str | None:
         return job.spec.workflow_ref.name
     reference = None if project is None else project.spec.merge_workflow_ref
     return None if reference is None else reference.name
+
+
+@dataclass(frozen=True)
+class LaneMember:
+    """Another Single merge into the same branch, of any namespace, that holds the lane or waits in line."""
+
+    namespace: str
+    name: str
+    uid: str
+    creation_time: datetime
+    until: datetime
+    """Until when that counts."""
+
+    is_holder: bool = False
+    is_landing: bool = False
+    """Whether the host was asked to merge it."""
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Where it stands in the line: the oldest merge is the first."""
+        return self.creation_time, self.uid
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,9 @@ class MergeJobWorld(World):
     agent_secrets: WatchedSecrets = UNWATCHED
     """The Secrets of the namespace that agents may read."""
 
+    lane: tuple[LaneMember, ...] = ()
+    """The other members of its lane, in no order."""
+
     @property
     def repository_url(self) -> str:
         """Address of the repository of the pull requests."""
@@ -69,3 +95,5 @@ class MergeJobWorld(World):
             origin = run.spec.origin
             if origin is None or (origin.kind, origin.uid) != (job.kind, job.uid):
                 yield f"Run {run.name!r} was not made by the MergeJob with UID {job.uid!r}."
+        uids = Counter((job.uid, *(member.uid for member in self.lane)))
+        yield from (f"MergeJob {uid!r} is in its lane {count} times." for uid, count in uids.items() if count > 1)

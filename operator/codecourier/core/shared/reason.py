@@ -60,6 +60,7 @@ class Reason(StrEnum):
     FOLLOW_UP_DECLINED = "FollowUpDeclined"
     # merges
     WAITING_FOR_CHECKS = "WaitingForChecks"
+    WAITING_FOR_LANE = "WaitingForLane"
     CHECKS_FAILED = "ChecksFailed"
     CHECKS_MISSING = "ChecksMissing"
     CHECKS_FORBIDDEN = "ChecksForbidden"

@@ -129,6 +129,9 @@ SENTENCES: dict[Reason, str] = {
         "new value."
     ),
     Reason.WAITING_FOR_CHECKS: "{detail} The merge waits for them until {time}.",
+    Reason.WAITING_FOR_LANE: (
+        "Merges into branch {branch} of {repository} land one after the other. These come first: {ahead}."
+    ),
     Reason.CHECKS_FAILED: (
         "These checks failed: {checks}. Fix the cause and push it, or run them again at the host; then create another "
         "MergeJob."
