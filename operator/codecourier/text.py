@@ -17,6 +17,7 @@ from functools import lru_cache
 
 __all__ = [
     "BODY_MAX_BYTES",
+    "MARK",
     "TITLE_MAX_CHARS",
     "defuse_body",
     "defuse_title",
@@ -26,6 +27,9 @@ __all__ = [
     "show_hidden",
     "visible",
 ]
+
+MARK = "<!-- codecourier run="
+"""How the markers of all Runs begin."""
 
 BODY_MAX_BYTES = 60 * 1024
 """Longest body or message in bytes of UTF-8. GitHub takes 65,536 characters; the rest is the operator's part."""
@@ -165,7 +169,7 @@ def marker(run_uid: str, attempt: int) -> str:
     """
     if not _MARKER_UID.fullmatch(run_uid) or attempt < 1:
         raise ValueError(f"no marker can be made for run {run_uid!r}, attempt {attempt}")
-    return f"<!-- codecourier run={run_uid} attempt={attempt} -->"
+    return f"{MARK}{run_uid} attempt={attempt} -->"
 
 
 def has_marker(body: str, run_uid: str, attempt: int) -> bool:

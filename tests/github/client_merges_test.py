@@ -20,6 +20,7 @@ from codecourier.github.operations.merge_pull_request import (
 from codecourier.github.operations.read_gate import ChecksForbidden, ReadGate
 from codecourier.local.forge.control import ForgeControl
 from codecourier.pull_request import PullRequestState
+from codecourier.text import MARK
 from tests.github.conftest import PERMISSIONS, Place
 
 pytestmark = pytest.mark.forge
@@ -45,7 +46,7 @@ async def open_pull(forge: GitHubForge, place: Place, branch: str = "total", *, 
 
 
 async def look(forge: GitHubForge, place: Place, number: int = 1) -> MergeablePull:
-    return await forge.do(place.by_app, GetPullRequest(number))
+    return await forge.do(place.by_app, GetPullRequest(number, MARK))
 
 
 async def merge(

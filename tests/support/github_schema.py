@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema_rs
 
 from codecourier.local.forge.call import Endpoint
-from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories, reviews
+from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories, reviews, stacks
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
@@ -28,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *pulls.ENDPOINTS,
     *repositories.ENDPOINTS,
     *reviews.ENDPOINTS,
+    *stacks.ENDPOINTS,
 )
 
 _FILE = Path(__file__).parent.parent / "data" / "local" / "forge" / "github-openapi.json"

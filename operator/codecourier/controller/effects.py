@@ -28,8 +28,10 @@ from codecourier.core.shared.intents import (
     Effect,
     LeaveQueue,
     MergePullRequest,
+    Merging,
     MintTokens,
     OpenPullRequest,
+    Retarget,
     RevokeTokens,
     WriteComment,
 )
@@ -49,6 +51,7 @@ from codecourier.github.operations.merge_pull_request import MergePullRequest as
 from codecourier.github.operations.merge_queue import LeaveQueue as LeaveQueueAtHost
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
 from codecourier.github.operations.revoke_token import RevokeToken
+from codecourier.github.operations.stacked_pulls import RetargetPullRequest
 from codecourier.github.operations.write_issue_comment import WriteIssueComment
 from codecourier.github.secret import Secret
 from codecourier.hosts.credentials import Credentials, decode_key
@@ -67,7 +70,7 @@ _PRESENT = ("read", "write")
 _MOST_REMEMBERED = 4096
 """How many Secrets are remembered that the API server has refused, and how many merges that hosts work on."""
 
-_OF_HOSTS = OpenPullRequest | CreateBranch | WriteComment | MergePullRequest | LeaveQueue
+_OF_HOSTS = OpenPullRequest | CreateBranch | WriteComment | Merging
 """Effects that need no Secret of ours."""
 
 _PREVIOUS = ("previous-read", "previous-write")
@@ -112,6 +115,7 @@ class Effects:
             WriteComment: self._comment,
             MergePullRequest: self._merge,
             LeaveQueue: self._leave_queue,
+            Retarget: self._retarget,
         }
 
     async def do(self, effect: Effect) -> Problem | None:
@@ -362,6 +366,10 @@ class Effects:
             if len(self._requests) > _MOST_REMEMBERED:
                 self._requests.popitem(last=False)
         return problem_of_progress(answer.progress, access.url, effect.number)
+
+    async def _retarget(self, effect: Retarget) -> Problem | None:
+        operation = RetargetPullRequest(effect.number, effect.base)
+        return _problem(await self._ask_host(effect.repository, operation, number=effect.number))
 
     async def _leave_queue(self, effect: LeaveQueue) -> Problem | None:
         return _problem(await self._ask_host(effect.repository, LeaveQueueAtHost(effect.number), number=effect.number))

@@ -11,6 +11,8 @@ from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.merge_facts import (
     CommitAsk,
     CommitFact,
+    DependantsAsk,
+    DependantsFact,
     GateAsk,
     MergePullAsk,
     MergePullFact,
@@ -21,6 +23,8 @@ from codecourier.github.operations.get_commit import GetCommit
 from codecourier.github.operations.get_pull_request import GetPullRequest, MergeablePull
 from codecourier.github.operations.merge_queue import LookAtQueue
 from codecourier.github.operations.read_gate import ReadGate
+from codecourier.github.operations.stacked_pulls import FindDependants
+from codecourier.text import MARK
 
 __all__ = ["MergeReader"]
 
@@ -45,8 +49,13 @@ class MergeReader:
 
     async def look(self, ask: MergePullAsk) -> MergePullFact | Problem:
         """Look a pull request up."""
-        found = await self._ask_host(ask.repository, GetPullRequest(ask.number), ask.number)
+        found = await self._ask_host(ask.repository, GetPullRequest(ask.number, MARK), ask.number)
         return found if isinstance(found, Problem) else _fact(found)
+
+    async def find_dependants(self, ask: DependantsAsk) -> DependantsFact | Problem:
+        """Find what is to be merged into a branch."""
+        found = await self._ask_host(ask.repository, FindDependants(ask.branch, MARK))
+        return found if isinstance(found, Problem) else DependantsFact(found)
 
     async def look_at_queue(self, ask: QueueAsk) -> QueueFact | Problem:
         """Look for a pull request in the merge queue."""
@@ -91,4 +100,6 @@ def _fact(found: MergeablePull) -> MergePullFact:
         merge_state=found.merge_state,
         merge_commit=found.merge_commit,
         merge_time=found.merge_time,
+        below=found.place.below,
+        new_base=found.place.new_base,
     )

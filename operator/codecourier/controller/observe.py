@@ -37,7 +37,7 @@ from codecourier.core.shared.facts import (
     RevisionFact,
     UnreadableSecret,
 )
-from codecourier.core.shared.merge_facts import CommitAsk, GateAsk, MergePullAsk, QueueAsk
+from codecourier.core.shared.merge_facts import CommitAsk, DependantsAsk, GateAsk, MergePullAsk, QueueAsk
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Operation
@@ -77,7 +77,7 @@ _MOST_JUDGED = 4096
 
 _OF_HOSTS = (
     *(RepositoryAsk, BranchHeadAsk, PullRequestsAsk, IssueAsk, OwnCommentsAsk),
-    *(MergePullAsk, GateAsk, CommitAsk, QueueAsk),
+    *(MergePullAsk, GateAsk, CommitAsk, QueueAsk, DependantsAsk),
 )
 """Questions that a repository's host answers."""
 
@@ -131,6 +131,7 @@ class Observer:
             OwnCommentsAsk: self._issues.find_own,
             MergePullAsk: self._merges.look,
             GateAsk: self._merges.read_gate,
+            DependantsAsk: self._merges.find_dependants,
             QueueAsk: self._merges.look_at_queue,
             CommitAsk: self._merges.read_commit,
             ObjectAsk: self._object,

@@ -11,10 +11,12 @@ from codecourier.checks import Check, CheckState, Gate, RequiredCheck
 from codecourier.core.merge_job.single import cancel_single, plan_single
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import Ask, BranchHeadAsk, BranchHeadFact, Facts, MissingFacts, Problem
-from codecourier.core.shared.intents import Failures, LeaveQueue, MergePullRequest, Plan
+from codecourier.core.shared.intents import Failures, LeaveQueue, MergePullRequest, Plan, Retarget
 from codecourier.core.shared.merge_facts import (
     CommitAsk,
     CommitFact,
+    DependantsAsk,
+    DependantsFact,
     GateAsk,
     MergePullAsk,
     MergePullFact,
@@ -116,6 +118,8 @@ class Host:
 
     place: QueueFact | Problem = OUTSIDE
     merges: list[MergePullRequest] = field(default_factory=list)
+    dependants: DependantsFact | Problem = field(default_factory=lambda: DependantsFact(()))
+    retargets: list[Retarget] = field(default_factory=list)
     exits: list[LeaveQueue] = field(default_factory=list)
     """What was to be taken out of the queue."""
 
@@ -166,6 +170,9 @@ class Host:
             if isinstance(self.place, QueueFact):
                 self.place = QueueFact(self.place.is_open, is_queued=False, exit_id=f"exit {len(self.exits)}")
             return
+        if isinstance(effect, Retarget):
+            self.retargets.append(effect)
+            return
         assert isinstance(effect, MergePullRequest)
         self._merge(effect)
 
@@ -214,6 +221,8 @@ class Host:
             return self.pull
         if isinstance(ask, BranchHeadAsk):
             return self.base if isinstance(self.base, Problem) else BranchHeadFact(self.base)
+        if isinstance(ask, DependantsAsk):
+            return self.dependants
         if isinstance(ask, QueueAsk):
             return self.place
         if isinstance(ask, GateAsk):

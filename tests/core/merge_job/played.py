@@ -34,10 +34,13 @@ from codecourier.core.shared.intents import (
     MergePullRequest,
     OpenPullRequest,
     Plan,
+    Retarget,
 )
 from codecourier.core.shared.merge_facts import (
     CommitAsk,
     CommitFact,
+    DependantsAsk,
+    DependantsFact,
     GateAsk,
     MergePullAsk,
     MergePullFact,
@@ -282,6 +285,7 @@ class Played(Playing):
             RepositoryAsk: lambda _: RepositoryFact("main"),
             GateAsk: lambda _: replace(GREEN, has_queue=self.place is not None),
             QueueAsk: lambda _: self.place,
+            DependantsAsk: lambda _: DependantsFact(()),
             CommitAsk: lambda _: CommitFact(self.status.head_tree or "", (self.branches["main"],)),
         }
         if type(ask) in simple:
@@ -310,6 +314,10 @@ class Played(Playing):
                 return
             merged = {"state": PullRequestState.MERGED, "merge_commit": commit("landed"), "merge_time": self.now}
             self.pulls[effect.number] = make_pull(effect.number, **merged)
+        elif isinstance(effect, Retarget):
+            pull = self.pulls[effect.number]
+            assert isinstance(pull, MergePullFact)
+            self.pulls[effect.number] = replace(pull, base_branch=effect.base, new_base=None)
         else:
             assert isinstance(effect, OpenPullRequest)
             self.opened.append(effect)

@@ -133,6 +133,21 @@ def merges(session: Session) -> None:
     control.set_merging(name, holds_merges=False)
 
 
+def stacks(session: Session) -> None:
+    session.repository.branch("lower")
+    session.repository.branch("upper", {"upper.txt": "upper\n"})
+    made = [
+        session.good("POST ~/pulls", body={"title": "Title", "head": head, "base": base})["number"]
+        for head, base in (("lower", "main"), ("upper", "lower"))
+    ]
+    stack = session.good("POST ~/stacks", body={"pull_requests": made})
+    assert session.call("POST ~/stacks", body={"pull_requests": made}).status == 422
+    session.good("GET ~/stacks")
+    session.good("GET ~/stacks/{}", stack["number"])
+    assert session.good("GET ~/pulls/{}", made[1])["stack"]["position"] == 2
+    assert session.call("GET ~/stacks/{}", 99).status == 404
+
+
 def reviews(session: Session) -> None:
     control, name = session.repository.control, session.repository.full_name
     comments = [{"path": "README.md", "line": 1, "body": "Why?"}]
@@ -165,7 +180,7 @@ def issues(session: Session) -> None:
     assert session.call("GET ~/issues/{}", 99).status == 404
 
 
-PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, merges, reviews, issues)
+PARTS: tuple[Callable[[Session], None], ...] = (accounts, repositories, commits, pulls, merges, reviews, issues, stacks)
 
 
 def test_every_answer_fits(repository: ForgeRepository) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from codecourier.address import split_pull_request_address
 from codecourier.checks import MergeStrategy
 from codecourier.core.shared.merge_facts import CommitFact, MergePullFact
 from codecourier.core.shared.reasons import Reason, sentence
@@ -19,6 +20,7 @@ __all__ = [
     "compare_queued",
     "find_end",
     "look_last",
+    "say_below",
 ]
 
 _BLOCKED = frozenset({"blocked", "behind"})
@@ -105,7 +107,16 @@ def _find_move(pull: MergePullFact, base_head: str | None, verified: Verified) -
     return _look(Decision.VERIFY, Reason.BASE_MOVED, branch=pull.base_branch, detail=detail) if detail else None
 
 
+def say_below(pull: MergePullFact) -> str:
+    """Return the sentence of a pull request that is built on unmerged ones."""
+    repository, _ = split_pull_request_address(pull.url)
+    below = " and ".join(f"{repository}/pull/{number}" for number in pull.below[:3])
+    return sentence(Reason.STACK_BELOW, url=pull.url, below=below)
+
+
 def _find_block(pull: MergePullFact) -> LastLook | None:
+    if pull.below:
+        return LastLook(Decision.WAIT, Reason.STACK_BELOW, say_below(pull))
     if pull.merge_state in _BLOCKED:
         return _look(Decision.WAIT, Reason.MERGE_BLOCKED, url=pull.url, branch=pull.base_branch, state=pull.merge_state)
     return None

@@ -35,6 +35,7 @@ from codecourier.core.merge_job.record import record
 from codecourier.core.merge_job.result import plan_found, plan_result
 from codecourier.core.merge_job.settle import find_trouble, settle
 from codecourier.core.merge_job.single import cancel_single, plan_single
+from codecourier.core.merge_job.stacking import plan_stack_start
 from codecourier.core.merge_job.start import find_start_problem
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.run.status import find_delay
@@ -95,6 +96,8 @@ def plan_merge_job(world: MergeJobWorld, now: datetime) -> Plan:
 
 def _begin(world: MergeJobWorld, now: datetime) -> Plan:
     problem = find_start_problem(world)
+    if problem is None and (stacked := plan_stack_start(world, now)) is not None:
+        return stacked
     recorded = record(world, now) if problem is None else problem
     if isinstance(recorded, Problem):
         return plan_refusal(world, world.job.status, recorded, now)

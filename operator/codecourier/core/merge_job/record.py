@@ -63,6 +63,7 @@ def record(world: MergeJobWorld, now: datetime) -> MergeJobStatus | Problem:
         base_commit=commit,
         sources=tuple(_source(number, urls[number], pull, branch) for number, pull in pulls.items()),
         start_time=now,
+        waiting_for="",
     )
 
 

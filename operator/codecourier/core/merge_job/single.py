@@ -28,6 +28,7 @@ from codecourier.core.merge_job.landing import (
 from codecourier.core.merge_job.lane import land_until, stay_in_line, take_part, without_lapsed
 from codecourier.core.merge_job.outcome import plan_outcome
 from codecourier.core.merge_job.queueing import Turn, follow_place, plan_leaving, say_place
+from codecourier.core.merge_job.stacking import plan_dependants, plan_stack_wait
 from codecourier.core.merge_job.waiting import (
     CLAIM_LIMIT,
     HOST_LIMIT,
@@ -96,14 +97,14 @@ def _look(world: MergeJobWorld, status: MergeJobStatus, source: JobSource, now: 
     merge = _Merge(world, status, source, pull, now)
     end = find_end(pull, merge.verified)
     if end is not None:
-        return merge.compare() if end.decision is Decision.MERGED else merge.fail(end.reason, end.message)
+        return merge.end(end)
+    if (stacked := plan_stack_wait(world, status, pull, now)) is not None:
+        return stacked
     base = world.facts.get(BranchHeadAsk(world.access, pull.base_branch))
     if isinstance(base, Problem):
         return wait_for_host(world, status, base, now)
     look = look_last(pull, base.commit, merge.verified)
-    if status.landing is None:
-        return merge.gate(look, base.commit)
-    return merge.follow(look)
+    return merge.gate(look, base.commit) if status.landing is None else merge.follow(look)
 
 
 def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | None:
@@ -161,6 +162,12 @@ class _Merge:
     def fail(self, reason: Reason, message: str) -> Plan:
         """Return the plan that ends the merge."""
         return plan_outcome(self.world, self.status, MergeJobPhase.FAILED, reason, message, self.time)
+
+    def end(self, end: LastLook) -> Plan:
+        """End the merge as the pull request itself decides."""
+        if end.decision is not Decision.MERGED:
+            return self.fail(end.reason, end.message)
+        return plan_dependants(self.world, self.status, self.pull, self.time) or self.compare()
 
     def gate(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus:
         """Let the merge through if its checks pass; then act on the last look."""

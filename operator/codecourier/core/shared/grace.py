@@ -26,7 +26,7 @@ LOOK_LATER = timedelta(minutes=1)
 """The same delay after the grace, and within it for a Secret whose changes are watched. One that lacks its label is
 not watched, and the sentence about it should be right."""
 
-_PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED})
+_PASSING = frozenset({Reason.FORGE_UNAVAILABLE, Reason.RATE_LIMITED, Reason.STACK_BELOW, Reason.STACK_RETARGETED})
 
 _OF_CREDENTIALS = frozenset({Reason.CREDENTIALS_MISSING, Reason.SECRET_NOT_ALLOWED})
 """Trouble that only a change of the Secret ends."""

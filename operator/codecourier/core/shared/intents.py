@@ -36,11 +36,13 @@ __all__ = [
     "Intent",
     "LeaveQueue",
     "MergePullRequest",
+    "Merging",
     "MintTokens",
     "OpenPullRequest",
     "Plan",
     "ReleasePod",
     "RestoreLabels",
+    "Retarget",
     "RevokeTokens",
     "WriteComment",
     "WritePolicy",
@@ -214,12 +216,25 @@ class LeaveQueue:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Retarget:
+    """Give a pull request another base branch. Which one it has afterwards is seen at the pull request."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the outcome."""
+
+    number: int
+    base: str
+    """Short name."""
+
+
 _TARGETS: Mapping[type, Callable[[Any], tuple[str, ...]]] = {
     MintTokens: lambda intent: ("tokens", intent.namespace, intent.secret),
     OpenPullRequest: lambda intent: ("pull request", intent.head, intent.base),
     CreateBranch: lambda intent: ("branch", intent.branch),
     WriteComment: lambda intent: ("comment", str(intent.number)),
     MergePullRequest: lambda intent: ("merge", str(intent.number), intent.head),
+    Retarget: lambda intent: ("base", str(intent.number), intent.base),
     LeaveQueue: lambda intent: ("queue", str(intent.number)),
 }
 
@@ -230,7 +245,8 @@ def target_of(intent: object) -> tuple[str, ...] | None:
     return None if target is None else target(intent)
 
 
-Effect = MintTokens | RevokeTokens | OpenPullRequest | CreateBranch | WriteComment | MergePullRequest | LeaveQueue
+Merging = MergePullRequest | LeaveQueue | Retarget
+Effect = MintTokens | RevokeTokens | OpenPullRequest | CreateBranch | WriteComment | Merging
 Creation = Create | CreateBinding | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect
 

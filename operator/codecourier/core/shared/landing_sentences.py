@@ -7,6 +7,18 @@ from codecourier.core.shared.reason import Reason
 __all__ = ["LANDING_SENTENCES"]
 
 LANDING_SENTENCES: dict[Reason, str] = {
+    Reason.STACK_BELOW: (
+        "{url} is built on {below}, which is not merged. The host would merge both, or one into the other, and only "
+        "{url} is verified. It waits until that is merged; merge it first, or give {url} another base."
+    ),
+    Reason.STACK_RETARGETED: (
+        "The pull request of branch {branch}, on which {url} is built, is merged. The operator gives {url} branch "
+        "{base} as its base, and verifies it there."
+    ),
+    Reason.STACK_FREED: (
+        "{url} is merged. The operator gives branch {base} as the base to what is built on it, before anything deletes "
+        "its branch: {names}."
+    ),
     Reason.MERGE_BLOCKED: (
         "The host reports {url} as {state}: the protection of branch {branch} does not allow the merge yet, such as "
         "without a review or an update of the branch. The operator bypasses no protection."

@@ -9,7 +9,17 @@ from codecourier.checks import Gate
 from codecourier.core.shared.facts import Ask, Problem, RepositoryAccess
 from codecourier.pull_request import PullRequestState
 
-__all__ = ["CommitAsk", "CommitFact", "GateAsk", "MergePullAsk", "MergePullFact", "QueueAsk", "QueueFact"]
+__all__ = [
+    "CommitAsk",
+    "CommitFact",
+    "DependantsAsk",
+    "DependantsFact",
+    "GateAsk",
+    "MergePullAsk",
+    "MergePullFact",
+    "QueueAsk",
+    "QueueFact",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,13 @@ class MergePullFact:
 
     merge_time: datetime | None = None
     """When it was merged, by the host's clock; None: it is not merged."""
+
+    below: tuple[int, ...] = ()
+    """Numbers of unmerged pull requests that it is built on: the host would merge them with it, or merge it into the
+    branch of one of them."""
+
+    new_base: str | None = None
+    """Branch that it has to be given as its base, since the pull request of its present base is merged; None: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,24 @@ class QueueAsk(Ask[QueueFact]):
     """A problem prevents every request, and is the answer."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DependantsFact:
+    """The open pull requests of the operator that are to be merged into a branch."""
+
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DependantsAsk(Ask[DependantsFact]):
+    """Ask for the open pull requests of the operator that are to be merged into a branch."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    branch: str
+    """Short name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError
 from codecourier.github.gateway import Request
 from codecourier.github.operations.pull_request import PullRequestFacts, read_pull_request
+from codecourier.github.operations.stacked_pulls import ALONE, StackPlace, find_place
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
 
@@ -40,12 +41,17 @@ class MergeablePull:
     merge_time: datetime | None
     """When it was merged; None: it is not merged."""
 
+    place: StackPlace = ALONE
+    """Where it is among pull requests that are built on each other."""
+
 
 @dataclass(frozen=True)
 class GetPullRequest(Operation[MergeablePull]):
     """Look a pull request up: https://docs.github.com/rest/pulls/pulls#get-a-pull-request."""
 
     number: int
+    mark: str
+    """What the bodies of the operator's pull requests have."""
 
     def run(self, session: Session) -> MergeablePull:
         """See `Operation.run`.
@@ -67,4 +73,5 @@ class GetPullRequest(Operation[MergeablePull]):
             # Of an open pull request the field names a merge that GitHub only tried.
             merge_commit=place.at("merge_commit_sha").commit() if is_merged else None,
             merge_time=place.at("merged_at").time() if is_merged else None,
+            place=find_place(session, place, self.mark),
         )

@@ -18,6 +18,7 @@ from codecourier.local.forge.merging import MergeService
 from codecourier.local.forge.pulls import PullService
 from codecourier.local.forge.queueing import QueueService
 from codecourier.local.forge.records import Pull, Repository, now
+from codecourier.local.forge.stacking import StackService
 from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["AsyncMergeService"]
@@ -33,13 +34,20 @@ class AsyncMergeService:
     """
 
     def __init__(
-        self, store: ForgeStore, pulls: PullService, merges: MergeService, gates: Gates, queues: QueueService
+        self,
+        store: ForgeStore,
+        pulls: PullService,
+        merges: MergeService,
+        gates: Gates,
+        queues: QueueService,
+        stacks: StackService,
     ) -> None:
         self._store = store
         self._pulls = pulls
         self._merges = merges
         self._gates = gates
         self._queues = queues
+        self._stacks = stacks
 
     def submit(self, repository: Repository, pull: Pull, order: MergeOrder, action: str) -> MergeRequest:
         """Record a request for an open pull request and return it.
@@ -116,7 +124,11 @@ class AsyncMergeService:
                 self._queues.enqueue(repository, pull, request.order)
                 self._end(request, "enqueued", "Pull request was added to the merge queue.")
             else:
-                sha = self._merges.merge(repository, pull, request.order)
+                stack = self._stacks.find(repository, pull.number)
+                if stack is None:
+                    sha = self._merges.merge(repository, pull, request.order)
+                else:
+                    sha = self._stacks.merge(repository, stack, pull, request.order)
                 self._end(request, "merged", "Pull request was merged.", sha)
         except RefusedError as error:
             self._end(request, "failed", error.message)

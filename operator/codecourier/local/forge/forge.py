@@ -15,6 +15,7 @@ from codecourier.local.forge.records import Repository
 from codecourier.local.forge.repositories import RepositoryService
 from codecourier.local.forge.reviews import ReviewService
 from codecourier.local.forge.settings import ForgeSettings
+from codecourier.local.forge.stacking import StackService
 from codecourier.local.forge.store import ForgeStore
 
 __all__ = ["Forge"]
@@ -48,7 +49,8 @@ class Forge:
         self.gates = Gates(self.store, app.slug)
         self.merges = MergeService(self.store, self.repositories, self.pulls, self.gates)
         self.queues = QueueService(self.store, self.repositories, self.pulls, self.gates)
-        self.async_merges = AsyncMergeService(self.store, self.pulls, self.merges, self.gates, self.queues)
+        self.stacks = StackService(self.store, self.pulls, self.merges)
+        self.async_merges = AsyncMergeService(self.store, self.pulls, self.merges, self.gates, self.queues, self.stacks)
         self.reviews = ReviewService(self.store)
         self.tokens = TokenService(self.store, app)
         self.limits = RateLimits(self.store)

@@ -19,6 +19,7 @@ __all__ = [
     "Review",
     "ReviewComment",
     "RuleSet",
+    "Stack",
 ]
 
 MergeMethod = Literal["merge", "squash", "rebase"]
@@ -118,6 +119,22 @@ class QueueEntry(Record):
     """The commit that is checked and then becomes the branch's tip; empty while queued."""
 
     enqueued_at: Time
+
+
+class Stack(Record):
+    """Pull requests that are built on each other."""
+
+    kind: ClassVar[str] = "stack"
+    number: int
+    """Its number within the repository."""
+
+    base_ref: str
+    """Branch that the lowest one is merged into."""
+
+    pulls: tuple[int, ...]
+    """Numbers of the pull requests, bottom first."""
+
+    created_at: Time
 
 
 class QueueExit(Record):

@@ -21,7 +21,7 @@ from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.git import GitError
 from codecourier.local.forge.limits import budget_of
 from codecourier.local.forge.records import Repository
-from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories, reviews
+from codecourier.local.forge.routes import accounts, commits, issues, merges, pulls, repositories, reviews, stacks
 
 __all__ = ["API_PREFIX", "rest_routes"]
 
@@ -36,7 +36,7 @@ _LARGEST_BODY_BYTES = 1024 * 1024
 
 def rest_routes(forge: Forge) -> list[Route]:
     """Return the routes of the REST API; the first that fits is taken."""
-    parts = (accounts, repositories, commits, issues, merges, pulls, reviews)
+    parts = (accounts, repositories, commits, issues, merges, pulls, reviews, stacks)
     endpoints = [endpoint for part in parts for endpoint in part.ENDPOINTS]
     routes = [_route(forge, endpoint, endpoint.path) for endpoint in endpoints]
     # Where redirects lead: a number outlives each name.

@@ -280,8 +280,24 @@ def short_pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[s
         "draft": pull.draft,
         "author_association": "COLLABORATOR",
         "auto_merge": None,
+        "stack": _stack(forge, repository, pull),
         "head": _end(repository, repository_json, pull.head_ref, pull.head_sha),
         "base": _end(repository, repository_json, pull.base_ref, pull.base_sha),
+    }
+
+
+def _stack(forge: Forge, repository: Repository, pull: Pull) -> dict[str, Any] | None:
+    """Return the place of a pull request in its stack as `pull-request-stack`."""
+    stack = forge.stacks.find(repository, pull.number)
+    if stack is None:
+        return None
+    base = forge.repositories.git(repository).ref(f"refs/heads/{stack.base_ref}") or pull.base_sha
+    return {
+        "base": {"ref": stack.base_ref, "sha": base},
+        "size": len(stack.pulls),
+        "position": stack.pulls.index(pull.number) + 1,
+        "id": stack.id,
+        "number": stack.number,
     }
 
 

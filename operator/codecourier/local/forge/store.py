@@ -17,6 +17,7 @@ from codecourier.local.forge.merge_records import (
     Review,
     ReviewComment,
     RuleSet,
+    Stack,
 )
 from codecourier.local.forge.records import (
     CheckRun,
@@ -59,6 +60,7 @@ _KINDS: tuple[type[Record], ...] = (
     Review,
     ReviewComment,
     RuleSet,
+    Stack,
     Token,
     User,
 )

@@ -24,6 +24,7 @@ def _is_merged(call: Call) -> Answer:
 
 
 def _merge(call: Call) -> Answer:
+    call.forge.stacks.check_direct(call.repository, call.pull)
     sha = call.forge.merges.merge(call.repository, call.pull, _order(call))
     call.forge.follow(call.repository)
     return Answer({"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
