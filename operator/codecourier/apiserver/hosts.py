@@ -14,7 +14,7 @@ from codecourier.apiserver.served import Served
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
-from codecourier.core.shared.repositories import find_access
+from codecourier.core.shared.repositories import find_access, find_named_repository
 from codecourier.github.api import Forge, Operation
 from codecourier.github.credentials import RepositoryRef
 from codecourier.github.errors import ForgeError, HostNotAllowed, RateLimited, Silent, Unavailable
@@ -25,6 +25,7 @@ from codecourier.hosts.credentials import AppIdentity, Credentials, UnknownNames
 from codecourier.hosts.gate import Gate
 from codecourier.kinds.sources import PROJECT_SOURCE
 from codecourier.kube.api import KubeApi
+from codecourier.resources.project import Repository
 
 __all__ = ["WAIT", "HostParts", "Hosts"]
 
@@ -101,7 +102,9 @@ class Hosts:
             400 for a repository that is none of the project's, 409 if the project is not set up for requests.
         """
         project = self._served.find(PROJECT_SOURCE, namespace, PROJECT_NAME)
-        found = find_access(project, namespace, None if url is None else url.rstrip("/"))
+        wanted = None if url is None else url.rstrip("/")
+        known = None if project is None else find_named_repository(project, wanted)
+        found = find_access(project, namespace, known.url if isinstance(known, Repository) else wanted)
         if not isinstance(found, Problem):
             return found
         if found.reason is Reason.REPOSITORY_NOT_ALLOWED:

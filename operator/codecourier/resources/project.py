@@ -100,6 +100,10 @@ class Repository(Model):
     is_default: bool = False
     """Whether Runs that name no repository use this one; at most one repository may be the default."""
 
+    former_urls: Annotated[tuple[RepositoryUrl, ...], Field(max_length=8), ListSet()] = ()
+    """Addresses that the repository had before it was moved or renamed, up to 8. Clients of the REST API may still name
+    it by them; nothing is sent there. Kubernetes objects name it by `url`."""
+
 
 class Limits(Model):
     """How much may run at the same time."""

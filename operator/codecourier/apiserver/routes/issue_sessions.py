@@ -31,6 +31,7 @@ from codecourier.apiserver.views.issue_session import (
     view_session_state,
 )
 from codecourier.apiserver.writing import Creation
+from codecourier.core.shared.consent import is_same_repository
 from codecourier.kinds.sources import ISSUE_SESSION_SOURCE
 
 __all__ = ["add_issue_sessions"]
@@ -58,9 +59,9 @@ class _Sessions:
     ) -> Response:
         """Create an issue session, which works on an issue."""
         caller = caller_of(request)
-        self._check_references(caller, body)
+        url = self._find_issue(caller, body)
         creation = Creation(caller, _PATH, title_of_new(body), body.model_dump(mode="json"), key)
-        session = await self._door.writer.create(ISSUE_SESSION_SOURCE, creation, build_session_spec(body), NAMES)
+        session = await self._door.writer.create(ISSUE_SESSION_SOURCE, creation, build_session_spec(body, url), NAMES)
         return answer(view_session_state(session), HTTPStatus.CREATED)
 
     async def follow_up_issue_session(self, request: Request, id: str, body: FollowUp) -> Response:  # noqa: A002
@@ -71,11 +72,13 @@ class _Sessions:
         )
         return answer(view_session(session), changed=session)
 
-    def _check_references(self, caller: Caller, body: SessionCreation) -> None:
-        repository, _ = split_issue_address(body.issue_url)
-        find_repository_url(
+    def _find_issue(self, caller: Caller, body: SessionCreation) -> str:
+        """Return the address of the issue, once all that the body names is there."""
+        repository, number = split_issue_address(body.issue_url)
+        known = find_repository_url(
             self._door.served, caller, repository, body.workflow_id, "workflowId", repository_field="issueUrl"
         )
+        return body.issue_url if is_same_repository(known, repository) else f"{known}/issues/{number}"
 
 
 def add_issue_sessions(router: APIRouter, door: Door) -> None:

@@ -17,7 +17,7 @@ from codecourier.apiserver.writing import check_kept
 from codecourier.cache.source import Source
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason
-from codecourier.core.shared.repositories import find_repository
+from codecourier.core.shared.repositories import find_named_repository
 from codecourier.core.shared.trash import is_trashed
 from codecourier.kinds.sources import PROJECT_SOURCE, WORKFLOW_SOURCE
 from codecourier.resources.meta import CustomResource
@@ -93,7 +93,7 @@ def find_repository_url(
     """
     project = served.find(PROJECT_SOURCE, caller.namespace, PROJECT_NAME)
     wanted = None if url is None else url.rstrip("/")
-    found = Reason.PROJECT_NOT_FOUND if project is None else find_repository(project, wanted)
+    found = Reason.PROJECT_NOT_FOUND if project is None else find_named_repository(project, wanted)
     problem = find_workflow_problem(served, caller, workflow, field)
     problems = [] if problem is None else [problem]
     if isinstance(found, Reason):

@@ -225,11 +225,11 @@ def title_of_new(body: SessionCreation) -> str:
     return f"{repository.rpartition('/')[2]} {number}"
 
 
-def build_session_spec(body: SessionCreation) -> Json:
-    """Return the spec of a new session."""
+def build_session_spec(body: SessionCreation, issue_url: str) -> Json:
+    """Return the spec of a new session on the issue of an address."""
     optional = {"prompt": body.prompt, "baseBranch": body.branch_name}
     return {
-        "issueUrl": body.issue_url,
+        "issueUrl": issue_url,
         "workflowRef": {"name": body.workflow_id},
         "commentIds": body.comment_ids,
         "maxRuns": body.max_runs,

@@ -16,9 +16,9 @@ from codecourier.address import (
 from codecourier.apiserver.bodies import Body, BranchText, PromptText, Text, absent
 from codecourier.apiserver.ids import WORKFLOW_ID, WorkflowName, parse_id
 from codecourier.apiserver.refusal import Detail
-from codecourier.core.shared.consent import RepositoryKey, is_same_repository, repository_key
+from codecourier.core.shared.consent import RepositoryKey, repository_key
 from codecourier.core.shared.reasons import Reason
-from codecourier.core.shared.repositories import find_repository
+from codecourier.core.shared.repositories import find_named_repository
 from codecourier.kube.api import Json
 from codecourier.resources.merge_job import MOST_SOURCES, MergeMode
 from codecourier.resources.project import Project
@@ -146,8 +146,11 @@ def find_source_problems(raw: Any, project: Project) -> Iterator[Detail]:
     """
     known: dict[PullRequestAddress, int] = {}
     first: RepositoryKey | None = None
-    for index, number, address, repository in _addresses(raw):
+    for index, number, named, repository in _addresses(raw):
         where = f"pullRequests.{index}"
+        found, address = find_named_repository(project, repository), named
+        if not isinstance(found, Reason):
+            address = PullRequestAddress(repository_key(found.url), named.number)
         if isinstance(number, int) and number != address.number:
             yield Detail(field=f"{where}.prNumber", message="The number is not the one in prUrl.")
         if address in known:
@@ -157,7 +160,7 @@ def find_source_problems(raw: Any, project: Project) -> Iterator[Detail]:
         first = first or address.repository
         if address.repository != first:
             yield Detail(field=f"{where}.prUrl", message="All pull requests of a merge must be of one repository.")
-        if isinstance(find_repository(project, repository), Reason):
+        if isinstance(found, Reason):
             yield Detail(field=f"{where}.prUrl", message=_FOREIGN)
 
 
@@ -186,7 +189,8 @@ def address_of(url: str, number: int) -> str:
 def build_combine_spec(body: MergeStart, project: Project) -> Json:
     """Return the spec of a new merge, with the addresses in the Project's spelling of the repository."""
     urls = [source.pr_url.rstrip("/").rpartition("/pull/") for source in body.pull_requests]
-    known = next(entry.url for entry in project.spec.repositories if is_same_repository(entry.url, urls[0][0]))
+    found = find_named_repository(project, urls[0][0])
+    known = urls[0][0] if isinstance(found, Reason) else found.url
     config = body.config
     optional = {
         "baseBranch": body.base_branch,

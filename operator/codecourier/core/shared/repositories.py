@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from codecourier.core.shared.consent import is_same_repository
+from codecourier.core.shared.consent import is_same_repository, repository_key
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.secrets import UNWATCHED, WatchedSecrets
 from codecourier.resources.project import Project, Repository
 
-__all__ = ["find_access", "find_repository"]
+__all__ = ["find_access", "find_named_repository", "find_repository"]
 
 
 def find_repository(project: Project, url: str | None) -> Repository | Reason:
@@ -18,6 +18,16 @@ def find_repository(project: Project, url: str | None) -> Repository | Reason:
         return default if default is not None else Reason.NO_DEFAULT_REPOSITORY
     found = next((r for r in project.spec.repositories if is_same_repository(r.url, url)), None)
     return found if found is not None else Reason.REPOSITORY_NOT_ALLOWED
+
+
+def find_named_repository(project: Project, url: str | None) -> Repository | Reason:
+    """Return the same as `find_repository`, also for an address that a repository of the Project had before."""
+    found = find_repository(project, url)
+    if url is None or not isinstance(found, Reason):
+        return found
+    key = repository_key(url)
+    moved = (r for r in project.spec.repositories if key in map(repository_key, r.former_urls))
+    return next(moved, found)
 
 
 def find_access(

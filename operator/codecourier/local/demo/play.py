@@ -18,7 +18,7 @@ from codecourier.local.cluster import LocalCluster
 from codecourier.local.components import OPERATOR
 from codecourier.local.demo.cluster import bring_up
 from codecourier.local.demo.requests import first_requests, key_member, make_key
-from codecourier.local.demo.stage import Stage, set_stage
+from codecourier.local.demo.stage import DOCUMENTED_REPOSITORY, Stage, set_stage
 from codecourier.local.demo.view import Scene, render
 from codecourier.local.forge.control import ForgeControl
 
@@ -103,6 +103,7 @@ Ask the REST API (the key is shown once, and kept nowhere):
   export KEY={key}
   export API={cluster.rest_url} CURL_CA_BUNDLE={cluster.rest_authority_path}
 {requests}
+  The examples of its reference run here: {DOCUMENTED_REPOSITORY} stands for this one; the workflow is wf_scripted.
 The same with your account of the cluster:
   kubectl get --raw /apis/ops.codecourier.dev/v1/namespaces/{name}/api/v1/sprint-chains
 Operator and REST API run on. Stop everything:

@@ -20,6 +20,7 @@ from codecourier.resources.member import Member
 from codecourier.resources.meta import API_VERSION
 
 __all__ = [
+    "DOCUMENTED_REPOSITORY",
     "Stage",
     "build_credential",
     "build_object",
@@ -37,6 +38,16 @@ _FILES = {
     "shop.py": 'def total(prices):\n    """Return the sum of prices, in cents."""\n    return sum(prices)\n',
     "shop_test.py": "from shop import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n",
 }
+
+
+DOCUMENTED_REPOSITORY = "https://github.com/org/repo"
+"""The repository in the examples of the REST API. In the Project it stands for the one at the forge: so they run."""
+
+_DOCUMENTED_BRANCHES = {
+    "feature/dark-mode": {"theme.css": "body { background: black; }\n"},
+    "feature/validation-migration": {"validation.py": "def check(price):\n    return price >= 0\n"},
+}
+"""Files of the branches in those examples."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,20 @@ async def set_stage(
     members: Sequence[Member] = (),
 ) -> None:
     """Make all that the chain needs, then the chain itself."""
-    await open_project(api, forge, forge_url, stage.namespace, stage.repository, files=_FILES, members=members)
+    repository = stage.repository
+    await open_project(
+        api,
+        forge,
+        forge_url,
+        stage.namespace,
+        repository,
+        files=_FILES,
+        members=members,
+        former_urls=(DOCUMENTED_REPOSITORY,),
+        merge_workflow="scripted",
+    )
+    for branch, files in _DOCUMENTED_BRANCHES.items():
+        forge.commit(repository, branch, {**_FILES, **files}, message=f"Begin {branch}")
     await create_placed(api, WORKFLOWS, example_workflow(command), stage.namespace)
     spec = {
         "workflowRef": {"name": "scripted"},
@@ -109,6 +133,8 @@ async def open_project(
     *,
     files: Mapping[str, str],
     members: Sequence[Member] = (),
+    former_urls: Sequence[str] = (),
+    merge_workflow: str | None = None,
 ) -> str:
     """Make a repository at the forge, and a namespace with a Project for it; return the token of its owner."""
     owner = repository.partition("/")[0]
@@ -119,7 +145,10 @@ async def open_project(
     url = f"{forge_url}/{repository}"
     await create_placed(api, SECRETS, build_credential("repository-token", token, url), namespace)
     entry = {"url": url, "isDefault": True, "credentialRef": {"name": "repository-token"}}
-    project = {"repositories": [entry], "members": [member.to_json() for member in members]}
+    project: Json = {"repositories": [{**entry, "formerUrls": list(former_urls)}]}
+    project["members"] = [member.to_json() for member in members]
+    if merge_workflow is not None:
+        project["mergeWorkflowRef"] = {"name": merge_workflow}
     await create_placed(api, PROJECTS, build_object("Project", "default", project), namespace)
     return token
 
