@@ -107,7 +107,9 @@ LAYERS = {
             "text",
             "zones",
         },
-        libraries=frozenset({"fastapi", "orjson", "pydantic", "starlette", "typer", "uvicorn", "uvloop"}),
+        libraries=frozenset(
+            {"fastapi", "orjson", "prometheus_client", "pydantic", "starlette", "typer", "uvicorn", "uvloop"}
+        ),
     ),
     "errors": Layer(own=BASE, libraries=frozenset({"pydantic"})),
     "logs": Layer(own=frozenset({"redaction"})),

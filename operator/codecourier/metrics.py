@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-__all__ = ["Metrics", "Reading"]
+__all__ = ["Metrics", "ReadGauge", "Reading"]
 
 Reading = Callable[[], Mapping[str, float]]
 """Returns the present values of a gauge by the value of its label; without a label the key is empty."""
@@ -132,10 +132,12 @@ class Metrics:
         label
             Name of its label; None: it has none.
         """
-        self.registry.register(_ReadGauge(name, help_, reading, label))
+        self.registry.register(ReadGauge(name, help_, reading, label))
 
 
-class _ReadGauge(Collector):
+class ReadGauge(Collector):
+    """A gauge that is read whenever Prometheus scrapes; `Metrics.read` says what its parameters mean."""
+
     def __init__(self, name: str, help_: str, reading: Reading, label: str | None) -> None:
         self._name = name
         self._help = help_

@@ -15,6 +15,7 @@ from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.doors import AGGREGATED
 from codecourier.apiserver.hosts import HostParts
 from codecourier.apiserver.keys import create_key
+from codecourier.apiserver.metrics import ApiMetrics
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.trust import Trust
 from codecourier.kube.api import NAMESPACES, Json, KubeApi, Resource
@@ -43,6 +44,8 @@ class RestApp:
     key: str
     denied: set[tuple[str, str]]
     """Verb and resource of what no caller may do."""
+
+    metrics: ApiMetrics
 
     async def make(
         self, resource: Resource, name: str, spec: Json, status: Json | None = None, **metadata: Any
@@ -98,9 +101,10 @@ def play_rest(scenario: Callable[[RestApp], Awaitable[None]], hosts: HostParts |
         key = await create_key(api, NAMESPACE, "ci", None, _RATE)
         trust = Trust(api)
         trust.front_proxy = FRONT_PROXY
-        app = make_app(ApiParts(api, served, keys, trust, clock.now, loop.time, 0.0, hosts=hosts or HostParts()))
+        parts = ApiParts(api, served, keys, trust, clock.now, loop.time, 0.0, hosts=hosts or HostParts())
+        app = make_app(parts)
         await asyncio.sleep(_SETTLING_SECONDS)
-        await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, denied))
+        await scenario(RestApp(app, server.client("user", Network(Random(3))), key.key, denied, parts.metrics))
         for task in following:
             task.cancel()
 

@@ -15,8 +15,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from codecourier.apiserver.callers import Callers, RateLimit
 from codecourier.apiserver.document import ABOUT, complete
 from codecourier.apiserver.doors import AGGREGATED, AggregatedDoor
+from codecourier.apiserver.gauges import register_gauges
 from codecourier.apiserver.hosts import HostParts, Hosts
 from codecourier.apiserver.inboxes import Inboxes
+from codecourier.apiserver.metrics import ApiMetrics, Counted
 from codecourier.apiserver.page import render_html
 from codecourier.apiserver.reads import Reads
 from codecourier.apiserver.reference import read_entries
@@ -74,6 +76,9 @@ class ApiParts:
     hosts: HostParts = field(default_factory=HostParts)
     """What repositories' hosts are asked with."""
 
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    """What is counted."""
+
 
 class _Documented(FastAPI):
     """The framework's application, with a document that lacks nothing."""
@@ -89,7 +94,7 @@ def make_app(parts: ApiParts) -> FastAPI:
     """Return the REST API."""
     tokens = Tokens(parts.api, parts.clock, parts.audience)
     door = Door(
-        Callers(parts.keys, parts.trust, tokens, parts.now, RateLimit(parts.clock)),
+        Callers(parts.keys, parts.trust, tokens, parts.now, RateLimit(parts.clock, parts.metrics.rate_limited.inc)),
         Reviews(parts.api, parts.clock),
         parts.served,
         Writer(parts.api, parts.served),
@@ -131,9 +136,8 @@ def make_app(parts: ApiParts) -> FastAPI:
     add_api_keys(router, parts.keys, parts.now)
     app.include_router(router)
     app.include_router(watched, include_in_schema=False)
-    app.add_middleware(Reads, routes=router.routes)
-    app.add_middleware(AggregatedDoor)
-    app.add_middleware(InTurn, turns=door.turns)
+    _add_middleware(app, router, parts, door)
+    register_gauges(parts.metrics, parts.served, parts.keys, {"events": events, "logs": logs})
     for kind in (HTTPException, RequestValidationError, KubeError, Exception):
         app.add_exception_handler(kind, render_refusal)
     views = (view_branches(parts.served.store, hosts), view_pull_requests(parts.served))
@@ -142,6 +146,14 @@ def make_app(parts: ApiParts) -> FastAPI:
     _add_page(app)
     _add_probes(app, parts)
     return app
+
+
+def _add_middleware(app: FastAPI, router: APIRouter, parts: ApiParts, door: Door) -> None:
+    """Add what happens to each request before its operation, the innermost first."""
+    app.add_middleware(Reads, routes=router.routes)
+    app.add_middleware(AggregatedDoor)
+    app.add_middleware(InTurn, turns=door.turns)
+    app.add_middleware(Counted, metrics=parts.metrics, clock=parts.clock)
 
 
 def _add_page(app: FastAPI) -> None:

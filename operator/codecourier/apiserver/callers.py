@@ -56,10 +56,13 @@ class RateLimit:
     ----------
     clock
         The monotonic clock, in seconds.
+    note_refused
+        Called for each request that is refused.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], note_refused: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
+        self._note_refused = note_refused
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, uid: str, per_minute: int) -> float:
@@ -71,7 +74,10 @@ class RateLimit:
         self._buckets[uid] = (left - 1 if is_granted else left, now)
         if len(self._buckets) > _MOST_BUCKETS:
             self._buckets.popitem(last=False)
-        return 0.0 if is_granted else (1 - left) * 60 / per_minute
+        if is_granted:
+            return 0.0
+        self._note_refused()
+        return (1 - left) * 60 / per_minute
 
 
 class Callers:

@@ -10,7 +10,16 @@ import re
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["AGGREGATED", "OPS_GROUP", "OPS_VERSION", "PEER", "AggregatedDoor", "is_for_kubernetes", "project_in_path"]
+__all__ = [
+    "AGGREGATED",
+    "OPS_GROUP",
+    "OPS_VERSION",
+    "PEER",
+    "PROJECT_KEY",
+    "AggregatedDoor",
+    "is_for_kubernetes",
+    "project_in_path",
+]
 
 OPS_GROUP = "ops.codecourier.dev"
 """API group of what is no object of the cluster: the operations, and views of the forge."""
@@ -23,7 +32,8 @@ AGGREGATED = f"/apis/{OPS_GROUP}/{OPS_VERSION}"
 PEER = "codecourier.peer"
 """Extension of an ASGI scope; its `name` is that in the client's certificate, which an authority for clients signed."""
 
-_PROJECT = "project"
+PROJECT_KEY = "project"
+"""Key in the state of an ASGI scope: the project in the path of a request that kube-apiserver has passed on."""
 _PATH = re.compile(
     rf"(?P<root>{re.escape(AGGREGATED)}/namespaces/(?P<project>[a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?))/(?P<rest>.*)",
     re.DOTALL,
@@ -48,13 +58,13 @@ class AggregatedDoor:
             # Changed in place: the framework's outermost handler of errors sees this very scope.
             if found["rest"].startswith("api/v1/"):
                 scope["root_path"] = found["root"]
-            scope["state"] = {**scope.get("state", {}), _PROJECT: found["project"]}
+            scope["state"] = {**scope.get("state", {}), PROJECT_KEY: found["project"]}
         await self._app(scope, receive, send)
 
 
 def project_in_path(connection: HTTPConnection) -> str | None:
     """Return the project that the path of a request names; None: it came through the direct door."""
-    project: str | None = getattr(connection.state, _PROJECT, None)
+    project: str | None = getattr(connection.state, PROJECT_KEY, None)
     return project
 
 

@@ -57,6 +57,11 @@ class Freshness:
         self._fresh_until = -inf if found else now + min(left, _KEPT_SECONDS)
         return found
 
+    @property
+    def ages(self) -> dict[str, float]:
+        """How many seconds ago each kind was last known to be up to date, without those that were never listed."""
+        return {one.cache.resource.kind: one.silent_seconds for one in self._informers if one.synced.is_set()}
+
     async def run(self) -> None:
         """List kinds before they are too old, until cancelled."""
         async with asyncio.TaskGroup() as group:

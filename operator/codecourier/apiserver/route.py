@@ -21,6 +21,7 @@ from starlette.types import Message
 
 from codecourier.apiserver.callers import Caller, Callers
 from codecourier.apiserver.ids import read_id
+from codecourier.apiserver.metrics import OPERATION
 from codecourier.apiserver.refusal import Detail, Refusal, Refused, bad_request
 from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
@@ -158,6 +159,7 @@ class GuardedRoute(APIRoute):
         parameters, has_body = _parameters_of(self), self.body_field is not None
 
         async def guarded(request: Request) -> Response:
+            request.scope[OPERATION] = self.operation_id
             door: Door = request.app.state.door
             caller = await door.identify(request)
             if not is_self_checked:

@@ -14,12 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
+from prometheus_client import ProcessCollector
 
 from codecourier.apiserver.app import ApiParts, make_app
 from codecourier.apiserver.connections import Limits
 from codecourier.apiserver.front_proxy import FrontProxy, UnsafeFrontProxyError
 from codecourier.apiserver.hosts import WAIT, HostParts
 from codecourier.apiserver.http_server import HttpServer
+from codecourier.apiserver.metrics import ApiMetrics
+from codecourier.apiserver.metrics_server import serve_metrics
 from codecourier.apiserver.served import KeyCache, Served
 from codecourier.apiserver.settings import API_PREFIX, ApiServerSettings
 from codecourier.apiserver.tls import ServingTls
@@ -32,7 +35,7 @@ from codecourier.kube.api import KubeApi
 from codecourier.kube.client import AiohttpKube
 from codecourier.settings import ForgeSettings
 
-__all__ = ["run_api_server", "serve_api", "serve_beside"]
+__all__ = ["register_process", "run_api_server", "serve_api", "serve_beside"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -124,7 +127,7 @@ async def _serve_with(
     if tls is not None:
         await _begin_trust(trust, tls, server)
     _allow_files(settings.most_connections)
-    listening = _listen(settings)
+    listening, metrics = _listen(settings), _open_metrics(settings, parts.metrics, server)
 
     def stop() -> None:
         server.stop()
@@ -134,6 +137,8 @@ async def _serve_with(
 
     begin(listening.getsockname()[1], stop)
     followers = [served.run(), keys.run(), *([] if tls is None else [trust.run(), tls.run()])]
+    if metrics is not None:
+        followers.append(serve_metrics(metrics, parts.metrics.registry))
     await serve_beside(server.serve([listening]), stop, *followers)
 
 
@@ -204,17 +209,41 @@ async def _begin_trust(trust: Trust, tls: ServingTls, server: HttpServer) -> Non
     trust.subscribe(follow)
 
 
+def register_process(metrics: ApiMetrics, server: HttpServer) -> None:
+    """Register the gauges that only a process with a socket has."""
+    ProcessCollector(registry=metrics.registry)
+    clients = server.clients
+    metrics.read("codecourier_rest_connections", "Connections of clients", lambda: {"": float(len(clients.open))})
+
+
+def _open_metrics(settings: ApiServerSettings, metrics: ApiMetrics, server: HttpServer) -> socket.socket | None:
+    """Listen for Prometheus, where the settings say so."""
+    if settings.metrics_port is None:
+        return None
+    register_process(metrics, server)
+    listening = _open(settings.listen_host, settings.metrics_port, "METRICS_PORT")
+    _LOGGER.info("metrics are on http://%s:%d/metrics", _shown(settings.listen_host), listening.getsockname()[1])
+    return listening
+
+
 def _listen(settings: ApiServerSettings) -> socket.socket:
-    host, port = settings.listen_host, settings.listen_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        names = f"{API_PREFIX}LISTEN_HOST and {API_PREFIX}LISTEN_PORT"
-        raise SettingsError(f"{names}: nothing can listen on {host}:{port}: {error}") from error
+    host = settings.listen_host
+    listening = _open(host, settings.listen_port, "LISTEN_PORT")
     scheme = "http" if settings.tls_certificate_file is None else "https"
-    shown = f"[{host}]" if ":" in host else host
-    _LOGGER.info("the REST API is on %s://%s:%d/api/v1", scheme, shown, listening.getsockname()[1])
+    _LOGGER.info("the REST API is on %s://%s:%d/api/v1", scheme, _shown(host), listening.getsockname()[1])
     if scheme == "http" and host not in _LOOPBACK:
         _LOGGER.warning("keys cross the network in plain text: set %sTLS_CERTIFICATE_FILE and its key", API_PREFIX)
     return listening
+
+
+def _open(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        names = f"{API_PREFIX}LISTEN_HOST and {API_PREFIX}{setting}"
+        raise SettingsError(f"{names}: nothing can listen on {host}:{port}: {error}") from error
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

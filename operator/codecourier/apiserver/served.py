@@ -169,6 +169,11 @@ class Served:
         """The kinds of which the server has not heard for too long: what it knows of them may be old."""
         return self._freshness.stale
 
+    @property
+    def ages(self) -> dict[str, float]:
+        """How many seconds ago each kind was last known to be up to date, without those that were never listed."""
+        return self._freshness.ages
+
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
         await asyncio.gather(*(loop for _, loop in self._informers.loops()), self._freshness.run())
@@ -243,7 +248,12 @@ class KeyCache:
     @property
     def is_fresh(self) -> bool:
         """Whether every revocation of more than a few seconds ago is known."""
-        return self._clock() - self._fresh_time < _STALE_SECONDS
+        return self.age_seconds < _STALE_SECONDS
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the last list of the keys began; infinite before the first."""
+        return self._clock() - self._fresh_time
 
     def list(self, namespace: str) -> Iterable[APIKey]:
         """Return the keys of a namespace that this version can read, newest first."""

@@ -29,6 +29,10 @@ class ApiServerSettings(BaseModel):
     listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8090
     """Port that the API and the probes are served on; 0 takes a free one, which the log names."""
 
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Port of `/metrics` on the same address, over plain HTTP and without a key; absent: there are none; 0 takes a free
+    one, which the log names."""
+
     tls_certificate_file: Path | None = None
     """File with the server's certificate and those between it and its authority, PEM; absent: plain HTTP."""
 

@@ -65,6 +65,11 @@ class Streams:
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
     def begin(self, user: str) -> Callable[[], None]:
         """Count one more of a user; return what ends it.
 
