@@ -64,15 +64,17 @@ format: init ## Format the code and mend what can be mended without thought
 controlplane: init ## Get etcd, kube-apiserver and kube-controller-manager into the cache
 	$(RUN) -m codecourier.cli local fetch
 
-# The cluster tests start control planes, one at a time; the others share the cores. pytest's status 5 means that it found
-# no test, which is an error unless somebody asked for some tests only.
-RUN_TESTS = run() { $(RUN) -m pytest "$$@" $(PYTEST_ARGS) || { code=$$?; [ $$code = 5 ] && [ -n "$$PYTEST_ARGS" ] || status=$$code; }; }
+# The cluster tests start control planes, one at a time, and wait most of the time; the others share the cores meanwhile,
+# and their output comes afterwards. pytest's status 5 means that it found no test, which is an error unless somebody asked
+# for some tests only.
 .PHONY: test
 test: controlplane ## Every test (PYTEST_ARGS='-k name' for some)
-	@status=0; $(RUN_TESTS); \
-	run -n 2 -m 'not cluster'; \
-	run -m cluster; \
-	exit $$status
+	@status=0; log=$$(mktemp); trap 'kill $$others 2>/dev/null; rm -f "$$log"' EXIT; trap 'exit 130' INT TERM; \
+	count() { [ $$1 = 0 ] || { [ $$1 = 5 ] && [ -n "$$PYTEST_ARGS" ]; } || status=$$1; }; \
+	$(RUN) -m pytest -n 2 -m 'not cluster' $(PYTEST_ARGS) >"$$log" 2>&1 & others=$$!; \
+	code=0; $(RUN) -m pytest -m cluster $(PYTEST_ARGS) || code=$$?; count $$code; \
+	code=0; wait $$others || code=$$?; count $$code; others=; \
+	cat "$$log"; exit $$status
 
 .PHONY: test-fast
 test-fast: init ## The tests that need no control plane

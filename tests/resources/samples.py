@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from codecourier.address import ADDRESS_PATTERN, ISSUE_PATTERN, PULL_REQUEST_PATTERN
@@ -158,7 +159,8 @@ SINGLE: Mapping[str, Any] = {
 """What makes a full MergeJob, which is a Combine, a Single."""
 
 
-def crds() -> dict[str, Json]:
+@cache
+def crds() -> Mapping[str, Json]:
     """Return all CRDs by kind."""
     return {kind.info.kind: build_crd(kind) for kind in KINDS}
 

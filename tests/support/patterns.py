@@ -16,6 +16,7 @@ __all__ = ["FoundPattern", "find_patterns", "modules_of"]
 
 _CALLS = frozenset({"compile", "search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn"})
 _ANCHORED = frozenset({"match", "fullmatch"})
+_MENTIONS_RE = re.compile(r"\bre\b")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ def modules_of(package: ModuleType, *without: str) -> Iterator[ModuleType]:
 
 def find_patterns(module: ModuleType) -> Iterator[FoundPattern]:
     """Yield each call of `re` in a module."""
-    tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
+    source = Path(module.__file__ or "").read_text(encoding="utf-8")
+    if not _MENTIONS_RE.search(source):
+        return
+    tree = ast.parse(source)
     assert not any(isinstance(node, ast.ImportFrom) and node.module == "re" for node in ast.walk(tree))
     names = _assigned(tree)
     for node in ast.walk(tree):
