@@ -156,7 +156,7 @@ async def test_the_head_of_a_branch_is_looked_up_each_time() -> None:
     desk = make()
     ask = BranchHeadAsk(ACCESS, MAIN)
     assert await desk.observer.answer(ask) == BranchHeadFact(desk.forge.branches[MAIN])
-    desk.forge.branches[MAIN] = desk.forge.commit(desk.forge.branches[MAIN], {"a": "b"}).sha
+    desk.forge.branches[MAIN] = desk.forge.history.commit(desk.forge.branches[MAIN], {"a": "b"}).sha
     assert await desk.observer.answer(ask) == BranchHeadFact(desk.forge.branches[MAIN])
     assert await desk.observer.answer(BranchHeadAsk(ACCESS, "none")) == BranchHeadFact(None)
 

@@ -17,6 +17,7 @@ from codecourier.hosts.credentials import AppIdentity
 from codecourier.kinds.api_resources import (
     ISSUE_SESSIONS,
     LEARNINGS,
+    MERGE_JOBS,
     PROJECTS,
     RECURRING_TASKS,
     RUNS,
@@ -39,6 +40,7 @@ from tests.simulation.forge import CANARY, URL, ForgeClient, ForgeServer
 from tests.simulation.invariants.monitor import Monitor, Seen
 from tests.simulation.kubelets import Kubelets
 from tests.simulation.members import members_of
+from tests.simulation.merge_scenes import MergeScene, spec_of
 from tests.simulation.neighbours import NEIGHBOUR, declare_neighbours
 from tests.simulation.nights import begin_of, schedule_of
 from tests.simulation.nodes import Nodes
@@ -172,6 +174,7 @@ class SimulatedCluster:
         self.admission = Admission(NAMESPACE)
         self.server.store.admission.append(self.admission.check)
         self.forge = ForgeServer(self.clock.now, f"{CANARY}personal" if scenario.is_personal else "")
+        self.forge.merger.pause = _pauses(scenario.seed)
         random = self._fork()
         kubelets = Kubelets(
             self.server,
@@ -291,6 +294,10 @@ class SimulatedCluster:
         issue = self.forge.board.create(f"The issue of {name}")
         self._create(ISSUE_SESSIONS, name, {"workflowRef": {"name": "scripted"}, "issueUrl": issue.url, "maxRuns": 3})
 
+    def make_merge(self, name: str, scene: MergeScene) -> None:
+        """Declare a MergeJob, with pull requests of its own."""
+        self._create(MERGE_JOBS, name, spec_of(scene, scene.propose(self.forge, name)))
+
     def make_run(self, name: str, workflow: str = "scripted") -> None:
         """Declare a Run."""
         self._create(RUNS, name, {"workflowRef": {"name": workflow}, "prompt": f"Fix {name}."})
@@ -344,6 +351,8 @@ class SimulatedCluster:
             self.make_task(f"task-{number}")
         for number in range(self.scenario.sessions):
             self.make_session(f"session-{number}")
+        for number, scene in enumerate(self.scenario.merges):
+            self.make_merge(f"merge-{number}", scene)
         for resource, name, spec in self.scenario.declared:
             self._create(resource, name, spec)
         for number in range(self.scenario.runs):
@@ -363,7 +372,7 @@ class SimulatedCluster:
 
     def _script(self, task: Task) -> tuple[Behaviour, PodTrouble | None]:
         slot = task.run.name, 0
-        if task.run.name.startswith(("task-", "session-")):
+        if task.run.name.startswith(("task-", "session-", "merge-")):
             slot = "-".join(task.run.name.split("-")[:2]), 0
         if (index := task.variables.get("CODECOURIER_SPRINT_INDEX")) is not None:
             # chain-0-<hash>-s1-a1
@@ -384,6 +393,12 @@ class SimulatedCluster:
         self.note(f"{change.type.lower()} {resource.kind} {namespace}/{name} {words}"[:200])
         if change.type == "DELETED" and (resource, name) in self._waiting:
             self._loop.call_soon(self._waiting.pop((resource, name)))
+
+
+def _pauses(seed: int) -> Callable[[], float]:
+    """Return how long merges in the background take: half of them are done when they are looked at first."""
+    random = Random(f"merging {seed}")
+    return lambda: max(0.0, random.uniform(-20.0, 20.0))
 
 
 def _named(name: str) -> Json:

@@ -32,6 +32,7 @@ from tests.simulation.forge import CANARY, ForgeTrouble
 from tests.simulation.invariants.objects import is_unfinished
 from tests.simulation.lesson_deeds import lesson_deeds
 from tests.simulation.members import member_deeds
+from tests.simulation.merge_deeds import merge_deeds
 from tests.simulation.nights import seconds_to_next
 from tests.simulation.pull_deeds import pull_deeds
 from tests.simulation.retention_deeds import retention_deeds
@@ -154,6 +155,7 @@ class Deeds:
             "refuse Runs for long": self._refuse_runs,
             **member_deeds(self._edit, self._delete),
             **session_deeds(cluster, random, self._edit, self._delete, self._later),
+            **merge_deeds(cluster, random, self._edit, self._delete, self._later),
             "delete revision": lambda: self._delete(CONTROLLER_REVISIONS),
             "merge pull request": cluster.forge.merge,
             **pull_deeds(cluster.forge, random),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
+from codecourier.checks import MergeStrategy
 from codecourier.github.api import Operation
 from codecourier.github.credentials import AppInstallation, RepositoryRef
 from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound, RateLimited, Silent, Unavailable
@@ -19,12 +19,7 @@ from codecourier.github.operations.create_pull_request import CreatePullRequest,
 from codecourier.github.operations.find_pull_requests import FindPullRequests
 from codecourier.github.operations.get_branch_head import GetBranchHead
 from codecourier.github.operations.get_repository import GetRepository, RepositoryFacts
-from codecourier.github.operations.look_at_pull_requests import (
-    CheckView,
-    LookAtPullRequests,
-    PullRequestLook,
-    PullRequestLooks,
-)
+from codecourier.github.operations.look_at_pull_requests import LookAtPullRequests, PullRequestLooks
 from codecourier.github.operations.mint_token_pair import MintTokenPair, TokenPair
 from codecourier.github.operations.pull_request import PullRequestFacts
 from codecourier.github.operations.revoke_token import Revocation, RevokeToken
@@ -32,9 +27,13 @@ from codecourier.github.secret import Secret
 from codecourier.kube.api import Resource
 from codecourier.kube.errors import ApiError, TooManyRequests, Unanswered
 from codecourier.pull_request import PullRequestState
+from tests.simulation.history import Commit, History
 from tests.simulation.issues import Board, IssueDesk
+from tests.simulation.merge_desk import MergeDesk
+from tests.simulation.merger import Merger
 from tests.simulation.neighbours import HUNG_SECONDS, HUNG_URL
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
+from tests.simulation.pulls import URL, Pull, Push, facts_of, look_of
 
 __all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "ForgeTrouble", "Pull", "Push"]
 
@@ -44,9 +43,6 @@ T = TypeVar("T")
 FORGE = Resource("forge.test", "v1", "calls", "Forge")
 """How calls of the forge appear in traces and fault plans."""
 
-URL = "https://forge.test/example/shop"
-"""The only repository."""
-
 MAIN = "main"
 CANARY = "cc-canary-"
 """Every credential contains it, and nothing else does."""
@@ -55,46 +51,6 @@ _HANG_SECONDS = 30.0
 """After this long the real client gives an operation up."""
 
 _TOKEN_LIFE = timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit; `run` and `attempt` are its trailers, empty and 0 for those of people."""
-
-    sha: str
-    parent: str
-    tree: Mapping[str, str]
-    run: str = ""
-    attempt: int = 0
-
-
-@dataclass(frozen=True)
-class Pull:
-    """A pull request."""
-
-    number: int
-    head: str
-    base: str
-    title: str
-    body: str
-    is_draft: bool
-    head_sha: str
-    created_at: datetime
-    state: PullRequestState = PullRequestState.OPEN
-    ended_at: datetime | None = None
-    """When it was merged or closed."""
-
-    check: str | None = None
-    """How the only check of its head ended; None: it has none."""
-
-
-@dataclass(frozen=True)
-class Push:
-    """A push that was accepted."""
-
-    branch: str
-    commit: Commit
-    sandbox: str
 
 
 @dataclass
@@ -144,12 +100,15 @@ class ForgeServer:
 
     now: Callable[[], datetime]
     personal: str = ""
-    commits: dict[str, Commit] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     branches: dict[str, str] = field(default_factory=dict)
     pulls: list[Pull] = field(default_factory=list)
     pushes: list[Push] = field(default_factory=list)
     refusals: int = 0
     """How many of the next pull requests are refused for good."""
+
+    hides_checks: bool = False
+    """Whether the credential lacks the permission to read checks."""
 
     forbids_pulls: bool = False
     """Whether the credential lacks the permission to open pull requests."""
@@ -169,22 +128,10 @@ class ForgeServer:
 
     def __post_init__(self) -> None:
         self.board = Board(self.now, URL)
-        self.branches[MAIN] = self.commit("", {"README.md": "shop"}).sha
+        self.merger = Merger(self)
+        self.branches[MAIN] = self.history.commit("", {"README.md": "shop"}).sha
         if self.personal:
             self.tokens[self.personal] = _Token(may_write=True, ends=None)
-
-    def commit(self, parent: str, tree: Mapping[str, str], run: str = "", attempt: int = 0) -> Commit:
-        """Make a commit; the same content gives the same one."""
-        text = repr((parent, sorted(tree.items()), run, attempt))
-        made = Commit(hashlib.sha1(text.encode()).hexdigest(), parent, dict(tree), run, attempt)  # noqa: S324 - a name
-        self.commits[made.sha] = made
-        return made
-
-    def is_ancestor(self, older: str, newer: str) -> bool:
-        """Tell whether a commit is the other one or comes before it."""
-        while newer and newer != older:
-            newer = self.commits[newer].parent
-        return newer == older
 
     def check(self, token: str, *, may_write: bool = False) -> None:
         """Let a token in, or raise `CredentialsRefused`."""
@@ -201,8 +148,14 @@ class ForgeServer:
             return False
         self.branches[branch] = commit.sha
         self.pushes.append(Push(branch, commit, sandbox))
-        self.pulls = [replace(p, head_sha=commit.sha) if p.head == branch else p for p in self.pulls]
+        self._follow(branch)
         return True
+
+    def _follow(self, branch: str) -> None:
+        """Let the pull requests of a branch have its new head."""
+        for pull in self.pulls:
+            if pull.head == branch and pull.state is PullRequestState.OPEN:
+                self.change(pull, head_sha=self.branches[branch])
 
     def mint(self, *, may_write: bool) -> str:
         """Return a new token of the App."""
@@ -249,9 +202,32 @@ class ForgeServer:
     def merge(self) -> None:
         """Merge the oldest open pull request and delete its branch, as people and hosts do."""
         pull = next((pull for pull in self.pulls if pull.state is PullRequestState.OPEN), None)
-        if pull is not None:
-            self.branches[pull.base] = self.branches.pop(pull.head)
-            self.change(pull, state=PullRequestState.MERGED, ended_at=self.now())
+        if pull is None:
+            return
+        self.merger.land(pull, MergeStrategy.MERGE, is_ours=False)
+        if pull.head in self.branches:
+            del self.branches[pull.head]
+        for above in self.pulls:
+            if above.base == pull.head:
+                self.change(above, base=pull.base)
+
+    def propose(self, branch: str, tree: Mapping[str, str], *, base: str = MAIN, **facts: Any) -> Pull:
+        """Push a branch with a tree and open a pull request for it, as people do."""
+        self.branches[branch] = self.history.commit(self.branches[base], tree, note=branch).sha
+        number, head_sha = len(self.pulls) + 1, self.branches[branch]
+        pull = Pull(number, branch, base, f"Change {branch}", f"Changes {branch}.", False, head_sha, self.now())
+        self.pulls.append(replace(pull, **facts))
+        return self.pulls[-1]
+
+    def commit(self, branch: str, changes: Mapping[str, str]) -> None:
+        """Commit changes to a branch, as people do."""
+        tip = self.history.commits[self.branches[branch]]
+        self.branches[branch] = self.history.commit(tip.sha, {**tip.tree, **changes}, note="more").sha
+        self._follow(branch)
+
+    def find_pull(self, number: int) -> Pull | None:
+        """Return a pull request, None where there is none of this number."""
+        return self.pulls[number - 1] if 0 < number <= len(self.pulls) else None
 
     def change(self, pull: Pull, **changes: Any) -> None:
         """Change a pull request."""
@@ -289,6 +265,7 @@ class ForgeClient:
             RevokeToken: self._revoke,
             LookAtPullRequests: self._look_at,
             **IssueDesk(server.board, self._look, self._carry).doings,
+            **MergeDesk(server, self._look, self._carry).doings,
         }
 
     async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
@@ -313,14 +290,14 @@ class ForgeClient:
         def work() -> list[PullRequestFacts]:
             self._look(repo)
             found = [pull for pull in self._server.pulls if pull.head == operation.head_branch]
-            return [_facts(pull, has_marker=operation.marker in pull.body) for pull in reversed(found)]
+            return [facts_of(pull, has_marker=operation.marker in pull.body) for pull in reversed(found)]
 
         return await self._carry("list", operation.head_branch, work)
 
     async def _look_at(self, repo: RepositoryRef, operation: LookAtPullRequests) -> PullRequestLooks:
         def work() -> PullRequestLooks:
             self._look(repo)
-            pulls = {pull.number: _view(pull) for pull in self._server.pulls if pull.number in operation.numbers}
+            pulls = {pull.number: look_of(pull) for pull in self._server.pulls if pull.number in operation.numbers}
             return PullRequestLooks(pulls, limit=None, remaining=0, reset_at=None)
 
         return await self._carry("list", "pull requests", work)
@@ -328,7 +305,7 @@ class ForgeClient:
     async def _create(self, repo: RepositoryRef, operation: CreatePullRequest) -> PullRequestFacts:
         def work() -> PullRequestFacts:
             self._look(repo)
-            return _facts(self._server.open(operation), has_marker=True)
+            return facts_of(self._server.open(operation), has_marker=True)
 
         return await self._carry("create", operation.head, work)
 
@@ -399,41 +376,6 @@ class ForgeClient:
             raise
         await self._network.after(call, None)
         return result
-
-
-def _facts(pull: Pull, *, has_marker: bool) -> PullRequestFacts:
-    return PullRequestFacts(
-        number=pull.number,
-        url=f"{URL}/pull/{pull.number}",
-        state=pull.state,
-        is_draft=pull.is_draft,
-        head_branch=pull.head,
-        head_sha=pull.head_sha,
-        base_branch=pull.base,
-        has_marker=has_marker,
-        title=pull.title,
-        created_at=pull.created_at,
-    )
-
-
-def _view(pull: Pull) -> PullRequestLook:
-    is_merged = pull.state is PullRequestState.MERGED
-    checks = () if pull.check is None else (CheckView("test", "COMPLETED", pull.check, is_required=False),)
-    return PullRequestLook(
-        state=pull.state,
-        is_draft=pull.is_draft,
-        title=pull.title,
-        head_branch=pull.head,
-        is_from_fork=False,
-        head_sha=pull.head_sha,
-        base_branch=pull.base,
-        merged_at=pull.ended_at if is_merged else None,
-        merge_sha=pull.head_sha if is_merged else None,
-        closed_at=pull.ended_at,
-        checks=checks,
-        rollup=pull.check,
-        has_more_checks=False,
-    )
 
 
 def _quietly(work: Callable[[], object]) -> None:

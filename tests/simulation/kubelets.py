@@ -16,6 +16,7 @@ from codecourier.kube.errors import ApiError, Conflict, NotFound
 from codecourier.task import CONTAINER_AGENT, CONTAINER_CHECKOUT, CONTAINER_PUBLISH, Task
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.forge import ForgeServer
+from tests.simulation.merge_steps import steps_of
 from tests.simulation.steps import AgentStart, Behaviour, Ended, PodTrouble, SandboxSteps
 from tests.simulation.stored import Stored
 
@@ -130,7 +131,7 @@ class Kubelets:
             metadata["name"],
             metadata["uid"],
             spec["nodeName"],
-            SandboxSteps(self._forge, task, metadata["name"], behaviour, trouble, self._lessons),
+            steps_of(SandboxSteps(self._forge, task, metadata["name"], behaviour, trouble, self._lessons)),
             secret,
             tuple(c["name"] for key in ("initContainers", "containers") for c in spec[key]),
         )

@@ -42,6 +42,7 @@ from codecourier.kube.api import PODS, SECRETS
 from codecourier.kube.cache import Cache
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.run import RunPhase
+from tests.simulation.merge_plants import MERGE_FAULTS
 from tests.simulation.scenario import Scenario
 
 __all__ = ["PLANTS", "Plant", "planted"]
@@ -63,7 +64,7 @@ class Plant:
     breaks: frozenset[str]
     """Any of these is the right one to notice first."""
 
-    needs: Literal["tasks", "sessions", "lessons", ""] = ""
+    needs: Literal["tasks", "sessions", "lessons", "merges", ""] = ""
     """What a scenario has to have some of for the fault to show; empty: nothing."""
 
     def is_shown_by(self, scenario: Scenario) -> bool:
@@ -323,5 +324,6 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "a worker waits for a host": Plant(observe.Observer, "is_quick", _returning(True), frozenset({"11"})),
     "a history that went back is not noticed": Plant(Cache, "replace_all", _merging_every_list, frozenset({"9"})),
+    **{words: Plant(*fault, needs="merges") for words, fault in MERGE_FAULTS.items()},
 }
 """The faults, by what they do."""

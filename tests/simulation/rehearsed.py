@@ -8,6 +8,7 @@ from codecourier.kinds.api_resources import MERGE_JOBS
 from codecourier.kube.api import Json
 from tests.simulation.faults import Fault
 from tests.simulation.forge import URL
+from tests.simulation.merge_scenes import Ci, MergeScene, Source
 from tests.simulation.nights import NIGHTS
 from tests.simulation.scenario import KUBELET_BEHAVIOURS, REFERENCE, Deed, Scenario
 from tests.simulation.steps import Behaviour
@@ -64,6 +65,30 @@ def _rehearsed(
 def _rehearsed_lessons(*deeds: tuple[float, str]) -> Scenario:
     """Return a scenario of Runs, one after the other, whose agents propose lessons and in which people do just this."""
     return replace(_rehearsed(5, *deeds, fails=(1,)), lessons=3)
+
+
+def _rehearsed_merge(
+    *sources: Source,
+    deeds: tuple[tuple[float, str], ...] = (),
+    single: bool = False,
+    ci: Ci = Ci.GREEN,
+    behaviour: Behaviour = Behaviour.CHANGES,
+    pace: float = REFERENCE.pace,
+    seed: int = REFERENCE.seed,
+) -> Scenario:
+    """Return a scenario of a merge in which people do just this."""
+    scene = MergeScene(sources or (Source.CLEAN,), "Single" if single else "Combine", ci=ci)
+    return replace(
+        REFERENCE,
+        mood="peopled",
+        chains=0,
+        merges=(scene,),
+        has_verify=True,
+        pace=pace,
+        seed=seed,
+        behaviours={("merge-0", 0): behaviour},
+        deeds=tuple(Deed(*deed) for deed in deeds),
+    )
 
 
 _SEALING = ((5.0, "pass a day"), (10.0, "pass two hours"), (20.0, "pass two hours"))
@@ -165,5 +190,17 @@ REHEARSED = (
     _rehearsed_lessons((100.0, "put into the trash"), (101.0, "put into the trash"), *_at(240.0, *_AGING)),
     replace(_rehearsed_task((60.0, "partition leader"), (200.0, "pass a day"), (262.0, "hand over")), operators=2),
     replace(REFERENCE, mood="peopled", chains=0, declared=((MERGE_JOBS, "cancelled", _CANCELLED_MERGE),)),
+    _rehearsed_merge(single=True),
+    _rehearsed_merge(*Source),
+    _rehearsed_merge(Source.CLASHES, Source.CLASHES, Source.CLEAN, behaviour=Behaviour.VERIFY_FAILS),
+    _rehearsed_merge(single=True, ci=Ci.LATE),
+    _rehearsed_merge(single=True, ci=Ci.PASSES, deeds=((45.0, "push to base"), (50.0, "require check"))),
+    _rehearsed_merge(single=True, deeds=((60.0, "push to pull request"),)),
+    _rehearsed_merge(single=True, deeds=((60.0, "retarget pull request"),)),
+    _rehearsed_merge(single=True, deeds=((10.0, "cancel merge"),)),
+    _rehearsed_merge(single=True, ci=Ci.NONE),
+    _rehearsed_merge(single=True, ci=Ci.FAILS, pace=6.0),
+    _rehearsed_merge(single=True, deeds=((91.0, "push to base"), (125.0, "push to base")), seed=2),
+    _rehearsed_merge(Source.CLEAN, Source.CLEAN, deeds=((10.0, "cancel run"),)),
 )
 """What happens too seldom for every budget of seeds to come through it."""

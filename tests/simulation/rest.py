@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecourier.core.shared.naming import FINALIZER, LABEL_MANAGED, LABEL_TRASHED
-from codecourier.kinds.api_resources import LEARNINGS, NOTIFICATIONS, RUNS, SPRINT_CHAINS, USAGE_RECORDS, WORKFLOWS
+from codecourier.kinds.api_resources import (
+    LEARNINGS,
+    MERGE_JOBS,
+    NOTIFICATIONS,
+    RUNS,
+    SPRINT_CHAINS,
+    USAGE_RECORDS,
+    WORKFLOWS,
+)
 from codecourier.kinds.kind import Kind
 from codecourier.kube.api import PODS, SECRETS, Json
 from tests.simulation.cluster import NAMESPACE, SimulatedCluster
 from tests.simulation.invariants.objects import reason_of
 from tests.simulation.members import wrong_members
+from tests.simulation.stored import Stored
 
 __all__ = ["Outcome", "differences", "outcome_of", "unrest"]
 
@@ -30,6 +39,9 @@ class Outcome:
 
     chains: Mapping[str, tuple[Any, ...]]
     """By name: phase, attempt, phases and trees of the sprints."""
+
+    merges: Mapping[str, tuple[Any, ...]]
+    """By name of the MergeJob: phase, reason, and what became of each source."""
 
     notifications: Counter[tuple[str, str]]
     """How many of each type there were about what."""
@@ -151,6 +163,7 @@ def outcome_of(cluster: SimulatedCluster) -> Outcome:
         status = stored.obj["status"]
         sprints = tuple((s["phase"], s.get("pullRequest"), _tree(cluster, s)) for s in status["sprints"])
         chains[stored.metadata["name"]] = (status["phase"], status["attempt"], sprints)
+    merges = {stored.metadata["name"]: _merge(stored) for stored in store.list(MERGE_JOBS, NAMESPACE)}
     notifications: Counter[tuple[str, str]] = Counter()
     for stored in store.list(NOTIFICATIONS, NAMESPACE):
         spec = stored.obj["spec"]
@@ -159,12 +172,18 @@ def outcome_of(cluster: SimulatedCluster) -> Outcome:
         stored.metadata["name"]: stored.obj["spec"].get("accepted", False)
         for stored in store.list(LEARNINGS, NAMESPACE)
     }
-    return Outcome(runs, chains, notifications, tries, lessons)
+    return Outcome(runs, chains, merges, notifications, tries, lessons)
+
+
+def _merge(job: Stored) -> tuple[Any, ...]:
+    sources = job.obj["status"].get("sources") or ()
+    became = tuple((source["number"], source["result"], source.get("reason")) for source in sources)
+    return job.obj["status"]["phase"], reason_of(job.obj), became
 
 
 def _tree(cluster: SimulatedCluster, status: Json) -> object:
     head = status.get("headCommit")
-    return tuple(sorted(cluster.forge.commits[head].tree.items())) if head else None
+    return tuple(sorted(cluster.forge.history.commits[head].tree.items())) if head else None
 
 
 def _pulls(cluster: SimulatedCluster, status: Json) -> object:
@@ -179,7 +198,7 @@ def _pulls(cluster: SimulatedCluster, status: Json) -> object:
 def _tree_of(cluster: SimulatedCluster, branch: str) -> Mapping[str, str]:
     """Return the tree at a branch; nothing where users have deleted it after its own pull request was merged."""
     head = cluster.forge.branches.get(branch)
-    return {} if head is None else cluster.forge.commits[head].tree
+    return {} if head is None else cluster.forge.history.commits[head].tree
 
 
 def differences(found: Outcome, expected: Outcome, *, is_calm: bool) -> Iterator[str]:
@@ -189,7 +208,7 @@ def differences(found: Outcome, expected: Outcome, *, is_calm: bool) -> Iterator
     pod: where that fails, too, the agent is not run again, and its work is gone. All the rest stays the same.
     """
     ours, theirs = (outcome if is_calm else _without_lost_work(outcome) for outcome in (found, expected))
-    for field in ("runs", "chains", "notifications", *(("tries", "lessons") if is_calm else ())):
+    for field in ("runs", "chains", "merges", "notifications", *(("tries", "lessons") if is_calm else ())):
         have, want = getattr(ours, field), getattr(theirs, field)
         for key in sorted({*have, *want}, key=str):
             if have.get(key) != want.get(key):
@@ -204,6 +223,7 @@ def _without_lost_work(outcome: Outcome) -> Outcome:
             name: (*chain[:2], *(sprint[0] if sprint[0] == "Failed" else sprint for sprint in chain[2]))
             for name, chain in outcome.chains.items()
         },
+        merges=outcome.merges,
         notifications=Counter(
             {
                 (type_, about): count

@@ -9,6 +9,7 @@ from typing import Literal
 
 from codecourier.kube.api import Json, Resource
 from tests.simulation.faults import Fault
+from tests.simulation.merge_scenes import MergeScene, merge_scenes_of
 from tests.simulation.nights import NIGHTS, Night
 from tests.simulation.steps import Behaviour, PodTrouble
 
@@ -141,6 +142,25 @@ _SESSION_DEEDS = (
 )
 """What people do with IssueSessions and their issues."""
 
+_MERGE_DEEDS = (
+    "cancel merge",
+    "delete merge",
+    "delete merge in foreground",
+    "push to pull request",
+    "push to base",
+    "push to base",
+    "push a clash to base",
+    "retarget pull request",
+    "make pull request a draft",
+    "close source",
+    "fail check of source",
+    "hide checks",
+    "require check",
+    "break merge",
+    "merge at once",
+)
+"""What people do with MergeJobs, and with what these merge."""
+
 _RETENTION_DEEDS = (
     *("pass a day", "pass two hours", "pass two hours") * 2,
     *("pass a season", "pass two hours") * 2,
@@ -214,6 +234,9 @@ class Scenario:
     neighbours: int = 0
     """How many Runs another team has, whose repository host hangs; keys must not wait for workers because of it."""
 
+    merges: tuple[MergeScene, ...] = ()
+    """The MergeJobs that there are, each with pull requests of its own."""
+
     lessons: int = 0
     """How many lessons each agent proposes; those after the first are the same for all."""
 
@@ -264,6 +287,8 @@ def scenario_of(seed: int) -> Scenario:
     members = Random(f"members {seed}").choice((0, 0, 1, 3))
     extra += _MEMBER_DEEDS * 3 * (members > 0)
     extra += _RETENTION_DEEDS * 6 * ages
+    merges = merge_scenes_of(seed)
+    extra += _MERGE_DEEDS * 5 * bool(merges)
     extra += _PULL_DEEDS * 4 * Random(f"pulls {seed}").choice((False, False, True))
     return Scenario(
         seed=seed,
@@ -283,6 +308,7 @@ def scenario_of(seed: int) -> Scenario:
         tasks=tasks,
         sessions=sessions,
         members=members,
+        merges=merges,
         night=night,
         lessons=lessons,
         rates=random.choice(_RATES),

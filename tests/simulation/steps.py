@@ -28,7 +28,17 @@ from codecourier.task import (
 )
 from tests.simulation.forge import CANARY, Commit, ForgeServer
 
-__all__ = ["AgentStart", "Behaviour", "Ended", "PodTrouble", "SandboxSteps"]
+__all__ = [
+    "AgentStart",
+    "Behaviour",
+    "Ended",
+    "PodTrouble",
+    "SandboxSteps",
+    "failed",
+    "refused",
+    "succeeded",
+    "unpublished",
+]
 
 _RETRY_AFTER_SECONDS = 20
 _OUT_OF_MEMORY = 137
@@ -137,27 +147,27 @@ class SandboxSteps:
 
     def _checkout(self, token: str) -> Ended:
         if self.trouble is PodTrouble.CHECKOUT_UNAVAILABLE:
-            return _failed(CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
+            return failed(CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
         try:
             self.forge.check(token)
         except CredentialsRefused as error:
-            return _failed(CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
-        if self.task.base_commit not in self.forge.commits:
-            return _failed(CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
+            return failed(CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
+        if self.task.base_commit not in self.forge.history.commits:
+            return failed(CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
         self.tip = self.forge.branches.get(self.task.branch)
         start = self.task.base_commit
         if self.tip is not None and self.tip != start:
             if not self._is_ours(self.tip):
-                return _failed(CONTAINER_CHECKOUT, "BranchTaken", f"{self.task.branch} is not of this run.")
+                return failed(CONTAINER_CHECKOUT, "BranchTaken", f"{self.task.branch} is not of this run.")
             start = self.tip
-        self.start = self.forge.commits[start]
+        self.start = self.forge.history.commits[start]
         self.tree = dict(self.start.tree)
-        return _succeeded(CONTAINER_CHECKOUT, "CheckedOut")
+        return succeeded(CONTAINER_CHECKOUT, "CheckedOut")
 
     def _is_ours(self, sha: str) -> bool:
-        commit = self.forge.commits[sha]
+        commit = self.forge.history.commits[sha]
         is_same = (commit.run, commit.attempt) == (self.task.run.uid, self.task.attempt)
-        return is_same and self.forge.is_ancestor(self.task.base_commit, sha)
+        return is_same and self.forge.history.is_ancestor(self.task.base_commit, sha)
 
     def _work(self) -> Ended:
         if self.trouble is PodTrouble.SANDBOX_DIES:
@@ -169,7 +179,7 @@ class SandboxSteps:
             case Behaviour.SETUP_FAILS:
                 return self._agent_failed("SetupFailed", "make deps ended with exit code 2.")
             case Behaviour.NOTHING:
-                return _succeeded(CONTAINER_AGENT, "Succeeded")
+                return succeeded(CONTAINER_AGENT, "Succeeded")
             case Behaviour.PROVIDER_LIMIT:
                 self._write(f"{self.key}-half", "half")
                 return self._agent_failed("ProviderLimit", "The provider asks to wait.", _RETRY_AFTER_SECONDS)
@@ -183,7 +193,7 @@ class SandboxSteps:
             return self._agent_failed("AgentFailed", "The agent ended with exit code 1.")
         if self.behaviour is Behaviour.HANGS:
             return self._agent_failed("AgentTimeout", "The agent was still running.")
-        return _succeeded(CONTAINER_AGENT, "Succeeded")
+        return succeeded(CONTAINER_AGENT, "Succeeded")
 
     def _write(self, path: str, content: str) -> None:
         self.tree = {**(self.tree or {}), path: content}
@@ -201,25 +211,27 @@ class SandboxSteps:
 
     def _verify(self) -> Ended:
         if self.behaviour is Behaviour.VERIFY_FAILS:
-            report = StepReport(CONTAINER_VERIFY, StepState.FAILED, "VerifyFailed", "make test ended with exit code 1.")
-            return Ended(0, report.to_json())
-        return _succeeded(CONTAINER_VERIFY, "Succeeded")
+            return refused(CONTAINER_VERIFY, "VerifyFailed", "make test ended with exit code 1.")
+        return succeeded(CONTAINER_VERIFY, "Succeeded")
 
     def _collect(self) -> Ended:
         if self.behaviour is Behaviour.LEAKS:
-            return _failed(CONTAINER_COLLECT, "SecretInOutput", f"{self.key} holds the value of MODEL_KEY.")
-        return _succeeded(CONTAINER_COLLECT, "Collected")
+            return failed(CONTAINER_COLLECT, "SecretInOutput", f"{self.key} holds the value of MODEL_KEY.")
+        return succeeded(CONTAINER_COLLECT, "Collected")
 
     def _publish(self, token: str) -> Ended:
-        usage = UsageItem("model", "tokens", "token", 100, 2_500)
-        details = Details(f"Change {self.key}\n\nAs asked.", (usage,), learnings=tuple(self._lessons()))
-        line, digest = frame_details(details)
+        result = self._publication(token)
+        line, digest = frame_details(self._details())
         self.log = "" if self.trouble is PodTrouble.LOG_LOST else f"{line}\n"
-        result = replace(self._publication(token), details_digest=digest)
+        result = replace(result, details_digest=digest)
         if self.trouble is PodTrouble.MESSAGE_LOST:
             return Ended(_OUT_OF_MEMORY, "", "Error")
         is_failed = result.state is Publication.FAILED
         return Ended(1, result.to_json(), "Error") if is_failed else Ended(0, result.to_json())
+
+    def _details(self) -> Details:
+        usage = UsageItem("model", "tokens", "token", 100, 2_500)
+        return Details(f"Change {self.key}\n\nAs asked.", (usage,), learnings=tuple(self._lessons()))
 
     def _lessons(self) -> Iterator[str]:
         """Yield what the agent has learned: the first one is its own, the others all agents say, each in its way."""
@@ -239,42 +251,50 @@ class SandboxSteps:
 
     def _push(self, token: str, start: Commit, tree: Mapping[str, str]) -> PublishResult:
         if self.trouble is PodTrouble.PUSH_UNAVAILABLE:
-            return _unpublished("ForgeUnavailable", "The forge does not answer.")
-        commit = self.forge.commit(start.sha, tree, self.task.run.uid, self.task.attempt)
+            return unpublished("ForgeUnavailable", "The forge does not answer.")
+        commit = self.forge.history.commit(start.sha, tree, self.task.run.uid, self.task.attempt)
         try:
             is_done = self.forge.push(token, self.task.branch, self.tip, commit, self.sandbox)
         except CredentialsRefused as error:
-            return _unpublished("CredentialsRefused", error.message)
+            return unpublished("CredentialsRefused", error.message)
         if self.trouble is PodTrouble.PUSH_ANSWER_LOST:
-            return _unpublished("ForgeUnavailable", "The forge does not answer.")
+            return unpublished("ForgeUnavailable", "The forge does not answer.")
         return _pushed(commit.sha, "Pushed") if is_done else self._adopt()
 
     def _adopt(self) -> PublishResult:
         tip = self.forge.branches.get(self.task.branch)
         if tip is not None and self._is_ours(tip):
             return _pushed(tip, "Adopted")
-        return _unpublished("PushRejected", "The branch was changed by another push.")
+        return unpublished("PushRejected", "The branch was changed by another push.")
 
 
-def _succeeded(step: str, reason: str) -> Ended:
+def succeeded(step: str, reason: str) -> Ended:
+    """Return the end of a step that did what it is for."""
     return Ended(0, StepReport(step, StepState.SUCCEEDED, reason).to_json())
 
 
-def _failed(step: str, reason: str, message: str) -> Ended:
+def failed(step: str, reason: str, message: str) -> Ended:
+    """Return the end of a step that fails, and its pod with it."""
     return Ended(1, StepReport(step, StepState.FAILED, reason, message).to_json(), "Error")
+
+
+def refused(step: str, reason: str, message: str) -> Ended:
+    """Return the end of a step that reports a failure and lets the next one run."""
+    return Ended(0, StepReport(step, StepState.FAILED, reason, message).to_json())
 
 
 def _pushed(sha: str, reason: str) -> PublishResult:
     return PublishResult(Publication.PUSHED, reason, commit=sha, title="Change", files=1, insertions=1)
 
 
-def _unpublished(reason: str, message: str) -> PublishResult:
+def unpublished(reason: str, message: str) -> PublishResult:
+    """Return the result of a publish that pushed nothing, or does not know."""
     return PublishResult(Publication.FAILED, reason, message)
 
 
 _ENDED_BY_NODE: Mapping[Behaviour, Ended] = {
     Behaviour.OUT_OF_MEMORY: Ended(_OUT_OF_MEMORY, "", "OOMKilled"),
-    Behaviour.CHILD_OUT_OF_MEMORY: replace(_succeeded(CONTAINER_AGENT, "Succeeded"), reason="OOMKilled"),
+    Behaviour.CHILD_OUT_OF_MEMORY: replace(succeeded(CONTAINER_AGENT, "Succeeded"), reason="OOMKilled"),
     Behaviour.NEVER_STARTED: Ended(_NOT_STARTED, _RUNTIME_WORDS, "StartError"),
 }
 """How the kubelet reports agents that the kernel or the container runtime ends."""

@@ -108,8 +108,21 @@ MERGE_JOB: Kind[MergeJob, MergeJobWorld] = Kind(
     ),
     is_unfinished=_is_unfinished,
     machines=(
-        phases("MergeJob", ("Pending", "Cancelled")),
-        Machine("MergeStep", _steps, frozenset()),
+        phases(
+            "MergeJob",
+            ("Pending", "Running"),
+            ("Pending", "Cancelled"),
+            ("Running", "Completed"),
+            ("Running", "Failed"),
+            ("Running", "Cancelled"),
+        ),
+        Machine(
+            "MergeStep",
+            _steps,
+            frozenset(
+                {("", "Running"), ("Running", "Completed"), ("Running", "Failed"), ("Running", "Cancelled")},
+            ),
+        ),
     ),
     uses=(
         Use(MERGE_JOB_SOURCE.resource, ("patch",)),

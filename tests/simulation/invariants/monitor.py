@@ -15,6 +15,7 @@ from codecourier.core.shared.worlds import ImpossibleWorldError, World, check_wo
 from codecourier.kinds.api_resources import (
     DAILY_STATS,
     LEARNINGS,
+    MERGE_JOBS,
     NOTIFICATIONS,
     PROJECTS,
     RECURRING_TASKS,
@@ -31,6 +32,7 @@ from tests.simulation.invariants.credentials import Credentials
 from tests.simulation.invariants.endings import Endings
 from tests.simulation.invariants.generations import GenerationWatch
 from tests.simulation.invariants.lessons import Lessons, SeenLessons
+from tests.simulation.invariants.merges import Merges
 from tests.simulation.invariants.objects import key_of
 from tests.simulation.invariants.outcomes import Outcomes
 from tests.simulation.invariants.places import Places
@@ -96,6 +98,7 @@ class Monitor:
         self.slots = Slots(self._scene)
         self.lessons = Lessons(self._scene)
         self.sessions = Sessions(self._scene)
+        self.merges = Merges(self._scene)
         self.credentials = Credentials(self._scene)
         self.retention = RetentionWatch(self._scene, lambda: not (self.is_people or self.is_namespace_ending))
         self._endings = Endings(registry)
@@ -129,10 +132,12 @@ class Monitor:
                 self.slots.run_made,
                 self.lessons.run_changed,
                 self.sessions.run_made,
+                self.merges.run_made,
                 self.retention.counted_changed,
             ],
             RECURRING_TASKS: [self.slots.task_changed],
             SPRINT_CHAINS: [stops.chain_is_over, self._name, sprints.resume_keeps],
+            MERGE_JOBS: [self.merges.job_changed],
             SANDBOXES: [stops.sandbox_is_over],
             PROJECTS: [places.limit_seen, places.limit_holds],
             NOTIFICATIONS: [records.made_once, self.pulls.merge_told],
@@ -174,6 +179,7 @@ class Monitor:
         self.slots.restored()
         self.lessons.restore(kept.lessons)
         self.sessions.restored()
+        self.merges.restored()
         self.retention.restored()
         self._endings.restored()
 
@@ -213,6 +219,7 @@ class Monitor:
             self._work.opened(pull)
         self._pulls = len(forge.pulls)
         self.sessions.comments_written()
+        self.merges.deeds()
 
     def _no_spec(self, change: Change) -> None:
         if change.identity[0].group != GROUP or change.type != "MODIFIED" or change.old is None or self.is_people:

@@ -73,6 +73,6 @@ class Sprints:
             return
         for sprint in chain.obj["status"]["sprints"][: start.sprint]:
             head, is_done = sprint.get("headCommit"), sprint["phase"] == "Completed"
-            if is_done and head and not self._scene.forge.is_ancestor(head, start.base_commit):
+            if is_done and head and not self._scene.forge.history.is_ancestor(head, start.base_commit):
                 text = f"the agent of {start.run} does not see the work of sprint {sprint['number']}"
                 self._scene.fail("1", text)
