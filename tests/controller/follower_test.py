@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from codecourier.controller.background import Background
-from codecourier.controller.follower import CONFIRM_SECONDS, MOST_AT_ONCE, Follower
+from codecourier.controller.follower import CONFIRM_SECONDS, EACH_SECONDS, MOST_AT_ONCE, Follower
 from codecourier.controller.pace import AMPLE, LEAST_SECONDS, MOST_SECONDS, SHARE, find_pause, find_spacing
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.following import Follow, PullRequestLifeAsk, PullRequestLifeFact
 from codecourier.core.shared.reasons import Reason
+from codecourier.github.operations.look_at_each_pull_request import MOST_EACH, LookAtEachPullRequest
 from codecourier.github.operations.look_at_pull_requests import (
     MOST_LOOKS,
     CheckView,
+    KeptAnswer,
     LookAtPullRequests,
     PullRequestLook,
     PullRequestLooks,
@@ -58,6 +60,13 @@ class Hosts:
         self.changed: dict[int, PullRequestLook] = {}
         self.problem: Problem | None = None
         self.hung: set[str] = set()
+        self.without_graphql: set[str] = set()
+        self.queries = 0
+        """Queries for many at hosts that cannot answer them."""
+        self.spent = 0
+        """Points and requests, answers without news included."""
+        self.kept: dict[tuple[str, str | int], KeptAnswer] = {}
+        """What the last look of pull requests one by one was given."""
         self.calls: list[tuple[float, RepositoryAccess, tuple[int, ...]]] = []
         self.woken: list[WorkKey] = []
         self.remaining = LIMIT
@@ -68,14 +77,24 @@ class Hosts:
     async def ask(self, access: RepositoryAccess | Problem, operation: Any) -> Any:
         """Answer a query."""
         assert isinstance(access, RepositoryAccess)
-        assert isinstance(operation, LookAtPullRequests)
+        assert isinstance(operation, LookAtPullRequests | LookAtEachPullRequest)
         self.calls.append((asyncio.get_running_loop().time(), access, operation.numbers))
+        is_each = isinstance(operation, LookAtEachPullRequest)
+        self.spent += 3 * len(operation.numbers) if is_each else 1
         await pass_time(1e9 if access.url in self.hung else 0.3)
         if self.problem is not None:
             return self.problem
+        if isinstance(operation, LookAtEachPullRequest):
+            self.kept = dict(operation.kept)
+        elif access.url in self.without_graphql:
+            self.queries += 1
+            return PullRequestLooks({}, limit=None, remaining=0, reset_at=None, has_graphql=False)
         found = {n: self.changed.get(n, replace(OPEN, head_branch=f"codecourier/{n}")) for n in operation.numbers}
         reset_at = self.clock.now() + timedelta(minutes=30)
-        return PullRequestLooks(found, limit=LIMIT, remaining=self.remaining, reset_at=reset_at)
+        kept: dict[tuple[str, str | int], KeptAnswer] = {}
+        kept |= {("pull", number): KeptAnswer("path", "etag", number) for number in operation.numbers if is_each}
+        cost = 3 * len(found) if is_each else 1
+        return PullRequestLooks(found, limit=LIMIT, remaining=self.remaining, reset_at=reset_at, cost=cost, kept=kept)
 
     def follow(self, number: int, *, access: RepositoryAccess = ACCESS, hours: float = 0.0) -> WorkKey:
         """Follow a pull request that has not changed for some hours."""
@@ -126,6 +145,53 @@ async def test_a_thousand_pull_requests_of_a_repository_cost_less_than_a_tenth_o
     assert len(seen) == 1000
     assert min(seen.values()) > max(seen.values()) / 2
     assert {len(numbers) for _, _, numbers in hosts.calls[-5:]} <= set(range(1, MOST_LOOKS + 1))
+
+
+@virtual
+async def test_a_host_without_graphql_is_asked_for_each_within_the_same_share() -> None:
+    hosts = Hosts()
+    hosts.without_graphql.add(URL)
+    for number in range(1, 1001):
+        hosts.follow(number)
+    for hour in range(1, 13):
+        before = hosts.spent
+        await pass_time(HOUR)
+        assert hosts.spent - before < LIMIT / 10, f"in hour {hour}"
+    seen = Counter(number for _, _, numbers in hosts.calls[1:] for number in numbers)
+    assert len(seen) == 1000
+    assert {len(numbers) for _, _, numbers in hosts.calls[1:]} == {MOST_EACH}
+    assert hosts.queries == 1
+
+
+@virtual
+async def test_few_at_a_host_without_graphql_are_seen_as_often_as_with_it_and_once_a_day_it_is_tried() -> None:
+    hosts = Hosts()
+    hosts.without_graphql.add(URL)
+    key = hosts.follow(1)
+    await pass_time(LEAST_SECONDS * 3)
+    assert hosts.fact(key) is not None
+    assert (hosts.count() >= 2, sorted(hosts.kept)) == (True, [("pull", 1)])
+    await pass_time(EACH_SECONDS + MOST_SECONDS)
+    assert hosts.queries == 2
+    hosts.without_graphql.clear()
+    await pass_time(EACH_SECONDS + MOST_SECONDS)
+    since, queries = asyncio.get_running_loop().time(), hosts.queries
+    await pass_time(2 * MOST_SECONDS)
+    assert (hosts.count(since) > 0, hosts.queries) == (True, queries)
+    hosts.follower.follow(key, None)
+
+
+@virtual
+async def test_answers_of_what_is_not_followed_any_more_are_not_kept() -> None:
+    hosts = Hosts()
+    hosts.without_graphql.add(URL)
+    keys = [hosts.follow(number) for number in range(1, 4)]
+    await pass_time(LEAST_SECONDS * 6)
+    assert sorted(hosts.kept) == [("pull", number) for number in range(1, 4)]
+    for key in keys[:2]:
+        hosts.follower.follow(key, None)
+    await pass_time(2 * HOUR)
+    assert sorted(hosts.kept) == [("pull", 3)]
 
 
 @virtual

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -23,6 +23,7 @@ from codecourier.text import marker
 CREDENTIALS = re.compile(r"\bgh[a-z]_\w{8}|github_pat_\w{8}|\beyJ[\w-]{8,}\.|PRIVATE KEY")
 PERMISSIONS = {"contents": "write", "pull_requests": "write"}
 MARKER = marker("0a1b2c3d-run", 1)
+CHECKS = {"contents": "write", "pull_requests": "write", "checks": "write", "statuses": "write"}
 DRAFT = CreatePullRequest("Add the total", f"{MARKER}\nAdds it.\n", "feature/total", "main")
 PULLS = r"/pulls$"
 """Finds the path at which pull requests are opened."""
@@ -120,6 +121,14 @@ def place(control: ForgeControl) -> Iterator[Place]:
     installation_id = control.install_app(account, PERMISSIONS)  # type: ignore[arg-type]
     yield Place(control, created.full_name, created.id, created.sha, installation_id)
     control.clear_faults()
+
+
+@pytest.fixture
+def seeing(place: Place) -> RepositoryRef:
+    """Return the repository as an installation that may read checks sees it."""
+    account = place.name.partition("/")[0]
+    installation = place.control.install_app(account, CHECKS)  # type: ignore[arg-type]  # names are checked there
+    return replace(place, installation_id=installation).by_app
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 A plan says what it follows; its object is planned again once the answer differs from the last one. Nothing is asked
 for a plan, and no worker waits. All that is followed of one repository with one credential is a lot: it is looked at in
 queries of up to 50, one at a time, and a credential's queries keep a distance that its budget decides. So a lot of
-1,000 is looked at less often than a lot of ten, and never costs more.
+1,000 is looked at less often than a lot of ten, and never costs more. A host without a GraphQL API is asked for each
+pull request, few at a time, by requests that name the answer that is known; the distance grows with their number.
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ from codecourier.controller.pace import LEAST_SECONDS, MOST_SECONDS, find_pause,
 from codecourier.core.shared.facts import Ask, Problem, RepositoryAccess
 from codecourier.core.shared.following import CheckFact, Follow, PullRequestLifeAsk, PullRequestLifeFact
 from codecourier.github.api import Operation
+from codecourier.github.operations.look_at_each_pull_request import MOST_EACH, LookAtEachPullRequest
 from codecourier.github.operations.look_at_pull_requests import (
     MOST_LOOKS,
+    KeptAnswer,
     LookAtPullRequests,
     PullRequestLook,
     PullRequestLooks,
 )
 from codecourier.kinds.registry import WorkKey
 
-__all__ = ["CONFIRM_SECONDS", "MOST_AT_ONCE", "Follower"]
+__all__ = ["CONFIRM_SECONDS", "EACH_SECONDS", "MOST_AT_ONCE", "Follower"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,6 +43,9 @@ R = TypeVar("R")
 
 MOST_AT_ONCE = 8
 """How many queries are under way at once; one of each credential at most, so that a host that hangs holds up one."""
+
+EACH_SECONDS = 86_400.0
+"""How long a host that cannot be asked for many at once is asked for each; then it may have learned it."""
 
 CONFIRM_SECONDS = 3600.0
 """How long a plan's word holds that something is followed, and with which credential; then it is planned again."""
@@ -60,6 +66,9 @@ class _Lane:
     """When the next query with it may begin, on the loop's clock."""
 
     is_busy: bool = False
+
+    each_until: float = float("-inf")
+    """Until when its host counts as one that cannot be asked for many at once, on the loop's clock."""
 
 
 @dataclass(eq=False)
@@ -89,6 +98,9 @@ class _Lot:
 
     is_running: bool = False
     """Whether it is being looked at."""
+
+    kept: dict[tuple[str, str | int], KeptAnswer] = field(default_factory=dict)
+    """What its host said, of hosts that are asked for each pull request."""
 
 
 class Follower:
@@ -207,11 +219,13 @@ class Follower:
 
     async def _look(self, lot: _Lot) -> None:
         begun, seen_time = asyncio.get_running_loop().time(), self._now()
-        some = sorted(lot.members.items(), key=lambda item: item[1].due)[:MOST_LOOKS]
+        is_each = begun < lot.lane.each_until
+        some = sorted(lot.members.items(), key=lambda item: item[1].due)[: MOST_EACH if is_each else MOST_LOOKS]
         numbers = tuple(dict.fromkeys(followed.follow.ask.number for _, followed in some))
+        operation = LookAtEachPullRequest(numbers, lot.kept) if is_each else LookAtPullRequests(numbers)
         answer: PullRequestLooks | Problem | None = None
         try:
-            answer = await self._ask_host(lot.access, LookAtPullRequests(numbers))
+            answer = await self._ask_host(lot.access, operation)
         except Exception as error:  # noqa: BLE001  such as a Namespace that no cache has yet: it is tried again
             _LOGGER.debug("pull requests were not looked at: %s", error)
         finally:
@@ -232,6 +246,10 @@ class Follower:
             self._note_failure(lot, some, answer, time)
             return find_spacing(None, 0, None, seen)
         lot.failures = 0
+        if not answer.has_graphql:
+            lot.lane.each_until = time + EACH_SECONDS
+            return find_spacing(None, 0, None, seen)
+        _keep(lot, answer)
         for key, followed in some.items():
             ask = followed.follow.ask
             fact = _build_fact(answer.found.get(ask.number), ask, seen)
@@ -240,7 +258,7 @@ class Follower:
             pause = MOST_SECONDS if fact is None else find_pause(seen - followed.follow.since)
             followed.due = time + pause * (0.9 + _share_of(ask) / 5)
             self._wake_if(key, followed, time, is_new=is_new)
-        return find_spacing(answer.limit, answer.remaining, answer.reset_at, seen)
+        return answer.cost * find_spacing(answer.limit, answer.remaining, answer.reset_at, seen)
 
     def _note_failure(self, lot: _Lot, some: dict[WorkKey, _Followed], problem: Problem | None, time: float) -> None:
         """Wait longer each time; what is looked at may be reached in another way by now, which its plan knows."""
@@ -261,6 +279,15 @@ class Follower:
         if is_new or time > followed.confirmed + CONFIRM_SECONDS:
             followed.confirmed = time
             self._wake(key)
+
+
+def _keep(lot: _Lot, answer: PullRequestLooks) -> None:
+    """Keep what a host said of each pull request that is still followed."""
+    if not (answer.kept or lot.kept):
+        return
+    numbers = {followed.follow.ask.number for followed in lot.members.values()}
+    both = {**lot.kept, **answer.kept}
+    lot.kept = {name: kept for name, kept in both.items() if isinstance(name[1], str) or name[1] in numbers}
 
 
 def _lane_of(access: RepositoryAccess) -> tuple[object, ...]:

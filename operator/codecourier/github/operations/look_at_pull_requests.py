@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from codecourier.github.answers import Field
 from codecourier.github.api import Operation
 from codecourier.github.errors import CredentialsRefused
-from codecourier.github.graphql import ask_partly
+from codecourier.github.graphql import GraphQLMissing, ask_partly
 from codecourier.github.needs import Need
 from codecourier.github.session import Session
 from codecourier.pull_request import PullRequestState
 
-__all__ = ["MOST_LOOKS", "CheckView", "LookAtPullRequests", "PullRequestLook", "PullRequestLooks"]
+__all__ = [
+    "LOOK",
+    "LOOK_AT_CHECKS",
+    "MOST_LOOKS",
+    "CheckView",
+    "ChecksForbidden",
+    "KeptAnswer",
+    "LookAtPullRequests",
+    "PullRequestLook",
+    "PullRequestLooks",
+]
 
 MOST_LOOKS = 50
 """How many pull requests one query may ask for. With their checks GitHub counts 100 requests: one point."""
@@ -57,8 +67,8 @@ class ChecksForbidden(CredentialsRefused):
     """The installation of the App lacks a permission to read checks. Everything else is asked for without it."""
 
 
-_LOOK = Need((("contents", "read"), ("pull_requests", "read")))
-_LOOK_AT_CHECKS = Need((*_LOOK.permissions, ("checks", "read"), ("statuses", "read")), ChecksForbidden)
+LOOK = Need((("contents", "read"), ("pull_requests", "read")))
+LOOK_AT_CHECKS = Need((*LOOK.permissions, ("checks", "read"), ("statuses", "read")), ChecksForbidden)
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,20 @@ class PullRequestLook:
     """Whether there are checks that are not named: too many, or ones that the credential may not read."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What a host said of one thing, kept so that the host has to say only whether it still holds."""
+
+    path: str
+    """Of the request."""
+
+    etag: str
+    """The host's name for the answer; empty: it gave none."""
+
+    value: object
+    """What was read from it."""
+
+
 @dataclass(frozen=True)
 class PullRequestLooks:
     """What the pull requests are now."""
@@ -116,6 +140,15 @@ class PullRequestLooks:
 
     reset_at: datetime | None
     """When it has all again."""
+
+    cost: int = 1
+    """Points or requests that the looks took; answers that only said that nothing has changed count as well."""
+
+    has_graphql: bool = True
+    """Whether the host can be asked for many at once. If not, nothing was found."""
+
+    kept: Mapping[tuple[str, str | int], KeptAnswer] = field(default_factory=dict)
+    """Answers for the next looks at the same pull requests; see `LookAtEachPullRequest.kept`."""
 
 
 @dataclass(frozen=True)
@@ -133,30 +166,30 @@ class LookAtPullRequests(Operation[PullRequestLooks]):
             raise ValueError(f"one query asks for 1 to {MOST_LOOKS} pull requests, not {len(self.numbers)}")
 
     def run(self, session: Session) -> PullRequestLooks:
-        """See `Operation.run`.
-
-        Raises
-        ------
-        GraphQLMissing
-            If the host has no GraphQL API.
-        """
+        """See `Operation.run`; a host without a GraphQL API, or with one that lacks this, is an answer."""
         try:
-            data = self._ask(session, has_checks=True)
-        except ChecksForbidden:
-            data = self._ask(session, has_checks=False)
+            data = self._ask_for_all(session)
+        except GraphQLMissing:
+            return PullRequestLooks({}, limit=None, remaining=0, reset_at=None, has_graphql=False)
         rate, repository = data.at("rateLimit"), data.at("repository")
-        found = {number: repository.at(f"p{number}") for number in self.numbers}
+        fields = {number: repository.at(f"p{number}") for number in self.numbers}
         return PullRequestLooks(
-            found={number: _read(field) for number, field in found.items() if field.data is not None},
+            found={number: _read(place) for number, place in fields.items() if place.data is not None},
             limit=None if rate.data is None else rate.at("limit").number(),
             remaining=_read_count(rate.at("remaining")),
             reset_at=None if rate.data is None else rate.at("resetAt").time(),
         )
 
+    def _ask_for_all(self, session: Session) -> Field:
+        try:
+            return self._ask(session, has_checks=True)
+        except ChecksForbidden:
+            return self._ask(session, has_checks=False)
+
     def _ask(self, session: Session, *, has_checks: bool) -> Field:
         pulls = "".join(_build_pull(number, has_checks=has_checks) for number in self.numbers)
         variables = {"owner": session.address.owner, "name": session.address.name}
-        need = _LOOK_AT_CHECKS if has_checks else _LOOK
+        need = LOOK_AT_CHECKS if has_checks else LOOK
         return ask_partly(session, _QUERY.format(pulls=pulls), variables, need, "repository")
 
 
@@ -164,34 +197,34 @@ def _build_pull(number: int, *, has_checks: bool) -> str:
     return _PULL.format(number=number, checks=_CHECKS.format(number=number) if has_checks else "")
 
 
-def _read(field: Field) -> PullRequestLook:
-    rollup = _find_rollup(field)
+def _read(place: Field) -> PullRequestLook:
+    rollup = _find_rollup(place)
     contexts = rollup.at("contexts", "nodes")
     named = tuple(_read_checks(contexts.items() if contexts.data is not None else ()))
-    has_checks = field.at("commits").data is not None
+    has_checks = place.at("commits").data is not None
     return PullRequestLook(
-        state=_STATES.get(field.at("state").text(), PullRequestState.OPEN),
-        is_draft=field.at("isDraft").data is True,
-        title=field.at("title").text(_TEXT_MAX_LENGTH),
-        head_branch=field.at("headRefName").text(),
-        is_from_fork=field.at("isCrossRepository").data is True,
-        head_sha=field.at("headRefOid").commit(),
-        base_branch=field.at("baseRefName").branch(),
-        merged_at=_read_time(field.at("mergedAt")),
-        merge_sha=None if field.at("mergeCommit").data is None else field.at("mergeCommit", "oid").commit(),
-        closed_at=_read_time(field.at("closedAt")),
+        state=_STATES.get(place.at("state").text(), PullRequestState.OPEN),
+        is_draft=place.at("isDraft").data is True,
+        title=place.at("title").text(_TEXT_MAX_LENGTH),
+        head_branch=place.at("headRefName").text(),
+        is_from_fork=place.at("isCrossRepository").data is True,
+        head_sha=place.at("headRefOid").commit(),
+        base_branch=place.at("baseRefName").branch(),
+        merged_at=_read_time(place.at("mergedAt")),
+        merge_sha=None if place.at("mergeCommit").data is None else place.at("mergeCommit", "oid").commit(),
+        closed_at=_read_time(place.at("closedAt")),
         checks=named if has_checks else None,
         rollup=_read_word(rollup.at("state")),
         has_more_checks=_read_count(rollup.at("contexts", "totalCount")) > len(named),
     )
 
 
-def _find_rollup(field: Field) -> Field:
+def _find_rollup(place: Field) -> Field:
     """Return the checks of the commit at the head; those of an older one, if the head has moved meanwhile, are none."""
-    commits = field.at("commits", "nodes")
-    commit = commits.items()[0].at("commit") if commits.data else field.at("commits")
-    is_head = commit.at("oid").data == field.at("headRefOid").data
-    return commit.at("statusCheckRollup") if is_head else field.at("none")
+    commits = place.at("commits", "nodes")
+    commit = commits.items()[0].at("commit") if commits.data else place.at("commits")
+    is_head = commit.at("oid").data == place.at("headRefOid").data
+    return commit.at("statusCheckRollup") if is_head else place.at("none")
 
 
 def _read_checks(contexts: Iterable[Field]) -> Iterable[CheckView]:
@@ -206,13 +239,13 @@ def _read_checks(contexts: Iterable[Field]) -> Iterable[CheckView]:
             yield CheckView(name, state if is_open else "COMPLETED", None if is_open else state, is_required)
 
 
-def _read_word(field: Field) -> str | None:
-    return field.data if isinstance(field.data, str) and field.data else None
+def _read_word(place: Field) -> str | None:
+    return place.data if isinstance(place.data, str) and place.data else None
 
 
-def _read_count(field: Field) -> int:
-    return field.data if isinstance(field.data, int) and field.data > 0 else 0
+def _read_count(place: Field) -> int:
+    return place.data if isinstance(place.data, int) and place.data > 0 else 0
 
 
-def _read_time(field: Field) -> datetime | None:
-    return None if field.data is None else field.time()
+def _read_time(place: Field) -> datetime | None:
+    return None if place.data is None else place.time()
