@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Check", "CheckState", "Gate", "MergeStrategy", "RequiredCheck"]
+__all__ = ["Approval", "Check", "CheckState", "Gate", "MergeMethods", "MergeStrategy", "RequiredCheck"]
 
 
 class CheckState(StrEnum):
@@ -22,12 +22,38 @@ class CheckState(StrEnum):
     FAILED = "Failed"
 
 
+class Approval(StrEnum):
+    """Whether a user who may write to a repository has approved a commit of a pull request."""
+
+    GIVEN = "Given"
+    MISSING = "Missing"
+    """Nobody's latest review approves it."""
+
+    OUTDATED = "Outdated"
+    """What was approved is another commit."""
+
+    NOT_BY_WRITER = "NotByWriter"
+    """Those who approve it may not write to the repository."""
+
+    UNREAD = "Unread"
+    """It has more reviews, or more users approve it, than are read."""
+
+
 class MergeStrategy(StrEnum):
     """How a host merges a pull request."""
 
     MERGE = "Merge"
     SQUASH = "Squash"
     REBASE = "Rebase"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeMethods:
+    """How pull requests for a branch may be merged."""
+
+    allowed: frozenset[MergeStrategy]
+    has_queue: bool
+    """Whether the branch has a merge queue, which merges by its own method."""
 
 
 @dataclass(frozen=True, slots=True)

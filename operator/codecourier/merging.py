@@ -58,6 +58,9 @@ class MergeState(StrEnum):
     MISSING = "Missing"
     """The repository does not have its head commit any more."""
 
+    FORBIDDEN = "Forbidden"
+    """It changes workflow files, and the credential for the repository may not."""
+
     @property
     def letter(self) -> str:
         """The letter that stands for it in `MergeSummary.states`."""
@@ -71,6 +74,7 @@ _LETTERS = {
     MergeState.EMPTY: "E",
     MergeState.CONTAINED: "K",
     MergeState.MISSING: "M",
+    MergeState.FORBIDDEN: "F",
 }
 _STATES = {letter: state for state, letter in _LETTERS.items()}
 
@@ -101,6 +105,9 @@ class MergeTask:
     sources: tuple[MergeSource, ...]
     resolves: bool = False
     """Whether a conflict goes to the agent; if not, it is reported."""
+
+    may_change_workflows: bool = True
+    """Whether the repository's credential may change workflow files; True also where that is not known."""
 
     def __post_init__(self) -> None:
         check_match("uid", self.uid, _UID, "a UID")
@@ -213,4 +220,4 @@ class MergeSummary:
         )
 
 
-_UNMERGED = frozenset({MergeState.CONFLICT, MergeState.MISSING})
+_UNMERGED = frozenset({MergeState.CONFLICT, MergeState.MISSING, MergeState.FORBIDDEN})

@@ -141,7 +141,7 @@ class Effects:
             return refusal
         old = await self._read(effect.namespace, effect.secret) if effect.replaces is not None else None
         try:
-            tokens = await self._gate.do(effect.namespace, repository, MintTokenPair())
+            tokens = await self._gate.do(effect.namespace, repository, MintTokenPair(effect.with_workflows))
         except ForgeError as error:
             return problem_of_forge(error, repository.url)
         try:
@@ -348,7 +348,7 @@ class Effects:
         return _problem(await self._ask_host(effect.repository, operation, effect.head))
 
     async def _create_branch(self, effect: CreateBranch) -> Problem | None:
-        operation = CreateBranchAtHost(effect.branch, effect.commit)
+        operation = CreateBranchAtHost(effect.branch, effect.commit, effect.with_workflows)
         return _problem(await self._ask_host(effect.repository, operation, effect.branch))
 
     async def _comment(self, effect: WriteComment) -> Problem | None:
@@ -357,7 +357,9 @@ class Effects:
 
     async def _merge(self, effect: MergePullRequest) -> Problem | None:
         access, known = effect.repository, self._requests.pop(effect, None)
-        operation = MergeAtHost(effect.number, effect.head, effect.strategy, effect.has_queue, known)
+        operation = MergeAtHost(
+            effect.number, effect.head, effect.strategy, effect.has_queue, known, effect.with_workflows
+        )
         answer = await self._ask_host(access, operation, number=effect.number)
         if isinstance(access, Problem) or isinstance(answer, Problem):
             return _problem(answer)

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TypeVar
 
-from codecourier.checks import Gate
+from codecourier.checks import Gate, MergeMethods
 from codecourier.controller.ask_host import AskHost
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.merge_facts import (
+    ApprovalAsk,
+    ApprovalFact,
     CommitAsk,
     CommitFact,
     DependantsAsk,
     DependantsFact,
     GateAsk,
+    MergeMethodsAsk,
     MergePullAsk,
     MergePullFact,
     QueueAsk,
     QueueFact,
+    WorkflowRightAsk,
+    WorkflowRightFact,
 )
+from codecourier.github.operations.find_approval import FindApproval
 from codecourier.github.operations.get_commit import GetCommit
+from codecourier.github.operations.get_merge_methods import GetMergeMethods
 from codecourier.github.operations.get_pull_request import GetPullRequest, MergeablePull
+from codecourier.github.operations.get_workflow_right import GetWorkflowRight
 from codecourier.github.operations.merge_queue import LookAtQueue
 from codecourier.github.operations.read_gate import ReadGate
 from codecourier.github.operations.stacked_pulls import FindDependants
@@ -67,6 +75,20 @@ class MergeReader:
     async def read_gate(self, ask: GateAsk) -> Gate | Problem:
         """Read the required checks of a branch and the checks at a commit."""
         return await self._ask_host(ask.repository, ReadGate(ask.branch, ask.commit))
+
+    async def find_approval(self, ask: ApprovalAsk) -> ApprovalFact | Problem:
+        """Find out whether a user who may write to the repository has approved a commit of a pull request."""
+        found = await self._ask_host(ask.repository, FindApproval(ask.number, ask.commit), ask.number)
+        return found if isinstance(found, Problem) else ApprovalFact(found)
+
+    async def find_methods(self, ask: MergeMethodsAsk) -> MergeMethods | Problem:
+        """Find out how pull requests for a branch may be merged."""
+        return await self._ask_host(ask.repository, GetMergeMethods(ask.branch))
+
+    async def read_workflow_right(self, ask: WorkflowRightAsk) -> WorkflowRightFact | Problem:
+        """Find out whether the credential may change workflow files."""
+        found = await self._ask_host(ask.repository, GetWorkflowRight())
+        return found if isinstance(found, Problem) else WorkflowRightFact(found)
 
     async def read_commit(self, ask: CommitAsk) -> CommitFact | Problem:
         """Look a commit up."""

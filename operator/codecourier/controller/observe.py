@@ -37,7 +37,16 @@ from codecourier.core.shared.facts import (
     RevisionFact,
     UnreadableSecret,
 )
-from codecourier.core.shared.merge_facts import CommitAsk, DependantsAsk, GateAsk, MergePullAsk, QueueAsk
+from codecourier.core.shared.merge_facts import (
+    ApprovalAsk,
+    CommitAsk,
+    DependantsAsk,
+    GateAsk,
+    MergeMethodsAsk,
+    MergePullAsk,
+    QueueAsk,
+    WorkflowRightAsk,
+)
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.core.shared.revisions import view_revision
 from codecourier.github.api import Operation
@@ -77,7 +86,7 @@ _MOST_JUDGED = 4096
 
 _OF_HOSTS = (
     *(RepositoryAsk, BranchHeadAsk, PullRequestsAsk, IssueAsk, OwnCommentsAsk),
-    *(MergePullAsk, GateAsk, CommitAsk, QueueAsk, DependantsAsk),
+    *(MergePullAsk, ApprovalAsk, GateAsk, CommitAsk, QueueAsk, DependantsAsk, MergeMethodsAsk, WorkflowRightAsk),
 )
 """Questions that a repository's host answers."""
 
@@ -134,6 +143,9 @@ class Observer:
             DependantsAsk: self._merges.find_dependants,
             QueueAsk: self._merges.look_at_queue,
             CommitAsk: self._merges.read_commit,
+            ApprovalAsk: self._merges.find_approval,
+            MergeMethodsAsk: self._merges.find_methods,
+            WorkflowRightAsk: self._merges.read_workflow_right,
             ObjectAsk: self._object,
             RevisionAsk: self._revision,
             LogAsk: self._log,

@@ -17,6 +17,7 @@ from codecourier.github.errors import (
     RateLimited,
     Silent,
 )
+from codecourier.github.needs import WorkflowsForbidden
 from codecourier.github.operations.create_branch import BranchExists
 from codecourier.github.operations.create_pull_request import PullRequestExists, PullRequestRefused
 from codecourier.github.operations.get_pull_request import PullRequestNotFound
@@ -56,6 +57,7 @@ _FORGE_REASONS: Mapping[type[ForgeError], tuple[Reason, bool]] = {
     MergeConflicts: (Reason.MERGE_RACED, False),
     MergeRefused: (Reason.MERGE_REFUSED, False),
     PullRequestRefused: (Reason.PULL_REQUEST_REFUSED, True),
+    WorkflowsForbidden: (Reason.WORKFLOW_PERMISSION, True),
     ForgeRefused: (Reason.FORGE_REFUSED, True),
     ForgeError: (Reason.FORGE_UNAVAILABLE, False),
 }

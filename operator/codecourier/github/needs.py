@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from codecourier.github.errors import CredentialsRefused
+from codecourier.github.errors import CredentialsRefused, ForgeRefused
+from codecourier.github.refusals import Refusal
 
-__all__ = ["OPERATOR_NEED", "Need"]
+__all__ = ["OPERATOR_NEED", "WORKFLOWS_REFUSAL", "Need", "WorkflowsForbidden"]
+
+
+class WorkflowsForbidden(ForgeRefused):
+    """The credential may not change workflow files, and what was asked for would."""
+
+
+WORKFLOWS_REFUSAL = Refusal(
+    frozenset({403, 404, 405, 409, 422}),
+    WorkflowsForbidden,
+    "the credential may not change workflow files",
+    words="create or update workflow",
+)
+"""GitHub's words: `refusing to allow a GitHub App to create or update workflow ... without workflows permission`."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,10 @@ class Need:
     def words(self) -> str:
         """The permissions, as messages name them."""
         return ", ".join(f"{name}: {level}" for name, level in self.permissions)
+
+    def and_workflows(self, *, if_: bool) -> Need:
+        """Return the need with the permission to change workflow files, where that is asked for."""
+        return replace(self, permissions=(*self.permissions, ("workflows", "write"))) if if_ else self
 
 
 OPERATOR_NEED = Need((("contents", "read"), ("pull_requests", "write")))

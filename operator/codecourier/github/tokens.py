@@ -157,6 +157,12 @@ class Logins:
         minted, _ = self.own_token(address, credential, deadline, request.need)
         return self._gateway.send(address, _installation_login(address, credential, minted), request, deadline)
 
+    def send_as_app(
+        self, address: RepositoryAddress, credential: AppInstallation, request: Request, deadline: float
+    ) -> Field:
+        """Send a request with the App's own signature, for what no token of an installation may see."""
+        return self._gateway.send(address, _app_login(address, credential), request, deadline)
+
     def own_token(
         self, address: RepositoryAddress, credential: AppInstallation, deadline: float, need: Need = OPERATOR_NEED
     ) -> tuple[Minted, bool]:

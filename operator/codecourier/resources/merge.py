@@ -43,6 +43,10 @@ class Merge(Model):
     resolves: bool = False
     """Whether a conflict goes to the agent; if not, it is reported."""
 
+    may_change_workflows: bool | None = None
+    """Whether the repository's credential may change files below `.github/workflows`; if not, a pull request that does
+    is left out. Absent: not known, and the host decides when the merges are pushed."""
+
 
 class MergedSource(Model):
     """What became of one pull request."""
@@ -53,7 +57,8 @@ class MergedSource(Model):
     state: MergeState
     """Clean: merged by git alone; Resolved: the agent resolved every conflict; Conflict: not merged; Empty: it would
     change no file, so it was left out; Contained: what was merged before holds it already; Missing: the repository does
-    not have its head commit any more."""
+    not have its head commit any more; Forbidden: it changes workflow files, which the repository's credential may
+    not."""
 
     commit: CommitSha | None = None
     """The merge commit; absent where there is none, or where the log of the Sandbox is lost."""

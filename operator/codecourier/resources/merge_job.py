@@ -339,6 +339,10 @@ class MergeJobStatus(Status):
     base_commit: CommitSha | None = None
     """Head of the base branch that the merge was made on; absent before it is known."""
 
+    may_change_workflows: bool | None = None
+    """Whether the repository's credential may change files below `.github/workflows`, as it was when the merge began;
+    absent where no request shows it, as of a personal token."""
+
     head_commit: CommitSha | None = None
     """The last verified commit of the merge; absent before the first one."""
 

@@ -33,6 +33,7 @@ __all__ = [
     "DayEnd",
     "EgressRule",
     "Limits",
+    "MergeRules",
     "Project",
     "ProjectSpec",
     "ProjectStatus",
@@ -139,6 +140,19 @@ class EgressRule(Model):
     """What these addresses are for, up to 256 characters; for example `Git server of the office`."""
 
 
+class MergeRules(Model):
+    """What MergeJobs may do that is refused by default."""
+
+    allow_forks: bool = False
+    """Whether pull requests from forks may be merged. Even then one is left out unless a user who may write to the
+    repository has approved exactly the commit that is merged: its code runs in the sandbox, and in the repository's CI
+    with its secrets."""
+
+    allow_no_checks: bool = False
+    """Whether a Single merge passes its gate where no rule requires a check and none was reported; absent: such a merge
+    waits and then fails. Checks that are required, or that were reported, must pass either way."""
+
+
 class ProjectSpec(Model):
     """The settings of a namespace."""
 
@@ -169,6 +183,9 @@ class ProjectSpec(Model):
     merge_workflow_ref: LocalReference | None = None
     """Workflow of this namespace whose agent resolves conflicts of merges, and whose verify steps try what was merged;
     absent: each MergeJob names one itself."""
+
+    merges: MergeRules = Field(default_factory=MergeRules)
+    """What MergeJobs may do that is refused by default."""
 
     retention: Retention = Field(default_factory=Retention)
     """How long finished Runs, Notifications, UsageRecords and the like stay."""

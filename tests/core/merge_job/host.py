@@ -35,6 +35,7 @@ from codecourier.resources.merge_job import (
     MergeStep,
     SourceResult,
 )
+from codecourier.resources.project import MergeRules
 from tests.core.merge_job.played import make_job
 from tests.support.worlds import NOW, URL, make_project
 
@@ -113,6 +114,9 @@ class Host:
     gate: Gate | Problem = GREEN
     landed: CommitFact | Problem = field(default_factory=lambda: CommitFact(TREE, (BASE,)))
     now: datetime = NOW
+    allows_no_checks: bool = False
+    """Whether the Project lets a merge pass of which nothing checks anything."""
+
     answer: Problem | None = None
     """What the host says to a request to merge; None: it merges."""
 
@@ -133,6 +137,8 @@ class Host:
 
     def world(self, answers: dict[Ask[object], object]) -> MergeJobWorld:
         project = make_project()
+        rules = MergeRules(allow_no_checks=self.allows_no_checks)
+        project = project.updated(spec=project.spec.updated(merges=rules))
         return MergeJobWorld(self.job, project, None, facts=Facts(answers), failures=Failures(self.failed))
 
     def plan(self, what: Callable[..., Plan | MergeJobStatus | None] = plan_single) -> Plan | MergeJobStatus | None:

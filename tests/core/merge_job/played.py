@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from codecourier.checks import Check, CheckState, Gate, RequiredCheck
+from codecourier.checks import Approval, Check, CheckState, Gate, MergeMethods, MergeStrategy, RequiredCheck
 from codecourier.core.merge_job.plan import plan_merge_job
 from codecourier.core.merge_job.world import LaneMember, MergeJobWorld
 from codecourier.core.shared.facts import (
@@ -37,15 +37,20 @@ from codecourier.core.shared.intents import (
     Retarget,
 )
 from codecourier.core.shared.merge_facts import (
+    ApprovalAsk,
+    ApprovalFact,
     CommitAsk,
     CommitFact,
     DependantsAsk,
     DependantsFact,
     GateAsk,
+    MergeMethodsAsk,
     MergePullAsk,
     MergePullFact,
     QueueAsk,
     QueueFact,
+    WorkflowRightAsk,
+    WorkflowRightFact,
 )
 from codecourier.core.shared.naming import FINALIZER
 from codecourier.core.shared.outcome import with_outcome
@@ -154,6 +159,17 @@ class Played(Playing):
 
     is_answer_lost: bool = False
     """Whether the host does what it is asked for, and its answer is lost."""
+
+    approvals: dict[int, dict[str, Approval | Problem]] = field(default_factory=dict)
+    """What users say of commits of pull requests from forks; of others nobody says anything."""
+
+    methods: MergeMethods | Problem = field(
+        default_factory=lambda: MergeMethods(allowed=frozenset(MergeStrategy), has_queue=False)
+    )
+    """How the host lets pull requests be merged."""
+
+    may_change_workflows: bool | None = None
+    """What the host says of the credential; it is asked about an App only."""
 
     secrets: AgentSecretsFact = field(default_factory=AgentSecretsFact)
     is_namespace_ending: bool = False
@@ -286,6 +302,9 @@ class Played(Playing):
             GateAsk: lambda _: replace(GREEN, has_queue=self.place is not None),
             QueueAsk: lambda _: self.place,
             DependantsAsk: lambda _: DependantsFact(()),
+            MergeMethodsAsk: lambda _: self.methods,
+            ApprovalAsk: self._approval,
+            WorkflowRightAsk: lambda _: WorkflowRightFact(self.may_change_workflows),
             CommitAsk: lambda _: CommitFact(self.status.head_tree or "", (self.branches["main"],)),
         }
         if type(ask) in simple:
@@ -297,6 +316,10 @@ class Played(Playing):
             for n in found
         )
         return PullRequestsFact(tuple(facts))
+
+    def _approval(self, ask: ApprovalAsk) -> ApprovalFact | Problem:
+        found = self.approvals.get(ask.number, {}).get(ask.commit, Approval.MISSING)
+        return found if isinstance(found, Problem) else ApprovalFact(found)
 
     def _do(self, effect: Effect) -> None:
         if self.host_problem is not None:

@@ -83,6 +83,38 @@ def test_a_failed_check_ends_the_merge() -> None:
     assert host.merges == []
 
 
+_UNCHECKED = replace(GREEN, required=(), checks=())
+
+
+def test_a_merge_that_nothing_checks_passes_only_where_the_project_says_so() -> None:
+    for allows, phase in ((True, MergeJobPhase.COMPLETED), (False, MergeJobPhase.FAILED)):
+        host = Host(gate=_UNCHECKED, allows_no_checks=allows)
+        host.look()
+        assert not host.merges  # checks may still be registered
+        while host.status.phase is MergeJobPhase.RUNNING:
+            host.look(timedelta(minutes=2))
+        assert host.status.phase is phase
+        assert len(host.merges) == (1 if allows else 0)
+        assert ("spec.merges.allowNoChecks" in host.status.message) is not allows
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        replace(GREEN, checks=()),
+        replace(WAITING, required=()),
+        replace(RED, required=()),
+        replace(_UNCHECKED, unfinished_suites=1),
+        replace(_UNCHECKED, is_whole=False),
+    ],
+)
+def test_a_check_that_is_required_or_reported_must_pass_though_the_project_needs_none(gate: Gate) -> None:
+    host = Host(gate=gate, allows_no_checks=True)
+    for _ in range(40):
+        host.look(timedelta(minutes=2))
+    assert (host.status.phase, host.merges) == (MergeJobPhase.FAILED, [])
+
+
 def test_checks_that_never_come_end_the_merge_and_are_named() -> None:
     host = Host(gate=WAITING)
     host.look()

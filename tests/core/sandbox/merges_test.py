@@ -48,6 +48,16 @@ def test_the_task_has_what_the_run_merges() -> None:
     assert build_merge_task(make_run()) is None
 
 
+@pytest.mark.parametrize(("right", "may_try"), [(True, True), (None, True), (False, False)])
+def test_workflow_files_are_tried_unless_the_credential_surely_may_not(*, right: bool | None, may_try: bool) -> None:
+    run = merging_run()
+    assert run.spec.merge is not None
+    merge = run.spec.merge.updated(may_change_workflows=right)
+    task = build_merge_task(run.updated(spec=run.spec.updated(merge=merge)))
+    assert task is not None
+    assert task.may_change_workflows is may_try
+
+
 def test_the_details_say_what_became_of_each() -> None:
     merge = read_merge(merging_run(), pushed(), Details(merge=REPORT))
     assert merge is not None

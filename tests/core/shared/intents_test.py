@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codecourier.checks import MergeStrategy
+from codecourier.checks import Approval, MergeStrategy
 from codecourier.core.shared import facts, intents, merge_facts
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.following import Follow, PullRequestLifeAsk
@@ -76,6 +76,8 @@ _PLAIN: dict[str, tuple[object, object]] = {
     "PullRequestState": (PullRequestState.OPEN, PullRequestState.MERGED),
     "tuple[str, ...]": ((), ("uid",)),
     "tuple[int, ...]": ((), (1,)),
+    "Approval": (Approval.GIVEN, Approval.MISSING),
+    "bool | None": (True, None),
     "MergeStrategy": (MergeStrategy.MERGE, MergeStrategy.SQUASH),
     "datetime | None": (NOW, None),
     "str | None": ("one", None),

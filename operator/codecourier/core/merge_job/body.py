@@ -21,7 +21,7 @@ def build_title(job: MergeJob, status: MergeJobStatus) -> str:
 
 def build_body(job: MergeJob, status: MergeJobStatus) -> str:
     """Return the body, with the marker by which the pull request is found again."""
-    base = f"`{status.base_branch}` at {status.base_commit}"
+    base = f"branch {defuse_title(status.base_branch or '')} at {status.base_commit}"
     return "\n".join(
         (
             f"This pull request combines {count_merged(status)} of {len(status.sources)} pull requests onto {base}:",
@@ -55,4 +55,5 @@ def _what_became(source: JobSource) -> str:
 
 def _cell(text: str) -> str:
     """Return the text of others as one cell of a table, without effect at the host."""
-    return defuse_title(text).replace("|", "\\|")
+    # A backslash of theirs would take the effect of ours away.
+    return defuse_title(text).replace("\\", "\\\\").replace("|", "\\|")

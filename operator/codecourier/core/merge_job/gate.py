@@ -145,7 +145,10 @@ def _find_obstacle(
     unsettled = {
         "The commit has more checks than the operator reads, so some may not have passed.": not gate.is_whole,
         f"{gate.unfinished_suites} check suites are not completed.": gate.unfinished_suites > 0,
-        "No check was reported, and no rule of the branch requires one.": not (gate.checks or allows_no_checks),
+        (
+            "No check was reported, and no rule of the branch requires one. To let such merges pass, set "
+            "spec.merges.allowNoChecks of Project 'default'."
+        ): not (gate.checks or allows_no_checks),
         f"No rule names the checks, so all must stay green for {int(QUIET.total_seconds())} seconds.": quiet < QUIET,
     }
     return next((text for text, holds in unsettled.items() if holds), None)

@@ -113,7 +113,11 @@ def build_step_run(job: MergeJob, status: MergeJobStatus, step: MergeStep) -> Ru
             base_branch=status.base_branch,
             base_commit=step.base_commit,
             origin=Origin(kind=job.kind, name=job.name, uid=job.uid, index=step.index),
-            merge=Merge(sources=_sources(status, step.numbers), resolves=job.spec.mode is MergeMode.COMBINE),
+            merge=Merge(
+                sources=_sources(status, step.numbers),
+                resolves=job.spec.mode is MergeMode.COMBINE,
+                may_change_workflows=status.may_change_workflows,
+            ),
         ),
     )
 

@@ -67,7 +67,8 @@ def _next_effect(world: MergeJobWorld, status: MergeJobStatus, result: JobResult
     if isinstance(head, Problem):
         return head
     if head.commit is None:
-        return CreateBranch(world.access, result.branch, status.head_commit or "")
+        may_change = status.may_change_workflows is True
+        return CreateBranch(world.access, result.branch, status.head_commit or "", may_change)
     if head.commit != status.head_commit:
         text = sentence(Reason.BRANCH_TAKEN, repository=status.repository_url, branch=result.branch)
         return Problem(Reason.BRANCH_TAKEN, text, is_final=True)

@@ -40,6 +40,7 @@ _LEFT_OUT = {
     MergeState.EMPTY: Reason.MERGE_EMPTY,
     MergeState.CONTAINED: Reason.MERGE_CONTAINED,
     MergeState.MISSING: Reason.COMMIT_MISSING,
+    MergeState.FORBIDDEN: Reason.WORKFLOW_PERMISSION,
 }
 
 
@@ -130,8 +131,7 @@ def _merged(job: MergeJob, source: JobSource, said: MergedSource) -> JobSource:
     if said.state is MergeState.CONFLICT:
         return _attempted(job, source, said.reason or "", said.reason or Reason.MERGE_CONFLICT.value)
     if said.state in _LEFT_OUT:
-        reason = _LEFT_OUT[said.state]
-        return _excluded(source, reason.value, sentence(reason, commit=source.head_commit))
+        return _left_out(source, said.state)
     tried = source.attempts + (said.state is MergeState.RESOLVED)
     return source.updated(result=_RESULTS[said.state], commit=said.commit, attempts=min(tried, 10))
 
@@ -139,6 +139,9 @@ def _merged(job: MergeJob, source: JobSource, said: MergedSource) -> JobSource:
 def _with_failure(job: MergeJob, status: MergeJobStatus, step: MergeStep, end: _End) -> MergeJobStatus:
     """Return the status after a step that counts for nothing."""
     known = {source.number: source for source in status.sources}
+    forbidden = [known[said.number] for said in end.handled if said.state is MergeState.FORBIDDEN]
+    if forbidden and end.reason == Reason.WORKFLOW_PERMISSION.value:
+        return with_sources(status, (_left_out(source, MergeState.FORBIDDEN) for source in forbidden))
     tried = tuple(said.number for said in end.handled) or step.numbers
     last = end.handled[-1] if end.handled else None
     if last is not None and last.state is MergeState.CONFLICT:
@@ -162,6 +165,12 @@ def _attempted(job: MergeJob, source: JobSource, detail: str, reason: str) -> Jo
         return tried
     text = sentence(Reason.MERGE_CONFLICT, count=tried.attempts, limit=limit, detail=detail)
     return _excluded(tried, reason, text)
+
+
+def _left_out(source: JobSource, state: MergeState) -> JobSource:
+    reason = _LEFT_OUT[state]
+    text = sentence(reason, commit=source.head_commit, detail="it changes such files.")
+    return _excluded(source, reason.value, text)
 
 
 def _excluded(source: JobSource, reason: str, message: str) -> JobSource:

@@ -183,7 +183,10 @@ class _Merge:
             gate = _UNSEEN
         status = self.status.updated(gate_since=self.status.gate_since or self.time, waiting_since=None)
         if not is_skipped:
-            verdict = judge_gate(gate, status.gate_since or self.time, self.time)
+            project = self.world.project
+            allows_no_checks = project is not None and project.spec.merges.allow_no_checks
+            since = status.gate_since or self.time
+            verdict = judge_gate(gate, since, self.time, allows_no_checks=allows_no_checks)
             if verdict.state is not CheckState.PASSED:
                 return self._hold(status, verdict)
         place = self._look_at_queue() if gate.has_queue else None
@@ -248,7 +251,12 @@ class _Merge:
 
     def _effect(self, landing: MergeLanding) -> MergePullRequest:
         return MergePullRequest(
-            self.world.access, self.source.number, landing.head_commit, self.strategy, landing.has_queue
+            self.world.access,
+            self.source.number,
+            landing.head_commit,
+            self.strategy,
+            landing.has_queue,
+            self.status.may_change_workflows is True,
         )
 
     def _verify_again(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus:

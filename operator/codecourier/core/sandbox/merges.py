@@ -29,6 +29,7 @@ def build_merge_task(run: Run) -> merging.MergeTask | None:
         step=origin.index or 0,
         sources=tuple(merging.MergeSource(source.number, source.head_commit) for source in merge.sources),
         resolves=merge.resolves,
+        may_change_workflows=merge.may_change_workflows is not False,
     )
 
 
@@ -68,7 +69,7 @@ def describe_merge(merge: MergeResult) -> str:
     """Return what was merged in a sentence."""
     count = sum(source.state in _MERGED for source in merge.sources)
     if not count:
-        return "Nothing was merged: what the pull requests change is there already, or their commits are gone."
+        return "Nothing was merged: status.merge says why for each pull request."
     left = len(merge.sources) - count
     others = "" if not left else f"; {left} others were not, as status.merge says"
     return f"{count} pull requests are merged as {merge.tip}{others}."

@@ -213,6 +213,7 @@ def _minting(world: SandboxWorld, run: Run, replaces: str | None = None) -> Mint
         owner_label=LABEL_SANDBOX_UID,
         secret=token_secret_name(sandbox.name),
         replaces=replaces,
+        with_workflows=run.spec.merge is not None and run.spec.merge.may_change_workflows is True,
     )
 
 

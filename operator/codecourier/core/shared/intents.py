@@ -139,6 +139,9 @@ class MintTokens:
     replaces: str | None = None
     """resourceVersion of the Secret whose tokens are to be replaced before they end; None: there is none yet."""
 
+    with_workflows: bool = False
+    """Whether the token for pushes may change workflow files; the App's installation must have that permission."""
+
 
 @dataclass(frozen=True, slots=True)
 class RevokeTokens:
@@ -173,6 +176,8 @@ class CreateBranch:
 
     branch: str
     commit: str
+    with_workflows: bool = False
+    """Whether the App's installation may change workflow files, so that the commit may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +209,9 @@ class MergePullRequest:
     strategy: MergeStrategy
     has_queue: bool = False
     """Whether the base branch has a merge queue."""
+
+    with_workflows: bool = False
+    """Whether the App's installation may change workflow files, so that the merge may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from codecourier.checks import Gate
+from codecourier.checks import Approval, Gate, MergeMethods
 from codecourier.core.shared.facts import Ask, Problem, RepositoryAccess
 from codecourier.pull_request import PullRequestState
 
 __all__ = [
+    "ApprovalAsk",
+    "ApprovalFact",
     "CommitAsk",
     "CommitFact",
     "DependantsAsk",
     "DependantsFact",
     "GateAsk",
+    "MergeMethodsAsk",
     "MergePullAsk",
     "MergePullFact",
     "QueueAsk",
     "QueueFact",
+    "WorkflowRightAsk",
+    "WorkflowRightFact",
 ]
 
 
@@ -66,6 +71,24 @@ class MergePullAsk(Ask[MergePullFact]):
     """A problem prevents every request, and is the answer."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFact:
+    """Whether a user who may write to the repository has approved a commit."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsk(Ask[ApprovalFact]):
+    """Ask whether a user who may write to the repository has approved a commit of a pull request, as of now."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    number: int
+    commit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +162,29 @@ class CommitAsk(Ask[CommitFact]):
     """A problem prevents every request, and is the answer."""
 
     commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeMethodsAsk(Ask[MergeMethods]):
+    """Ask how pull requests for a branch may be merged."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRightFact:
+    """Whether a credential may change workflow files."""
+
+    may_change: bool | None
+    """None: the host does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRightAsk(Ask[WorkflowRightFact]):
+    """Ask whether a credential may change workflow files."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the answer."""

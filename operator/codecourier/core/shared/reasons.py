@@ -152,7 +152,20 @@ SENTENCES: dict[Reason, str] = {
     Reason.MERGED_BEFORE: "{url} was merged before this merge began.",
     Reason.PULL_REQUEST_FROM_FORK: (
         "{url} comes from a fork. Its code would run in the repository's CI with the repository's secrets, so it is "
-        "left out. Push its branch to the repository and open a pull request there."
+        "left out. Push its branch to the repository and open a pull request there, or set spec.merges.allowForks of "
+        "Project 'default' and have a user who may write to the repository approve commit {commit}."
+    ),
+    Reason.FORK_NOT_APPROVED: (
+        "{url} comes from a fork, and {detail} Have a user who may write to the repository approve commit {commit}, "
+        "then create another MergeJob."
+    ),
+    Reason.STRATEGY_FORBIDDEN: (
+        "The repository does not let pull requests for branch {branch} be merged by {strategy}. Create the MergeJob "
+        "again with another spec.mergeStrategy: {allowed}."
+    ),
+    Reason.BRANCH_UNUSABLE: (
+        "{url} is for branch '{branch}', whose name no status can hold: it has characters that cannot be seen, looks "
+        "like a credential, or begins with refs/. Rename the branch at the host."
     ),
     Reason.OTHER_BASE: "{url} is for branch {branch}, and this merge is for {base}. Change its base at the host.",
     Reason.MERGE_CONFLICT: (
@@ -243,7 +256,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.RESOLUTION_REFUSED: "The agent's resolution of a conflict is refused, and nothing was pushed: {detail}",
     Reason.PROGRESS_TAKEN: "The merges cannot go on from where they are: {detail}",
     Reason.PROGRESS_MOVED: "Another try pushed its merges first: {detail}",
-    Reason.WORKFLOW_PERMISSION: "{detail} Grant the credential 'Workflows: write', or leave the pull request out.",
+    Reason.WORKFLOW_PERMISSION: (
+        "The repository's credential may not change files below .github/workflows. Give it the permission 'Workflows: "
+        "write', or leave the pull request out: {detail}"
+    ),
     Reason.SECRET_IN_OUTPUT: "A secret value was found in the agent's output; nothing was pushed: {detail}",
     Reason.SECRET_NOT_READABLE: (
         "Secret '{secret}' must exist, have the key '{key}' and carry the label "

@@ -8,7 +8,7 @@ from typing import ClassVar
 from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeRefused
 from codecourier.github.gateway import Request
-from codecourier.github.needs import Need
+from codecourier.github.needs import WORKFLOWS_REFUSAL, Need
 from codecourier.github.operations.branch import HEADS
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
@@ -23,6 +23,7 @@ class BranchExists(ForgeRefused):
 _CREATE = Need((("contents", "write"),))
 
 _REFUSALS = (
+    WORKFLOWS_REFUSAL,
     Refusal(frozenset({422}), BranchExists, "there is a branch of this name", words="already exists"),
     Refusal(frozenset({422}), ForgeRefused, "the host does not create the branch"),
 )
@@ -38,6 +39,8 @@ class CreateBranch(Operation[None]):
     """Short name."""
 
     commit: str
+    with_workflows: bool = False
+    """Whether an App's installation may change workflow files, so that the commit may."""
 
     def run(self, session: Session) -> None:
         """See `Operation.run`.
@@ -46,6 +49,9 @@ class CreateBranch(Operation[None]):
         ------
         BranchExists
             If there is a branch of this name.
+        WorkflowsForbidden
+            If the commit changes workflow files and the credential may not.
         """
+        need = _CREATE.and_workflows(if_=self.with_workflows)
         body = {"ref": HEADS + self.branch, "sha": self.commit}
-        session.send(Request("POST", f"{session.address.path}/git/refs", body=body, refusals=_REFUSALS, need=_CREATE))
+        session.send(Request("POST", f"{session.address.path}/git/refs", body=body, refusals=_REFUSALS, need=need))

@@ -14,14 +14,15 @@ from codecourier.github.operations.stacked_pulls import ALONE, StackPlace, find_
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
 
-__all__ = ["GetPullRequest", "MergeablePull", "PullRequestNotFound"]
+__all__ = ["PULL_REQUEST_REFUSALS", "GetPullRequest", "MergeablePull", "PullRequestNotFound"]
 
 
 class PullRequestNotFound(ForgeError):
     """The repository has no pull request of this number."""
 
 
-_REFUSALS = (Refusal(frozenset({404}), PullRequestNotFound, "there is no such pull request"),)
+PULL_REQUEST_REFUSALS = (Refusal(frozenset({404}), PullRequestNotFound, "there is no such pull request"),)
+"""What refusals of requests about a pull request mean."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class GetPullRequest(Operation[MergeablePull]):
         PullRequestNotFound
             If there is none of this number.
         """
-        place = session.send(Request("GET", f"{session.address.path}/pulls/{self.number}", refusals=_REFUSALS))
+        place = session.send(
+            Request("GET", f"{session.address.path}/pulls/{self.number}", refusals=PULL_REQUEST_REFUSALS)
+        )
         if place.at("number").number() != self.number:
             raise unreadable(place.what, "it is another pull request")
         is_merged = place.at("merged_at").data is not None

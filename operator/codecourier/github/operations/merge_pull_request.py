@@ -12,6 +12,7 @@ from codecourier.github.answers import Field, unreadable
 from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError, ForgeRefused
 from codecourier.github.gateway import Request
+from codecourier.github.needs import WORKFLOWS_REFUSAL, Need, WorkflowsForbidden
 from codecourier.github.operations.merge_queue import MERGE, enqueue
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
@@ -80,11 +81,13 @@ _MOVED = "branch was modified"
 """What GitHub says of a head or a base that moved, with 405, 409, or later: "Base branch was modified. …"."""
 
 _SYNC_REFUSALS = (
+    WORKFLOWS_REFUSAL,
     Refusal(frozenset({405, 422}), MergeConflicts, "a branch has moved", _MOVED),
     Refusal(frozenset({405, 422}), MergeRefused, "the host does not merge the pull request"),
     Refusal(frozenset({409}), MergeConflicts, "a branch has moved"),
 )
 _ASYNC_REFUSALS = (
+    WORKFLOWS_REFUSAL,
     Refusal(frozenset({404, 405, 501}), _NoAsync, "the host does not merge in the background"),
     Refusal(frozenset({422}), MergeRefused, "the host does not merge the pull request"),
 )
@@ -116,6 +119,13 @@ class MergePullRequest(Operation[MergeAnswer]):
     request: str | None = None
     """Number of the request that was made before; None: none is known."""
 
+    with_workflows: bool = False
+    """Whether an App's installation may change workflow files, so that the merge may."""
+
+    @property
+    def _need(self) -> Need:
+        return MERGE.and_workflows(if_=self.with_workflows)
+
     @property
     def _method(self) -> str:
         """GitHub's word."""
@@ -130,6 +140,8 @@ class MergePullRequest(Operation[MergeAnswer]):
             If the host does not merge it as it is now.
         MergeRequested
             If another request is there, with other options.
+        WorkflowsForbidden
+            If it changes workflow files and the credential may not.
         """
         found = None if self.request is None else self._poll(session, self.request)
         return found or self._request_merge(session)
@@ -137,7 +149,7 @@ class MergePullRequest(Operation[MergeAnswer]):
     def _poll(self, session: Session, uuid: str) -> MergeAnswer | None:
         """Return what became of a request; None: the host does not know it any more."""
         try:
-            answer = session.send(Request("GET", f"{self._path(session)}/{uuid}", refusals=_GONE, need=MERGE))
+            answer = session.send(Request("GET", f"{self._path(session)}/{uuid}", refusals=_GONE, need=self._need))
         except _RequestGone:
             return None
         progress = _read(answer)
@@ -164,7 +176,7 @@ class MergePullRequest(Operation[MergeAnswer]):
             self._path(session),
             body={"sha": self.head, "merge_method": self._method, "merge_action": "default"},
             refusals=_ASYNC_REFUSALS,
-            need=MERGE,
+            need=self._need,
             answers=frozenset({_REFUSED, _EXISTS}),
         )
         return session.send(request)
@@ -185,14 +197,14 @@ class MergePullRequest(Operation[MergeAnswer]):
             f"{session.address.path}/pulls/{self.number}/merge",
             body={"sha": self.head, "merge_method": self._method},
             refusals=_SYNC_REFUSALS,
-            need=MERGE,
+            need=self._need,
         )
         session.send(request)
         return MergeProgress.MERGED
 
     def _enqueue(self, session: Session) -> MergeProgress:
         try:
-            enqueue(session, self.number, self.head)
+            enqueue(session, self.number, self.head, self._need)
         except ForgeRefused as error:
             raise MergeRefused(error.message, status=error.status) from None
         return MergeProgress.QUEUED
@@ -202,7 +214,9 @@ def _read(answer: Field) -> MergeProgress:
     word = answer.at("status").data
     if word == "failed":
         said = str(answer.at("details", "message").data)
-        error = MergeConflicts if _MOVED in said.lower() else MergeRefused
+        error: type[ForgeError] = MergeConflicts if _MOVED in said.lower() else MergeRefused
+        if WORKFLOWS_REFUSAL.words in said.lower():
+            error = WorkflowsForbidden
         raise error(f"{answer.what}: the host does not merge the pull request: {said}", status=answer.status)
     if word not in _WORDS:
         raise unreadable(answer.what, "its status is none that is documented")

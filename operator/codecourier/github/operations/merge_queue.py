@@ -112,7 +112,7 @@ class LeaveQueue(Operation[None]):
             change(session, _LEAVE, {"pull": pull.at("id").text()}, MERGE)
 
 
-def enqueue(session: Session, number: int, head: str) -> None:
+def enqueue(session: Session, number: int, head: str, need: Need = MERGE) -> None:
     """Take a pull request into the merge queue of its base branch at one head; that it is there already is success.
 
     Raises
@@ -120,9 +120,9 @@ def enqueue(session: Session, number: int, head: str) -> None:
     ForgeRefused
         If it may not enter the queue.
     """
-    pull = _find(session, number, MERGE)
+    pull = _find(session, number, need)
     try:
-        change(session, _ENTER, {"pull": pull.at("id").text(), "head": head}, MERGE)
+        change(session, _ENTER, {"pull": pull.at("id").text(), "head": head}, need)
     except ForgeRefused as error:
         if not all(word in error.message.lower() for word in _IN_QUEUE):
             raise

@@ -40,6 +40,9 @@ class MintTokenPair(Operation[TokenPair]):
 
     is_write: ClassVar[bool] = True
 
+    with_workflows: bool = False
+    """Whether the token for publish may change workflow files; other credentials than an App's have one token."""
+
     def needs_host(self, credential: Credential) -> bool:
         """See `Operation.needs_host`: other credentials cannot be narrowed."""
         return isinstance(credential, AppInstallation)
@@ -53,7 +56,8 @@ class MintTokenPair(Operation[TokenPair]):
         repository_id = logins.own_token(*where)[0].repository_id
         read = logins.mint(*where, Wish({"contents": "read"}, repository_id))
         try:
-            write = logins.mint(*where, Wish({"contents": "write"}, repository_id))
+            wanted = {"contents": "write"} | ({"workflows": "write"} if self.with_workflows else {})
+            write = logins.mint(*where, Wish(wanted, repository_id))
         except ForgeError:
             logins.discard(session.address, read.token, session.deadline)
             raise

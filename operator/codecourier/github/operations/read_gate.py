@@ -11,9 +11,10 @@ from codecourier.checks import Check, CheckState, Gate, MergeStrategy, RequiredC
 from codecourier.github.address import quote_branch
 from codecourier.github.answers import Field
 from codecourier.github.api import Operation
-from codecourier.github.errors import CredentialsRefused, ForgeError, ForgeNotFound
+from codecourier.github.errors import CredentialsRefused, ForgeNotFound
 from codecourier.github.gateway import Request
 from codecourier.github.needs import Need
+from codecourier.github.operations.branch_rules import read_rules
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
 
@@ -40,17 +41,12 @@ class ChecksForbidden(CredentialsRefused):
     """The credential may not read the checks, so no merge can be let through."""
 
 
-class _NoRules(ForgeError):
-    """The host has no rulesets, or the branch no protection that the credential may see."""
-
-
 _READ = Need((("checks", "read"), ("contents", "read"), ("statuses", "read")), ChecksForbidden)
 _FORBIDDEN = Refusal(
     frozenset({403}),
     ChecksForbidden,
     "the credential may not read checks: it needs the permissions checks: read and commit statuses: read",
 )
-_UNREADABLE = Refusal(frozenset({403, 404}), _NoRules, "no rules can be read")
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class ReadGate(Operation[Gate]):
         ChecksForbidden
             If the credential may not read checks.
         """
-        rules = self._rules(session)
+        rules = read_rules(session, self.branch, _READ)
         protection = self._protection(session)
         checks = [*self._runs(session), *self._statuses(session)]
         suites, are_all_suites = self._list(session, "check-suites", "check_suites")
@@ -89,14 +85,6 @@ class ReadGate(Operation[Gate]):
             unfinished_suites=len(unfinished),
             is_whole=are_all_suites and len(checks) < _MOST_PAGES * _PAGE_SIZE,
         )
-
-    def _rules(self, session: Session) -> list[Field]:
-        path = f"{session.address.path}/rules/branches/{quote_branch(self.branch)}"
-        query = {"per_page": _PAGE_SIZE}
-        try:
-            return session.send(Request("GET", path, query=query, refusals=(_UNREADABLE,), need=_READ)).items()
-        except _NoRules:
-            return []
 
     def _protection(self, session: Session) -> Iterator[RequiredCheck]:
         path = f"{session.address.path}/branches/{quote_branch(self.branch).replace('/', '%2F')}"

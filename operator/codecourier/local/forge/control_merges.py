@@ -9,7 +9,7 @@ from codecourier.local.forge.control_issues import named_repository
 from codecourier.local.forge.errors import RefusedError
 from codecourier.local.forge.forge import Forge
 from codecourier.local.forge.merge_records import RuleSet
-from codecourier.local.forge.records import CommitStatus, RateBudget, Repository, Token, now
+from codecourier.local.forge.records import CommitStatus, Pull, RateBudget, Repository, Token, now
 
 __all__ = ["MERGE_OPERATIONS"]
 
@@ -110,11 +110,23 @@ def _set_collaborator(forge: Forge, body: _Body) -> dict[str, Any]:
 
 def _review(forge: Forge, body: _Body) -> dict[str, Any]:
     repository = named_repository(forge, body)
+    pull = _named_pull(forge, repository, body)
+    said = {name: body[name] for name in ("login", "state", "body", "comments")}
+    return {"id": forge.reviews.submit(repository, pull, **said).id}
+
+
+def _move_to_fork(forge: Forge, body: _Body) -> dict[str, Any]:
+    repository = named_repository(forge, body)
+    forge.repositories.user(body["owner"])
+    forge.pulls.move_to_fork(repository, _named_pull(forge, repository, body), body["owner"])
+    return {}
+
+
+def _named_pull(forge: Forge, repository: Repository, body: _Body) -> Pull:
     pull = forge.pulls.find(repository, int(body["number"]))
     if pull is None:
         raise RefusedError(404, f"there is no pull request {body['number']} in {repository.full_name}")
-    said = {name: body[name] for name in ("login", "state", "body", "comments")}
-    return {"id": forge.reviews.submit(repository, pull, **said).id}
+    return pull
 
 
 def _age_merges(forge: Forge, body: _Body) -> dict[str, Any]:
@@ -145,6 +157,7 @@ MERGE_OPERATIONS: dict[str, Callable[[Forge, _Body], dict[str, Any]]] = {
     "create-suite": _create_suite,
     "list-queue": _list_queue,
     "list-rates": _list_rates,
+    "move-to-fork": _move_to_fork,
     "remove-rules": _remove_rules,
     "review": _review,
     "run-merges": _run_merges,

@@ -182,13 +182,17 @@ class MergeControl(ABC):
         number: int,
         *,
         login: str,
-        state: Literal["APPROVED", "CHANGES_REQUESTED", "COMMENTED"] = "COMMENTED",
+        state: Literal["APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED"] = "COMMENTED",
         body: str = "",
         comments: Sequence[Mapping[str, Any]] = (),
     ) -> int:
         """Review a pull request's head and return the review's id; comments have `path`, `line` and `body`."""
         said = {"login": login, "state": state, "body": body, "comments": [dict(comment) for comment in comments]}
         return int(self._post("review", repository=full_name, number=number, **said)["id"])
+
+    def move_to_fork(self, full_name: str, number: int, owner: str) -> None:
+        """Let the head branch of a pull request be in a fork, so that the repository has it no more."""
+        self._post("move-to-fork", repository=full_name, number=number, owner=owner)
 
     def rates(self) -> list[ForgeRate]:
         """Return what each credential has spent of the budgets that it used."""

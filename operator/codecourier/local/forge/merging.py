@@ -72,7 +72,8 @@ class MergeService:
 
     def _delete_branch(self, git: BareRepository, repository: Repository, pull: Pull) -> None:
         """Delete the head branch where the repository asks for it, unless it moved in between."""
-        if repository.delete_branch_on_merge and pull.head_ref != repository.default_branch:
+        is_here = pull.fork_owner is None and pull.head_ref != repository.default_branch
+        if repository.delete_branch_on_merge and is_here:
             ref = f"refs/heads/{pull.head_ref}"
             if git.ref(ref) == pull.head_sha:
                 git.update_ref(ref, None, old=pull.head_sha)

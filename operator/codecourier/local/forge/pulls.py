@@ -97,6 +97,13 @@ class PullService:
         }
         return self._change(pull, changes)
 
+    def move_to_fork(self, repository: Repository, pull: Pull, owner: str) -> Pull:
+        """Let the head branch be one of a fork: this repository keeps the pull request's own ref only."""
+        moved = self._change(pull, {"fork_owner": owner})
+        git, ref = self._repositories.git(repository), f"refs/heads/{pull.head_ref}"
+        git.update_ref(ref, None, old=git.ref(ref))
+        return moved
+
     def close(self, pull: Pull) -> Pull:
         """Close a pull request without a merge."""
         return self._change(pull, {"state": "closed", "closed_at": now(), "updated_at": now()})
@@ -139,7 +146,8 @@ class PullService:
         return self._change(pull, changes, counts=[(topic, f"{repository.full_name}#{pull.number}")])
 
     def _follow_one(self, repository: Repository, git: BareRepository, refs: dict[str, str], pull: Pull) -> None:
-        head, base = refs.get(f"refs/heads/{pull.head_ref}"), refs.get(f"refs/heads/{pull.base_ref}")
+        head_ref = f"refs/heads/{pull.head_ref}" if pull.fork_owner is None else f"refs/pull/{pull.number}/head"
+        head, base = refs.get(head_ref), refs.get(f"refs/heads/{pull.base_ref}")
         pull = self._settle_merge(repository, git, pull, base)
         if pull.state == "closed":
             return

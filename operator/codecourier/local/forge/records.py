@@ -182,6 +182,9 @@ class Pull(Record):
     merge_intent: MergeIntent | None = None
     """A merge under way."""
 
+    fork_owner: str | None = None
+    """Account whose fork has the head branch; None: the branch is in this repository."""
+
 
 class Issue(Record):
     """An issue."""

@@ -28,6 +28,9 @@ __all__ = [
     "user_shape",
 ]
 
+_FORK = 10**9
+"""What the number of a fork is greater by than that of its parent."""
+
 _TEMPLATES = {
     "archive_url": "{archive_format}{/ref}",
     "assignees_url": "assignees{/user}",
@@ -281,7 +284,7 @@ def short_pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[s
         "author_association": "COLLABORATOR",
         "auto_merge": None,
         "stack": _stack(forge, repository, pull),
-        "head": _end(repository, repository_json, pull.head_ref, pull.head_sha),
+        "head": _head(forge, repository, repository_json, pull),
         "base": _end(repository, repository_json, pull.base_ref, pull.base_sha),
     }
 
@@ -321,6 +324,16 @@ def pull_shape(forge: Forge, repository: Repository, pull: Pull) -> dict[str, An
         "deletions": deletions,
         "changed_files": files,
     }
+
+
+def _head(forge: Forge, repository: Repository, repository_json: dict[str, Any], pull: Pull) -> dict[str, Any]:
+    head = _end(repository, repository_json, pull.head_ref, pull.head_sha)
+    if pull.fork_owner is None:
+        return head
+    owner = user_shape(forge, pull.fork_owner)
+    name = f"{pull.fork_owner}/{repository.name}"
+    fork = {**repository_json, "id": repository.id + _FORK, "owner": owner, "full_name": name, "fork": True}
+    return {**head, "label": f"{pull.fork_owner}:{pull.head_ref}", "user": owner, "repo": fork}
 
 
 def _end(repository: Repository, repository_json: dict[str, Any], branch: str, sha: str) -> dict[str, Any]:

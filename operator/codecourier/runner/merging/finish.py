@@ -12,10 +12,18 @@ from codecourier.runner.changes import with_changes
 from codecourier.runner.git import Git, Remote
 from codecourier.runner.manifest import MANIFEST_FILE, MANIFEST_MAX_BYTES, PACK_FILE, Manifest
 from codecourier.runner.merging.commits import MergeCommitter
+from codecourier.runner.merging.conflicts import MergeOutput
 from codecourier.runner.merging.mechanical import merge_trees
 from codecourier.runner.merging.resolution import check_resolution
 from codecourier.runner.merging.state import MergeStart
-from codecourier.runner.merging.walk import OpenConflict, describe_paths, report_conflict, tree_of
+from codecourier.runner.merging.walk import (
+    OpenConflict,
+    changes_workflows,
+    describe_paths,
+    report_conflict,
+    report_forbidden,
+    tree_of,
+)
 from codecourier.runner.message import split_summary
 from codecourier.runner.remote import PushOutcome, Repository
 from codecourier.runner.step import Context, StepError
@@ -26,6 +34,7 @@ __all__ = ["MergeEnd", "failed_result", "finish_merge"]
 _UNCERTAIN = frozenset({"ForgeUnavailable", "RateLimited"})
 """Reasons after which the push may still have been done."""
 
+_FORBIDDEN = "WorkflowPermission"
 _WORKFLOW_PERMISSION = re.compile(r"\bworkflows?\b.{0,40}\b(permission|scope)\b", re.IGNORECASE)
 
 
@@ -86,9 +95,22 @@ def finish_merge(context: Context, merge: MergeTask, details: Details) -> MergeE
 def _failed_report(ending: _Ending, reason: str) -> MergeReport:
     """Return the report of merges of which nothing counts."""
     conflict, reports = ending.conflict, ending.start.reports
+    if reason == _FORBIDDEN:
+        # The host says so only now: the pull requests that it is about are named, so that the others can go on.
+        reports = tuple(_forbid(ending.git, report) for report in reports)
+        if conflict is not None and changes_workflows(ending.git, ending.start.tip, conflict.merged):
+            return MergeReport((*reports, report_forbidden(conflict.source.number)))
     if conflict is None:
         return MergeReport(reports)
     return MergeReport((*reports, report_conflict(conflict.source.number, conflict.merged, reason)))
+
+
+def _forbid(git: Git, report: SourceReport) -> SourceReport:
+    """Return the report of a pull request after the host has refused to change workflow files."""
+    if report.commit is None:
+        return report
+    merged = MergeOutput(tree_of(git, report.commit), ())
+    return report_forbidden(report.number) if changes_workflows(git, f"{report.commit}^1", merged) else report
 
 
 def _finish(ending: _Ending) -> tuple[PublishResult, MergeReport]:
@@ -192,7 +214,7 @@ def _push_ref(repository: Repository, tip: str, ref: str, expected: str | None) 
 def _refusal(ref: str, words: str) -> StepError:
     if _WORKFLOW_PERMISSION.search(words):
         return StepError(
-            "WorkflowPermission",
-            f"The merges touch files of GitHub's workflows, which the repository token may not push: {words}",
+            _FORBIDDEN,
+            f"the merges change files of GitHub's workflows, which the host refuses: {words}.",
         )
     return StepError("PushRefused", f"The forge refused the push to {ref}: {words}")

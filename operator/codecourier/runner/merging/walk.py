@@ -18,9 +18,20 @@ from codecourier.runner.merging.resolution import find_hindrance
 from codecourier.runner.step import one_line
 from codecourier.task import Task
 
-__all__ = ["MergeWalk", "OpenConflict", "describe_paths", "report_conflict", "tree_of", "walk_sources"]
+__all__ = [
+    "MergeWalk",
+    "OpenConflict",
+    "changes_workflows",
+    "describe_paths",
+    "report_conflict",
+    "report_forbidden",
+    "tree_of",
+    "walk_sources",
+]
 
 _SHOWN_PATHS = 3
+_WORKFLOWS = ".github/workflows"
+"""Folder whose files a host lets only credentials with that permission change."""
 
 
 @dataclass(frozen=True)
@@ -64,34 +75,55 @@ def walk_sources(git: Git, task: Task, missing: Collection[str], committer: Merg
     committer
         Makes the merge commits.
     """
-    tip, reports = task.base_commit, list[SourceReport]()
-    sources = task.merge.sources if task.merge is not None else ()
-    resolves = task.merge is not None and task.merge.resolves
-    for source in sources:
-        head, number = source.head_commit, source.number
+    tip, reports, merge = task.base_commit, list[SourceReport](), task.merge
+    for source in merge.sources if merge is not None else ():
+        number, head = source.number, source.head_commit
         if head in missing:
             reports.append(SourceReport(number, MergeState.MISSING, reason="HeadNotFound"))
             continue
-        base = find_merge_base(git, tip, head)
-        if base == head:
-            reports.append(SourceReport(number, MergeState.CONTAINED))
-            continue
-        if base is None:
-            reports.append(SourceReport(number, MergeState.CONFLICT, reason="UnrelatedHistories"))
+        found = _look(git, task, source, tip)
+        if isinstance(found, OpenConflict):
+            return MergeWalk(tip, tuple(reports), found)
+        if isinstance(found, str):
+            tip = committer.commit(found, tip, head, number)
+            found = SourceReport(number, MergeState.CLEAN, tip)
+        reports.append(found)
+        if found.state is MergeState.CONFLICT:
             break
-        merged = merge_trees(git, tip, head, number)
-        if merged.conflicts:
-            hindrance = find_hindrance(merged, allow_ci_paths=task.allow_ci_paths)
-            if resolves and hindrance is None:
-                return MergeWalk(tip, tuple(reports), OpenConflict(source, merged))
-            reports.append(report_conflict(number, merged, hindrance or "MergeConflict"))
-            break
-        if merged.tree == tree_of(git, tip):
-            reports.append(SourceReport(number, MergeState.EMPTY))
-            continue
-        tip = committer.commit(merged.tree, tip, head, number)
-        reports.append(SourceReport(number, MergeState.CLEAN, tip))
     return MergeWalk(tip, tuple(reports), None)
+
+
+def _look(git: Git, task: Task, source: MergeSource, tip: str) -> str | OpenConflict | SourceReport:
+    """Return the tree of a clean merge, a conflict for the agent, or why the pull request is not merged."""
+    head, number, merge = source.head_commit, source.number, task.merge
+    base = find_merge_base(git, tip, head)
+    if base == head:
+        return SourceReport(number, MergeState.CONTAINED)
+    if base is None:
+        return SourceReport(number, MergeState.CONFLICT, reason="UnrelatedHistories")
+    merged = merge_trees(git, tip, head, number)
+    if merge is not None and not merge.may_change_workflows and changes_workflows(git, tip, merged):
+        return report_forbidden(number)
+    if merged.conflicts:
+        hindrance = find_hindrance(merged, allow_ci_paths=task.allow_ci_paths)
+        if merge is not None and merge.resolves and hindrance is None:
+            return OpenConflict(source, merged)
+        return report_conflict(number, merged, hindrance or "MergeConflict")
+    return SourceReport(number, MergeState.EMPTY) if merged.tree == tree_of(git, tip) else merged.tree
+
+
+def changes_workflows(git: Git, tip: str, merged: MergeOutput) -> bool:
+    """Return whether a merge onto a tip changes, or has to settle, files of GitHub's workflows."""
+    if any(path.startswith(f"{_WORKFLOWS}/".encode()) for path in merged.paths):
+        return True
+    # Nothing is renamed here: a file that leaves the folder is a change of it.
+    arguments = ("-r", "-z", "--no-renames", "--name-only")
+    return bool(git.run("diff-tree", *arguments, tip, merged.tree, "--", _WORKFLOWS))
+
+
+def report_forbidden(number: int) -> SourceReport:
+    """Return the report of a pull request that changes workflow files, which the credential may not."""
+    return SourceReport(number, MergeState.FORBIDDEN, reason="WorkflowPermission")
 
 
 def report_conflict(number: int, merged: MergeOutput, reason: str) -> SourceReport:
