@@ -96,6 +96,50 @@ def test_a_try_that_is_not_there_is_not_found_and_says_why() -> None:
     play_api(scenario)
 
 
+def test_an_earlier_attempt_has_the_log_of_its_pod_and_then_what_its_sandbox_keeps() -> None:
+    async def scenario(api: Api) -> None:
+        present = await make_try(api)
+        uid = api.server.store.get(RUNS, NAMESPACE, "fix").obj["metadata"]["uid"]
+        for number in (1, 2):
+            spec = {"runRef": {"name": "fix", "uid": uid}, "attempt": 1, "tryNumber": number}
+            metadata = {"name": sandbox_name("fix", uid, 1, number), "namespace": NAMESPACE}
+            api.server.store.create(SANDBOXES, {"metadata": metadata, "spec": spec})
+        ended = {"phase": "Failed", "message": "Try 2 failed."}
+        last = sandbox_name("fix", uid, 1, 2)
+        api.server.edit(SANDBOXES, NAMESPACE, last, lambda found: found.update(status=ended))
+        api.server.edit(RUNS, NAMESPACE, "fix", lambda run: run["status"].update(attempt=2, tries=[]))
+        write(api, present, "agent", "the first try\n")
+        await api.settle()
+        status, headers, text = await api.raw("GET", f"{PATH}?attempt=1&try=1")
+        assert (status, headers["x-codecourier-log"], text) == (200, "pod", b"==> agent <==\nthe first try\n")
+        # The last try has no pod any more.
+        status, headers, text = await api.raw("GET", f"{PATH}?attempt=1&follow=true")
+        assert (status, headers["x-codecourier-log"]) == (200, "status")
+        assert "# Failed: Try 2 failed." in text.decode()
+        for query, message in (
+            ("attempt=1&try=3", "Nothing is kept of try 3 of attempt 1: there was none, or its sandbox is deleted."),
+            ("attempt=3", "The run has no attempt 3. Its last one is 2."),
+        ):
+            answer = await api.ask("GET", f"/runs/fix/log?{query}")
+            assert (answer.status, answer.body["error"]["message"]) == (404, message)
+
+    play_api(scenario)
+
+
+def test_a_sandbox_of_another_run_keeps_nothing_of_this_one() -> None:
+    async def scenario(api: Api) -> None:
+        await make_try(api)
+        uid = api.server.store.get(RUNS, NAMESPACE, "fix").obj["metadata"]["uid"]
+        spec = {"runRef": {"name": "fix", "uid": "another"}, "attempt": 1, "tryNumber": 1}
+        metadata = {"name": sandbox_name("fix", uid, 1, 1), "namespace": NAMESPACE}
+        api.server.store.create(SANDBOXES, {"metadata": metadata, "spec": spec})
+        api.server.edit(RUNS, NAMESPACE, "fix", lambda run: run["status"].update(attempt=2, tries=[]))
+        await api.settle()
+        assert (await api.ask("GET", "/runs/fix/log?attempt=1")).status == 404
+
+    play_api(scenario)
+
+
 def test_once_the_pod_is_gone_the_answer_says_so_and_has_what_is_kept() -> None:
     async def scenario(api: Api) -> None:
         name = await make_try(api, pod=False, phase="Failed")

@@ -16,13 +16,17 @@ from codecourier.redaction import LogRedaction, redact
 from codecourier.resources.run import Run, Try
 from codecourier.resources.sandbox import Sandbox, Step
 
-__all__ = ["CONTAINERS", "LogQuery", "RunLog", "find_try", "render_kept"]
+__all__ = ["CONTAINERS", "MOST_TRIES", "LogQuery", "RunLog", "find_try", "pod_name", "render_kept"]
 
 CONTAINERS = ("checkout", "agent", "verify", "collect", "publish")
 """The containers of a pod in the order in which they run."""
 
 _WAIT_SECONDS = 1.0
 """How often a container that waits to start is asked for."""
+
+
+MOST_TRIES = 100
+"""Most tries of an attempt."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,30 @@ class LogQuery:
         return f"==> {container} <==\n" if self.container is None else ""
 
 
-def find_try(run: Run, number: int | None) -> Try:
-    """Return a try of the present attempt; None: the last one.
+def find_try(run: Run, attempt: int | None, number: int | None, kept: Callable[[str], Sandbox | None]) -> Try:
+    """Return a try of a Run.
+
+    Parameters
+    ----------
+    run
+        The Run.
+    attempt
+        Number of the attempt; None: the present one.
+    number
+        Number of the try within it; None: the last one.
+    kept
+        Returns the Sandbox of a name; None: it is not there any more.
 
     Raises
     ------
     Refusal
-        404 if there is no such try.
+        404 if there is no such try, or nothing is kept of it.
     """
     status = attempt_status(run)
+    if attempt is not None and attempt != status.attempt:
+        if attempt > status.attempt:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"The run has no attempt {attempt}. Its last one is {status.attempt}.")
+        return _find_earlier_try(run, attempt, number, kept)
     if not status.tries:
         message = f"The run has no sandbox yet, so it has no log. {status.message}".strip()
         raise Refusal(HTTPStatus.NOT_FOUND, message)
@@ -65,6 +84,25 @@ def find_try(run: Run, number: int | None) -> Try:
         message = f"Attempt {status.attempt} of the run has no try {number}. It has had {len(status.tries)}."
         raise Refusal(HTTPStatus.NOT_FOUND, message)
     return found
+
+
+def pod_name(run: Run, attempt: int | None, number: int) -> str:
+    """Return the name of the pod of a try; None: of the present attempt.
+
+    It is not the name that a status gives: a user who can write one could read any pod of the namespace by it.
+    """
+    return sandbox_name(run.name, run.uid, attempt or attempt_status(run).attempt, number)
+
+
+def _find_earlier_try(run: Run, attempt: int, number: int | None, kept: Callable[[str], Sandbox | None]) -> Try:
+    """Return a try of an attempt that the status has no more, from its Sandbox."""
+    for wanted in range(MOST_TRIES, 0, -1) if number is None else (number,):
+        sandbox = kept(sandbox_name(run.name, run.uid, attempt, wanted))
+        if sandbox is not None and sandbox.spec.run_ref.uid == run.uid:
+            phase, message = sandbox.status.phase, sandbox.status.message or None
+            return Try(number=wanted, sandbox=sandbox.name, phase=phase, message=message)
+    what = f"attempt {attempt}" if number is None else f"try {number} of attempt {attempt}"
+    raise Refusal(HTTPStatus.NOT_FOUND, f"Nothing is kept of {what}: there was none, or its sandbox is deleted.")
 
 
 class RunLog:
@@ -76,19 +114,18 @@ class RunLog:
         The cluster's API server.
     run
         The Run.
-    number
-        Number of the try.
+    pod
+        Name of the try's pod, by `pod_name`.
     query
         What of it is asked for.
     is_over
         Returns whether the try is over by now.
     """
 
-    def __init__(self, api: KubeApi, run: Run, number: int, query: LogQuery, is_over: Callable[[], bool]) -> None:
+    def __init__(self, api: KubeApi, run: Run, pod: str, query: LogQuery, is_over: Callable[[], bool]) -> None:
         self._api = api
         self._namespace = run.namespace
-        # Not the name that a status gives: a user who can write one could read any pod of the namespace by it.
-        self._pod = sandbox_name(run.name, run.uid, attempt_status(run).attempt, number)
+        self._pod = pod
         self._query = query
         self._is_over = is_over
 

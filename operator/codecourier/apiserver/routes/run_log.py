@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import Annotated, Literal
@@ -16,12 +17,13 @@ from codecourier.apiserver.refusal import Refusal
 from codecourier.apiserver.rights import Right
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import find_object
-from codecourier.apiserver.run_log import LogQuery, RunLog, find_try, render_kept
+from codecourier.apiserver.run_log import MOST_TRIES, LogQuery, RunLog, find_try, pod_name, render_kept
 from codecourier.apiserver.streams import End, Stream, Streams, StreamTerms, seconds_of
 from codecourier.kinds.sources import RUN_SOURCE, SANDBOX_SOURCE
 from codecourier.kube.api import KubeApi
 from codecourier.kube.errors import KubeError, NotFound
 from codecourier.resources.run import Run, Try
+from codecourier.resources.sandbox import Sandbox
 
 __all__ = ["add_run_log"]
 
@@ -45,8 +47,11 @@ class LogParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    number: Annotated[int | None, Field(ge=1, le=100, alias="try")] = None
-    """Number of the try within the present attempt; absent: the last one."""
+    attempt: Annotated[int | None, Field(ge=1, le=1000)] = None
+    """Number of the attempt; absent: the present one. Of an earlier one there is what its sandboxes keep."""
+
+    number: Annotated[int | None, Field(ge=1, le=MOST_TRIES, alias="try")] = None
+    """Number of the try within the attempt; absent: the last one."""
 
     container: Literal["checkout", "agent", "verify", "collect", "publish"] | None = None
     """The step whose log is shown; absent: all, one after another."""
@@ -74,9 +79,10 @@ class _Logs:
 
     async def _read(self, request: Request, text: str, query: LogParameters, seconds: float) -> Response:
         run = find_object(self._door.served, RUN_SOURCE, request, text, RUN_ID)
-        done = find_try(run, query.number)
+        done = find_try(run, query.attempt, query.number, partial(self._find_sandbox, run.namespace))
         wanted = LogQuery(query.container, query.tail, query.follow)
-        log = RunLog(self._api, run, done.number, wanted, self._is_over(run, done.number))
+        pod = pod_name(run, query.attempt, done.number)
+        log = RunLog(self._api, run, pod, wanted, self._is_over(run, query.attempt, done.number))
         end = self.streams.begin(caller_of(request).identity.user)
         parts = log.read()
         first = asyncio.ensure_future(anext(parts))
@@ -101,14 +107,17 @@ class _Logs:
         if not isinstance(error, NotFound):
             message = "The node of the pod, or the cluster, does not give the log now. Try again."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, retry_after=5) from error
-        sandbox = self._door.served.find(SANDBOX_SOURCE, run.namespace, done.sandbox)
+        sandbox = self._find_sandbox(run.namespace, done.sandbox)
         text = render_kept(done, sandbox, query)
         return Response(text, headers={_SOURCE_HEADER: "status"}, media_type="text/plain")
 
-    def _is_over(self, run: Run, number: int) -> Callable[[], bool]:
+    def _find_sandbox(self, namespace: str, name: str) -> Sandbox | None:
+        return self._door.served.find(SANDBOX_SOURCE, namespace, name)
+
+    def _is_over(self, run: Run, attempt: int | None, number: int) -> Callable[[], bool]:
         def is_over() -> bool:
             found = self._door.served.find(RUN_SOURCE, run.namespace, run.name)
-            if found is None or found.uid != run.uid or found.status.attempt != run.status.attempt:
+            if found is None or found.uid != run.uid or found.status.attempt != (attempt or run.status.attempt):
                 return True
             return any(done.number == number and done.phase.is_finished for done in found.status.tries)
 
