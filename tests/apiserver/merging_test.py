@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from codecourier.apiserver.words import reason_word
 from codecourier.core.shared.naming import ANNOTATION_REQUESTED_BY, LABEL_TRASHED
 from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, RUNS, WORKFLOWS
 from codecourier.kube.api import Json
+from codecourier.resources.merge_job import MergeJob, MergeJobPhase
 from tests.support.rest_app import NAMESPACE, RestApp, play_rest
 from tests.support.team import WORKFLOW
 
@@ -359,5 +361,33 @@ def test_a_pull_request_names_the_run_that_made_it_as_soon_as_that_is_known() ->
         await rest.api.delete(RUNS, NAMESPACE, "fix")
         await rest.settle()
         assert await makers() == [[None, None]] * 2
+
+    play_rest(scenario)
+
+
+def test_kubectl_and_the_rest_api_show_the_same_in_each_phase() -> None:
+    shown = {
+        "Mode": "mode",
+        "Phase": "status",
+        "Base": "baseBranch",
+        "PR": "resultPrUrl",
+        "Waiting for": "waitingFor",
+        "Message": "message",
+    }
+    columns = {column.name: column.json_path.split(".")[1:] for column in MergeJob.info.columns if column.name in shown}
+    assert columns.keys() == shown.keys()
+
+    async def scenario(rest: RestApp) -> None:
+        for phase in MergeJobPhase:
+            name = phase.value.lower()
+            await rest.make(MERGE_JOBS, name, COMBINE, {**RUNNING, "phase": phase.value})
+            job = await rest.api.get(MERGE_JOBS, NAMESPACE, name)
+            view = (await rest.ask("GET", f"/merging/mj_{name}")).data
+            for column, path in columns.items():
+                value: Any = job
+                for key in path:
+                    value = value[key]
+                expected = reason_word(value) if column in {"Mode", "Phase"} else value
+                assert view[shown[column]] == expected, (phase, column)
 
     play_rest(scenario)

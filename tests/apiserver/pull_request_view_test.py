@@ -10,6 +10,7 @@ from codecourier.apiserver.views.pull_request import is_shown, view_pull_request
 from codecourier.apiserver.words import WORDS
 from codecourier.core.shared.naming import LABEL_TRASHED
 from codecourier.kube.api import Json
+from codecourier.resources.merge import Merge, MergeSource
 from codecourier.resources.run import PullRequest, PullRequestPhase, Run
 from tests.support.worlds import URL, make_run
 
@@ -88,3 +89,10 @@ def test_a_list_shows_what_has_a_record_and_the_status_that_is_asked_for() -> No
         assert is_shown(run, None)
         labels = {LABEL_TRASHED: "true"}
         assert not is_shown(run.updated(metadata=run.metadata.updated(labels=labels)), None)
+
+
+def test_the_run_of_a_merges_step_is_no_pull_request() -> None:
+    merge = Merge(sources=(MergeSource(number=7, head_commit="b" * 40),))
+    run = run_with({"phase": "Skipped"})
+    assert is_shown(run, None)
+    assert not is_shown(run.updated(spec=run.spec.updated(merge=merge)), None)

@@ -81,7 +81,7 @@ class PullRequestView(View):
 
 
 def is_shown(run: Run, status: PullRequestPhase | None) -> bool:
-    """Return whether a list shows the pull request of a run.
+    """Return whether a list shows the pull request of a run; the run of a merge's step opens none.
 
     Parameters
     ----------
@@ -91,7 +91,9 @@ def is_shown(run: Run, status: PullRequestPhase | None) -> bool:
         What became of the pull requests that are asked for; None: anything.
     """
     made = run.status.pull_request
-    return made is not None and not is_trashed(run) and status in {None, made.phase}
+    if made is None or run.spec.merge is not None or is_trashed(run):
+        return False
+    return status in {None, made.phase}
 
 
 def view_pull_request(run: Run, made: PullRequest) -> PullRequestView:
