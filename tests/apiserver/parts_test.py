@@ -61,6 +61,7 @@ CONTRACT = {
         "credentials_failed",
         "chain_cancelled",
         "task_paused",
+        "landing_differs",
         "member_joined",
     ],
     UsageKind: ["compute", "tokens", "api_calls"],

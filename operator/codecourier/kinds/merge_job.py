@@ -13,9 +13,9 @@ from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
 from codecourier.kinds.relation import OriginKind
 from codecourier.kinds.relations import marked, named_by, through
 from codecourier.kinds.secrets import AGENT_SECRETS, PROJECT_CREDENTIALS, of_another
-from codecourier.kinds.shared import NAMESPACE_ENDING, PROJECT, READ_REFERENCES
+from codecourier.kinds.shared import NAMESPACE_ENDING, NOTIFICATION_NAMES, PROJECT, READ_REFERENCES
 from codecourier.kinds.sharing import sharing
-from codecourier.kinds.sources import MERGE_JOB_SOURCE, PROJECT_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
+from codecourier.kinds.sources import MERGE_JOB_SOURCE, NOTIFICATION_SOURCE, PROJECT_SOURCE, RUN_SOURCE, WORKFLOW_SOURCE
 from codecourier.kube.api import Json
 from codecourier.resources.merge_job import MergeJob, MergeJobPhase, MergeMode
 from codecourier.resources.run import RunPhase
@@ -81,6 +81,7 @@ def _gather(read: Reader[MergeJob], job: MergeJob) -> MergeJobWorld:
         is_namespace_ending=read(NAMESPACE_ENDING),
         credentials=read(PROJECT_CREDENTIALS),
         agent_secrets=read(_AGENT_SECRETS if is_named else _MERGE_AGENT_SECRETS),
+        notifications=read(NOTIFICATION_NAMES),
         lane=read(LANE) if job.spec.mode is MergeMode.SINGLE else (),
     )
 
@@ -104,6 +105,7 @@ MERGE_JOB: Kind[MergeJob, MergeJobWorld] = Kind(
             _AGENT_SECRETS,
             _MERGE_AGENT_SECRETS,
             LANE,
+            NOTIFICATION_NAMES,
         ),
     ),
     is_unfinished=_is_unfinished,
@@ -127,6 +129,7 @@ MERGE_JOB: Kind[MergeJob, MergeJobWorld] = Kind(
     uses=(
         Use(MERGE_JOB_SOURCE.resource, ("patch",)),
         Use(RUN_SOURCE.resource, ("create", "get")),
+        Use(NOTIFICATION_SOURCE.resource, ("create", "get")),
         READ_REFERENCES,
     ),
     origin=OriginKind(MERGE_JOB_SOURCE, MergeJobOrigin, reports_ends=True),

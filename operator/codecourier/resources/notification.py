@@ -39,6 +39,7 @@ class NotificationType(StrEnum):
     CREDENTIALS_FAILED = "CredentialsFailed"
     CHAIN_CANCELLED = "ChainCancelled"
     TASK_PAUSED = "TaskPaused"
+    LANDING_DIFFERS = "LandingDiffers"
     MEMBER_JOINED = "MemberJoined"
 
 

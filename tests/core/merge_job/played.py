@@ -61,6 +61,7 @@ from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge import MergedSource, MergeResult
 from codecourier.resources.merge_job import MergeJob, MergeJobSpec, MergeJobStatus, MergeMode
 from codecourier.resources.meta import LocalReference, ObjectMeta
+from codecourier.resources.notification import Notification
 from codecourier.resources.project import Project
 from codecourier.resources.run import Run, RunPhase
 from codecourier.resources.workflow import Workflow
@@ -176,6 +177,12 @@ class Played(Playing):
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
 
+    notification_refusal: Problem | None = None
+    """Why Notifications cannot be made now."""
+
+    notifications: dict[str, Notification] = field(default_factory=dict)
+    """Every Notification that was made, by name."""
+
     failed: dict[Any, Problem] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     """The Events of all plans that were carried out."""
@@ -255,6 +262,7 @@ class Played(Playing):
                 runs=tuple(self.runs.values()),
                 is_namespace_ending=self.is_namespace_ending,
                 lane=tuple(self.find_lane()),
+                notifications=frozenset(self.notifications),
                 facts=Facts(answers),
                 failures=Failures(self.failed),
             )
@@ -288,7 +296,15 @@ class Played(Playing):
 
     def seen(self) -> object:
         """Return all that a plan may change."""
-        return (self.job, dict(self.runs), dict(self.branches), list(self.opened), list(self.merges), dict(self.failed))
+        return (
+            self.job,
+            dict(self.notifications),
+            dict(self.runs),
+            dict(self.branches),
+            list(self.opened),
+            list(self.merges),
+            dict(self.failed),
+        )
 
     def _answer(self, ask: Ask[Any]) -> object:
         if isinstance(ask, AgentSecretsAsk):
@@ -348,9 +364,19 @@ class Played(Playing):
             text = sentence(Reason.FORGE_UNAVAILABLE, repository=URL, detail="it did not answer.")
             self.failed[effect] = Problem(Reason.FORGE_UNAVAILABLE, text)
 
+    def _notify(self, create: Create, notification: Notification) -> None:
+        if self.notification_refusal is not None:
+            self.failed[create] = replace(self.notification_refusal, tried=self.now, refused_since=self.now)
+            return
+        assert self.notifications.setdefault(notification.name, notification) == notification, "it is told otherwise"
+        self.failed.pop(create, None)
+
     def _create(self, create: Any) -> None:
         assert isinstance(create, Create)
         run = create.resource
+        if isinstance(run, Notification):
+            self._notify(create, run)
+            return
         assert isinstance(run, Run)
         if self.refusal is not None:
             self.failed[create] = replace(self.refusal, tried=self.now, refused_since=self.now)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from codecourier.core.merge_job.reporting import build_notifications
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.grace import next_look
-from codecourier.core.shared.intents import Event, Plan
+from codecourier.core.shared.intents import Create, Event, Plan
 from codecourier.core.shared.outcome import refused, with_outcome
 from codecourier.core.shared.reasons import ConditionType
+from codecourier.core.shared.reporting import claim_notifications
 from codecourier.resources.merge_job import MergeJobPhase, MergeJobStatus
 
 __all__ = ["plan_outcome", "plan_refusal"]
@@ -22,8 +24,11 @@ def plan_outcome(
     new = with_outcome(world.job, status, phase, reason, text, now)
     if phase.is_finished:
         new = new.updated(stopping=(), waiting_for="", lane=None)
+    creates: tuple[Create, ...] = ()
+    if phase.is_finished and not world.is_namespace_ending:
+        new, creates = claim_notifications(new, build_notifications(world.job, new))
     event = Event(str(reason), text, is_warning=phase is MergeJobPhase.FAILED)
-    return Plan(status=new, events=(event,) if text != world.job.status.message else ())
+    return Plan(status=new, creates=creates, events=(event,) if text != world.job.status.message else ())
 
 
 def plan_refusal(world: MergeJobWorld, status: MergeJobStatus, problem: Problem, now: datetime) -> Plan:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from codecourier.core.merge_job.finished import plan_finished
 from codecourier.core.merge_job.lane import work_until
 from codecourier.core.merge_job.ledger import (
     active_step,
@@ -81,10 +82,10 @@ def _is_stopped(job: MergeJob) -> bool:
 def plan_merge_job(world: MergeJobWorld, now: datetime) -> Plan:
     """Return what is to be done for a MergeJob now."""
     job, status = world.job, world.job.status
-    if job.is_deleting and (world.is_namespace_ending or status.phase.is_finished):
-        return Plan(release_finalizer=True)
     if status.phase.is_finished:
-        return Plan(status=accepted(job, status, now))
+        return plan_finished(world, now)
+    if job.is_deleting and world.is_namespace_ending:
+        return Plan(release_finalizer=True)
     if FINALIZER not in job.metadata.finalizers and not job.is_deleting:
         return Plan(add_finalizer=True)
     if status.phase is MergeJobPhase.RUNNING:

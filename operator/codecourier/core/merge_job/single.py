@@ -386,6 +386,8 @@ class _Merge:
         )
         landing = claimed.updated(commit=self.pull.merge_commit, tree=tree, merge_time=self.pull.merge_time)
         ended = status.updated(landing=landing, checks=(), waiting_for="")
+        if self.world.job.spec.skip_ci_check:
+            message = f"{message} A user let it skip the checks, by spec.skipCiCheck."
         plan = plan_outcome(self.world, ended, MergeJobPhase.COMPLETED, reason, message, now)
         # Merged all the same, so people have to be told that it is not what was verified.
         is_warning = reason not in {Reason.COMPLETED, Reason.MERGED_BY_QUEUE}

@@ -70,6 +70,9 @@ class MergeJobWorld(World):
     agent_secrets: WatchedSecrets = UNWATCHED
     """The Secrets of the namespace that agents may read."""
 
+    notifications: frozenset[str] = frozenset()
+    """Names of the Notifications about it that are there."""
+
     lane: tuple[LaneMember, ...] = ()
     """The other members of its lane, in no order."""
 
