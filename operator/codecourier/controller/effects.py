@@ -24,6 +24,7 @@ from codecourier.controller.problems import (
 )
 from codecourier.core.shared.facts import Problem, RepositoryAccess
 from codecourier.core.shared.intents import (
+    ClosePullRequest,
     CreateBranch,
     Effect,
     LeaveQueue,
@@ -45,6 +46,7 @@ from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.github.api import Operation
 from codecourier.github.credentials import InstallationToken, RepositoryRef
 from codecourier.github.errors import ForgeError, Unavailable
+from codecourier.github.operations.close_pull_request import ClosePullRequest as ClosePullRequestAtHost
 from codecourier.github.operations.create_branch import CreateBranch as CreateBranchAtHost
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.merge_pull_request import MergePullRequest as MergeAtHost
@@ -115,6 +117,7 @@ class Effects:
             WriteComment: self._comment,
             MergePullRequest: self._merge,
             LeaveQueue: self._leave_queue,
+            ClosePullRequest: self._close,
             Retarget: self._retarget,
         }
 
@@ -371,6 +374,10 @@ class Effects:
 
     async def _retarget(self, effect: Retarget) -> Problem | None:
         operation = RetargetPullRequest(effect.number, effect.base)
+        return _problem(await self._ask_host(effect.repository, operation, number=effect.number))
+
+    async def _close(self, effect: ClosePullRequest) -> Problem | None:
+        operation = ClosePullRequestAtHost(effect.number, effect.head)
         return _problem(await self._ask_host(effect.repository, operation, number=effect.number))
 
     async def _leave_queue(self, effect: LeaveQueue) -> Problem | None:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from codecourier.checks import MergeStrategy
+from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge import PullRequestNumber
 from codecourier.resources.meta import (
     BranchName,
@@ -47,6 +48,7 @@ __all__ = [
     "MergeMode",
     "MergeStep",
     "MergeStrategy",
+    "SourceClosing",
     "SourceResult",
 ]
 
@@ -125,7 +127,7 @@ class MergeJobSpec(Model):
 
     close_sources: Annotated[bool, Immutable()] = False
     """Combine: whether the merged pull requests are closed once the new one is merged, each only at the head that was
-    merged. This version refuses it: condition Ready says so."""
+    merged."""
 
     merge_strategy: Annotated[MergeStrategy, Immutable()] | None = None
     """Single: how the host merges: Merge, Squash or Rebase; absent: Squash."""
@@ -160,6 +162,13 @@ class SourceResult(StrEnum):
     CLEAN = "Clean"
     RESOLVED = "Resolved"
     EXCLUDED = "Excluded"
+
+
+class SourceClosing(StrEnum):
+    """What became of a merged pull request after the new one was merged."""
+
+    CLOSED = "Closed"
+    LEFT_OPEN = "LeftOpen"
 
 
 class JobSource(Model):
@@ -197,6 +206,10 @@ class JobSource(Model):
 
     commit: CommitSha | None = None
     """The merge commit that has it; absent before."""
+
+    closing: SourceClosing | None = None
+    """Closed, by the operator or before; LeftOpen: its head has moved, or the host did not close it, as the message
+    says. Absent before, and where closing was not asked for."""
 
 
 class MergeStep(Model):
@@ -244,6 +257,21 @@ class JobResult(Model):
 
     url: Annotated[str, Field(max_length=1024)] | None = None
     """Its web address; absent before it exists."""
+
+    state: PullRequestState | None = None
+    """Open, Closed or Merged, as it was seen last; absent before."""
+
+    merge_time: Time | None = None
+    """When it was merged; absent before."""
+
+    merge_commit: CommitSha | None = None
+    """The commit on the base branch that has it; absent before."""
+
+    close_time: Time | None = None
+    """When it was closed or merged; absent while it is open."""
+
+    observed_time: Time | None = None
+    """When its host showed the last change; absent before."""
 
     waiting_since: Time | None = None
     """Since when the host does not make it; absent while it does."""

@@ -31,7 +31,6 @@ def test_a_finalizer_comes_first() -> None:
         ({"job": make_job(url="https://forge.test/example/other")}, Reason.REPOSITORY_NOT_ALLOWED),
         ({"job": make_job(workflow_ref=None), "workflow": None}, Reason.WORKFLOW_NOT_NAMED),
         ({"workflow": None}, Reason.WORKFLOW_NOT_FOUND),
-        ({"job": make_job(close_sources=True)}, Reason.CLOSING_NOT_BUILT),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -25,7 +25,9 @@ from codecourier.core.shared.facts import (
     RepositoryAsk,
     RepositoryFact,
 )
+from codecourier.core.shared.following import Follow, PullRequestLifeFact
 from codecourier.core.shared.intents import (
+    ClosePullRequest,
     Create,
     CreateBranch,
     Effect,
@@ -177,6 +179,15 @@ class Played(Playing):
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
 
+    follow: Follow | None = None
+    """What the last plan follows."""
+
+    life: PullRequestLifeFact | None = None
+    """What the host says of the new pull request."""
+
+    closed: list[int] = field(default_factory=list)
+    """Pull requests that the host was asked to close."""
+
     notification_refusal: Problem | None = None
     """Why Notifications cannot be made now."""
 
@@ -254,6 +265,8 @@ class Played(Playing):
     def plan(self) -> Plan:
         """Return the plan of the present world, with every question answered."""
         answers: dict[Ask[Any], object] = {}
+        if self.follow is not None and self.life is not None:
+            answers[self.follow.ask] = self.life
         while True:
             world = MergeJobWorld(
                 job=self.job,
@@ -286,25 +299,19 @@ class Played(Playing):
 
     def carry_out(self, plan: Plan) -> None:
         """Carry a plan out."""
+        self.follow = plan.follow
         self.events += plan.events
         if isinstance(plan.status, MergeJobStatus):
             self.job = self.job.updated(status=plan.status)
-        for create in plan.creates:
+        for create in (*plan.records, *plan.creates):
             self._create(create)
         for effect in plan.effects:
             self._do(effect)
 
     def seen(self) -> object:
         """Return all that a plan may change."""
-        return (
-            self.job,
-            dict(self.notifications),
-            dict(self.runs),
-            dict(self.branches),
-            list(self.opened),
-            list(self.merges),
-            dict(self.failed),
-        )
+        here = (self.job, dict(self.notifications), dict(self.runs), dict(self.failed), self.follow)
+        return (*here, dict(self.branches), dict(self.pulls), list(self.opened), list(self.merges))
 
     def _answer(self, ask: Ask[Any]) -> object:
         if isinstance(ask, AgentSecretsAsk):
@@ -341,7 +348,9 @@ class Played(Playing):
         if self.host_problem is not None:
             self.failed[effect] = self.host_problem
             return
-        if isinstance(effect, CreateBranch):
+        if isinstance(effect, ClosePullRequest):
+            self._close(effect)
+        elif isinstance(effect, CreateBranch):
             assert effect.branch not in self.branches, "the branch is made twice"
             self.branches[effect.branch] = effect.commit
         elif isinstance(effect, MergePullRequest):
@@ -363,6 +372,15 @@ class Played(Playing):
         if self.is_answer_lost:
             text = sentence(Reason.FORGE_UNAVAILABLE, repository=URL, detail="it did not answer.")
             self.failed[effect] = Problem(Reason.FORGE_UNAVAILABLE, text)
+
+    def _close(self, effect: ClosePullRequest) -> None:
+        """Close a pull request as the host does: at this head only."""
+        pull = self.pulls.get(effect.number, make_pull(effect.number))
+        assert not isinstance(pull, Problem)
+        assert pull.state is PullRequestState.OPEN, "it is closed twice"
+        self.closed.append(effect.number)
+        if pull.head_commit == effect.head:
+            self.pulls[effect.number] = replace(pull, state=PullRequestState.CLOSED)
 
     def _notify(self, create: Create, notification: Notification) -> None:
         if self.notification_refusal is not None:

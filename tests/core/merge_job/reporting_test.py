@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ OTHER = commit("another tree")
 REFUSAL = Problem(Reason.CREATION_REFUSED, "A webhook refuses it.", is_refusal=True)
 
 
-def make_single(**spec: object) -> MergeJob:
+def make_single(**spec: Any) -> MergeJob:
     return make_job(7, mode=MergeMode.SINGLE, **spec)
 
 

@@ -136,7 +136,7 @@ SAYS_IT_ITSELF = frozenset(
         Reason.STEP_UNKNOWN,
         Reason.NOTHING_MERGED,
         Reason.BRANCH_TAKEN,
-        Reason.CLOSING_NOT_BUILT,
+        Reason.SOURCE_LEFT_OPEN,
         Reason.PULL_REQUEST_DRAFT,
         Reason.HEAD_MOVED,
         Reason.MERGE_REQUESTED,

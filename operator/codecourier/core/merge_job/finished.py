@@ -1,9 +1,10 @@
-"""What is left to do for a MergeJob that is finished: Notifications that its status owes, then nothing."""
+"""What is left to do for a MergeJob that is finished: Notifications that its status owes, then its new pull request."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from codecourier.core.merge_job.following import plan_following
 from codecourier.core.merge_job.reporting import build_notifications
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.debts import DEBT_LIMIT, URGENT_LIMIT, find_refusal, plan_debt, without_debt
@@ -28,4 +29,6 @@ def plan_finished(world: MergeJobWorld, now: datetime) -> Plan:
     settled = settle_claims(world, without_debt(status), status.unnotified, lambda: build_notifications(job, status))
     if settled is not None:
         return settled
-    return Plan(release_finalizer=True) if job.is_deleting else Plan(status=accepted(job, status, now))
+    if job.is_deleting:
+        return Plan(release_finalizer=True)
+    return plan_following(world, accepted(job, status, now), now)

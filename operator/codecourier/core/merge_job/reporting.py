@@ -11,11 +11,11 @@ from datetime import datetime
 
 from codecourier.core.merge_job.body import build_title
 from codecourier.core.shared.notifications import build_notification
-from codecourier.core.shared.reasons import ConditionType, Reason
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.resources.merge_job import MergeJob, MergeJobPhase, MergeJobStatus, MergeMode
 from codecourier.resources.notification import Notification, NotificationType
 
-__all__ = ["build_notifications"]
+__all__ = ["build_merge_notification", "build_notifications"]
 
 _DIFFERENT = frozenset({Reason.LANDED_DIFFERENT.value, Reason.BASE_UNDONE.value})
 
@@ -28,6 +28,25 @@ def build_notifications(job: MergeJob, status: MergeJobStatus) -> tuple[Notifica
     if status.result is not None:
         url = status.result.url
     return tuple(_build(job, status, type_, title, url, status.finish_time) for type_, title in _find_news(job, status))
+
+
+def build_merge_notification(job: MergeJob, status: MergeJobStatus) -> Notification | None:
+    """Return the Notification that the new pull request was merged; None: the status does not say so.
+
+    A merge cannot be undone, and no fact of it changes: whenever it is seen, the Notification is the same.
+    """
+    result = status.result
+    if result is None or result.merge_time is None:
+        return None
+    return build_notification(
+        job,
+        NotificationType.PR_MERGED,
+        "end",
+        title=f"Pull request merged: {build_title(job, status)}",
+        message=sentence(Reason.PULL_REQUEST_MERGED, url=result.url, branch=status.base_branch),
+        event_time=result.merge_time,
+        pr_url=result.url,
+    )
 
 
 def _build(

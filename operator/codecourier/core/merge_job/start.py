@@ -21,8 +21,6 @@ def find_start_problem(world: MergeJobWorld) -> Problem | None:
     """
     if world.project is None:
         return Problem(Reason.PROJECT_NOT_FOUND, sentence(Reason.PROJECT_NOT_FOUND))
-    if world.job.spec.close_sources:
-        return Problem(Reason.CLOSING_NOT_BUILT, sentence(Reason.CLOSING_NOT_BUILT))
     repository = find_repository(world.project, world.repository_url)
     if isinstance(repository, Reason):
         return Problem(repository, sentence(repository, repository=world.repository_url))

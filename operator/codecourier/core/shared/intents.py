@@ -23,6 +23,7 @@ from codecourier.core.shared.following import Follow
 from codecourier.resources.meta import CustomResource, OwnerReference, Status
 
 __all__ = [
+    "ClosePullRequest",
     "Create",
     "CreateBinding",
     "CreateBranch",
@@ -236,6 +237,18 @@ class Retarget:
     """Short name."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClosePullRequest:
+    """Close a pull request without a merge, at one head only. What became of it is seen at the pull request."""
+
+    repository: RepositoryAccess | Problem
+    """A problem prevents every request, and is the outcome."""
+
+    number: int
+    head: str
+    """The only head at which it is closed."""
+
+
 _TARGETS: Mapping[type, Callable[[Any], tuple[str, ...]]] = {
     MintTokens: lambda intent: ("tokens", intent.namespace, intent.secret),
     OpenPullRequest: lambda intent: ("pull request", intent.head, intent.base),
@@ -244,6 +257,7 @@ _TARGETS: Mapping[type, Callable[[Any], tuple[str, ...]]] = {
     MergePullRequest: lambda intent: ("merge", str(intent.number), intent.head),
     Retarget: lambda intent: ("base", str(intent.number), intent.base),
     LeaveQueue: lambda intent: ("queue", str(intent.number)),
+    ClosePullRequest: lambda intent: ("closing", str(intent.number), intent.head),
 }
 
 
@@ -253,7 +267,7 @@ def target_of(intent: object) -> tuple[str, ...] | None:
     return None if target is None else target(intent)
 
 
-Merging = MergePullRequest | LeaveQueue | Retarget
+Merging = MergePullRequest | LeaveQueue | Retarget | ClosePullRequest
 Effect = MintTokens | RevokeTokens | OpenPullRequest | CreateBranch | WriteComment | Merging
 Creation = Create | CreateBinding | CreatePod | CreateRevision | RestoreLabels | WritePolicy
 Intent = Creation | Effect

@@ -81,7 +81,7 @@ class Reason(StrEnum):
     STEP_UNKNOWN = "StepUnknown"
     NOTHING_MERGED = "NothingMerged"
     BRANCH_TAKEN = "BranchTaken"
-    CLOSING_NOT_BUILT = "ClosingNotBuilt"
+    SOURCE_LEFT_OPEN = "SourceLeftOpen"
     PULL_REQUEST_DRAFT = "PullRequestDraft"
     HEAD_MOVED = "HeadMoved"
     BASE_MOVED = "BaseMoved"

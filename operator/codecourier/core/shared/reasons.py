@@ -186,10 +186,7 @@ SENTENCES: dict[Reason, str] = {
         "Repository {repository} has a branch '{branch}' with another commit. Delete it, or create the MergeJob again "
         "with another spec.branchName."
     ),
-    Reason.CLOSING_NOT_BUILT: (
-        "This version does not close the pull requests that it combines. Create the MergeJob without "
-        "spec.closeSources, and close them at the host."
-    ),
+    Reason.SOURCE_LEFT_OPEN: "{url} is merged but not closed: {detail} Close it at the host.",
     Reason.PULL_REQUEST_DRAFT: "{url} is a draft. Mark it as ready for review, then create another MergeJob.",
     Reason.HEAD_MOVED: (
         "The head of {url} was {old} and is {new} now, which was not verified. Create another MergeJob for the new one."
