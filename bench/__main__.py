@@ -24,6 +24,7 @@ from bench.cases.churn import ROUND, measure_churn
 from bench.cases.follow import measure_follow
 from bench.cases.hang import measure_hang
 from bench.cases.look import measure_look
+from bench.cases.merges import measure_merges
 from bench.cases.rest import measure_rest
 from bench.cases.run_writes import measure_run_writes
 from bench.cases.scale import ScalePlan, measure_scale
@@ -70,7 +71,7 @@ def main(
         str,
         typer.Option(
             help="Cases, with commas between them: writes, runs, pull-requests, scale, churn, look, hang, slots, "
-            "lateness, idle-tasks, api, follow."
+            "lateness, idle-tasks, api, follow, merges."
         ),
     ] = "",
 ) -> None:
@@ -135,6 +136,7 @@ def _cases(runs: int, raw: int, scale: ScalePlan, churn: int, hung: int, tasks: 
         "idle-tasks": lambda arena: measure_idle_tasks(arena, scale.objects, scale.idle_seconds),
         "api": lambda arena: measure_rest(arena, scale.objects // 2),
         "follow": lambda arena: measure_follow(arena, _PULLS),
+        "merges": lambda arena: asyncio.to_thread(measure_merges, arena.report),
     }
 
 

@@ -147,6 +147,23 @@ async def test_a_thousand_pull_requests_of_a_repository_cost_less_than_a_tenth_o
     assert {len(numbers) for _, _, numbers in hosts.calls[-5:]} <= set(range(1, MOST_LOOKS + 1))
 
 
+@pytest.mark.parametrize("without_graphql", [False, True])
+@virtual
+async def test_ten_in_each_of_a_hundred_repositories_cost_no_more(without_graphql: bool) -> None:  # noqa: FBT001
+    hosts = Hosts()
+    urls = [f"{URL}-{index}" for index in range(100, 200)]
+    hosts.without_graphql |= set(urls) if without_graphql else set()
+    for url in urls:
+        for number in range(1, 11):
+            hosts.follow(number, access=replace(ACCESS, url=url))
+    for hour in range(1, 9):
+        before = hosts.spent
+        await pass_time(HOUR)
+        assert hosts.spent - before < LIMIT / 10, f"in hour {hour}"
+    found = [hosts.fact(WorkKey(RUNS, ACCESS.namespace, f"run-{url[-3:]}-{n}")) for url in urls for n in range(1, 11)]
+    assert sum(fact is not None for fact in found) == 1000
+
+
 @virtual
 async def test_a_host_without_graphql_is_asked_for_each_within_the_same_share() -> None:
     hosts = Hosts()
