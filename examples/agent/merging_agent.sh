@@ -49,7 +49,7 @@ settle() {
 
 finish() {
   while IFS= read -r path; do git add --all -- "$path"; done <"$kept/paths"
-  printf 'Resolve %s conflicted files\n\nTook: %s.\n' "$(wc -l <"$kept/paths" | tr -d ' ')" "$1" >"$CODECOURIER_SUMMARY_FILE"
+  { printf 'Resolve the conflicts of a merge\n\nOf each conflict: %s. The files:\n\n' "$1"; cat "$kept/paths"; } >"$CODECOURIER_SUMMARY_FILE"
   printf '{"service":"scripted","kind":"Tokens","unit":"Token","quantity":1200,"costMicroUSD":3600,"model":"merging-1"}\n' \
     >>"$CODECOURIER_USAGE_FILE"
   echo "resolved: $1"

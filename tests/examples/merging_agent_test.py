@@ -107,7 +107,7 @@ def test_it_keeps_both_sides_in_the_order_that_the_tests_allow(tmp_path: Path, o
     code, said = merge.resolve()
     assert (code, merge.read("steps").split()) == (0, ["start", *lines, "end"]), said
     assert merge.is_settled
-    assert merge.summary.read_text(encoding="utf-8").startswith("Resolve 1 conflicted files\n")
+    assert merge.summary.read_text(encoding="utf-8").startswith("Resolve the conflicts of a merge\n\n")
 
 
 def test_it_takes_one_side_where_only_that_passes(tmp_path: Path) -> None:
