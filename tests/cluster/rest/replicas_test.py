@@ -13,7 +13,7 @@ from codecourier.kinds.api_resources import NOTIFICATIONS, RECURRING_TASKS
 from codecourier.kube.api import Json
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.processes import wait_until
-from tests.support.rest import OTHER, PROJECT, VIEWER, Rest, known, rest_server
+from tests.support.rest import OTHER, PROJECT, REPOSITORY, VIEWER, Rest, known, rest_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -26,6 +26,7 @@ TASK: Json = {
     "scheduledHour": 8,
     "scheduledMinute": 5,
 }
+MERGE: Json = {"pullRequests": [{"prUrl": f"{REPOSITORY}/pull/1"}], "config": {"workflowId": "wf_build"}}
 
 
 @pytest.fixture
@@ -71,12 +72,22 @@ def unread(server: Rest, key: str) -> int:
     return int(server.ask("GET", "/notifications/unread-count", key).data["count"])
 
 
-def test_an_idempotency_key_counts_at_every_server(rest: Rest, second: Rest, editor: str) -> None:
-    first = rest.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="everywhere")
-    again = second.ask("POST", "/recurring-tasks", editor, TASK, Idempotency_Key="everywhere")
+@pytest.mark.parametrize(
+    ("path", "body", "other"),
+    [
+        ("/recurring-tasks", TASK, {**TASK, "title": "Else"}),
+        ("/merging/start", MERGE, {**MERGE, "baseBranch": "else"}),
+    ],
+    ids=["task", "merge"],
+)
+def test_an_idempotency_key_counts_at_every_server(
+    rest: Rest, second: Rest, editor: str, path: str, body: Json, other: Json
+) -> None:
+    first = rest.ask("POST", path, editor, body, Idempotency_Key="everywhere")
+    again = second.ask("POST", path, editor, body, Idempotency_Key="everywhere")
     assert (again.status, again.data["id"]) == (201, first.data["id"])
-    other = second.ask("POST", "/recurring-tasks", editor, {**TASK, "title": "Else"}, Idempotency_Key="everywhere")
-    assert (other.status, other.code) == (409, "conflict")
+    refused = second.ask("POST", path, editor, other, Idempotency_Key="everywhere")
+    assert (refused.status, refused.code) == (409, "conflict")
 
 
 def test_a_server_that_is_killed_while_it_creates_makes_nothing_twice(rest: Rest, second: Rest, editor: str) -> None:
