@@ -21,6 +21,7 @@ __all__ = [
     "Detail",
     "Refusal",
     "Refused",
+    "answer_of",
     "bad_request",
     "code_of",
     "details_of",
@@ -216,13 +217,18 @@ _PLAIN: Mapping[int, str] = {
 
 async def render_refusal(request: Request, error: Exception) -> Response:
     """Return the answer for any error of an operation; an internal one shows no details."""
+    return _render(answer_of(error), is_status=is_for_kubernetes(request.scope["path"]))
+
+
+def answer_of(error: Exception) -> HTTPException:
+    """Return what any error of an operation means to the caller."""
     if isinstance(error, KubeError):
-        error = refusal_of(error)
-    elif isinstance(error, RequestValidationError):
-        error = validation_refusal(error)
-    elif not isinstance(error, HTTPException):
-        error = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed. Its log says why.")
-    return _render(error, is_status=is_for_kubernetes(request.scope["path"]))
+        return refusal_of(error)
+    if isinstance(error, RequestValidationError):
+        return validation_refusal(error)
+    if isinstance(error, HTTPException):
+        return error
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed. Its log says why.")
 
 
 def _render(error: HTTPException, *, is_status: bool) -> Response:

@@ -15,14 +15,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from codecourier.apiserver.callers import Caller, Callers
 from codecourier.apiserver.ids import read_id
 from codecourier.apiserver.metrics import OPERATION
-from codecourier.apiserver.refusal import Detail, Refusal, Refused, bad_request
+from codecourier.apiserver.refusal import Detail, Refusal, Refused, answer_of, bad_request
 from codecourier.apiserver.rights import Reviews, Right
 from codecourier.apiserver.served import Served
 from codecourier.apiserver.turns import Turns
@@ -372,8 +371,8 @@ def _audited(
         try:
             response = await handle(request)
             status = response.status_code
-        except HTTPException as error:
-            status = error.status_code
+        except Exception as error:
+            status = answer_of(error).status_code
             raise
         finally:
             if request.method != "GET":
