@@ -136,3 +136,20 @@ def test_thousands_of_other_merges_cost_a_lane_nothing() -> None:
     (index,) = (edge.indexes[0].name for edge in LANE.edges({}))
     key = lane_key("https://forge.test/example/shop", "main")
     assert list(cache.keys_by_index(index, key)) == [("bakery", "own")]
+
+
+def test_the_runs_of_the_namespace_that_made_its_pull_requests_are_found() -> None:
+    store = make_store()
+    made = {"repositoryUrl": "https://FORGE.test/Example/shop.git", "pullRequest": {"number": 7, "phase": "Created"}}
+    spec = {"workflowRef": {"name": "scripted"}, "prompt": "Fix it."}
+    elsewhere = obj("elsewhere", spec=spec, status=made)
+    for run in (
+        obj("fix-total", spec=spec, status=made),
+        obj("other", spec=spec, status=made | {"pullRequest": {"number": 8, "phase": "Created"}}),
+        elsewhere | {"metadata": elsewhere["metadata"] | {"namespace": "bakery"}},
+    ):
+        store.cache(RUNS).note_write(run)
+    store.cache(MERGE_JOBS).note_write(job("release"))
+    model = store.get(MERGE_JOB_SOURCE, NAMESPACE, "release")
+    assert model is not None
+    assert world_of(store, MERGE_JOB, model).makers == {7: "fix-total"}

@@ -10,6 +10,7 @@ from codecourier.core.merge_job.origin import MergeJobOrigin
 from codecourier.core.merge_job.plan import needs_references, plan_merge_job
 from codecourier.core.merge_job.world import LaneMember, MergeJobWorld
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
+from codecourier.kinds.makers import MAKERS
 from codecourier.kinds.relation import OriginKind
 from codecourier.kinds.relations import marked, named_by, through
 from codecourier.kinds.secrets import AGENT_SECRETS, PROJECT_CREDENTIALS, of_another
@@ -82,6 +83,7 @@ def _gather(read: Reader[MergeJob], job: MergeJob) -> MergeJobWorld:
         credentials=read(PROJECT_CREDENTIALS),
         agent_secrets=read(_AGENT_SECRETS if is_named else _MERGE_AGENT_SECRETS),
         notifications=read(NOTIFICATION_NAMES),
+        makers=read(MAKERS) if job.status.start_time is None else {},
         lane=read(LANE) if job.spec.mode is MergeMode.SINGLE else (),
     )
 
@@ -106,6 +108,7 @@ MERGE_JOB: Kind[MergeJob, MergeJobWorld] = Kind(
             _MERGE_AGENT_SECRETS,
             LANE,
             NOTIFICATION_NAMES,
+            MAKERS,
         ),
     ),
     is_unfinished=_is_unfinished,

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecourier.core.merge_job.ledger import result_branch
+from codecourier.core.merge_job.settle import MOST_TROUBLES
 from codecourier.core.run.pull_request import WAIT_LIMIT
 from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Plan
-from codecourier.core.shared.reasons import Reason
+from codecourier.core.shared.reasons import CREDENTIAL_REASONS, Reason
 from codecourier.merging import MergeState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge_job import MergeJobPhase, MergeJobStatus, SourceResult
@@ -179,6 +180,24 @@ def test_if_every_one_is_left_out_nothing_is_pushed() -> None:
     played.work()
     assert (played.status.phase, reason_of(played)) == (MergeJobPhase.FAILED, Reason.NOTHING_MERGED)
     assert (list(played.branches), played.opened) == (["main"], [])
+
+
+@pytest.mark.parametrize("reason", sorted(CREDENTIAL_REASONS))
+def test_trouble_of_a_credential_is_none_of_the_pull_requests(reason: Reason) -> None:
+    played = Played()
+    for _ in range(MOST_TROUBLES):
+        played.rest()
+        played.end(RunPhase.FAILED, reason)
+    played.rest()
+    assert (played.status.phase, reason_of(played)) == (MergeJobPhase.FAILED, reason)
+    assert {source.result for source in played.status.sources} == {SourceResult.PENDING}
+    assert played.status.suspected == ()
+
+
+def test_the_runs_that_made_the_pull_requests_are_recorded() -> None:
+    played = Played(makers={7: "fix-total"})
+    played.work()
+    assert [source.run for source in played.status.sources] == ["fix-total", None]
 
 
 def test_trouble_outside_is_tried_again_and_then_fails_the_merge() -> None:

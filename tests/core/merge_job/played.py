@@ -179,6 +179,9 @@ class Played(Playing):
     refusal: Problem | None = None
     """Why Runs cannot be made now."""
 
+    makers: dict[int, str] = field(default_factory=dict)
+    """Names of the Runs that made pull requests, by number."""
+
     follow: Follow | None = None
     """What the last plan follows."""
 
@@ -275,6 +278,7 @@ class Played(Playing):
                 runs=tuple(self.runs.values()),
                 is_namespace_ending=self.is_namespace_ending,
                 lane=tuple(self.find_lane()),
+                makers=self.makers,
                 notifications=frozenset(self.notifications),
                 facts=Facts(answers),
                 failures=Failures(self.failed),

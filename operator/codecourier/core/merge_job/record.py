@@ -151,7 +151,7 @@ def record(world: MergeJobWorld, now: datetime) -> MergeJobStatus | Problem:
         base_branch=branch,
         base_commit=commit,
         may_change_workflows=right,
-        sources=sources,
+        sources=tuple(source.updated(run=world.makers.get(source.number)) for source in sources),
         start_time=now,
         waiting_for="",
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from codecourier.address import split_pull_request_address
@@ -17,7 +17,7 @@ from codecourier.resources.project import Project
 from codecourier.resources.run import Run
 from codecourier.resources.workflow import Workflow
 
-__all__ = ["LaneMember", "MergeJobWorld", "workflow_name"]
+__all__ = ["LaneMember", "MergeJobWorld", "name_pulls", "workflow_name"]
 
 
 def workflow_name(job: MergeJob, project: Project | None) -> str | None:
@@ -26,6 +26,11 @@ def workflow_name(job: MergeJob, project: Project | None) -> str | None:
         return job.spec.workflow_ref.name
     reference = None if project is None else project.spec.merge_workflow_ref
     return None if reference is None else reference.name
+
+
+def name_pulls(job: MergeJob) -> tuple[tuple[str, int], ...]:
+    """Return the address of the repository and the number of each pull request of a MergeJob."""
+    return tuple(split_pull_request_address(url) for url in job.spec.pull_requests)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,9 @@ class MergeJobWorld(World):
 
     notifications: frozenset[str] = frozenset()
     """Names of the Notifications about it that are there."""
+
+    makers: Mapping[int, str] = field(default_factory=dict)
+    """Names of the Runs of the namespace that made the pull requests, by number; read before they are recorded."""
 
     lane: tuple[LaneMember, ...] = ()
     """The other members of its lane, in no order."""
