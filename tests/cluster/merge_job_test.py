@@ -17,6 +17,7 @@ from codecourier.local.demo.merge_play import find_disappointment, watch_merges
 from codecourier.local.demo.merge_stage import CAREFUL, LAZY, PULL_REQUESTS, MergeStage, set_merge_stage
 from codecourier.local.demo.merge_view import MergeScene
 from codecourier.local.forge.address import ForgeAddress
+from codecourier.text import marker
 from tests.support.team import CHANGE, PERMISSIONS, Team, reason
 from tests.support.together import Played, Together
 
@@ -45,12 +46,12 @@ def tip_of(team: Team, branch: str = "main") -> str:
     return str(ask_forge(team, "GET", f"/git/ref/heads/{branch}")["object"]["sha"])
 
 
-def open_pull(team: Team, branch: str, base: str, **files: str) -> str:
+def open_pull(team: Team, branch: str, base: str, *, into: str = "main", body: str = "", **files: str) -> str:
     """Open a pull request that starts from a commit and changes files; return its head."""
     ask_forge(team, "POST", "/git/refs", ref=f"refs/heads/{branch}", sha=base)
     named = {name.replace("_", "."): text for name, text in files.items()}
     head = team.forge.commit(team.repository, branch, named)
-    ask_forge(team, "POST", "/pulls", title=f"Change {branch}", head=branch, base="main")
+    ask_forge(team, "POST", "/pulls", title=f"Change {branch}", head=branch, base=into, body=body)
     return head
 
 
@@ -61,6 +62,13 @@ def read_file(team: Team, repository: str, branch: str, name: str) -> str:
         ["git", "--git-dir", str(bare), "show", f"{branch}:{name}"], capture_output=True, text=True, check=True
     )
     return done.stdout
+
+
+async def let_checks_be_read(team: Team) -> None:
+    """Give the Project an App that may read checks."""
+    installation = team.forge.install_app(team.namespace, {**PERMISSIONS, "checks": "read", "statuses": "read"})
+    entry = {"url": team.url, "isDefault": True, "app": {"installationId": installation}}
+    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
 
 
 async def start(team: Team, mode: str, *numbers: int, **spec: Any) -> None:
@@ -104,9 +112,7 @@ def check_results(team: Team, user: ForgeUser, scene: MergeScene) -> None:
 
 @CASES.case
 async def one_pull_request_waits_for_its_check_and_is_merged_as_it_was_verified(team: Team) -> None:
-    installation = team.forge.install_app(team.namespace, {**PERMISSIONS, "checks": "read", "statuses": "read"})
-    entry = {"url": team.url, "isDefault": True, "app": {"installationId": installation}}
-    await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
+    await let_checks_be_read(team)
     head = open_pull(team, "one", tip_of(team), one_txt="one\n")
     team.forge.add_rules(team.repository, "main", required_checks=["test"])
     team.forge.set_check(team.repository, head, name="test", status="in_progress")
@@ -126,6 +132,27 @@ async def one_pull_request_waits_for_its_check_and_is_merged_as_it_was_verified(
     assert [run["spec"]["merge"]["sources"] for run in (await team.api.list(RUNS, team.namespace)).items] == [
         [{"number": 1, "headCommit": head}]
     ]
+
+
+@CASES.case
+async def a_sprint_waits_for_the_one_before_and_lands_in_the_queue_of_its_new_base(team: Team) -> None:
+    await let_checks_be_read(team)
+    below = open_pull(team, "one", tip_of(team), body=marker("one", 1), one_txt="one\n")
+    head = open_pull(team, "two", below, into="one", body=marker("two", 1), two_txt="two\n")
+    await team.workflow(CHANGE, verify=["test -f one.txt && test -f two.txt"])
+    await start(team, "Single", 2)
+    waiting = await team.wait(MERGE_JOBS, "release", lambda job: reason(job) == "StackBelow")
+    assert f"{team.url}/pull/1" in waiting["status"]["waitingFor"]
+    ask_forge(team, "PUT", "/pulls/1/merge", merge_method="squash")
+    team.forge.add_rules(team.repository, "main", required_checks=["test"], merge_queue="squash")
+    team.forge.set_status(team.repository, head, "success", context="test")
+    await team.wait(MERGE_JOBS, "release", lambda job: reason(job) == "MergeQueued")
+    (entry,) = team.forge.queue(team.repository)
+    team.forge.set_status(team.repository, entry.sha, "success", context="test")
+    job = await team.ended("release", MERGE_JOBS)
+    assert (job["status"]["phase"], reason(job)) == ("Completed", "Completed"), job["status"]
+    assert (job["status"]["baseBranch"], job["status"]["landing"]["commit"]) == ("main", entry.sha)
+    assert team.forge.counters().enqueues[f"{team.repository}#2"] == 1
 
 
 @pytest.mark.parametrize("case", CASES.names)

@@ -6,7 +6,7 @@ import pytest
 
 from codecourier.checks import MergeStrategy
 from codecourier.github.client import GitHubForge
-from codecourier.github.errors import Unavailable
+from codecourier.github.errors import ForgeRefused, Unavailable
 from codecourier.github.operations.create_pull_request import CreatePullRequest
 from codecourier.github.operations.merge_pull_request import (
     MergeAnswer,
@@ -181,6 +181,8 @@ async def test_an_exit_from_the_queue_is_seen_with_its_reason(forge: GitHubForge
     place.control.set_status(place.name, entry.sha, "failure", context="test")
     first = await look(forge, place)
     assert (first.is_open, first.is_queued, first.exit_reason) == (True, False, "failed_checks")
+    # Within a second the queue makes the same commit again, whose check has failed.
+    place.control.set_merging(place.name, holds_merges=True)
     await merge(forge, place, head, has_queue=True)
     await forge.do(place.by_app, LeaveQueue(1))
     second = await look(forge, place)
@@ -188,6 +190,17 @@ async def test_an_exit_from_the_queue_is_seen_with_its_reason(forge: GitHubForge
     assert second.exit_id not in {None, first.exit_id}
     await forge.do(place.by_app, LeaveQueue(1))
     assert await look(forge, place) == second
+
+
+async def test_a_queue_that_the_host_does_not_show_is_entered_by_nothing(
+    forge: GitHubForge, place: Place, head: str
+) -> None:
+    place.control.set_merging(place.name, has_async_merges=False)
+    place.control.answer_with(404, method="POST", path="^/api/graphql$", times=2, message="Not Found")
+    with pytest.raises(ForgeRefused, match="no places in merge queues"):
+        await look(forge, place)
+    with pytest.raises(MergeRefused, match="no places in merge queues"):
+        await merge(forge, place, head, has_queue=True)
 
 
 async def test_another_head_does_not_enter_the_queue(forge: GitHubForge, place: Place, head: str) -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from codecourier.github.answers import Field
 from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeRefused, scrub
-from codecourier.github.graphql import ask, change
+from codecourier.github.graphql import GraphQLMissing, ask, change
 from codecourier.github.needs import Need
 from codecourier.github.session import Session
 
@@ -81,7 +81,7 @@ class LookAtQueue(Operation[QueuePlace]):
 
         Raises
         ------
-        GraphQLMissing
+        ForgeRefused
             If the host has no GraphQL API, or none with merge queues.
         """
         pull = _find(session, self.number, _READ)
@@ -130,4 +130,9 @@ def enqueue(session: Session, number: int, head: str, need: Need = MERGE) -> Non
 
 def _find(session: Session, number: int, need: Need) -> Field:
     variables = {"owner": session.address.owner, "name": session.address.name, "number": number}
-    return ask(session, _PLACE, variables, need).at("repository", "pullRequest")
+    try:
+        return ask(session, _PLACE, variables, need).at("repository", "pullRequest")
+    except GraphQLMissing as error:
+        # Without it nothing says whether a pull request left the queue, so it might enter it again unverified.
+        message = f"the host shows no places in merge queues; merge the pull request at the host ({error.message})"
+        raise ForgeRefused(message, status=error.status) from None
