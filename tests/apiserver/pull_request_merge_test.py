@@ -214,6 +214,23 @@ def test_the_new_pull_request_of_a_combine_is_merged_like_any_other() -> None:
     play_rest(scenario)
 
 
+def test_the_state_of_a_new_pull_request_is_shown_and_one_that_is_over_is_not_merged() -> None:
+    async def scenario(rest: RestApp) -> None:
+        for name, state in (("m", "Merged"), ("c", "Closed"), ("o", "Open")):
+            await rest.make(MERGE_JOBS, name, COMBINE, {**UNIFIED, "result": {**UNIFIED["result"], "state": state}})
+        shown = {
+            pull["runId"]: (pull["prStatus"], pull["prState"])
+            for pull in (await rest.ask("GET", "/pull-requests")).data
+        }
+        assert shown == {"mj_m": ("merged", "merged"), "mj_c": ("created", "closed"), "mj_o": ("created", "open")}
+        for name, word in (("m", "merged"), ("c", "closed")):
+            refused = await rest.ask("POST", f"/pull-requests/mj_{name}/merge")
+            assert (refused.status, word in refused.message) == (409, True)
+        assert (await rest.ask("POST", "/pull-requests/mj_o/merge")).status == 201
+
+    play_rest(scenario)
+
+
 def test_new_pull_requests_are_listed_with_those_of_runs() -> None:
     async def scenario(rest: RestApp) -> None:
         await make_run(rest, "a")

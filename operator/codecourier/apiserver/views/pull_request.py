@@ -125,12 +125,14 @@ def view_unified_pull_request(job: MergeJob, made: JobResult) -> PullRequestView
         pr_url=made.url,
         pr_number=made.number,
         pr_status=word_of(phase),
-        pr_state=word_of(PullRequestState.OPEN) if phase.exists else None,
+        pr_state=word_of(made.state or PullRequestState.OPEN) if phase.exists else None,
         ci_checks=_view_checks(None) if phase.exists else None,
     )
 
 
 def _phase_of(job: MergeJob, made: JobResult) -> PullRequestPhase:
+    if made.state is PullRequestState.MERGED:
+        return PullRequestPhase.MERGED
     if made.number is not None:
         return PullRequestPhase.CREATED
     return PullRequestPhase.FAILED if job.status.phase.is_finished else PullRequestPhase.CREATING

@@ -79,10 +79,7 @@ def mergeable_of_run(run: Run) -> Mergeable:
     made = run.status.pull_request
     if made is None or made.url is None:
         raise _refused("The run has no pull request.")
-    if PullRequestState.MERGED is made.state or made.phase is PullRequestPhase.MERGED:
-        raise _refused("The pull request was merged already.")
-    if made.state is PullRequestState.CLOSED:
-        raise _refused("The pull request was closed. Open it again at its host, or merge another one.")
+    _check_open(PullRequestState.MERGED if made.phase is PullRequestPhase.MERGED else made.state)
     return _mergeable(run.name, made.url)
 
 
@@ -99,8 +96,17 @@ def mergeable_of_job(job: MergeJob) -> Mergeable:
         raise _refused("The merge is one of a single pull request. Name the run that made it.")
     if result is None or result.url is None:
         raise _refused("The merge has no new pull request.")
+    _check_open(result.state)
     workflow = job.spec.workflow_ref
     return _mergeable(job.name, result.url, None if workflow is None else workflow.name)
+
+
+def _check_open(state: PullRequestState | None) -> None:
+    """Refuse a pull request that was merged or closed; None: its state is not known."""
+    if state is PullRequestState.MERGED:
+        raise _refused("The pull request was merged already.")
+    if state is PullRequestState.CLOSED:
+        raise _refused("The pull request was closed. Open it again at its host, or merge another one.")
 
 
 def _mergeable(maker: str, url: str, workflow: str | None = None) -> Mergeable:
