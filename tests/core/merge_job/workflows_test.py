@@ -15,7 +15,7 @@ from codecourier.resources.project import AppCredential, Project
 from codecourier.resources.run import RunPhase
 from tests.core.merge_job.host import Host
 from tests.core.merge_job.played import Played, commit, make_job, reason_of
-from tests.support.worlds import make_project
+from tests.support.worlds import BASE, make_project
 
 FORBIDDEN = Reason.WORKFLOW_PERMISSION
 
@@ -102,6 +102,10 @@ def test_what_the_host_refuses_to_push_is_left_out_at_once_and_the_rest_goes_on(
     played.work()
     assert played.results == {7: "Clean", 8: FORBIDDEN, 9: "Clean", 10: FORBIDDEN}
     assert [step.numbers for step in played.status.steps] == [(7, 8, 9, 10), (7, 9)]
+    (first, second) = (run.spec.merge for run in played.runs.values())
+    assert first is not None
+    assert second is not None
+    assert (first.may_change_workflows, second.may_change_workflows) == (None, False)
     assert played.status.phase is MergeJobPhase.COMPLETED
 
 
@@ -132,3 +136,26 @@ def test_a_host_that_refuses_the_merge_for_its_workflow_files_ends_it() -> None:
     condition = host.status.condition("Succeeded")
     assert condition is not None
     assert condition.reason == FORBIDDEN
+
+
+def test_a_host_that_makes_no_such_branch_has_the_rest_merged_without_them() -> None:
+    played = Played(job=make_job(7, 8))
+    played.host_problem = Problem(FORBIDDEN, "It may not.", is_final=True)
+    played.work()
+    refused = played.status.steps[0]
+    assert (played.status.may_change_workflows, played.opened) == (False, [])
+    assert refused.numbers == (7, 8)
+    assert played.status.phase is MergeJobPhase.FAILED, "it is refused though nothing changes such files any more"
+    again = Played(job=make_job(7, 8, 9))
+    while again.status.result is None:
+        again.look()
+        if again.active is not None:
+            again.end()
+    again.host_problem = Problem(FORBIDDEN, "It may not.", is_final=True)
+    again.look()
+    again.host_problem, again.states = None, {9: MergeState.FORBIDDEN}
+    again.work()
+    assert again.results == {7: "Clean", 8: "Clean", 9: FORBIDDEN}
+    assert [step.numbers for step in again.status.steps] == [(7, 8, 9), (7, 8, 9)]
+    assert (again.status.phase, len(again.opened)) == (MergeJobPhase.COMPLETED, 1)
+    assert [again.status.steps[1].base_commit, again.opened[0].head in again.branches] == [BASE, True]

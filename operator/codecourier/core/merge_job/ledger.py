@@ -28,6 +28,7 @@ __all__ = [
     "is_run_of_step",
     "next_batch",
     "pending",
+    "restart",
     "result_branch",
     "with_sources",
 ]
@@ -127,6 +128,15 @@ def is_run_of_step(status: MergeJobStatus, step: MergeStep, run: Run) -> bool:
     merge = run.spec.merge
     wanted = _sources(status, step.numbers)
     return run.spec.base_commit == step.base_commit and merge is not None and merge.sources == wanted
+
+
+def restart(status: MergeJobStatus) -> MergeJobStatus:
+    """Return the status in which all that was merged is to be merged again, without workflow files."""
+    merged = (source for source in status.sources if source.result in _MERGED)
+    fresh = {"result": SourceResult.PENDING, "commit": None, "attempts": 0}
+    return with_sources(status, (source.updated(**fresh) for source in merged)).updated(
+        may_change_workflows=False, head_commit=None, head_tree=None, result=None, suspected=()
+    )
 
 
 def with_sources(status: MergeJobStatus, changed: Iterable[JobSource]) -> MergeJobStatus:

@@ -194,6 +194,7 @@ def _advance(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Pla
 
 def _conclude(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan:
     """Go on to the merge at the host or to the new pull request, or fail where that would have nothing."""
+    found: Plan | MergeJobStatus
     if world.job.spec.mode is MergeMode.SINGLE:
         found = plan_single(world, status, now)
         return found if isinstance(found, Plan) else _advance(world, found, now)
@@ -202,7 +203,8 @@ def _conclude(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Pl
         text = sentence(Reason.NOTHING_MERGED, count=len(status.sources), detail=first)
         return plan_outcome(world, status, MergeJobPhase.FAILED, Reason.NOTHING_MERGED, text, now)
     if status.result is not None:
-        return plan_result(world, status, status.result, now)
+        found = plan_result(world, status, status.result, now)
+        return found if isinstance(found, Plan) else _advance(world, found, now)
     result = JobResult(branch=result_branch(world.job))
     text = sentence(Reason.OPENING_PULL_REQUEST, branch=result.branch)
     claimed = status.updated(result=result, suspected=())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codecourier.core.merge_job.body import build_body, build_title
-from codecourier.core.merge_job.ledger import count_merged
+from codecourier.core.merge_job.ledger import count_merged, restart
 from codecourier.core.merge_job.outcome import plan_outcome
 from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.run.pull_request import LOOK_AGAIN, MOST_PAUSE, WAIT_LIMIT
@@ -21,8 +21,12 @@ from codecourier.resources.merge_job import JobResult, MergeJobPhase, MergeJobSt
 __all__ = ["plan_found", "plan_result"]
 
 
-def plan_result(world: MergeJobWorld, status: MergeJobStatus, result: JobResult, now: datetime) -> Plan:
+def plan_result(
+    world: MergeJobWorld, status: MergeJobStatus, result: JobResult, now: datetime
+) -> Plan | MergeJobStatus:
     """Make the branch and open the pull request that the status claims, or find those of an unanswered call.
+
+    Where the host makes no branch that changes workflow files, the status is returned from which the rest is merged.
 
     Raises
     ------
@@ -41,6 +45,8 @@ def plan_result(world: MergeJobWorld, status: MergeJobStatus, result: JobResult,
     problem = world.failures.get(effect)
     if problem is None:
         return Plan(effects=(effect,))
+    if problem.reason is Reason.WORKFLOW_PERMISSION and status.may_change_workflows is not False:
+        return restart(status)
     waiting = _wait(world, status, result, problem, now)
     return waiting if waiting.look_again is None else replace(waiting, effects=(effect,))
 

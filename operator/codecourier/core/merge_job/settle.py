@@ -141,7 +141,9 @@ def _with_failure(job: MergeJob, status: MergeJobStatus, step: MergeStep, end: _
     known = {source.number: source for source in status.sources}
     forbidden = [known[said.number] for said in end.handled if said.state is MergeState.FORBIDDEN]
     if forbidden and end.reason == Reason.WORKFLOW_PERMISSION.value:
-        return with_sources(status, (_left_out(source, MergeState.FORBIDDEN) for source in forbidden))
+        # Now it is known: the steps that follow leave such pull requests out by themselves.
+        known_now = status.updated(may_change_workflows=False)
+        return with_sources(known_now, (_left_out(source, MergeState.FORBIDDEN) for source in forbidden))
     tried = tuple(said.number for said in end.handled) or step.numbers
     last = end.handled[-1] if end.handled else None
     if last is not None and last.state is MergeState.CONFLICT:
