@@ -177,15 +177,22 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         accepted=[Update(_SINGLE)], refused=[Update({**_SINGLE, "spec.pullRequests": _pull_requests(7, 8)})]
     ),
     ("MergeJob", "spec", "all pull requests must be of one repository"): Objects(
-        accepted=[Update({"spec.pullRequests": ["https://h.test/A/b/pull/7", "https://H.test/a/B/pull/8"]})],
+        accepted=[
+            Update({"spec.pullRequests": ["https://h.test/A/b/pull/7", "https://H.test/a/B/pull/8"]}),
+            Update({"spec.pullRequests": ["https://h.test/pull/pull/pull/7", "https://h.test/pull/pull/pull/8"]}),
+        ],
         refused=[
             Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://h.test/a/c/pull/8"]}),
             Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://i.test/a/b/pull/8"]}),
+            Update({"spec.pullRequests": ["https://h.test/pull/b/pull/7", "https://h.test/pull/c/pull/8"]}),
         ],
     ),
     ("MergeJob", "spec", "each pull request may be listed once"): Objects(
         accepted=[Update({"spec.pullRequests": _pull_requests(1, 11, 111)})],
-        refused=[Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://h.test/A/b/pull/7"]})],
+        refused=[
+            Update({"spec.pullRequests": ["https://h.test/a/b/pull/7", "https://h.test/A/b/pull/7"]}),
+            Update({"spec.pullRequests": ["https://h.test/pull/b/pull/7", "https://h.test/Pull/b/pull/7"]}),
+        ],
     ),
     ("MergeJob", "spec", "mergeStrategy and skipCiCheck are for mode Single"): Objects(
         accepted=[Update({}), Update({**_SINGLE, "spec.mergeStrategy": "Rebase", "spec.skipCiCheck": True})],

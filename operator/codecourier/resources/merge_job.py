@@ -75,13 +75,14 @@ class MergeJobSpec(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.mode != 'Single' || self.pullRequests.size() == 1", "a Single merge has exactly one pull request"),
         Rule(
-            "self.pullRequests.all(url, url.split('/pull/')[0].lowerAscii() =="
-            " self.pullRequests[0].split('/pull/')[0].lowerAscii())",
+            # The last one counts: an owner may be called `pull`.
+            "self.pullRequests.all(url, url.substring(0, url.lastIndexOf('/pull/')).lowerAscii() =="
+            " self.pullRequests[0].substring(0, self.pullRequests[0].lastIndexOf('/pull/')).lowerAscii())",
             "all pull requests must be of one repository",
         ),
         Rule(
             "self.pullRequests.all(url, self.pullRequests.exists_one(other,"
-            " other.split('/pull/')[1] == url.split('/pull/')[1]))",
+            " other.substring(other.lastIndexOf('/')) == url.substring(url.lastIndexOf('/'))))",
             "each pull request may be listed once",
         ),
         Rule(

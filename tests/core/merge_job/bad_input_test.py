@@ -39,6 +39,11 @@ FOREIGN = "https://github.com/example/foreign"
 WAITING = {
     "another repository": Waits(Reason.REPOSITORY_NOT_ALLOWED, FOREIGN, url=FOREIGN),
     "another host": Waits(Reason.REPOSITORY_NOT_ALLOWED, "git.example", url="https://git.example/example/shop"),
+    "mixed repositories": Waits(
+        Reason.OTHER_REPOSITORY,
+        f"{FOREIGN}/pull/8",
+        spec={"pull_requests": (f"{URL}/pull/7", f"{FOREIGN}/pull/8")},
+    ),
     "no project": Waits(Reason.PROJECT_NOT_FOUND, "named 'default'", {"project": None}),
     "no workflow": Waits(Reason.WORKFLOW_NOT_FOUND, "'scripted'", {"workflow": None}),
     "a workflow in the trash": Waits(Reason.WORKFLOW_TRASHED, "Restore it", {"workflow": trashed_workflow()}),

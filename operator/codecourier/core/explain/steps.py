@@ -126,6 +126,7 @@ SAYS_IT_ITSELF = frozenset(
         Reason.FORK_NOT_APPROVED,
         Reason.STRATEGY_FORBIDDEN,
         Reason.BRANCH_UNUSABLE,
+        Reason.OTHER_REPOSITORY,
         Reason.OTHER_BASE,
         Reason.MERGE_CONFLICT,
         Reason.MERGE_EMPTY,

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     FORK_NOT_APPROVED = "ForkNotApproved"
     STRATEGY_FORBIDDEN = "StrategyForbidden"
     BRANCH_UNUSABLE = "BranchUnusable"
+    OTHER_REPOSITORY = "OtherRepository"
     OTHER_BASE = "OtherBase"
     MERGE_CONFLICT = "MergeConflict"
     MERGE_EMPTY = "MergeEmpty"

@@ -163,6 +163,9 @@ SENTENCES: dict[Reason, str] = {
         "The repository does not let pull requests for branch {branch} be merged by {strategy}. Create the MergeJob "
         "again with another spec.mergeStrategy: {allowed}."
     ),
+    Reason.OTHER_REPOSITORY: (
+        "{url} is not of repository {repository}. Create a MergeJob for the pull requests of each repository."
+    ),
     Reason.BRANCH_UNUSABLE: (
         "{url} is for branch '{branch}', whose name no status can hold: it has characters that cannot be seen, looks "
         "like a credential, or begins with refs/. Rename the branch at the host."
