@@ -88,7 +88,7 @@ def _verdicts(reviews: Iterable[Field]) -> list[Field]:
     """Return the latest verdict of each person; what an App or a deleted account said does not count."""
     latest: dict[int, Field] = {}
     for review in reviews:
-        if review.at("state").data in _VERDICTS and review.at("user").data is not None:
+        if str(review.at("state").data) in _VERDICTS and review.at("user").data is not None:
             user = review.at("user", "id").number()
             # The list is in the order of time: https://docs.github.com/rest/pulls/reviews.
             latest[user] = review
@@ -101,4 +101,4 @@ def _may_write(session: Session, login: str) -> bool:
         place = session.send(Request("GET", path, refusals=_USER_REFUSALS))
     except _NoUser:
         return False
-    return place.at("permission").data in _WRITERS
+    return str(place.at("permission").data) in _WRITERS
