@@ -33,7 +33,7 @@ from tests.simulation.merge_desk import MergeDesk
 from tests.simulation.merger import Merger
 from tests.simulation.neighbours import HUNG_SECONDS, HUNG_URL
 from tests.simulation.network import CALL_SECONDS, Call, Late, Network, Verb
-from tests.simulation.pulls import URL, Pull, Push, facts_of, look_of
+from tests.simulation.pulls import MAIN, URL, Pull, Push, facts_of, look_of
 
 __all__ = ["CANARY", "FORGE", "MAIN", "URL", "Commit", "ForgeClient", "ForgeServer", "ForgeTrouble", "Pull", "Push"]
 
@@ -43,7 +43,6 @@ T = TypeVar("T")
 FORGE = Resource("forge.test", "v1", "calls", "Forge")
 """How calls of the forge appear in traces and fault plans."""
 
-MAIN = "main"
 CANARY = "cc-canary-"
 """Every credential contains it, and nothing else does."""
 
@@ -267,6 +266,11 @@ class ForgeClient:
             **IssueDesk(server.board, self._look, self._carry).doings,
             **MergeDesk(server, self._look, self._carry).doings,
         }
+
+    @property
+    def operations(self) -> frozenset[type]:
+        """What it can be asked."""
+        return frozenset(self._doings)
 
     async def do(self, repo: RepositoryRef, operation: Operation[R]) -> R:
         """See `Forge.do`."""

@@ -84,6 +84,12 @@ MERGE_FAULTS: Mapping[str, _Fault] = {
     "a merge ends while its Run works": (plan, "_plan_running", _cancelling_at_once, _LANDS),
     "a step has a new Run each time": (plan, "build_step_run", _naming_it_anew, _ONCE),
     "checks are waited for without an end": (single, "judge_gate", _waiting_on, _RESTS),
+    "a merge does not wait for its lane": (
+        single,
+        "take_part",
+        lambda _right: lambda *_arguments: None,
+        _LANDS,
+    ),
     "what landed is not compared": (
         single,
         "compare_landing",

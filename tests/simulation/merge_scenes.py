@@ -41,11 +41,13 @@ class Ci(Enum):
     GREEN = "is green"
     PASSES = "is pending, then green"
     FAILS = "is pending, then red"
+    SLOW = "is pending for minutes, then green"
     LATE = "is green, and a slow check that begins late is red in the end"
     NONE = "says nothing"
 
 
 _CI_SECONDS = 40.0
+_SLOW_SECONDS = 200.0
 _LATE_SECONDS = 20.0
 
 
@@ -113,6 +115,9 @@ def _begin_ci(forge: ForgeServer, number: int, ci: Ci) -> None:
     if ci in {Ci.PASSES, Ci.FAILS}:
         say(check="PENDING")
         later(_CI_SECONDS, lambda: say(check="SUCCESS" if ci is Ci.PASSES else "FAILURE"))
+    if ci is Ci.SLOW:
+        say(check="PENDING")
+        later(_SLOW_SECONDS, lambda: say(check="SUCCESS"))
     if ci in {Ci.GREEN, Ci.LATE}:
         say(check="SUCCESS")
     if ci is Ci.LATE:
@@ -141,7 +146,7 @@ _ODD = (Source.FORK, Source.OTHER_BASE, Source.MISSING)
 def merge_scenes_of(seed: int) -> tuple[MergeScene, ...]:
     """Return the merges of a seed's scenario: few have any, as each takes its time."""
     random = Random(f"merges {seed}")
-    count = random.choice((0, 0, 0, 0, 0, 0, 1, 1, 2))
+    count = random.choices((0, 1, 2), (30, 1, 1))[0]
     return tuple(_scene(random) for _ in range(count))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from codecourier.checks import MergeStrategy
+from codecourier.github.operations.close_pull_request import ClosePullRequest
 from codecourier.github.operations.merge_pull_request import (
     MergeAnswer,
     MergeConflicts,
@@ -93,6 +94,9 @@ class Merger:
 
     asked: list[Asked] = field(default_factory=list)
     landed: list[Landed] = field(default_factory=list)
+    closed: list[ClosePullRequest] = field(default_factory=list)
+    """What operators have closed."""
+
     _requests: list[_Request] = field(default_factory=list)
     """Merges in the background, the oldest first; their places are their numbers."""
 

@@ -12,10 +12,12 @@ from codecourier.github.operations.pull_request import PullRequestFacts
 from codecourier.pull_request import PullRequestState
 from tests.simulation.history import Commit
 
-__all__ = ["FAST", "SLOW", "URL", "Pull", "Push", "checks_of", "facts_of", "look_of"]
+__all__ = ["FAST", "MAIN", "SLOW", "URL", "Pull", "Push", "checks_of", "facts_of", "look_of"]
 
 URL = "https://forge.test/example/shop"
 """The only repository."""
+
+MAIN = "main"
 
 FAST, SLOW = "test", "slow"
 """The checks that there can be at a head."""

@@ -202,5 +202,6 @@ REHEARSED = (
     _rehearsed_merge(single=True, ci=Ci.FAILS, pace=6.0),
     _rehearsed_merge(single=True, deeds=((91.0, "push to base"), (125.0, "push to base")), seed=2),
     _rehearsed_merge(Source.CLEAN, Source.CLEAN, deeds=((10.0, "cancel run"),)),
+    replace(_rehearsed_merge(), merges=(MergeScene((Source.CLEAN,), "Single", ci=Ci.SLOW),) * 3, limit=3, seed=2),
 )
 """What happens too seldom for every budget of seeds to come through it."""

@@ -38,6 +38,11 @@ class GenerationWatch:
         """Excuse delays for a while: something goes wrong now."""
         self._disturbed_until = asyncio.get_running_loop().time() + RECOVERY_SECONDS
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether delays are excused now."""
+        return asyncio.get_running_loop().time() < self._disturbed_until
+
     def changed(self, change: Change) -> None:
         """Look again at an object whose spec was changed."""
         if change.type != "MODIFIED" or change.old is None or change.identity[0].group != GROUP:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from codecourier.core.merge_job.gate import QUIET
+from codecourier.core.merge_job.waiting import CLAIM_LIMIT
+from codecourier.github.operations.close_pull_request import ClosePullRequest
 from codecourier.kinds.api_resources import MERGE_JOBS, RUNS
 from codecourier.kube.api import Json
 from codecourier.pull_request import PullRequestState
@@ -38,10 +40,13 @@ class Merges:
     ----------
     scene
         What is looked at.
+    is_disturbed
+        Tells whether something has gone wrong a short time ago, so that leaders may not see each other's writes.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, is_disturbed: Callable[[], bool]) -> None:
         self._scene = scene
+        self._is_disturbed = is_disturbed
         self._claims: dict[str, Claim] = {}
         """What was claimed, by the UID of the MergeJob."""
 
@@ -51,6 +56,7 @@ class Merges:
         self._made: Counter[tuple[str, int]] = Counter()
         self._asked = 0
         self._landed = 0
+        self._closed = 0
 
     def restored(self) -> None:
         """Forget what was made: the API server lost it, too. What was asked for may still arrive."""
@@ -93,6 +99,18 @@ class Merges:
             if landed.is_ours:
                 self._check_landed(landed)
         self._landed = len(merger.landed)
+        for closed in merger.closed[self._closed :]:
+            if not any(self._may_close(job, closed) for job in self._scene.store.list(MERGE_JOBS)):
+                self._fail(f"an operator has closed pull request {closed.number}, which no merge has landed")
+        self._closed = len(merger.closed)
+
+    def _may_close(self, job: Stored, closed: ClosePullRequest) -> bool:
+        """Tell whether a pull request is a source of a merge that has landed and that closes its sources."""
+        status = status_of(job)
+        heads = {s["number"]: s.get("headCommit") for s in status.get("sources") or () if s["result"] in _MERGED}
+        pull = self._scene.forge.find_pull((status.get("result") or {}).get("number") or 0)
+        is_landed = pull is not None and pull.state is PullRequestState.MERGED
+        return bool(job.obj["spec"].get("closeSources")) and is_landed and heads.get(closed.number) == closed.head
 
     def _check_claim(self, job: Stored) -> None:
         status, name = status_of(job), job.metadata["name"]
@@ -108,6 +126,20 @@ class Merges:
             self._fail(f"MergeJob {name} claims a tree that is not that of the merge")
         self._claims[job.metadata["uid"]] = (source["number"], head)
         self._check_gate(job)
+        if not self._is_disturbed():
+            self._check_lane(job)
+
+    def _check_lane(self, job: Stored) -> None:
+        """Check that no other merge into the same branch is under way at the host."""
+        now = self._scene.forge.now()
+        for other in self._scene.store.list(MERGE_JOBS):
+            status, landing = status_of(other), status_of(other).get("landing") or {}
+            is_over = status.get("phase") in FINISHED or not landing or landing.get("hasQueue")
+            if is_over or other.metadata["uid"] == job.metadata["uid"]:
+                continue
+            is_counted = now < datetime.fromisoformat(landing["claimTime"]) + CLAIM_LIMIT
+            if is_counted and status["baseBranch"] == status_of(job)["baseBranch"]:
+                self._fail(f"{other.metadata['name']} and {job.metadata['name']} merge into one branch at one time")
 
     def _check_gate(self, job: Stored) -> None:
         """Check that a claim has waited for checks, unless it skips them. What has just changed may come too late."""

@@ -98,7 +98,7 @@ class Monitor:
         self.slots = Slots(self._scene)
         self.lessons = Lessons(self._scene)
         self.sessions = Sessions(self._scene)
-        self.merges = Merges(self._scene)
+        self.merges = Merges(self._scene, lambda: self.generations.is_disturbed)
         self.credentials = Credentials(self._scene)
         self.retention = RetentionWatch(self._scene, lambda: not (self.is_people or self.is_namespace_ending))
         self._endings = Endings(registry)
