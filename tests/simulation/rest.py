@@ -63,7 +63,7 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
             name = f"{kind.resource.kind} {stored.metadata['name']}"
             if "deletionTimestamp" in stored.metadata:
                 yield f"{name} is not gone"
-            elif not _is_done(kind, stored.obj, lacks_workflow=lacks_workflow):
+            elif not _is_done(kind, stored.obj, lacks_workflow=lacks_workflow, has_backup=cluster.backup is not None):
                 yield f"{name} is not finished: {(stored.obj.get('status') or {}).get('message')}"
     for stored in store.list(SECRETS, NAMESPACE, f"{LABEL_MANAGED}=true"):
         yield f"token Secret {stored.metadata['name']} is left"
@@ -83,13 +83,20 @@ def unrest(cluster: SimulatedCluster) -> Iterator[str]:
     yield from _mistold(cluster)
 
 
-def _is_done(kind: Kind[Any, Any], obj: Json, *, lacks_workflow: bool) -> bool:
+def _is_done(kind: Kind[Any, Any], obj: Json, *, lacks_workflow: bool, has_backup: bool) -> bool:
     status = obj.get("status") or {}
     is_seen = status.get("observedGeneration") == obj["metadata"]["generation"]
     # What is cancelled stays so, also when its wish is taken back.
     is_over = kind.is_unfinished is None or not kind.is_unfinished(obj) or status.get("phase") == "Cancelled"
-    is_at_rest = is_over or (lacks_workflow and _waits_for_a_workflow(status))
+    # A merge whose branch was made since a backup does not take it for its own.
+    needs_users = (lacks_workflow and _waits_for_a_workflow(status)) or (has_backup and _waits_for_a_branch(status))
+    is_at_rest = is_over or needs_users
     return is_at_rest and is_seen and not status.get("unnotified")
+
+
+def _waits_for_a_branch(status: Json) -> bool:
+    """Tell whether a merge asks users to delete a branch of the name of its own."""
+    return any(c["type"] == "Stalled" and c["reason"] == "BranchTaken" for c in status.get("conditions") or ())
 
 
 def _waits_for_a_workflow(status: Json) -> bool:
@@ -154,6 +161,9 @@ def outcome_of(cluster: SimulatedCluster) -> Outcome:
     store, keys = cluster.server.store, cluster.monitor.keys
     runs, tries = {}, {}
     for stored in store.list(RUNS, NAMESPACE):
+        if (stored.obj["spec"].get("origin") or {}).get("kind") == MERGE_JOBS.kind:
+            # How many steps there are, and on which base, depends on which of two merges lands first.
+            continue
         key = keys[stored.metadata["uid"]]
         status = stored.obj["status"]
         runs[key] = (status["phase"], reason_of(stored.obj), _tree(cluster, status), _pulls(cluster, status))
