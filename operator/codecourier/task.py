@@ -215,6 +215,9 @@ class Task(Message):
     canary_env: tuple[str, ...] = ()
     """The agent's variables with secret values; these values must not occur in its work."""
 
+    only_verified: bool = False
+    """Whether work is pushed only where the agent ended well and the verify steps passed."""
+
     merge: MergeTask | None = None
     """What is merged onto the base commit; None: the agent works on its own."""
 

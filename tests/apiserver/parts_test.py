@@ -58,6 +58,7 @@ CONTRACT = {
         "workflow_completed",
         "sprint_completed",
         "sprint_failed",
+        "follow_up_stopped",
         "credentials_failed",
         "chain_cancelled",
         "task_paused",

@@ -247,6 +247,7 @@ def test_the_crd_of_runs_admits_it() -> None:
     crd = build_crd(Run, MODELS)
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert schema["properties"]["origin"]["properties"]["kind"]["enum"] == [
+        "Run",
         "SprintChain",
         "RecurringTask",
         "IssueSession",

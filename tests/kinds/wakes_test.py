@@ -123,6 +123,14 @@ def test_a_run_wakes_its_chain_and_its_sandboxes(store: Store) -> None:
     assert woken(store, RUNS, run("alone"), run("alone", message="now")) == {"Run/alone", "Sandbox/alone-1"}
 
 
+def test_a_follow_up_wakes_the_run_that_it_continues_and_that_one_wakes_it(store: Store) -> None:
+    child = run("f1")
+    child["spec"]["origin"] = {"kind": "Run", "name": "alone", "uid": "uid-alone"}
+    assert woken(store, RUNS, None, child) == {"Run/f1", "Run/alone", "Project/default"}
+    store.cache(RUNS).apply(child)
+    assert woken(store, RUNS, run("alone"), run("alone", message="now")) >= {"Run/alone", "Run/f1"}
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

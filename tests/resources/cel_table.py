@@ -150,8 +150,12 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
         field_path=".name",
     ),
     ("Run", "spec", "merge is for the Runs of another object: set origin as well"): Objects(
-        accepted=[Update({}), Update({"spec.merge": ABSENT, "spec.origin": ABSENT})],
-        refused=[Update({"spec.origin": ABSENT})],
+        accepted=[Update({}), Update({"spec.merge": ABSENT, "spec.followUp": ABSENT, "spec.origin": ABSENT})],
+        refused=[Update({"spec.followUp": ABSENT, "spec.origin": ABSENT})],
+    ),
+    ("Run", "spec", "followUp is for the Runs of another Run: set origin as well"): Objects(
+        accepted=[Update({}), Update({"spec.merge": ABSENT, "spec.followUp": ABSENT, "spec.origin": ABSENT})],
+        refused=[Update({"spec.merge": ABSENT, "spec.origin": ABSENT})],
     ),
     ("SprintChain", "spec.sprintRange", "first must not be greater than last"): Objects(
         accepted=[Update({"spec.sprintRange": {"first": 3, "last": 3}})],

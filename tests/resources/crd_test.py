@@ -164,7 +164,7 @@ def test_a_kind_of_a_role_is_listed_where_a_kind_of_that_role_is_named() -> None
     assert properties["origin"] == {
         "type": "string",
         "description": "A kind that makes Runs.",
-        "enum": ["SprintChain", "RecurringTask", "IssueSession", "MergeJob"],
+        "enum": ["Run", "SprintChain", "RecurringTask", "IssueSession", "MergeJob"],
     }
     assert properties["others"]["items"]["enum"] == [
         "Naming",

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,22 @@ def test_a_failed_agents_work_is_pushed_and_its_state_told(task: Task, bare: Pat
     )
     assert result.agent_exit_code == 3
     assert git(bare, "show", f"{task.branch}:half") == "half"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"agent_command": ("sh", "-c", "echo half > half; exit 3")}, "AgentFailed"),
+        ({"agent_command": ("sh", "-c", "echo bad > half"), "verify": ("grep good half",)}, "NotVerified"),
+        ({"agent_command": ("sh", "-c", "echo good > half"), "verify": ("grep good half",)}, "Pushed"),
+    ],
+)
+def test_work_for_an_open_pull_request_is_pushed_only_if_it_is_verified(
+    task: Task, bare: Path, make_pod: MakePod, changes: dict[str, Any], reason: str
+) -> None:
+    pod = make_pod(dataclasses.replace(task, only_verified=True, **changes))
+    result = pod.run_all(read_token=READ_TOKEN, write_token=WRITE_TOKEN)
+    assert (result.reason, bool(_tip(bare, task))) == (reason, reason == "Pushed")
 
 
 def test_a_provider_limit_is_told_and_the_work_pushed(task: Task, make_pod: MakePod) -> None:

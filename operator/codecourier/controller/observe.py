@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+from codecourier.controller.failures import FailureReader
 from codecourier.controller.issues import IssueReader
 from codecourier.controller.merges import MergeReader
 from codecourier.controller.problems import problem_of_forge
@@ -37,6 +38,7 @@ from codecourier.core.shared.facts import (
     RevisionFact,
     UnreadableSecret,
 )
+from codecourier.core.shared.failure_facts import FailedChecksAsk
 from codecourier.core.shared.merge_facts import (
     ApprovalAsk,
     CommitAsk,
@@ -87,6 +89,7 @@ _MOST_JUDGED = 4096
 _OF_HOSTS = (
     *(RepositoryAsk, BranchHeadAsk, PullRequestsAsk, IssueAsk, OwnCommentsAsk),
     *(MergePullAsk, ApprovalAsk, GateAsk, CommitAsk, QueueAsk, DependantsAsk, MergeMethodsAsk, WorkflowRightAsk),
+    FailedChecksAsk,
 )
 """Questions that a repository's host answers."""
 
@@ -143,6 +146,7 @@ class Observer:
             DependantsAsk: self._merges.find_dependants,
             QueueAsk: self._merges.look_at_queue,
             CommitAsk: self._merges.read_commit,
+            FailedChecksAsk: FailureReader(self.ask_host).read,
             ApprovalAsk: self._merges.find_approval,
             MergeMethodsAsk: self._merges.find_methods,
             WorkflowRightAsk: self._merges.read_workflow_right,

@@ -53,6 +53,8 @@ def is_needed(view: View, source: Source[Any], obj: Json) -> bool:
 
 def _is_run_needed(view: View, run: Json) -> bool:
     model = view.store.read(RUN_SOURCE, run)
+    if any(not entry.phase.is_finished for entry in model.status.follow_ups):
+        return True
     try:
         origin = ORIGIN.read(view, model)
     except UnreadableError:

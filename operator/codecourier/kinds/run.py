@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 
 from codecourier.cache.store import Store
+from codecourier.core.run.origin import RunOrigin
 from codecourier.core.run.plan import needs_references, plan_run
 from codecourier.core.run.status import attempt_status
 from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.revisions import WorkflowRevision, revision_name
 from codecourier.kinds.kind import Kind, Machine, Planning, Reader, Use, phases
 from codecourier.kinds.learnings import LEARNINGS
-from codecourier.kinds.relation import Edge, Relation, View
+from codecourier.kinds.relation import Edge, OriginKind, Relation, View
 from codecourier.kinds.relations import marked, named_by, names_marked, through
 from codecourier.kinds.secrets import AGENT_SECRETS, CREDENTIALS, of_another
 from codecourier.kinds.shared import (
@@ -67,6 +68,11 @@ def _awaited(run: Run) -> tuple[str, ...]:
     return (run.status.tries[-1].sandbox,) if is_running else ()
 
 
+def _awaited_follow_ups(run: Run) -> tuple[str, ...]:
+    """Return the Run whose end the ledger of follow-ups waits for."""
+    return tuple(entry.run for entry in run.status.follow_ups if not entry.phase.is_finished)
+
+
 def _present_revision(view: View, workflow: Workflow) -> WorkflowRevision | None:
     """Return the revision that holds a Workflow as it is now. It is read to save its creation, so it wakes no Run."""
     return view.store.get(REVISION_SOURCE, workflow.namespace, revision_name(workflow))
@@ -78,6 +84,9 @@ _CREDENTIALS = of_another(_PROJECT, PROJECT_SOURCE, CREDENTIALS)
 _AGENT_SECRETS = of_another(_WORKFLOW, WORKFLOW_SOURCE, AGENT_SECRETS)
 _PRESENT_REVISION = through(_WORKFLOW, WORKFLOW_SOURCE, Relation(_present_revision, lambda _origins: ()))
 _SANDBOXES = marked("spec.runRef.uid", "spec.runRef.name", SANDBOX_SOURCE, awaited=_awaited)
+_FOLLOW_UPS = marked(
+    "spec.origin.uid", "spec.origin.name", RUN_SOURCE, kind="spec.origin.kind", awaited=_awaited_follow_ups
+)
 _RECORDS = names_marked("spec.runUid", "spec.run", USAGE_RECORD_SOURCE)
 
 
@@ -96,6 +105,7 @@ def _gather(read: Reader[Run], run: Run) -> RunWorld:
         is_namespace_ending=read(NAMESPACE_ENDING),
         credentials=read(_CREDENTIALS),
         agent_secrets=read(_AGENT_SECRETS),
+        follow_ups=read(_FOLLOW_UPS),
         learnings=read(LEARNINGS),
     )
 
@@ -122,6 +132,7 @@ RUN: Kind[Run, RunWorld] = Kind(
             NAMESPACE_ENDING,
             _CREDENTIALS,
             _AGENT_SECRETS,
+            _FOLLOW_UPS,
             LEARNINGS,
         ),
     ),
@@ -162,7 +173,7 @@ RUN: Kind[Run, RunWorld] = Kind(
     ),
     mark="origin",
     uses=(
-        Use(RUN_SOURCE.resource, ("get", "patch")),
+        Use(RUN_SOURCE.resource, ("create", "get", "patch")),
         Use(SANDBOX_SOURCE.resource, ("create", "get")),
         Use(CONTROLLER_REVISIONS, ("create", "get")),
         Use(USAGE_RECORD_SOURCE.resource, ("create", "get")),
@@ -170,4 +181,5 @@ RUN: Kind[Run, RunWorld] = Kind(
         Use(LEARNING_SOURCE.resource, ("create", "get")),
         READ_REFERENCES,
     ),
+    origin=OriginKind(RUN_SOURCE, RunOrigin, reports_ends=False),
 )

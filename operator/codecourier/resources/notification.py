@@ -36,6 +36,7 @@ class NotificationType(StrEnum):
     WORKFLOW_COMPLETED = "WorkflowCompleted"
     SPRINT_COMPLETED = "SprintCompleted"
     SPRINT_FAILED = "SprintFailed"
+    FOLLOW_UP_STOPPED = "FollowUpStopped"
     CREDENTIALS_FAILED = "CredentialsFailed"
     CHAIN_CANCELLED = "ChainCancelled"
     TASK_PAUSED = "TaskPaused"

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codecourier.resources.follow_up import FollowUpPolicy
 from codecourier.resources.member import JoinedMember, Member
 from codecourier.resources.meta import (
     CustomResource,
@@ -186,6 +187,9 @@ class ProjectSpec(Model):
 
     merges: MergeRules = Field(default_factory=MergeRules)
     """What MergeJobs may do that is refused by default."""
+
+    follow_up: FollowUpPolicy = Field(default_factory=FollowUpPolicy)
+    """After what an agent continues a pull request by itself; off unless set."""
 
     retention: Retention = Field(default_factory=Retention)
     """How long finished Runs, Notifications, UsageRecords and the like stay."""

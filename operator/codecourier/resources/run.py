@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codecourier.resources.follow_up import MOST_FOLLOW_UPS, FollowUp, FollowUpTask
 from codecourier.resources.merge import Merge, MergeResult
 from codecourier.resources.meta import (
     BranchName,
@@ -71,8 +72,8 @@ class Origin(Model):
     """UID of the object: one recreated under the same name does not adopt this Run."""
 
     index: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Which Run this is, from 0: of a SprintChain the index of the sprint, of an IssueSession the Run; absent in
-    others."""
+    """Which Run this is: of a SprintChain the index of the sprint and of an IssueSession the Run, from 0; of a Run the
+    number of the follow-up, from 1; absent in others."""
 
     slot: Time | None = None
     """Which Run of a RecurringTask this is: the slot, or when a user asked for it; absent in others."""
@@ -109,6 +110,7 @@ class RunSpec(Model):
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("!has(self.followUp) || has(self.origin)", "followUp is for the Runs of another Run: set origin as well"),
         Rule("!has(self.merge) || has(self.origin)", "merge is for the Runs of another object: set origin as well"),
     )
 
@@ -157,6 +159,10 @@ class RunSpec(Model):
     merge: Annotated[Merge, Immutable()] | None = None
     """Pull requests that the Run merges onto its base commit. Such a Run opens no pull request and pushes to no branch.
     Absent: the agent works on its own."""
+
+    follow_up: Annotated[FollowUpTask, Immutable()] | None = None
+    """That the Run continues the pull request of the Run that made it, on the branch of that one. Absent: it has a
+    branch of its own."""
 
     scheduled_for: Annotated[Time, Immutable()] | None = None
     """The slot of the RecurringTask that made the Run; absent in others, and where a user asked for it."""
@@ -267,7 +273,7 @@ class RunStatus(Status):
     """The commit that this attempt started from."""
 
     branch: BranchName | None = None
-    """The branch that this attempt pushes to. No other Run uses it."""
+    """The branch that this attempt pushes to. Beside it only its follow-ups do."""
 
     tries: Annotated[tuple[Try, ...], Field(max_length=100), ListMap(("number",))] = ()
     """The sandboxes of this attempt, oldest first."""
@@ -295,6 +301,9 @@ class RunStatus(Status):
 
     pull_request: PullRequest | None = None
     """The pull request of this attempt; absent until the operator handles it."""
+
+    follow_ups: Annotated[tuple[FollowUp, ...], Field(max_length=MOST_FOLLOW_UPS), ListMap(("number",))] = ()
+    """The further Runs that continue the pull request of this attempt, oldest first."""
 
     merge: MergeResult | None = None
     """What the attempt has merged; absent before its Sandbox has ended, and where it was to merge nothing."""
@@ -328,6 +337,7 @@ class Run(CustomResource):
         ),
         selectable_fields=(".status.phase", ".spec.workflowRef.name"),
         name_max_length=120,
+        makes_runs=True,
         is_reported=True,
         is_trashable=True,
     )

@@ -23,6 +23,7 @@ from codecourier.runner.remote import PushOutcome, Repository
 from codecourier.runner.step import Context, StepError, describe, exit_code, load_context, one_line, terminate
 from codecourier.task import (
     CONTAINER_AGENT,
+    CONTAINER_VERIFY,
     DETAILS_MAX_BYTES,
     LAYOUT,
     ROOT_ENV,
@@ -30,6 +31,7 @@ from codecourier.task import (
     Layout,
     Publication,
     PublishResult,
+    StepState,
     Task,
     TaskError,
     frame_details,
@@ -80,10 +82,24 @@ def publish(context: Context, details: Details) -> PublishResult:
     )
     if not work.manifest.changes and not work.manifest.deleted:
         return _without_change(work)
+    if task.only_verified:
+        _check_ends(task, details)
     assembly = Assembly(task, git, work.manifest, Path(layout.outbox, PACK_FILE), work.start.commit)
     commit = _commit(work, assembly.make_tree())
     assembly.check_commit(commit, [work.start.commit])
     return _push(work, commit)
+
+
+def _check_ends(task: Task, details: Details) -> None:
+    """Push no work of an agent that failed, or that the verify steps refused.
+
+    The agent could forge these reports. The only effect is that its work comes to its own branch, as in other Runs.
+    """
+    ended_well = {step.step for step in details.steps if step.state is StepState.SUCCEEDED}
+    if CONTAINER_AGENT not in ended_well:
+        raise StepError("AgentFailed", "The agent did not end well, so nothing was pushed.")
+    if task.verify and CONTAINER_VERIFY not in ended_well:
+        raise StepError("NotVerified", "The verify steps did not pass, so nothing was pushed.")
 
 
 def _without_change(work: _Work) -> PublishResult:

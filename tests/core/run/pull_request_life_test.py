@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,32 +12,20 @@ from hypothesis import strategies as st
 
 from codecourier.core.run.checks import MOST_CHECKS
 from codecourier.core.run.pull_request_life import REOPENING, RETRY, with_fact
-from codecourier.core.run.world import RunWorld
 from codecourier.core.shared.debts import DEBT_LIMIT
-from codecourier.core.shared.facts import Facts, Problem
-from codecourier.core.shared.following import CheckFact, PullRequestLifeAsk, PullRequestLifeFact
+from codecourier.core.shared.facts import Problem
+from codecourier.core.shared.following import PullRequestLifeFact
 from codecourier.core.shared.intents import Failures, Plan
 from codecourier.core.shared.reasons import Reason
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.pull_request import ChecksStatus, PullRequest, PullRequestPhase
 from codecourier.resources.run import Run
+from tests.support.opened import ASK, LATER, MINUTE, OPEN, after, check, checked, opened, world_of
 from tests.support.plans import plan_run
 from tests.support.runs import FOUND, HEAD, claiming, pull_request_world, run_status_of
-from tests.support.worlds import ACCESS, NOW, make_project, make_workflow
+from tests.support.worlds import NOW
 
-ASK = PullRequestLifeAsk(ACCESS, FOUND.number, "codecourier/fix")
-MINUTE = timedelta(minutes=1)
-LATER = NOW + timedelta(days=3)
-OPEN = PullRequestLifeFact(
-    state=PullRequestState.OPEN,
-    is_draft=False,
-    title="Fix it",
-    base_branch="main",
-    head_commit=HEAD,
-    seen_time=NOW + MINUTE,
-    checks=(),
-)
 MERGED = replace(
     OPEN,
     state=PullRequestState.MERGED,
@@ -50,38 +37,6 @@ MERGED = replace(
 CLOSED = replace(OPEN, state=PullRequestState.CLOSED, close_time=LATER - MINUTE, seen_time=LATER)
 MADE = PullRequest(phase=PullRequestPhase.CREATED, state=PullRequestState.OPEN, number=FOUND.number, url=FOUND.url)
 QUOTA = Problem(Reason.QUOTA_EXCEEDED, "The quota refuses it.", since=NOW, is_refusal=True, refused_since=NOW)
-
-
-def check(name: str, conclusion: str | None, *, required: bool = False) -> CheckFact:
-    """Return a check."""
-    return CheckFact(name, "IN_PROGRESS" if conclusion is None else "COMPLETED", conclusion, required)
-
-
-def checked(*checks: CheckFact, minutes: int = 1) -> PullRequestLifeFact:
-    """Return what the host says of an open pull request with these checks."""
-    return replace(OPEN, checks=checks, seen_time=NOW + minutes * MINUTE)
-
-
-def opened() -> Run:
-    """Return a finished Run whose pull request was opened a moment ago."""
-    run = claiming()
-    plan = plan_run(pull_request_world(run, FOUND), NOW)
-    run = run.updated(status=run_status_of(plan))
-    return run.updated(status=run_status_of(plan_run(world_of(run), NOW)))
-
-
-def world_of(run: Run, fact: PullRequestLifeFact | None = None, **changes: Any) -> RunWorld:
-    """Return the world of a finished Run, with what is known of its pull request."""
-    facts = Facts({} if fact is None else {ASK: fact})
-    return replace(RunWorld(run, make_project(), make_workflow(), None, facts=facts), **changes)
-
-
-def after(run: Run, *facts: PullRequestLifeFact) -> Run:
-    """Return a Run after each of the facts was recorded."""
-    for fact in facts:
-        plan = plan_run(world_of(run, fact), fact.seen_time)
-        run = run if plan.status is None else run.updated(status=run_status_of(plan))
-    return run
 
 
 def made_of(run: Run) -> PullRequest:

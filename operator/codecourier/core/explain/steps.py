@@ -121,6 +121,10 @@ SAYS_IT_ITSELF = frozenset(
         Reason.PULL_REQUEST_NOT_FOUND,
         Reason.PULL_REQUEST_CLOSED,
         Reason.BLOCKED_ON_CI,
+        Reason.FOLLOW_UP_LIMIT,
+        Reason.FOLLOW_UP_FAILED,
+        Reason.SAME_FAILURE,
+        Reason.TAKEN_OVER,
         Reason.MERGED_BEFORE,
         Reason.PULL_REQUEST_FROM_FORK,
         Reason.FORK_NOT_APPROVED,
@@ -187,6 +191,8 @@ GOES_ON = frozenset(
         Reason.PULL_REQUEST_REOPENED,
         Reason.PULL_REQUEST_RETARGETED,
         Reason.CHECKS_RECOVERED,
+        Reason.FOLLOWING_UP,
+        Reason.FOLLOWED_UP,
         Reason.NOTHING_TO_CHANGE,
         Reason.CANCELLED,
         Reason.DELETED,
@@ -207,6 +213,7 @@ def find_next_step(reason: str) -> str | None:
 _OF_ORIGIN = {
     "MergeJob": "Create another MergeJob for the pull requests.",
     "SprintChain": "Resume the sprint chain: raise its spec.attempt.",
+    "Run": "Retry the Run whose pull request it continues: raise the spec.attempt of that Run.",
     "RecurringTask": "Let the task run now: set its annotation codecourier.dev/run-now to a new value.",
     "IssueSession": "Ask for a follow-up: set the session's annotation codecourier.dev/follow-up to a task.",
 }

@@ -7,9 +7,8 @@ out; the whole is bounded.
 
 from __future__ import annotations
 
-import re
-
 from codecourier.core.shared.facts import IssueFact
+from codecourier.core.shared.quotes import bound_lines, quote_markdown
 from codecourier.resources.issue_session import IssueSession, IssueSessionStatus, SessionRun
 from codecourier.text import visible
 
@@ -27,15 +26,7 @@ _QUOTED_MAX_BYTES = 29 * 1024
 _BODY_MAX_BYTES = 16 * 1024
 """Longest body of the issue, so that the chosen comments have room."""
 
-_CUT = "> (shortened)"
-
 _EARLIER = "What was done for this issue before:"
-
-_LINK_COMMENT = re.compile(r"^[ >]{0,8}\[[^\]\n]{0,999}\]:[ \t]*(?:<[^>\n]*>|#)(?:[ \t].*)?$", re.MULTILINE)
-"""The definition of a link that leads nowhere, such as `[//]: # (a comment)`."""
-
-_HTML_LINE = re.compile(r"^[ \t>*+.)0-9-]*<[A-Za-z/!?]", re.MULTILINE)
-"""The beginning of a line from which on a page takes text for HTML."""
 
 _DEFAULT_PROMPT = (
     "Do what the issue that is quoted above asks for, as far as it concerns this repository: find the cause, fix it, "
@@ -74,31 +65,10 @@ def clean_title(title: str) -> str:
 
 
 def _quote_issue(issue: IssueFact) -> str:
-    lines = [f"> {clean_title(issue.title)}", ">", *_quote(issue.body, _BODY_MAX_BYTES)]
+    lines = [f"> {clean_title(issue.title)}", ">", *quote_markdown(issue.body, _BODY_MAX_BYTES)]
     for comment in issue.comments:
-        lines += [">", f"> Comment of {clean_title(comment.author)}:", *_quote(comment.body, _BODY_MAX_BYTES)]
-    return "\n".join(_bounded(lines, _QUOTED_MAX_BYTES))
-
-
-def _quote(text: str, most: int) -> list[str]:
-    """Return the lines of a text that its page shows, each marked as quoted."""
-    shown = _LINK_COMMENT.sub("", visible(_without_comments(text)))
-    return _bounded([f"> {line}".rstrip() for line in shown.strip().split("\n")], most)
-
-
-def _bounded(lines: list[str], most: int) -> list[str]:
-    """Return the beginning of quoted lines that has at most so many bytes; a line that is too long is cut."""
-    if sum(len(line.encode()) + 1 for line in lines) <= most:
-        return lines
-    room = most - len(_CUT) - 1
-    kept: list[str] = []
-    for line in lines:
-        beginning = line.encode()[: max(room - 1, 0)].decode(errors="ignore")
-        kept += [beginning.rstrip()] if beginning.strip("> ") or beginning == line else []
-        room -= len(line.encode()) + 1
-        if beginning != line:
-            break
-    return [*kept, _CUT]
+        lines += [">", f"> Comment of {clean_title(comment.author)}:", *quote_markdown(comment.body, _BODY_MAX_BYTES)]
+    return "\n".join(bound_lines(lines, _QUOTED_MAX_BYTES))
 
 
 def _newest(lines: list[str], most: int) -> list[str]:
@@ -107,23 +77,6 @@ def _newest(lines: list[str], most: int) -> list[str]:
     while first and (most := most - len(lines[first - 1].encode()) - 1) >= 0:
         first -= 1
     return lines[first:]
-
-
-def _without_comments(text: str) -> str:
-    """Return a text without its HTML comments, which no page shows.
-
-    One that is not closed hides the rest where HTML can begin. Elsewhere a page shows it as text, such as that of an
-    issue about comments.
-    """
-    parts: list[str] = []
-    position = 0
-    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
-        parts.append(text[position:start])
-        position = end + 3
-    rest = text[position:]
-    before = "".join(parts) + rest.partition("<!--")[0]
-    is_hiding = "<!--" in rest and _HTML_LINE.search(f"{before}<!--") is not None
-    return before if is_hiding else "".join((*parts, rest))
 
 
 def _describe(entry: SessionRun) -> str:

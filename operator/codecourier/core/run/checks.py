@@ -10,7 +10,7 @@ from __future__ import annotations
 from codecourier.core.shared.following import CheckFact, PullRequestLifeFact
 from codecourier.resources.pull_request import Check, Checks, ChecksStatus, PullRequest
 
-__all__ = ["MOST_CHECKS", "find_failed", "read_checks"]
+__all__ = ["MOST_CHECKS", "find_failed", "has_pending", "read_checks"]
 
 MOST_CHECKS = 50
 """How many checks a status names."""
@@ -55,6 +55,12 @@ def find_failed(checks: Checks | None) -> tuple[Check, ...]:
     items = () if checks is None else checks.items
     required = tuple(check for check in items if check.is_required)
     return tuple(check for check in required or items if check.conclusion in _FAILED_WORDS)
+
+
+def has_pending(checks: Checks) -> bool:
+    """Tell whether a check that counts has not ended, of those that the status names."""
+    required = tuple(check for check in checks.items if check.is_required)
+    return any(check.conclusion is None for check in required or checks.items)
 
 
 def _judge_all(fact: PullRequestLifeFact) -> ChecksStatus:

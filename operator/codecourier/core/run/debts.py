@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from codecourier.core.run.end import build_merge_notification, build_run_notifications
+from codecourier.core.run.end import build_merge_notification, build_run_notifications, build_stop_notification
 from codecourier.core.run.status import starts_again
 from codecourier.core.run.usage import build_usage_record
 from codecourier.core.run.world import RunWorld
@@ -72,8 +72,8 @@ def _called_for(world: RunWorld, end: datetime) -> Iterator[Notification]:
     """Yield all Notifications that the status calls for."""
     status = world.run.status
     yield from build_run_notifications(world, status, end)
-    merge = build_merge_notification(world.run, status)
-    yield from () if merge is None else (merge,)
+    later = build_merge_notification(world.run, status), build_stop_notification(world.run, status)
+    yield from (notification for notification in later if notification is not None)
 
 
 def _owed_usage(world: RunWorld) -> Iterator[Create]:

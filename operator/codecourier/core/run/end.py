@@ -15,12 +15,14 @@ from codecourier.core.shared.notifications import build_notification
 from codecourier.core.shared.outcome import with_outcome
 from codecourier.core.shared.reasons import CREDENTIAL_REASONS, ConditionType, Reason, sentence
 from codecourier.core.shared.reporting import claim_notifications, record_notifications
+from codecourier.resources.meta import ConditionStatus
 from codecourier.resources.notification import Notification, NotificationType
 from codecourier.resources.run import PullRequestPhase, Run, RunPhase, RunStatus
 
 __all__ = [
     "build_merge_notification",
     "build_run_notifications",
+    "build_stop_notification",
     "build_wait_notification",
     "claim_end",
     "ended_status",
@@ -118,4 +120,22 @@ def build_merge_notification(run: Run, status: RunStatus) -> Notification | None
         event_time=pull_request.merge_time,
         run=run.name,
         pr_url=pull_request.url,
+    )
+
+
+def build_stop_notification(run: Run, status: RunStatus) -> Notification | None:
+    """Return the Notification that no further Run continues a pull request; None: the status does not say so."""
+    said = status.condition(ConditionType.FOLLOWED_UP)
+    if said is None or said.status != ConditionStatus.FALSE:
+        return None
+    pull_request = status.pull_request
+    return build_notification(
+        run,
+        NotificationType.FOLLOW_UP_STOPPED,
+        f"a{status.attempt}-f{len(status.follow_ups)}",
+        title=f"Pull request of {run.name} needs a user",
+        message=said.message,
+        event_time=said.last_transition_time,
+        run=run.name,
+        pr_url=None if pull_request is None else pull_request.url,
     )

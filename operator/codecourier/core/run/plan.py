@@ -17,16 +17,18 @@ Pending → Queued ⇄ Running → Completed | Failed | Cancelled; a greater `sp
 
 Within an attempt a finished Run stays as it is (invariant 4). Only the Notifications of an end that was a decision are
 still settled, and its pull request is followed, which is a field of its own: Created ⇄ BlockedOnCI, both → Merged.
+Further Runs may continue that pull request (`core.run.follow_up`); one that is at work is over before the Run goes.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from codecourier.core.origin import Origin, is_stop_requested
 from codecourier.core.run.debts import owe_records, settle_run
 from codecourier.core.run.end import claim_end
+from codecourier.core.run.follow_up import is_settled, with_follow_up
 from codecourier.core.run.proposals import with_proposals
 from codecourier.core.run.pull_request import plan_pull_request
 from codecourier.core.run.pull_request_life import follow_pull_request
@@ -45,6 +47,9 @@ from codecourier.resources.run import Run, RunPhase, RunStatus
 from codecourier.resources.sandbox import Sandbox, SandboxPhase
 
 __all__ = ["needs_references", "plan_run"]
+
+FOLLOW_UP_PAUSE = timedelta(minutes=1)
+"""When a Run that is being deleted looks again whether its follow-up is over."""
 
 _USUAL = frozenset({Reason.RUNNING, Reason.STOPPING})
 """What a Sandbox says when there is nothing to fix."""
@@ -156,8 +161,10 @@ def _settle(world: RunWorld, now: datetime) -> Plan:
     if (settling := settle_run(world, now)) is not None:
         return settling
     if run.is_deleting:
+        if not is_settled(world, now):
+            return Plan(look_again=now + FOLLOW_UP_PAUSE)
         return Plan(release_finalizer=_is_recorded(world))
-    plan = follow_pull_request(world, accepted(run, status, now), now)
+    plan = with_follow_up(world, follow_pull_request(world, accepted(run, status, now), now), now)
     return replace(plan, status=None) if plan.status == status else plan
 
 

@@ -59,7 +59,7 @@ def is_decided(world: RunWorld, sandbox: Sandbox) -> bool:
     nothing is tried again either, but another leader may still know it: then the end is a decision.
     """
     if sandbox.status.phase is SandboxPhase.COMPLETED:
-        return world.run.spec.merge is not None or not _has_pushed(sandbox)
+        return _opens_none(world) or not _has_pushed(sandbox)
     if sandbox.status.phase not in {SandboxPhase.FAILED, SandboxPhase.EXPIRED}:
         return False
     workflow = _find_workflow(world)
@@ -88,6 +88,8 @@ def plan_result(world: RunWorld, sandbox: Sandbox, now: datetime) -> Plan:
 def _plan_success(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
     if world.run.spec.merge is not None:
         return _end_merge(world, status, sandbox, now)
+    if world.run.spec.follow_up is not None:
+        return _end_follow_up(world, status, sandbox, now)
     if _has_pushed(sandbox):
         return _claim_pull_request(world, status, now, is_draft=False)
     skipped = status.updated(head_commit=status.base_commit, pull_request=PullRequest(phase=PullRequestPhase.SKIPPED))
@@ -106,6 +108,22 @@ def _end_merge(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: dateti
     )
     new = ended_status(world, merged, RunPhase.COMPLETED, Reason.COMPLETED, sandbox.status.message, now)
     return record_end(world, new, Reason.COMPLETED, _end_time(sandbox))
+
+
+def _end_follow_up(world: RunWorld, status: RunStatus, sandbox: Sandbox, now: datetime) -> Plan:
+    """End a Run that continues a pull request: what it pushed is there already."""
+    reason, text = Reason.COMPLETED, f"Commit {status.head_commit} was pushed to branch {status.branch}."
+    if not _has_pushed(sandbox):
+        status = status.updated(head_commit=status.base_commit)
+        reason, text = Reason.NOTHING_TO_CHANGE, "The agent ended well and changed nothing."
+    skipped = status.updated(pull_request=PullRequest(phase=PullRequestPhase.SKIPPED))
+    new = ended_status(world, skipped, RunPhase.COMPLETED, reason, text, now)
+    return record_end(world, new, reason, _end_time(sandbox))
+
+
+def _opens_none(world: RunWorld) -> bool:
+    """Tell whether the Run opens no pull request, whatever it does."""
+    return world.run.spec.merge is not None or world.run.spec.follow_up is not None
 
 
 def _with_result(status: RunStatus, sandbox: Sandbox) -> RunStatus:
@@ -153,7 +171,7 @@ def _is_retried(status: RunStatus, reason: str, workflow: WorkflowSpec) -> bool:
 
 
 def _is_drafted(world: RunWorld, sandbox: Sandbox, workflow: WorkflowSpec) -> bool:
-    if world.run.spec.merge is not None:
+    if _opens_none(world):
         return False
     return _has_pushed(sandbox) and workflow.pull_request.on_failure is FailurePullRequest.DRAFT
 

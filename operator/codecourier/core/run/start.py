@@ -262,7 +262,7 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
     ).updated(
         base_branch=base[0],
         base_commit=base[1],
-        branch=status.branch or branch_name(run.name, run.uid, status.attempt),
+        branch=status.branch or _find_branch(run, status.attempt),
         tries=(*status.tries, Try(number=number, sandbox=name, claim_time=now)),
         retry_time=None,
         start_time=status.start_time or now,
@@ -273,6 +273,17 @@ def _start(world: RunWorld, status: RunStatus, base: tuple[str, str], now: datet
         creates=(Create(build_sandbox(run, status.attempt, number)),),
         events=(Event("Started", f"Try {number} of attempt {status.attempt} runs in Sandbox {name}."), *events),
     )
+
+
+def _find_branch(run: Run, attempt: int) -> str:
+    """Return the branch of an attempt; a follow-up has that of the Run whose pull request it continues.
+
+    It follows from names and UIDs alone, so no field of a Run names a branch that it may push to.
+    """
+    origin, follow_up = run.spec.origin, run.spec.follow_up
+    if follow_up is not None and origin is not None and origin.kind == run.kind:
+        return branch_name(origin.name, origin.uid, follow_up.attempt)
+    return branch_name(run.name, run.uid, attempt)
 
 
 def build_sandbox(run: Run, attempt: int, number: int) -> Sandbox:

@@ -16,6 +16,10 @@ def starts_again(run: Run) -> bool:
     return asks_for_attempt(run.spec, run.status)
 
 
+_OF_ATTEMPT = frozenset({ConditionType.RECORDS_OWED, ConditionType.FOLLOWED_UP})
+"""Conditions that say nothing of the next attempt."""
+
+
 def attempt_status(run: Run) -> RunStatus:
     """Return the status of the attempt that a Run is in: of a new one, where one is to begin and has no status yet.
 
@@ -26,7 +30,7 @@ def attempt_status(run: Run) -> RunStatus:
         return old
     return RunStatus(
         observed_generation=old.observed_generation,
-        conditions=tuple(c for c in old.conditions if c.type != ConditionType.RECORDS_OWED),
+        conditions=tuple(c for c in old.conditions if c.type not in _OF_ATTEMPT),
         attempt=run.spec.attempt,
         cancelled_attempt=old.cancelled_attempt,
     )

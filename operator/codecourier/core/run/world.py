@@ -50,6 +50,9 @@ class RunWorld(World):
     agent_secrets: WatchedSecrets = UNWATCHED
     """The Secrets of the namespace that agents may read."""
 
+    follow_ups: tuple[Run, ...] = ()
+    """The Runs that continue the Run's pull request."""
+
     learnings: KnownLearnings = NO_LEARNINGS
     """The Learnings of the namespace."""
 
@@ -57,6 +60,10 @@ class RunWorld(World):
         """Yield a sentence for each thing that cannot be."""
         run, namespace = self.run, self.run.namespace
         yield from find_identity_faults(namespace, (run, *self.sandboxes))
+        yield from find_identity_faults(namespace, self.follow_ups)
+        for made in self.follow_ups:
+            if made.spec.origin is None or (made.spec.origin.kind, made.spec.origin.uid) != (run.kind, run.uid):
+                yield f"Run {made.name!r} was not made by the Run with UID {run.uid!r}."
         yield from find_project_faults(namespace, self.project)
         if self.workflow is not None:
             yield from find_identity_faults(namespace, (self.workflow,))

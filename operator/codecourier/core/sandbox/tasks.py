@@ -68,6 +68,7 @@ def build_task(
         allow_ci_paths=workflow.ci_paths is CiPaths.ALLOW,
         variables=_variables(run),
         canary_env=tuple(variable.name for variable in workflow.secret_env),
+        only_verified=run.spec.follow_up is not None,
         merge=build_merge_task(run),
     )
 

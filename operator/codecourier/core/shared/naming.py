@@ -39,6 +39,7 @@ __all__ = [
     "PROJECT_NAME",
     "binding_name",
     "branch_name",
+    "follow_up_run_name",
     "learning_name",
     "member_hash",
     "merge_job_name",
@@ -147,6 +148,9 @@ HASH_DIGITS = 8
 MERGED_LENGTH = 34
 """Most characters of what precedes the number in the name of a MergeJob that merges one pull request."""
 
+RUN_NAME_LENGTH = 120
+"""Most characters of the name of a Run."""
+
 LESSON_DIGITS = 16
 """Hex digits of a lesson's hash in a name."""
 
@@ -175,6 +179,15 @@ def task_run_name(task_name: str, task_uid: str, slot: datetime, *, is_manual: b
 def session_run_name(session_name: str, session_uid: str, index: int) -> str:
     """Return the name of a Run (zero-based index) of an IssueSession."""
     return f"{session_name}-{uid_hash(session_uid)}-r{index}"
+
+
+def follow_up_run_name(run_name: str, run_uid: str, attempt: int, number: int) -> str:
+    """Return the name of a Run (from 1) that continues the pull request of an attempt of another Run.
+
+    Names of Runs have at most 120 characters: of a longer name the beginning stays, and the hash tells it apart.
+    """
+    ending = f"-{uid_hash(run_uid)}-a{attempt}-f{number}"
+    return f"{run_name[: RUN_NAME_LENGTH - len(ending)].rstrip('-.')}{ending}"
 
 
 def merge_run_name(job_name: str, job_uid: str, index: int) -> str:

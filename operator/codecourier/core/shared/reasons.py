@@ -32,6 +32,7 @@ class ConditionType(StrEnum):
     REPOSITORIES_REACHABLE = "RepositoriesReachable"
     COMMENTED = "Commented"
     MEMBERS_BOUND = "MembersBound"
+    FOLLOWED_UP = "FollowedUp"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -141,8 +142,8 @@ SENTENCES: dict[Reason, str] = {
         "another MergeJob."
     ),
     Reason.CHECKS_FORBIDDEN: (
-        "The credential for {repository} may not read checks, so nothing is merged. Give it the permissions 'Checks: "
-        "read' and 'Commit statuses: read': {detail}"
+        "The credential for {repository} may not read checks, so nothing is merged or followed up. Give it the "
+        "permissions 'Checks: read' and 'Commit statuses: read': {detail}"
     ),
     Reason.PULL_REQUEST_NOT_FOUND: (
         "The Project's credential sees no pull request {pull_request}. Check the number, and that the credential has "
@@ -297,6 +298,24 @@ SENTENCES: dict[Reason, str] = {
     Reason.PULL_REQUEST_RETARGETED: "Pull request {url} is to be merged into branch {branch} now, not into {old}.",
     Reason.BLOCKED_ON_CI: "Checks of pull request {url} have failed: {checks}. Open it to see why.",
     Reason.CHECKS_RECOVERED: "No check of pull request {url} is failed any more.",
+    Reason.FOLLOWING_UP: "Checks of pull request {url} have failed. Run {run}, follow-up {number}, works on them.",
+    Reason.FOLLOWED_UP: "Run {run} continued the pull request with commit {commit}.",
+    Reason.FOLLOW_UP_LIMIT: (
+        "Checks of pull request {url} have failed again after {count} follow-ups, which is the limit. Look at the "
+        "checks at the host and push a fix, or raise spec.followUp.limit of the Project."
+    ),
+    Reason.FOLLOW_UP_FAILED: (
+        "Checks of pull request {url} have failed, and Run {run} did not fix them. {detail} Look at the checks at the "
+        "host and push a fix."
+    ),
+    Reason.SAME_FAILURE: (
+        "The checks of pull request {url} have failed as before Run {run}, which was to fix them, so no other Run "
+        "follows. Look at the checks at the host and push a fix."
+    ),
+    Reason.TAKEN_OVER: (
+        "Checks of pull request {url} have failed at commit {commit}, which a user has pushed, so no Run follows. The "
+        "branch is left to that user."
+    ),
     Reason.ISSUE_NOT_FOUND: (
         "The Project's credential sees no issue {issue}. Check the number, that the repository has issues, and that "
         "the credential has the permission 'Issues: read' for it: {detail}"
