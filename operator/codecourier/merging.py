@@ -13,6 +13,7 @@ __all__ = [
     "MERGE_PATH_MAX_LENGTH",
     "MERGE_SOURCES_MAX_COUNT",
     "PULL_REQUEST_MAX_NUMBER",
+    "UNRESOLVABLE",
     "MergeReport",
     "MergeSource",
     "MergeState",
@@ -32,6 +33,16 @@ MERGE_PATH_MAX_LENGTH = 200
 
 PULL_REQUEST_MAX_NUMBER = 2**53
 """Largest number of a pull request."""
+
+UNRESOLVABLE = {
+    "CiPathConflict": "the Workflow may not change the files in conflict, which steer CI",
+    "FolderRenameConflict": "the two sides disagree about a folder that was renamed",
+    "SubmoduleConflict": "a submodule is in conflict",
+    "TooManyConflicts": "too many paths are in conflict",
+    "UnrelatedHistories": "it shares no history with the base branch",
+    "UnsafePathConflict": "a path in conflict has a name that CodeCourier does not write",
+}
+"""Reasons of a conflict that no agent is given, and what each means, as a part of a sentence."""
 
 _UID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")

@@ -15,7 +15,7 @@ from codecourier.core.shared.creations import START_LIMIT
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Plan
 from codecourier.core.shared.reasons import CREDENTIAL_REASONS, Reason
-from codecourier.merging import MergeState
+from codecourier.merging import UNRESOLVABLE, MergeState
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge_job import MergeJobPhase, MergeJobStatus, SourceResult
 from codecourier.resources.run import RunPhase
@@ -142,6 +142,19 @@ def test_a_conflict_is_resolved_and_the_next_step_continues_from_its_commit() ->
     ]
     assert played.status.steps[2].base_commit == played.status.steps[1].head_commit
     assert "the agent resolved its conflicts in 2 attempts" in played.opened[0].body
+
+
+@pytest.mark.parametrize("reason", UNRESOLVABLE)
+@pytest.mark.parametrize("number", [7, 8])
+def test_a_conflict_that_no_agent_is_given_is_left_out_at_once_and_the_rest_goes_on(reason: str, number: int) -> None:
+    played = Played(job=make_job(7, 8, 9), hindrances={number: reason})
+    played.work()
+    others = {other: "Clean" for other in (7, 8, 9) if other != number}
+    assert played.results == {number: Reason.MERGE_UNRESOLVABLE, **others}
+    source = next(source for source in played.status.sources if source.number == number)
+    assert source.attempts == 0
+    assert UNRESOLVABLE[reason] in (source.message or "")
+    assert len(played.made) == 2
 
 
 @pytest.mark.parametrize("limit", [1, 3])

@@ -143,6 +143,9 @@ class Played(Playing):
     attempts_needed: dict[int, int] = field(default_factory=dict)
     """Pull requests that conflict, with the attempt that resolves them."""
 
+    hindrances: dict[int, str] = field(default_factory=dict)
+    """Pull requests whose conflict no agent is given, with the reason."""
+
     broken: set[int] = field(default_factory=set)
     """Pull requests with which the verify steps fail."""
 
@@ -249,6 +252,9 @@ class Played(Playing):
         for source in run.spec.merge.sources:
             number = source.number
             state = self.states.get(number, MergeState.CLEAN)
+            if number in self.hindrances:
+                handled.append(MergedSource(number=number, state=MergeState.CONFLICT, reason=self.hindrances[number]))
+                break
             if (needed := self.attempts_needed.get(number)) is not None:
                 self.tried[number] = self.tried.get(number, 0) + 1
                 state = MergeState.RESOLVED if self.tried[number] >= needed else MergeState.CONFLICT
@@ -257,7 +263,10 @@ class Played(Playing):
             handled.append(MergedSource(number=number, state=state, commit=made))
             if needed is not None:
                 break
-        if handled[-1].state is MergeState.CONFLICT:
+        has_commit = any(merged.commit is not None for merged in handled)
+        if handled[-1].number in self.hindrances and not has_commit:
+            return RunPhase.FAILED, Reason.MERGE_CONFLICT, MergeResult(sources=tuple(handled))
+        if handled[-1].state is MergeState.CONFLICT and handled[-1].number not in self.hindrances:
             return RunPhase.FAILED, Reason.AGENT_FAILED, MergeResult(sources=tuple(handled))
         if self.broken & {h.number for h in handled if h.commit is not None}:
             return RunPhase.FAILED, Reason.VERIFY_FAILED, MergeResult(sources=tuple(handled))

@@ -134,6 +134,7 @@ SAYS_IT_ITSELF = frozenset(
         Reason.OTHER_BASE,
         Reason.MERGE_CONFLICT,
         Reason.MERGE_EMPTY,
+        Reason.MERGE_UNRESOLVABLE,
         Reason.MERGE_CONTAINED,
         Reason.COMMIT_MISSING,
         Reason.STEP_LIMIT,

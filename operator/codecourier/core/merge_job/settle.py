@@ -2,6 +2,7 @@
 
 - Merged, with a verified commit that has them: Clean or Resolved, and the next step continues from that commit.
 - A conflict that the agent did not resolve: tried again until the attempts are used up, then left out.
+- A conflict that no agent is given, such as one of submodules: left out at once.
 - A step that fails counts for nothing. With several pull requests they are tried in halves, so that the rest goes on
   without the one that fails; that one alone is left out.
 - Trouble outside of the pull requests leaves them as they are: the step is tried again.
@@ -14,7 +15,7 @@ from datetime import datetime
 
 from codecourier.core.merge_job.ledger import DEFAULT_ATTEMPTS, with_sources
 from codecourier.core.shared.reasons import RETRYABLE, ConditionType, Reason, cut, sentence
-from codecourier.merging import MergeState
+from codecourier.merging import UNRESOLVABLE, MergeState
 from codecourier.resources.merge import MergedSource, MergeResult
 from codecourier.resources.merge_job import JobSource, MergeJob, MergeJobStatus, MergeMode, MergeStep, SourceResult
 from codecourier.resources.run import Run, RunPhase
@@ -129,7 +130,7 @@ def _with_merged(job: MergeJob, status: MergeJobStatus, merge: MergeResult, step
 
 def _merged(job: MergeJob, source: JobSource, said: MergedSource) -> JobSource:
     if said.state is MergeState.CONFLICT:
-        return _attempted(job, source, said.reason or "", said.reason or Reason.MERGE_CONFLICT.value)
+        return _conflicting(job, source, said, said.reason or "", said.reason or Reason.MERGE_CONFLICT.value)
     if said.state in _LEFT_OUT:
         return _left_out(source, said.state)
     tried = source.attempts + (said.state is MergeState.RESOLVED)
@@ -147,7 +148,7 @@ def _with_failure(job: MergeJob, status: MergeJobStatus, step: MergeStep, end: _
     tried = tuple(said.number for said in end.handled) or step.numbers
     last = end.handled[-1] if end.handled else None
     if last is not None and last.state is MergeState.CONFLICT:
-        return with_sources(status, (_attempted(job, known[last.number], end.message, end.reason),))
+        return with_sources(status, (_conflicting(job, known[last.number], last, end.message, end.reason),))
     if len(tried) > 1:
         return status.updated(suspected=tried)
     source = known[tried[0]]
@@ -155,6 +156,15 @@ def _with_failure(job: MergeJob, status: MergeJobStatus, step: MergeStep, end: _
     if had_conflict:
         return with_sources(status, (_attempted(job, source, end.message, end.reason),))
     return with_sources(status, (_excluded(source, end.reason, end.message),))
+
+
+def _conflicting(job: MergeJob, source: JobSource, said: MergedSource, detail: str, reason: str) -> JobSource:
+    """Return a pull request that conflicts: left out at once where no agent is given such a conflict."""
+    hindrance = UNRESOLVABLE.get(said.reason or "")
+    if hindrance is None or job.spec.mode is MergeMode.SINGLE:
+        return _attempted(job, source, detail, reason)
+    text = sentence(Reason.MERGE_UNRESOLVABLE, detail=hindrance)
+    return _excluded(source, Reason.MERGE_UNRESOLVABLE.value, text)
 
 
 def _attempted(job: MergeJob, source: JobSource, detail: str, reason: str) -> JobSource:

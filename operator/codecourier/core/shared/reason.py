@@ -75,6 +75,7 @@ class Reason(StrEnum):
     OTHER_BASE = "OtherBase"
     MERGE_CONFLICT = "MergeConflict"
     MERGE_EMPTY = "MergeEmpty"
+    MERGE_UNRESOLVABLE = "MergeUnresolvable"
     MERGE_CONTAINED = "MergeContained"
     COMMIT_MISSING = "CommitMissing"
     STEP_LIMIT = "StepLimit"

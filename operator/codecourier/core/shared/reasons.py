@@ -177,6 +177,10 @@ SENTENCES: dict[Reason, str] = {
         "{detail}"
     ),
     Reason.MERGE_EMPTY: "Merging it changes no file.",
+    Reason.MERGE_UNRESOLVABLE: (
+        "It conflicts with what is merged before it, and no agent was asked to resolve that: {detail}. Merge or rebase "
+        "it by hand."
+    ),
     Reason.MERGE_CONTAINED: "What is merged before it contains it already.",
     Reason.COMMIT_MISSING: "The repository does not have its commit {commit} any more.",
     Reason.STEP_LIMIT: "The merge has made {limit} Runs, which is the limit. Merge it on its own.",
