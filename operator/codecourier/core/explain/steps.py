@@ -93,6 +93,9 @@ NEXT_STEPS: Mapping[Reason, str] = {
 
 SAYS_IT_ITSELF = frozenset(
     {
+        Reason.BASE_MAYBE_UNDONE,
+        Reason.MERGE_LEFT_QUEUE,
+        Reason.STACK_BELOW,
         Reason.PROJECT_NOT_FOUND,
         Reason.PROJECT_ENDING,
         Reason.WORKFLOW_NOT_FOUND,
@@ -175,6 +178,12 @@ SAYS_IT_ITSELF = frozenset(
 
 GOES_ON = frozenset(
     {
+        Reason.MERGED_BY_QUEUE,
+        Reason.MERGE_LEAVING_QUEUE,
+        Reason.MERGE_RACED,
+        Reason.STACK_FREED,
+        Reason.STACK_RETARGETED,
+        Reason.WAITING_FOR_LANE,
         Reason.ACCEPTED,
         Reason.MEMBERS_BOUND,
         Reason.REACHABLE,
