@@ -10,12 +10,14 @@ from codecourier import controller
 from codecourier.github.api import Operation
 from codecourier.github.operations.look_at_each_pull_request import LookAtEachPullRequest
 from codecourier.github.operations.merge_queue import LeaveQueue
+from codecourier.github.operations.read_failed_checks import ReadFailedChecks
 from tests.simulation.forge import ForgeClient, ForgeServer
 from tests.simulation.network import Network
 from tests.support.worlds import NOW
 
-NEVER_ASKED = {LookAtEachPullRequest, LeaveQueue}
-"""For hosts without GraphQL, and for those with a merge queue: the simulated forge is neither."""
+NEVER_ASKED = {LookAtEachPullRequest, LeaveQueue, ReadFailedChecks}
+"""For hosts without GraphQL, and for those with a merge queue: the simulated forge is neither. No project of the
+simulation has follow-ups."""
 
 
 def operations() -> set[type]:
