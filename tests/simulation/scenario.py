@@ -287,7 +287,8 @@ def scenario_of(seed: int) -> Scenario:
     members = Random(f"members {seed}").choice((0, 0, 1, 3))
     extra += _MEMBER_DEEDS * 3 * (members > 0)
     extra += _RETENTION_DEEDS * 6 * ages
-    merges = merge_scenes_of(seed)
+    # A merge moves the base branch, and with it what the Runs of others start from, whenever it lands.
+    merges = tuple(scene for scene in merge_scenes_of(seed) if mood == "peopled" or scene.mode == "Combine")
     extra += _MERGE_DEEDS * 5 * bool(merges)
     extra += _PULL_DEEDS * 4 * Random(f"pulls {seed}").choice((False, False, True))
     return Scenario(
