@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +16,8 @@ from codecourier.kube.client import AiohttpKube
 from codecourier.local.cluster import LocalCluster
 from codecourier.local.demo.stage import ensure_namespace
 from tests.support.main_job import wait_for
-from tests.support.operator_access import OPERATOR
-from tests.support.team import Team, make_team, operator_environment, operator_process
+from tests.support.mortal import mortal_operator
+from tests.support.team import Team, make_team, operator_process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -55,41 +50,15 @@ async def team(cluster: LocalCluster) -> AsyncIterator[Team]:
             yield ready
 
 
-@contextmanager
-def mortal_operator(team: Team, folder: Path) -> Iterator[Path]:
-    """Run an operator that dies at each of its writes; give the file with its deaths."""
-    deaths = folder / "deaths.jsonl"
-    kubeconfig = OPERATOR.write_kubeconfig(team.cluster, folder / "operator.kubeconfig")
-    with deaths.open("wb") as out, (folder / "operator.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.killed_operator", team.namespace],
-            env={**os.environ, "KUBECONFIG": str(kubeconfig), **operator_environment(team.forge)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            yield deaths
-            process.terminate()
-            assert process.wait(30) == 0
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 async def test_operator_killed_at_each_of_its_writes_does_nothing_twice(team: Team, tmp_path: Path) -> None:
     """One life for each moment before and after a write, until the chain is finished."""
     await team.sprint_chain()
-    with mortal_operator(team, tmp_path) as file:
+    with mortal_operator(team, tmp_path) as deaths:
         chain = await team.ended("chain", SPRINT_CHAINS)
-    deaths = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    died_at = {" ".join(death["write"].split()[:3]) for death in deaths}
     assert chain["status"]["phase"] == "Completed", chain["status"]["message"]
-    assert {what for what in DEADLY if not any(died.startswith(what) for died in died_at)} == set()
+    assert deaths.find_missed(*DEADLY) == set()
     # Each life was named as the one before: it need not wait for the Lease to expire.
-    assert {death["lease_looks"] for death in deaths} == {1}
+    assert {death["lease_looks"] for death in deaths.read()} == {1}
     await assert_chain_done_once(team, sprints=1)
 
 

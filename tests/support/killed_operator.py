@@ -1,4 +1,6 @@
-"""An operator that lives again and again, each time until a write: `python -m tests.support.killed_operator NAMESPACE`.
+"""An operator that lives again and again, each time until a write.
+
+It is called as `python -m tests.support.killed_operator NAMESPACE [KIND…]`: with kinds, writes to others are survived.
 
 Each life is a process of its own, forked from this one only to spare it the imports, that serves as the real operator
 does but for its two clients. With SIGKILL it ends itself before the first write to the namespace, or to its repository,
@@ -49,6 +51,13 @@ class Death:
     died: frozenset[tuple[str, bool]]
     """Each write that a life has ended at, and whether after it."""
 
+    kinds: frozenset[str]
+    """Kinds whose writes are deadly; empty: all are, each one. With kinds, writes to the first of them are each one,
+    and writes to the others once for each sort."""
+
+    whole: str
+    """The first of the kinds."""
+
     report: int
     """Descriptor that the death is told to."""
 
@@ -83,32 +92,44 @@ class MortalKube(AiohttpKube):
     async def create(self, resource: Resource, obj: Json, *, is_dry_run: bool = False) -> Json:
         """See `KubeApi.create`."""
         call = super().create(resource, obj, is_dry_run=is_dry_run)
-        return await self._write("create", resource, obj["metadata"], call)
+        return await self._write("create", resource, obj, call)
 
     async def replace(self, resource: Resource, obj: Json) -> Json:
         """See `KubeApi.replace`."""
-        return await self._write("replace", resource, obj["metadata"], super().replace(resource, obj))
+        return await self._write("replace", resource, obj, super().replace(resource, obj))
 
     async def replace_status(self, resource: Resource, obj: Json) -> Json:
         """See `KubeApi.replace_status`."""
-        return await self._write("replace status of", resource, obj["metadata"], super().replace_status(resource, obj))
+        return await self._write("replace status of", resource, obj, super().replace_status(resource, obj))
 
     async def patch(self, resource: Resource, namespace: str | None, name: str, body: Json, **options: Any) -> Json:
         """See `KubeApi.patch`."""
-        metadata = {"namespace": namespace, "name": name, **body["metadata"]}
-        return await self._write("patch", resource, metadata, super().patch(resource, namespace, name, body, **options))
+        obj = {"metadata": {"namespace": namespace, "name": name, **body["metadata"]}}
+        return await self._write("patch", resource, obj, super().patch(resource, namespace, name, body, **options))
 
     async def delete(self, resource: Resource, namespace: str | None, name: str, **options: Any) -> Json | None:
         """See `KubeApi.delete`."""
-        metadata = {"namespace": namespace, "name": name}
-        return await self._write("delete", resource, metadata, super().delete(resource, namespace, name, **options))
+        obj = {"metadata": {"namespace": namespace, "name": name}}
+        return await self._write("delete", resource, obj, super().delete(resource, namespace, name, **options))
 
-    async def _write(self, verb: str, resource: Resource, metadata: Json, call: Coroutine[Any, Any, _T]) -> _T:
-        if resource in _PASSED_OVER or metadata["namespace"] != self.death.namespace:
+    async def _write(self, verb: str, resource: Resource, obj: Json, call: Coroutine[Any, Any, _T]) -> _T:
+        death, metadata = self.death, obj["metadata"]
+        if resource in _PASSED_OVER or metadata["namespace"] != death.namespace:
+            return await call
+        if death.kinds and resource.kind not in death.kinds:
             return await call
         # The version tells the writes to one object apart.
-        what = f"{verb} {resource.kind} {metadata['name']} {metadata.get('resourceVersion', '')}"
-        return await self.death.around(what.strip(), call)
+        which = f"{metadata['name']} {metadata.get('resourceVersion', '')}"
+        if death.kinds and resource.kind != death.whole and verb != "create":
+            which = _sort_of(obj)
+        return await death.around(f"{verb} {resource.kind} {which}".strip(), call)
+
+
+def _sort_of(obj: Json) -> str:
+    """Return what a status says in two words: writes of one sort are alike for every object."""
+    status = obj.get("status") or {}
+    reasons = [found["reason"] for found in status.get("conditions") or () if found["type"] == "Succeeded"]
+    return " ".join([status.get("phase", ""), *reasons])
 
 
 class MortalForge(GitHubForge):
@@ -122,7 +143,7 @@ class MortalForge(GitHubForge):
         if not operation.is_write or f"/{self.death.namespace}/" not in repo.url:
             return await call
         what = type(operation).__name__
-        if isinstance(repo.credential, InstallationToken):
+        if isinstance(repo.credential, InstallationToken) and not self.death.kinds:
             what += f" of {repo.credential.secret.fingerprint}"  # tells the revocations of two tokens apart
         return await self.death.around(what, call)
 
@@ -138,13 +159,16 @@ async def _live(settings: Settings, kubeconfig: Path, death: Death) -> bool:
 
 def main() -> None:
     """Live until a life ends in good order."""
-    (namespace,) = sys.argv[1:]
+    namespace, *kinds = sys.argv[1:]
     kubeconfig = Path(os.environ["KUBECONFIG"])
     settings = load_settings(os.environ, listen_port=0, identity="operator")
     lives = _Lives()
     signal.signal(signal.SIGTERM, lives.stop)
     died: set[tuple[str, bool]] = set()
-    while line := lives.live(lambda report: _live(settings, kubeconfig, Death(namespace, frozenset(died), report))):
+    deadly = frozenset(kinds), next(iter(kinds), "")
+    while line := lives.live(
+        lambda report: _live(settings, kubeconfig, Death(namespace, frozenset(died), *deadly, report))
+    ):
         death = json.loads(line)
         died.add((death["write"], death["is_after"]))
         print(line, flush=True)  # noqa: T201  this is its answer

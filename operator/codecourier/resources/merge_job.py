@@ -314,6 +314,9 @@ class MergeLanding(Model):
     leave_time: Time | None = None
     """Since when the operator takes it out of the queue, because the MergeJob was stopped; absent otherwise."""
 
+    skipped_checks: bool = False
+    """Whether the checks were not looked at, as `spec.skipCiCheck` asks."""
+
     commit: CommitSha | None = None
     """The commit on the base branch that has it; absent before."""
 

@@ -243,6 +243,7 @@ class _Merge:
             was_queued=was_queued,
             exit_before=None if place is None else place.exit_id,
             queue_time=self.time if was_queued else None,
+            skipped_checks=self.world.job.spec.skip_ci_check,
         )
         lane = land_until(self.status.lane, self.time + CLAIM_LIMIT)
         claimed = self.status.updated(landing=landing, lane=lane, waiting_for="", waiting_since=None)
@@ -370,6 +371,8 @@ class _Merge:
         if difference is not None:
             return self._complete(landed.tree, difference.reason, difference.message)
         text = f"{pull.url} is merged into {pull.base_branch} as it was verified: commit {pull.merge_commit}."
+        if self.status.landing is not None and self.status.landing.skipped_checks:
+            text += " It was merged without a look at its checks, as spec.skipCiCheck asks."
         return self._complete(landed.tree, Reason.COMPLETED, text)
 
     def _compare(self, commit: str, landed: CommitFact) -> Difference | None:
