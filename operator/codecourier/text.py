@@ -23,6 +23,7 @@ __all__ = [
     "defuse_title",
     "has_marker",
     "marker",
+    "one_line",
     "session_marker",
     "show_hidden",
     "visible",
@@ -139,6 +140,22 @@ def defuse_title(text: str) -> str:
     if len(title) <= TITLE_MAX_CHARS:
         return title
     return title[: TITLE_MAX_CHARS - 1].rstrip() + "…"
+
+
+def one_line(text: str, max_chars: int) -> str:
+    """Return the text of others as one line that people see as it is, for statuses and sentences; a longer one is cut.
+
+    Parameters
+    ----------
+    text
+        Of any length.
+    max_chars
+        Longest line in characters.
+    """
+    if not (text.isascii() and text.isprintable()):
+        # Invisible characters could fill the beginning of a text, so some more are read than will be shown.
+        text = " ".join(visible(text[: 8 * max_chars]).split())
+    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
 
 
 def show_hidden(text: str) -> str:

@@ -185,6 +185,17 @@ def test_all_problems_of_a_body_are_named_at_once() -> None:
     play_rest(scenario)
 
 
+def test_a_list_that_is_far_too_long_is_refused_in_few_words() -> None:
+    async def scenario(rest: RestApp) -> None:
+        await make_project(rest)
+        many = [{"prUrl": f"https://h/o/n/pull/{number}", "prNumber": 0} for number in range(15_000)]
+        refused = await rest.ask("POST", "/merging/start", {**BODY, "pullRequests": many})
+        assert (refused.status, "pullRequests" in refused.fields) == (400, True)
+        assert len(refused.fields) <= 3 * 50 + 1
+
+    play_rest(scenario)
+
+
 def test_a_project_has_to_name_a_workflow_or_the_body_does() -> None:
     async def scenario(rest: RestApp) -> None:
         assert (await rest.ask("POST", "/merging/start", BODY)).fields.keys() == {"pullRequests"}, "no Project"

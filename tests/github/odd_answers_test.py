@@ -25,11 +25,11 @@ MARKER = marker("run", 1)
 DRAFT = CreatePullRequest("Add", MARKER, "work", "main")
 
 
-def pull(number: int, head_repository: int | None) -> dict[str, Any]:
+def pull(host: str, number: int, head_repository: int | None) -> dict[str, Any]:
     """Return a pull request with our marker in repository 1, from a branch `work` of some repository."""
     return {
         "number": number,
-        "html_url": f"https://localhost/acme/shop/pull/{number}",
+        "html_url": f"https://{host}/acme/shop/pull/{number}",
         "state": "open",
         "draft": False,
         "merged_at": None,
@@ -48,8 +48,8 @@ def reach(odd: OddForge) -> tuple[GitHubForge, RepositoryRef]:
 
 
 async def test_a_pull_request_from_a_fork_is_not_ours_whatever_its_text_says(tmp_path: Path) -> None:
-    found = [pull(4, None), pull(3, 2), pull(2, 1)]
-    async with OddForge(tmp_path, [answer(200, found)]) as odd:
+    async with OddForge(tmp_path, [b""]) as odd:
+        odd.scripts = [answer(200, [pull(odd.host, 4, None), pull(odd.host, 3, 2), pull(odd.host, 2, 1)])]
         forge, repo = reach(odd)
         async with forge:
             assert [facts.number for facts in await forge.do(repo, FindPullRequests("work", MARKER))] == [2]

@@ -19,7 +19,7 @@ _REFUSAL_MAX_CHARS = 64 * 1024
 """Longest body of a refusal that is read; one of a megabyte comes from no forge and would only cost time."""
 
 _NUMBER_MAX = 2**53
-_BRANCH = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]{1,244}")
+_BRANCH = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,244}")
 """As statuses hold branches: `codecourier.resources.meta.BranchName`."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -109,6 +109,11 @@ def _detail(error: object) -> str:
     return f"{field}: {error.get('message') or error.get('code') or 'invalid'}" if field else str(error.get("message"))
 
 
+def _whole(text: str) -> str:
+    """Return a text without halves of characters, which escapes of JSON can hold and no other text can."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 @dataclass(frozen=True)
 class Field:
     """A place in an answer's JSON; an error about a wrong value names the place.
@@ -152,8 +157,12 @@ class Field:
     def text(self, max_length: int = _TEXT_MAX_LENGTH) -> str:
         """Return a string of 1 to `max_length` characters."""
         if isinstance(self.data, str) and 0 < len(self.data) <= max_length:
-            return self.data
+            return _whole(self.data)
         raise self._wrong(f"a text of 1 to {max_length} characters")
+
+    def word(self) -> str:
+        """Return a string of any length; empty where there is none."""
+        return _whole(self.data) if isinstance(self.data, str) else ""
 
     def branch(self) -> str:
         """Return the short name of a branch, as a status can hold it."""

@@ -143,7 +143,7 @@ def test_a_status_names_the_checks_that_matter_most_first() -> None:
     made = with_fact(MADE, checked(*many, check("x" * 300, "FAILURE"), check("wait", None)), LATER)
     assert made.checks is not None
     assert len(made.checks.items) == MOST_CHECKS
-    assert [item.name for item in made.checks.items[:3]] == ["x" * 128, "wait", "c000"]
+    assert [item.name for item in made.checks.items[:3]] == ["x" * 127 + "…", "wait", "c000"]
     assert [item.conclusion for item in made.checks.items[:3]] == ["Failure", None, "Success"]
     assert made.checks.items[1].status == "InProgress"
 
@@ -217,7 +217,7 @@ def test_another_base_and_title_are_recorded_and_the_base_is_an_event() -> None:
     plan = plan_run(world_of(run, replace(OPEN, base_branch="next", title="B" * 300, seen_time=LATER)), LATER)
     assert [event.reason for event in plan.events] == ["PullRequestRetargeted"]
     made = made_of(run.updated(status=run_status_of(plan)))
-    assert (made.base_branch, made.title) == ("next", "B" * 256)
+    assert (made.base_branch, made.title) == ("next", "B" * 255 + "…")
 
 
 def test_what_is_not_followed() -> None:

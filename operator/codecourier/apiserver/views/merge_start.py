@@ -120,7 +120,8 @@ class MergeStart(Body):
 def _addresses(raw: Any) -> Iterator[tuple[int, Any, PullRequestAddress, str]]:
     """Yield index, number, pull request and repository of each entry that names a pull request."""
     entries = raw.get("pullRequests") if isinstance(raw, dict) else None
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+    # A longer list is refused as such; what is beyond costs no time and no further sentence.
+    for index, entry in enumerate(entries[:MOST_SOURCES] if isinstance(entries, list) else ()):
         url = entry.get("prUrl") if isinstance(entry, dict) else None
         if not isinstance(url, str):
             continue

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from codecourier.checks import Check, CheckState, Gate, RequiredCheck
 from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.text import one_line
 
 __all__ = ["GATE_LIMIT", "LOOK_AGAIN", "MOST_PAUSE", "QUIET", "OpenCheck", "Verdict", "judge_gate", "pause_after"]
 
@@ -25,6 +26,9 @@ MOST_PAUSE = timedelta(minutes=2)
 
 MISSING = "missing"
 """Word for a required check that nothing has reported."""
+
+_NAME_LENGTH = 256
+"""How many characters of a check's name are shown."""
 
 _MOST_NAMED = 10
 """How many checks a sentence names."""
@@ -102,8 +106,9 @@ def _sort(gate: Gate) -> tuple[tuple[OpenCheck, ...], tuple[OpenCheck, ...]]:
     """Return what has failed and what is not finished, of the checks that decide."""
     deciding = list(_find_required(gate)) if gate.required else [(check.name, [check]) for check in gate.checks]
     failed, pending = dict[str, OpenCheck](), dict[str, OpenCheck]()
-    for name, found in deciding:
-        worst = _worst(found)
+    for full_name, found in deciding:
+        # The full names were compared; only what is shown is cut and cleaned.
+        name, worst = one_line(full_name, _NAME_LENGTH) or "?", _worst(found)
         if worst is None:
             pending.setdefault(name, OpenCheck(name, MISSING))
         elif worst.state is CheckState.FAILED:

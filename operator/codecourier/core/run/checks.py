@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from codecourier.core.shared.following import CheckFact, PullRequestLifeFact
 from codecourier.resources.pull_request import Check, Checks, ChecksStatus, PullRequest
+from codecourier.text import one_line
 
 __all__ = ["MOST_CHECKS", "find_failed", "has_pending", "read_checks"]
 
@@ -85,7 +86,7 @@ def _judge_word(word: str) -> ChecksStatus:
 
 def _build(check: CheckFact) -> Check:
     return Check(
-        name=check.name[:_NAME_LENGTH],
+        name=one_line(check.name, _NAME_LENGTH) or "?",
         status=_to_pascal(check.status),
         conclusion=None if check.conclusion is None else _to_pascal(check.conclusion),
         is_required=check.is_required,

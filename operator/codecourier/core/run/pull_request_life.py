@@ -23,6 +23,7 @@ from codecourier.core.shared.repositories import find_access
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.pull_request import TITLE_LENGTH, Checks, ChecksStatus, PullRequest, PullRequestPhase
 from codecourier.resources.run import Run, RunStatus
+from codecourier.text import one_line
 
 __all__ = ["REOPENING", "RETRY", "follow_pull_request", "with_fact"]
 
@@ -89,7 +90,7 @@ def with_fact(made: PullRequest, fact: PullRequestLifeFact, now: datetime) -> Pu
         phase=_phase_of(made, fact, checks),
         state=fact.state,
         is_draft=fact.is_draft,
-        title=fact.title[:TITLE_LENGTH],
+        title=one_line(fact.title, TITLE_LENGTH),
         base_branch=fact.base_branch,
         head_commit=fact.head_commit,
         checks=checks,

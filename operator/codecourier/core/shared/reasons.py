@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from codecourier.core.shared.landing_sentences import LANDING_SENTENCES
 from codecourier.core.shared.reason import Reason
+from codecourier.text import one_line
 
 __all__ = ["CREDENTIAL_REASONS", "RETRYABLE", "SENTENCES", "ConditionType", "Reason", "clean_word", "cut", "sentence"]
 
@@ -393,8 +394,8 @@ def sentence(reason: Reason, **values: object) -> str:
 
 
 def cut(text: str, length: int = SENTENCE_MAX_LENGTH) -> str:
-    """Return a sentence cut to so many characters."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """Return a sentence as one line, without what cannot be seen, cut to so many characters."""
+    return one_line(text, length)
 
 
 def clean_word(text: str) -> str:

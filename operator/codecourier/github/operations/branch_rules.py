@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codecourier.github.address import quote_branch
 from codecourier.github.answers import Field
-from codecourier.github.errors import ForgeError
+from codecourier.github.errors import ForgeError, ForgeRefused
 from codecourier.github.gateway import Request
 from codecourier.github.needs import Need
 from codecourier.github.refusals import Refusal
@@ -13,6 +13,7 @@ from codecourier.github.session import Session
 __all__ = ["read_rules"]
 
 _PAGE_SIZE = 100
+_MOST_PAGES = 5
 
 
 class _NoRules(ForgeError):
@@ -26,10 +27,23 @@ def read_rules(session: Session, branch: str, need: Need) -> list[Field]:
     """Return the active rules of a branch, of all rulesets; none where the host shows none.
 
     https://docs.github.com/rest/repos/rules#get-rules-for-a-branch.
+
+    Raises
+    ------
+    ForgeRefused
+        If there are more than can be read.
     """
     path = f"{session.address.path}/rules/branches/{quote_branch(branch)}"
-    query = {"per_page": _PAGE_SIZE}
-    try:
-        return session.send(Request("GET", path, query=query, refusals=(_UNREADABLE,), need=need)).items()
-    except _NoRules:
-        return []
+    found: list[Field] = []
+    for number in range(1, _MOST_PAGES + 1):
+        query = {"per_page": _PAGE_SIZE, "page": number}
+        refusals = () if found else (_UNREADABLE,)
+        try:
+            page = session.send(Request("GET", path, query=query, refusals=refusals, need=need)).items()
+        except _NoRules:
+            return []
+        found += page
+        if len(page) < _PAGE_SIZE:
+            return found
+    # A check that is required by a rule beyond would count for nothing.
+    raise ForgeRefused(f"GET {path}: the branch has {len(found)} rules or more, too many for a merge to judge")

@@ -45,7 +45,9 @@ class ClosePullRequest(Operation[None]):
             If there is none of this number.
         """
         path = f"{session.address.path}/pulls/{self.number}"
-        found = read_pull_request(session.send(Request("GET", path, refusals=_UNSEEN)), has_marker=False)
+        found = read_pull_request(
+            session.send(Request("GET", path, refusals=_UNSEEN)), session.address, has_marker=False
+        )
         if found.state is not PullRequestState.OPEN or found.head_sha != self.head:
             return
         session.send(Request("PATCH", path, body={"state": "closed"}, need=_CLOSE, refusals=_REFUSALS))

@@ -57,4 +57,4 @@ class CreatePullRequest(Operation[PullRequestFacts]):
             "draft": self.is_draft,
         }
         field = session.send(Request("POST", f"{session.address.path}/pulls", body=body, refusals=_REFUSALS))
-        return read_pull_request(field, has_marker=True)
+        return read_pull_request(field, session.address, has_marker=True)

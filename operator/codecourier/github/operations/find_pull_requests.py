@@ -41,7 +41,7 @@ class FindPullRequests(Operation[list[PullRequestFacts]]):
         }
         field = session.send(Request("GET", f"{session.address.path}/pulls", query=query))
         return [
-            read_pull_request(item, has_marker=self.marker in str(item.at("body").data or ""))
+            read_pull_request(item, session.address, has_marker=self.marker in str(item.at("body").data or ""))
             for item in field.items()
             if _is_from(item, self.head_branch)
         ]

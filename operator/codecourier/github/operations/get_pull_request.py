@@ -67,10 +67,12 @@ class GetPullRequest(Operation[MergeablePull]):
         )
         if place.at("number").number() != self.number:
             raise unreadable(place.what, "it is another pull request")
+        # A merge works on this branch, and its status names it.
+        place.at("base", "ref").branch()
         is_merged = place.at("merged_at").data is not None
         source = place.at("head", "repo", "id").data
         return MergeablePull(
-            pull=read_pull_request(place, has_marker=False),
+            pull=read_pull_request(place, session.address, has_marker=False),
             is_fork=source is None or source != place.at("base", "repo", "id").data,
             merge_state=str(place.at("mergeable_state").data or "unknown")[:64],
             # Of an open pull request the field names a merge that GitHub only tried.

@@ -93,7 +93,7 @@ class LookAtEachPullRequest(Operation[PullRequestLooks]):
             found=found,
             limit=limit if has_rate else None,
             remaining=remaining if has_rate else 0,
-            reset_at=datetime.fromtimestamp(min(reset, _LAST_SECOND), UTC) if has_rate else None,
+            reset_at=datetime.fromtimestamp(min(max(reset, 0), _LAST_SECOND), UTC) if has_rate else None,
             cost=max(1, reader.requests),
             kept=reader.kept,
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from codecourier.github.answers import Field
 from codecourier.github.api import Operation
-from codecourier.github.errors import CredentialsRefused
+from codecourier.github.errors import CredentialsRefused, Unavailable
 from codecourier.github.graphql import GraphQLMissing, ask_partly
 from codecourier.github.needs import Need
 from codecourier.github.session import Session
@@ -172,9 +172,9 @@ class LookAtPullRequests(Operation[PullRequestLooks]):
         except GraphQLMissing:
             return PullRequestLooks({}, limit=None, remaining=0, reset_at=None, has_graphql=False)
         rate, repository = data.at("rateLimit"), data.at("repository")
-        fields = {number: repository.at(f"p{number}") for number in self.numbers}
+        looks = {number: _find_look(repository.at(f"p{number}")) for number in self.numbers}
         return PullRequestLooks(
-            found={number: _read(place) for number, place in fields.items() if place.data is not None},
+            found={number: look for number, look in looks.items() if look is not None},
             limit=None if rate.data is None else rate.at("limit").number(),
             remaining=_read_count(rate.at("remaining")),
             reset_at=None if rate.data is None else rate.at("resetAt").time(),
@@ -195,6 +195,14 @@ class LookAtPullRequests(Operation[PullRequestLooks]):
 
 def _build_pull(number: int, *, has_checks: bool) -> str:
     return _PULL.format(number=number, checks=_CHECKS.format(number=number) if has_checks else "")
+
+
+def _find_look(place: Field) -> PullRequestLook | None:
+    """Return what is said of one pull request; None: it cannot be read, which hides none of the others."""
+    try:
+        return None if place.data is None else _read(place)
+    except Unavailable:
+        return None
 
 
 def _read(place: Field) -> PullRequestLook:
@@ -240,7 +248,7 @@ def _read_checks(contexts: Iterable[Field]) -> Iterable[CheckView]:
 
 
 def _read_word(place: Field) -> str | None:
-    return place.data if isinstance(place.data, str) and place.data else None
+    return place.word() or None
 
 
 def _read_count(place: Field) -> int:

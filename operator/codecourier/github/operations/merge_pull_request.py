@@ -184,7 +184,7 @@ class MergePullRequest(Operation[MergeAnswer]):
     def _check_options(self, answer: Field) -> None:
         """Follow another request only if it does the same; a queue merges by its own method, whatever was asked for."""
         details = answer.at("details")
-        head, method, action = (details.at(n).data for n in ("expected_head_sha", "merge_method", "merge_action"))
+        head, method, action = (details.at(n).word() for n in ("expected_head_sha", "merge_method", "merge_action"))
         actions = {"default", "merge_queue" if self.has_queue else "direct_merge"}
         if head != self.head or action not in actions or not (self.has_queue or method == self._method):
             said = f"by {method}, as {action} and for commit {head}"
@@ -211,7 +211,7 @@ class MergePullRequest(Operation[MergeAnswer]):
 
 
 def _read(answer: Field) -> MergeProgress:
-    word = answer.at("status").data
+    word = answer.at("status").word()
     if word == "failed":
         said = str(answer.at("details", "message").data)
         error: type[ForgeError] = MergeConflicts if _MOVED in said.lower() else MergeRefused

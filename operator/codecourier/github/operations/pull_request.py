@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from codecourier.github.address import RepositoryAddress
 from codecourier.github.answers import Field
+from codecourier.github.operations.issue import read_page
 from codecourier.pull_request import PullRequestState
 
 __all__ = ["PullRequestFacts", "read_pull_request"]
-
-
-_URL_MAX_LENGTH = 1024
-"""As long as statuses hold."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,15 @@ class PullRequestFacts:
     created_at: datetime
 
 
-def read_pull_request(field: Field, *, has_marker: bool) -> PullRequestFacts:
+def read_pull_request(field: Field, address: RepositoryAddress, *, has_marker: bool) -> PullRequestFacts:
     """Read a pull request.
 
     Parameters
     ----------
     field
         Where it is in the answer.
+    address
+        The repository, at whose host its page must be.
     has_marker
         Whether it is ours.
     """
@@ -58,7 +58,7 @@ def read_pull_request(field: Field, *, has_marker: bool) -> PullRequestFacts:
         state = PullRequestState.CLOSED
     return PullRequestFacts(
         number=field.at("number").number(),
-        url=field.at("html_url").text(_URL_MAX_LENGTH),
+        url=read_page(field.at("html_url"), address),
         state=state,
         is_draft=field.at("draft").data is True,
         head_branch=field.at("head", "ref").text(),

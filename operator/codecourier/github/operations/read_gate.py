@@ -24,7 +24,9 @@ _PAGE_SIZE = 100
 _MOST_PAGES = 5
 """How many pages of each list are read; a commit with more checks counts as not settled."""
 
-_NAME_MAX_LENGTH = 256
+_NAME_MAX_LENGTH = 4096
+"""Longest name of a check that is compared with the required ones; a longer one is cut, and answers none of them."""
+
 _PASSED = frozenset({"success", "neutral", "skipped"})
 """Conclusions that let a merge pass:
 https://docs.github.com/pull-requests/collaborating-with-pull-requests/collaborating-on-repositories-with-code-quality-features/about-status-checks
@@ -102,20 +104,21 @@ class ReadGate(Operation[Gate]):
     def _runs(self, session: Session) -> Iterator[Check]:
         runs, _ = self._list(session, "check-runs", "check_runs", filter="latest")
         for run in runs:
-            conclusion = run.at("conclusion").data if run.at("status").data == "completed" else None
-            state = CheckState.PENDING if conclusion is None else CheckState.FAILED
+            is_over = run.at("status").data == "completed" and run.at("conclusion").data is not None
+            conclusion = run.at("conclusion").word()
+            state = CheckState.FAILED if is_over else CheckState.PENDING
             yield Check(
                 name=_name(run.at("name")),
                 app=_app(run.at("app", "id")),
-                state=CheckState.PASSED if conclusion in _PASSED else state,
-                word=_word(conclusion or run.at("status").data),
+                state=CheckState.PASSED if is_over and conclusion in _PASSED else state,
+                word=_word(conclusion if is_over else run.at("status").word()),
                 change_time=_time(run.at("completed_at")) or _time(run.at("started_at")),
             )
 
     def _statuses(self, session: Session) -> Iterator[Check]:
         found, _ = self._list(session, "status", "statuses")
         for status in found:
-            state = str(status.at("state").data)
+            state = status.at("state").word()
             yield Check(
                 name=_name(status.at("context")),
                 app=None,
@@ -149,15 +152,16 @@ def _items(place: Field) -> list[Field]:
 
 
 def _has_runs(suite: Field) -> bool:
-    return suite.at("latest_check_runs_count").data not in {0, None}
+    return suite.at("latest_check_runs_count").data not in (0, None)
 
 
 def _name(place: Field) -> str:
-    return place.text()[:_NAME_MAX_LENGTH]
+    name = place.word()
+    return name[: _NAME_MAX_LENGTH - 1] + "…" if len(name) > _NAME_MAX_LENGTH else place.text(_NAME_MAX_LENGTH)
 
 
-def _word(value: object) -> str:
-    return str(value)[:32]
+def _word(word: str) -> str:
+    return word[:32] or "unknown"
 
 
 def _app(place: Field) -> int | None:

@@ -70,8 +70,7 @@ class Conflict:
         """Whether settling it may change a path: one of its own, or one below a folder that is in a file's way."""
         if path in self.paths:
             return True
-        is_below = any(path.startswith(name + b"/") for name in self.paths)
-        return ConflictKind.FILE_DIRECTORY in self.kinds and is_below
+        return ConflictKind.FILE_DIRECTORY in self.kinds and any(path.startswith(name + b"/") for name in self.paths)
 
 
 @dataclass(frozen=True)

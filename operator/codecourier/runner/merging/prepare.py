@@ -4,6 +4,7 @@ from pathlib import Path
 
 from codecourier.merging import MergeTask
 from codecourier.runner.control import Turn, write_control
+from codecourier.runner.git import GitError
 from codecourier.runner.manifest import BASE_LISTING, parse_listing
 from codecourier.runner.merging.mechanical import theirs_ref
 from codecourier.runner.merging.progress import continue_progress
@@ -11,6 +12,7 @@ from codecourier.runner.merging.prompt import describe_conflict
 from codecourier.runner.merging.state import MergeStart, write_conflicts
 from codecourier.runner.merging.walk import MergeWalk, OpenConflict
 from codecourier.runner.remote import Repository, fetch_base_commit, fetch_commit
+from codecourier.runner.step import StepError
 from codecourier.runner.workspace import Unmerged, make_workspace, refuse_lfs
 from codecourier.task import CONTAINER_CHECKOUT, Layout, StepReport, StepState, Task
 
@@ -69,7 +71,11 @@ def _fetch(repository: Repository, task: Task, merge: MergeTask) -> str | None:
     if merge.progress_ref not in found:
         return None
     # It may have moved since it was looked up.
-    return repository.git.text("rev-parse", "--verify", f"{_PROGRESS_REF}^{{commit}}")
+    try:
+        return repository.git.text("rev-parse", "--verify", f"{_PROGRESS_REF}^{{commit}}")
+    except GitError:
+        words = f"{merge.progress_ref} holds no commit, so these merges did not make it; delete the ref."
+        raise StepError("ProgressTaken", words) from None
 
 
 def _unmerged(conflict: OpenConflict | None) -> Unmerged | None:

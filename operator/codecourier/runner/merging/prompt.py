@@ -33,14 +33,19 @@ def describe_conflict(task: Task, conflict: OpenConflict) -> str:
         path: ", ".join(group.kinds) for group in conflict.merged.conflicts for path in (group.stages or group.paths)
     }
     lines = [
-        f"- {json.dumps(path.decode('utf-8', 'replace'), ensure_ascii=False)}: {kinds[path]}"
+        f"- {_quote(path.decode('utf-8', 'replace'))}: {kinds[path]}"
         for path in conflict.merged.paths[:CONFLICTS_MAX_COUNT]
     ]
     return _TEXT.format(
         number=conflict.source.number,
         head=conflict.source.head_commit,
-        branch=json.dumps(task.base_branch, ensure_ascii=False),
+        branch=_quote(task.base_branch),
         ours=OURS_REF,
         theirs=theirs_ref(conflict.source.number),
         paths="\n".join(lines),
     )
+
+
+def _quote(name: str) -> str:
+    """Return a name as a JSON string in which nothing is hidden from people who read the prompt."""
+    return json.dumps(name, ensure_ascii=not name.isprintable())
