@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from starlette.types import Message
 
-from codecourier.apiserver.refusal import Refusal
+from codecourier.apiserver.bodies import MOST_FIELDS
+from codecourier.apiserver.refusal import MOST_DETAILS, Detail, Refusal, bad_request, details_of
 from codecourier.apiserver.route import BODY_MAX_BYTES, read_body
 from codecourier.apiserver.views.recurring_task import TaskChange, TaskCreation, TaskToggle
 from codecourier.apiserver.views.sprint_chain import ChainCreation
@@ -107,3 +108,23 @@ def test_json_of_any_shape_is_accepted_or_has_problems(model: Any, data: st.Data
     body = data.draw(anything | st.dictionaries(fields, anything))
     with suppress(ValidationError):
         model.model_validate(body)
+
+
+@pytest.mark.parametrize("count", [MOST_FIELDS + 1, 100_000])
+def test_a_body_of_many_fields_has_one_problem(count: int) -> None:
+    with pytest.raises(ValidationError) as refused:
+        ChainCreation.model_validate({f"field{number}": 0 for number in range(count)})
+    (detail,) = details_of(refused.value.errors())
+    assert str(count) in detail.message
+
+
+def test_an_answer_lists_a_hundred_problems_and_counts_all() -> None:
+    refusal = bad_request(*(Detail(field=f"sprints.{number}", message="Wrong.") for number in range(1_000)))
+    assert [detail.field for detail in refusal.details] == [f"sprints.{number}" for number in range(MOST_DETAILS)]
+    assert refusal.detail == "The request has problems; details lists the first 100 of 1000."
+
+
+def test_the_name_of_a_field_is_cut() -> None:
+    with pytest.raises(ValidationError) as refused:
+        ChainCreation.model_validate({"a" * 100_000: 0})
+    assert max(len(detail.field) for detail in details_of(refused.value.errors())) == 256

@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -22,9 +23,12 @@ from codecourier.apiserver.refusal import Detail, details_of
 from codecourier.resources.meta import PROMPT_MAX_BYTES, BranchName
 from codecourier.zones import find_zone
 
-__all__ = ["Body", "BranchText", "PromptText", "Read", "Text", "ZoneName", "absent"]
+__all__ = ["MOST_FIELDS", "Body", "BranchText", "PromptText", "Read", "Text", "ZoneName", "absent"]
 
 B = TypeVar("B", bound=BaseModel)
+
+MOST_FIELDS = 100
+"""How many fields an object of a body may have: those that no model knows cost time and an entry of the answer each."""
 
 _NO_BRANCH = re.compile(r"^[-/.]|[/.]$|\.\.|//|@\{|/\.|\.lock$|^refs/|^@$")
 _HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -34,13 +38,21 @@ class Body(BaseModel):
     """Base of all bodies: nothing is converted, and an unknown field is a problem."""
 
     # Bodies are only parsed, and the name of a field in Python is no field of theirs.
-    model_config = ConfigDict(  # type: ignore[pydantic-alias]
+    model_config = ConfigDict(
         alias_generator=to_camel,
         extra="forbid",
         strict=True,
         frozen=True,
         use_attribute_docstrings=True,
     )
+
+    # Where a validator follows, the plugin of mypy complains of the aliases here.
+    @model_validator(mode="before")  # type: ignore[pydantic-alias]
+    @classmethod
+    def _check_size(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and len(raw) > MOST_FIELDS:
+            raise ValueError(f"must have at most {MOST_FIELDS} fields, not {len(raw)}")
+        return raw
 
 
 class Read(Generic[B]):

@@ -18,6 +18,7 @@ from codecourier.apiserver.doors import is_for_kubernetes
 from codecourier.kube.errors import ApiError, Conflict, Forbidden, Invalid, KubeError, NotFound
 
 __all__ = [
+    "MOST_DETAILS",
     "Detail",
     "Refusal",
     "Refused",
@@ -69,6 +70,10 @@ def code_of(status: int) -> str:
     return _CODES.get(status, "refused")
 
 
+MOST_DETAILS = 100
+"""How many problems of a request an answer lists: others have the same causes, and the answer stays small."""
+
+_MOST_OF_FIELD = 256
 _RETRY_SECONDS = 1.0
 _MOST_RETRY_SECONDS = 60.0
 
@@ -97,7 +102,7 @@ class Problem(BaseModel):
     """What happened and what to do next."""
 
     details: list[Detail]
-    """All problems of the body or query."""
+    """All problems of the body or query, the first 100 where there are more."""
 
 
 class Refused(BaseModel):
@@ -142,8 +147,10 @@ class Refusal(HTTPException):
 
 
 def bad_request(*details: Detail) -> Refusal:
-    """Return the refusal of a request with problems."""
-    return Refusal(HTTPStatus.BAD_REQUEST, "The request has problems; details lists all of them.", details)
+    """Return the refusal of a request with problems; it lists the first hundred."""
+    listed = details[:MOST_DETAILS]
+    which = "all of them" if len(listed) == len(details) else f"the first {len(listed)} of {len(details)}"
+    return Refusal(HTTPStatus.BAD_REQUEST, f"The request has problems; details lists {which}.", listed)
 
 
 def validation_refusal(error: RequestValidationError) -> Refusal:
@@ -170,7 +177,7 @@ def _detail_of(problem: Any, start: int) -> Detail:
         return Detail(field="", message=f"The body is no JSON: {problem['ctx']['error']}.")
     where = [str(part) for part in problem["loc"][start:]]
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
-    return Detail(field=".".join(where), message=f"{message}.")
+    return Detail(field=".".join(where)[:_MOST_OF_FIELD], message=f"{message}.")
 
 
 def refusal_of(error: KubeError, fields: Callable[[str], str] = lambda path: path) -> Refusal:
