@@ -236,7 +236,7 @@ OBJECTS: Mapping[tuple[str, str, str], Objects] = {
 }
 
 BASES: Mapping[tuple[str, str], Changes] = {
-    ("Run", "spec.origin"): {"spec.merge": ABSENT},
+    ("Run", "spec.origin"): {"spec.merge": ABSENT, "spec.followUp": ABSENT},
     ("MergeJob", "spec.mergeStrategy"): {**SINGLE, "spec.mergeStrategy": "Squash"},
 }
 """Changes of a full manifest that lacks a field, so that it can have it, or of one that cannot do without it."""

@@ -103,7 +103,8 @@ def _bind_project(found: Json) -> Json:
 
 def _bind_run(found: Json) -> Json:
     if "origin" not in found["spec"]:
-        found["spec"].pop("merge", None)
+        for name in ("merge", "followUp"):
+            found["spec"].pop(name, None)
     return found
 
 

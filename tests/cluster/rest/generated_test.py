@@ -129,8 +129,9 @@ def manifest_of(kind: type[CustomResource]) -> Json:
     """Return an object of a kind, without metadata."""
     obj = manifest(build_crd(kind))
     if kind is Run:
-        # What another object made is repeated by that alone, and only such a Run merges.
-        del obj["spec"]["origin"], obj["spec"]["merge"]
+        # What another object made is repeated by that alone, and only such a Run merges or follows up.
+        for name in ("origin", "merge", "followUp"):
+            del obj["spec"][name]
     return obj
 
 
