@@ -100,7 +100,7 @@ def door(cluster: LocalCluster, forge: ForgeProcess, tmp_path_factory: pytest.Te
     }
     with rest_server(cluster, folder, **environment) as running:
         register_rest_api(running.admin, cluster.layout, running.port)
-        assert wait_until(lambda: is_rest_api_registered(running.admin), timeout_seconds=60)
+        assert wait_until(lambda: is_rest_api_registered(running.admin), timeout_seconds=120)
         yield running
         unregister_rest_api(running.admin)
     check_log(running)
