@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,35 @@ async def test_the_longest_idle_connections_make_place_for_others(tmp_path: Path
         assert await first.is_closed()
         assert await idle[0].is_closed()
         assert await idle[-1].ask() == 200
+
+
+@pytest.fixture
+def many_files() -> Iterator[int]:
+    """Let the process open as many files as it may; return how many connections both ends of which leave some over."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = 20_000 if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    yield min(10_000, max(allowed - 3_000, allowed // 3))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_ten_thousand_idle_connections_delay_nobody_within_the_real_limits(many_files: int) -> None:
+    limits, loop = Limits(), asyncio.get_running_loop()
+    with ExitStack() as sockets:
+        async with serving(limits) as running:
+            used = await running.connect()
+            idle = [sockets.enter_context(socket.socket()) for _ in range(many_files)]
+            for number, client in enumerate(idle):
+                client.setblocking(False)
+                await loop.sock_connect(client, ("127.0.0.1", running.port))
+                if number % 500 == 0:
+                    assert await used.ask() == 200
+                    assert len(running.server.clients.open) <= limits.most_connections
+            assert await (await running.connect()).ask() == 200
+            assert await used.ask() == 200
+            await running.count(min(limits.most_connections, many_files + 2))
+            ended = idle[: max(0, many_files - limits.most_connections)]
+            assert all([await loop.sock_recv(client, 1) == b"" for client in ended])
 
 
 async def test_a_connection_that_is_used_outlives_those_that_are_not() -> None:
