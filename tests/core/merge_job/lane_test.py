@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codecourier.core.merge_job.lane import HOLD_LIMIT, POSITION_LIMIT, RENEWAL
@@ -319,7 +319,14 @@ def disturb(line: Line, member: Member, action: str) -> None:
             line.pass_time(timedelta(minutes=7) if action == "minutes" else timedelta(hours=2))
 
 
+# A host that takes its time is what brings two together, and chance brings that about too seldom.
+ONE_AFTER_THE_OTHER = [(0, "slow"), *[(index, action) for index in (0, 1) for action in ("begin", "arrive") * 3]]
+AT_THE_SAME_TIME = [(0, "slow"), *[(index, action) for action in ("begin", "arrive") * 3 for index in (0, 1)]]
+
+
 @settings(max_examples=60)
+@example(ONE_AFTER_THE_OTHER)
+@example(AT_THE_SAME_TIME)
 @given(st.lists(st.tuples(st.integers(0, 2), ACTIONS), max_size=40))
 def test_never_are_two_under_way_and_every_line_comes_to_an_end(actions: list[tuple[int, str]]) -> None:
     line = make_line("shop", "bakery", "dairy")
