@@ -7,7 +7,7 @@ from typing import Any
 
 from codecourier.apiserver.words import reason_word
 from codecourier.core.shared.naming import ANNOTATION_REQUESTED_BY, LABEL_TRASHED
-from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, RUNS, WORKFLOWS
+from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, WORKFLOWS
 from codecourier.kube.api import Json
 from codecourier.resources.merge_job import MergeJob, MergeJobPhase
 from tests.support.rest_app import NAMESPACE, RestApp, play_rest
@@ -352,26 +352,6 @@ def test_what_is_no_merge_is_refused() -> None:
         ):
             rest.denied.add((right, "mergejobs"))
             assert (await rest.ask(method, path, {} if path.endswith("start") else None)).status == 403
-
-    play_rest(scenario)
-
-
-def test_a_pull_request_names_the_run_that_made_it_as_soon_as_that_is_known() -> None:
-    async def scenario(rest: RestApp) -> None:
-        await make_project(rest)
-        await rest.make(MERGE_JOBS, "all", COMBINE)
-
-        async def makers() -> list[list[Any]]:
-            listed, one = (await rest.ask("GET", "/merging/list")).data, (await rest.ask("GET", "/merging/mj_all")).data
-            return [[pull["runId"] for pull in merge["pullRequests"]] for merge in (*listed, one)]
-
-        assert await makers() == [[None, None]] * 2
-        pull = {"phase": "Created", "number": 2, "url": f"{URL}.git/pull/2"}
-        await rest.make(RUNS, "fix", {"workflowRef": {"name": "merges"}, "prompt": "x"}, {"pullRequest": pull})
-        assert await makers() == [[None, "r_fix"]] * 2
-        await rest.api.delete(RUNS, NAMESPACE, "fix")
-        await rest.settle()
-        assert await makers() == [[None, None]] * 2
 
     play_rest(scenario)
 

@@ -14,7 +14,6 @@ from codecourier.apiserver.branch_indexes import BRANCH_INDEXES
 from codecourier.apiserver.freshness import Freshness
 from codecourier.apiserver.newest import Newest
 from codecourier.apiserver.notices import NOTICES, NoticeIndex
-from codecourier.apiserver.pull_indexes import PULL_INDEXES, MergesOfRuns
 from codecourier.apiserver.rendered import Rendered
 from codecourier.apiserver.sums import Sums
 from codecourier.apiserver.usage import BY_FINISH, FinishOrder
@@ -94,10 +93,7 @@ _FOLLOWERS: Mapping[Source[object], Mapping[str, MakeFollower]] = {
     NOTIFICATION_SOURCE: {NOTICES: NoticeIndex},
     USAGE_RECORD_SOURCE: {BY_FINISH: FinishOrder},
 }
-_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = {
-    source: {**BRANCH_INDEXES.get(source, {}), **PULL_INDEXES.get(source, {})}
-    for source in (*BRANCH_INDEXES, *PULL_INDEXES)
-}
+_INDEXES: Mapping[Source[object], Mapping[str, IndexFunction]] = BRANCH_INDEXES
 _PACKED = frozenset({NOTIFICATION_SOURCE, USAGE_RECORD_SOURCE, DAILY_STATS_SOURCE})
 """Kinds with many objects, of which few are read at a time."""
 
@@ -162,7 +158,6 @@ class Served:
         self.store.subscribe(self.sums.changed)
         self.store.subscribe(self.rendered.changed)
         self.store.subscribe(self.newest.changed)
-        self.store.subscribe(MergesOfRuns(self.store, self.rendered).changed)
 
     @property
     def unsynced(self) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,12 +13,10 @@ from codecourier.apiserver.bodies import Read
 from codecourier.apiserver.callers import Caller
 from codecourier.apiserver.ids import MERGE_JOB_ID, read_id
 from codecourier.apiserver.listing import Listing
-from codecourier.apiserver.pull_indexes import find_maker
 from codecourier.apiserver.refusal import Detail, bad_request
 from codecourier.apiserver.route import Door, Operations, caller_of
 from codecourier.apiserver.routes.shared import IdempotencyKey, PartOfList, find_object, find_workflow_problem
 from codecourier.apiserver.views.merge_job import (
-    FindMaker,
     MergeDetail,
     MergeState,
     MergeView,
@@ -41,7 +38,6 @@ from codecourier.apiserver.writing import Creation
 from codecourier.core.shared.naming import PROJECT_NAME
 from codecourier.core.shared.reasons import Reason, sentence
 from codecourier.kinds.sources import MERGE_JOB_SOURCE, PROJECT_SOURCE
-from codecourier.resources.merge_job import MergeJob
 from codecourier.resources.project import Project
 
 __all__ = ["add_merging"]
@@ -54,7 +50,7 @@ _NO_WORKFLOW = "The project has no workflow for merges. Name one, or set spec.me
 class _Merges:
     def __init__(self, door: Door, accept_wait_seconds: float) -> None:
         self._door = door
-        self._list = Listing(door, MERGE_JOB_SOURCE, self._view)
+        self._list = Listing(door, MERGE_JOB_SOURCE, view_merge)
         self._accept_wait_seconds = accept_wait_seconds
 
     async def list_merges(self, request: Request, query: PartOfList) -> Response:
@@ -63,14 +59,7 @@ class _Merges:
 
     async def get_merge(self, request: Request, id: str) -> Response:  # noqa: A002
         """Get a merge with its runs and checks."""
-        job = find_object(self._door.served, MERGE_JOB_SOURCE, request, id, MERGE_JOB_ID)
-        return answer(view_merge_detail(job, self._maker(job)))
-
-    def _view(self, job: MergeJob) -> MergeView:
-        return view_merge(job, self._maker(job))
-
-    def _maker(self, job: MergeJob) -> FindMaker:
-        return partial(find_maker, self._door.served.store, job.namespace)
+        return answer(view_merge_detail(find_object(self._door.served, MERGE_JOB_SOURCE, request, id, MERGE_JOB_ID)))
 
     async def start_merge(
         self, request: Request, body: Annotated[Read[MergeStart], Body()], key: IdempotencyKey = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 
 from codecourier.address import split_pull_request_address
@@ -26,7 +25,6 @@ from codecourier.resources.merge_job import (
 from codecourier.resources.meta import ConditionStatus
 
 __all__ = [
-    "FindMaker",
     "MergeDetail",
     "MergeState",
     "MergeView",
@@ -37,10 +35,6 @@ __all__ = [
     "view_merge_detail",
     "view_merge_state",
 ]
-
-
-FindMaker = Callable[[str], str | None]
-"""Returns the name of the Run that made the pull request of an address; None: none of the project did."""
 
 
 class MergeState(View):
@@ -183,16 +177,15 @@ def view_merge_state(job: MergeJob) -> MergeState:
     return MergeState(id=MERGE_JOB_ID + job.name, status=word_of(job.status.phase))
 
 
-def view_merge(job: MergeJob, find_maker: FindMaker) -> MergeView:
-    """Return what a list shows of a merge; `find_maker` returns the Run that made a pull request, by its address."""
+def view_merge(job: MergeJob) -> MergeView:
+    """Return what a list shows of a merge."""
     spec, status = job.spec, job.status
     is_single = spec.mode is MergeMode.SINGLE
     wait = None if status.phase.is_finished else find_wait(status)
     return MergeView(
         **dict(view_merge_state(job)),
         mode=word_of(spec.mode),
-        pull_requests=[_view_source(source, find_maker) for source in status.sources]
-        or [_view_asked(url, find_maker) for url in spec.pull_requests],
+        pull_requests=[_view_source(source) for source in status.sources] or list(map(_view_asked, spec.pull_requests)),
         base_branch=status.base_branch or spec.base_branch,
         base_sha=status.base_commit,
         head_sha=status.head_commit,
@@ -208,12 +201,12 @@ def view_merge(job: MergeJob, find_maker: FindMaker) -> MergeView:
     )
 
 
-def view_merge_detail(job: MergeJob, find_maker: FindMaker) -> MergeDetail:
-    """Return all that is shown of a merge; see `view_merge`."""
+def view_merge_detail(job: MergeJob) -> MergeDetail:
+    """Return all that is shown of a merge."""
     spec, result, landing = job.spec, job.status.result, job.status.landing
     workflow = job.status.workflow or (None if spec.workflow_ref is None else spec.workflow_ref.name)
     return MergeDetail(
-        **dict(view_merge(job, find_maker)),
+        **dict(view_merge(job)),
         workflow_id=None if workflow is None else WORKFLOW_ID + workflow,
         branch_name=spec.branch_name if result is None else result.branch,
         title=spec.title,
@@ -228,24 +221,22 @@ def view_merge_detail(job: MergeJob, find_maker: FindMaker) -> MergeDetail:
     )
 
 
-def _view_source(source: JobSource, find_maker: FindMaker) -> MergeSourceView:
-    run = source.run or find_maker(source.url)
+def _view_source(source: JobSource) -> MergeSourceView:
     return MergeSourceView(
         pr_url=source.url,
         pr_number=source.number,
-        run_id=None if run is None else RUN_ID + run,
+        run_id=None if source.run is None else RUN_ID + source.run,
         result=word_of(source.result),
         reason=None if source.reason is None else reason_word(source.reason),
         message=source.message,
     )
 
 
-def _view_asked(url: str, find_maker: FindMaker) -> MergeSourceView:
+def _view_asked(url: str) -> MergeSourceView:
     """Return what is shown of a pull request of which the operator has recorded nothing yet."""
     _, number = split_pull_request_address(url)
-    pending, run = word_of(SourceResult.PENDING), find_maker(url)
-    made_by = None if run is None else RUN_ID + run
-    return MergeSourceView(pr_url=url, pr_number=number, run_id=made_by, result=pending, reason=None, message=None)
+    pending = word_of(SourceResult.PENDING)
+    return MergeSourceView(pr_url=url, pr_number=number, run_id=None, result=pending, reason=None, message=None)
 
 
 def _view_step(step: MergeStep) -> MergeStepView:
