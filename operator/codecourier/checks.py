@@ -27,7 +27,7 @@ class Approval(StrEnum):
 
     GIVEN = "Given"
     MISSING = "Missing"
-    """Nobody's latest review approves it."""
+    """No user's latest review approves it."""
 
     OUTDATED = "Outdated"
     """What was approved is another commit."""

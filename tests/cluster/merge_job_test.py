@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
-import subprocess
-from typing import Any
-
 import pytest
 
 from codecourier.kinds.api_resources import MERGE_JOBS, PROJECTS, RUNS
-from codecourier.kube.api import NAMESPACES, SECRETS, Json
+from codecourier.kube.api import NAMESPACES, SECRETS
 from codecourier.local.demo.forge_user import ForgeUser
 from codecourier.local.demo.merge_play import find_disappointment, watch_merges
 from codecourier.local.demo.merge_stage import CAREFUL, LAZY, PULL_REQUESTS, MergeStage, set_merge_stage
 from codecourier.local.demo.merge_view import MergeScene
-from codecourier.local.forge.address import ForgeAddress
 from codecourier.text import marker
+from tests.support.merges import ask_forge, open_pull, read_file, start_merge, tip_of
 from tests.support.team import CHANGE, PERMISSIONS, Team, reason
 from tests.support.together import Played, Together
 
@@ -26,55 +20,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.asyncio
 CASES = Together()
 
 
-def ask_forge(team: Team, method: str, path: str, **body: Any) -> Json:
-    """Ask the forge for something as a user of the repository."""
-    granted = {"contents": "write", "pull_requests": "write"}
-    token = team.forge.create_token(team.namespace, [team.repository], granted)  # type: ignore[arg-type]
-    address = ForgeAddress.read(team.cluster.layout.forge)
-    context = ssl.create_default_context(cafile=str(address.ca_path))
-    connection = http.client.HTTPSConnection(address.host, context=context, timeout=20)
-    headers = {"Authorization": f"token {token}"}
-    connection.request(method, f"/api/v3/repos/{team.repository}{path}", json.dumps(body), headers)
-    response = connection.getresponse()
-    answer: Json = json.loads(response.read())
-    connection.close()
-    assert response.status < 300, answer
-    return answer
-
-
-def tip_of(team: Team, branch: str = "main") -> str:
-    return str(ask_forge(team, "GET", f"/git/ref/heads/{branch}")["object"]["sha"])
-
-
-def open_pull(team: Team, branch: str, base: str, *, into: str = "main", body: str = "", **files: str) -> str:
-    """Open a pull request that starts from a commit and changes files; return its head."""
-    ask_forge(team, "POST", "/git/refs", ref=f"refs/heads/{branch}", sha=base)
-    named = {name.replace("_", "."): text for name, text in files.items()}
-    head = team.forge.commit(team.repository, branch, named)
-    ask_forge(team, "POST", "/pulls", title=f"Change {branch}", head=branch, base=into, body=body)
-    return head
-
-
-def read_file(team: Team, repository: str, branch: str, name: str) -> str:
-    """Return a file's content at the head of a branch."""
-    bare = team.cluster.layout.forge / "repositories" / f"{repository}.git"
-    done = subprocess.run(
-        ["git", "--git-dir", str(bare), "show", f"{branch}:{name}"], capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 async def let_checks_be_read(team: Team) -> None:
     """Give the Project an App that may read checks."""
     installation = team.forge.install_app(team.namespace, {**PERMISSIONS, "checks": "read", "statuses": "read"})
     entry = {"url": team.url, "isDefault": True, "app": {"installationId": installation}}
     await team.patch(PROJECTS, "default", {"spec": {"repositories": [entry]}})
-
-
-async def start(team: Team, mode: str, *numbers: int, **spec: Any) -> None:
-    urls = [f"{team.url}/pull/{number}" for number in numbers]
-    body = {"mode": mode, "pullRequests": urls, "workflowRef": {"name": "work"}, **spec}
-    await team.create(MERGE_JOBS, "release", spec=body)
 
 
 @CASES.case
@@ -104,9 +54,9 @@ def check_results(team: Team, user: ForgeUser, scene: MergeScene) -> None:
     assert "| merged; the agent resolved its conflicts in 1 attempt |" in resolved["body"]
     assert "| #3 Charge for shipping |" in rest["body"]
     assert "**left out**" in rest["body"]
-    price = read_file(team, user.repository, resolved["head"]["ref"], "price.sh")
+    price = read_file(team, resolved["head"]["ref"], "price.sh", user.repository)
     assert price.index("Shipping costs") < price.index("A coupon takes")
-    assert "Shipping" not in read_file(team, user.repository, rest["head"]["ref"], "price.sh")
+    assert "Shipping" not in read_file(team, rest["head"]["ref"], "price.sh", user.repository)
     assert team.forge.counters().pulls_created[user.repository] == len(PULL_REQUESTS) + 2
 
 
@@ -117,7 +67,7 @@ async def one_pull_request_waits_for_its_check_and_is_merged_as_it_was_verified(
     team.forge.add_rules(team.repository, "main", required_checks=["test"])
     team.forge.set_check(team.repository, head, name="test", status="in_progress")
     await team.workflow(CHANGE, verify=["test -f one.txt"])
-    await start(team, "Single", 1)
+    await start_merge(team, "Single", 1)
     waiting = await team.wait(MERGE_JOBS, "release", lambda job: reason(job) == "WaitingForChecks")
     assert "test" in waiting["status"]["waitingFor"]
     assert waiting["status"]["checks"] == [{"name": "test", "state": "in_progress"}]
@@ -140,7 +90,7 @@ async def a_sprint_waits_for_the_one_before_and_lands_in_the_queue_of_its_new_ba
     below = open_pull(team, "one", tip_of(team), body=marker("one", 1), one_txt="one\n")
     head = open_pull(team, "two", below, into="one", body=marker("two", 1), two_txt="two\n")
     await team.workflow(CHANGE, verify=["test -f one.txt && test -f two.txt"])
-    await start(team, "Single", 2)
+    await start_merge(team, "Single", 2)
     waiting = await team.wait(MERGE_JOBS, "release", lambda job: reason(job) == "StackBelow")
     assert f"{team.url}/pull/1" in waiting["status"]["waitingFor"]
     ask_forge(team, "PUT", "/pulls/1/merge", merge_method="squash")

@@ -84,14 +84,8 @@ class MergingSteps(SandboxSteps):
         return ended
 
     def _checkout(self, token: str) -> Ended:
-        if self.trouble is PodTrouble.CHECKOUT_UNAVAILABLE:
-            return failed(CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
-        try:
-            self.forge.check(token)
-        except CredentialsRefused as error:
-            return failed(CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
-        if self.task.base_commit not in self.forge.history.commits:
-            return failed(CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
+        if (refused := self._refuse_checkout(token)) is not None:
+            return refused
         self.progress = self.forge.branches.get(self.merge.progress_ref)
         found = self._continue()
         if isinstance(found, Ended):

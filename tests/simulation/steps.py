@@ -145,7 +145,8 @@ class SandboxSteps:
         }
         return steps[step]()
 
-    def _checkout(self, token: str) -> Ended:
+    def _refuse_checkout(self, token: str) -> Ended | None:
+        """Return why nothing can be checked out; None: it can."""
         if self.trouble is PodTrouble.CHECKOUT_UNAVAILABLE:
             return failed(CONTAINER_CHECKOUT, "ForgeUnavailable", "The forge does not answer.")
         try:
@@ -154,6 +155,11 @@ class SandboxSteps:
             return failed(CONTAINER_CHECKOUT, "CredentialsRefused", error.message)
         if self.task.base_commit not in self.forge.history.commits:
             return failed(CONTAINER_CHECKOUT, "BaseNotFound", "The base commit is not there any more.")
+        return None
+
+    def _checkout(self, token: str) -> Ended:
+        if (refused := self._refuse_checkout(token)) is not None:
+            return refused
         self.tip = self.forge.branches.get(self.task.branch)
         start = self.task.base_commit
         if self.tip is not None and self.tip != start:

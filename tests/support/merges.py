@@ -52,12 +52,12 @@ def tip_of(team: Team, branch: str = "main") -> str:
     return str(ask_forge(team, "GET", f"/git/ref/heads/{branch}")["object"]["sha"])
 
 
-def open_pull(team: Team, branch: str, base: str, **files: str) -> str:
+def open_pull(team: Team, branch: str, base: str, *, into: str = "main", body: str = "", **files: str) -> str:
     """Open a pull request that starts from a commit and changes files; return its head."""
     ask_forge(team, "POST", "/git/refs", ref=f"refs/heads/{branch}", sha=base)
     named = {name.replace("_", "."): text for name, text in files.items()}
     head = team.forge.commit(team.repository, branch, named)
-    ask_forge(team, "POST", "/pulls", title=f"Change {branch}", head=branch, base="main")
+    ask_forge(team, "POST", "/pulls", title=f"Change {branch}", head=branch, base=into, body=body)
     return head
 
 

@@ -167,7 +167,7 @@ class Played(Playing):
     """Whether the host does what it is asked for, and its answer is lost."""
 
     approvals: dict[int, dict[str, Approval | Problem]] = field(default_factory=dict)
-    """What users say of commits of pull requests from forks; of others nobody says anything."""
+    """What users say of commits of pull requests from forks; of others they say nothing."""
 
     methods: MergeMethods | Problem = field(
         default_factory=lambda: MergeMethods(allowed=frozenset(MergeStrategy), has_queue=False)

@@ -49,7 +49,7 @@ def test_comments_on_lines_are_read(repository: ForgeRepository, head: str) -> N
     logins = (first.user.login, second.user.login, repository.owner)
     assert [github.get_collaborator_permission(login) for login in logins] == ["write", "none", "admin"]
     with pytest.raises(GithubException) as failure:
-        github.get_collaborator_permission("nobody-at-all")
+        github.get_collaborator_permission("unknown-user")
     assert failure.value.status == 404
 
 

@@ -1,6 +1,6 @@
 """What the agent of a follow-up reads before the task: which checks failed, and what they say, as a quotation.
 
-Whoever can change the code under test decides what its checks print, so their text is data: bounded, without
+A user who can change the code under test decides what its checks print, so their text is data: bounded, without
 characters that are not shown, without what looks like a credential, each line marked as quoted.
 """
 
