@@ -113,3 +113,11 @@ async def test_a_place_in_the_queue_and_a_base_are_changed_at_the_host() -> None
     assert problems[0] is None
     assert problems[1] is not None
     assert (problems[1].reason, problems[1].is_final) == (Reason.FORGE_REFUSED, True)
+
+
+@virtual
+async def test_a_host_that_is_away_for_a_moment_makes_no_second_request() -> None:
+    lost = Unavailable("Lost.", may_have_happened=True)
+    host, _ = await work(["merge"] * 4, PENDING, lost, lost, MergeRefused("No."))
+    numbers = [operation.request for operation in host.asked if isinstance(operation, MergeAtHost)]
+    assert numbers == [None, "number-1", "number-1", "number-1"]

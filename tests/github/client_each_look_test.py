@@ -206,3 +206,12 @@ def test_the_follower_sees_everything_without_graphql_for_less_than_a_tenth_of_t
     assert sorted(followed.facts) == sorted(branches)
     assert {fact.title for fact in followed.facts.values()} == set(branches.values())
     assert _SECONDS / LEAST_SECONDS < requests < _SHARE * USUAL_LIMIT * _SECONDS / 3600
+
+
+async def test_one_that_cannot_be_read_hides_none_of_the_others(
+    forge: GitHubForge, place: Place, seeing: RepositoryRef
+) -> None:
+    (odd, sha), (other, _) = [await open_pull(forge, place, f"b{index}") for index in range(2)]
+    say(place, "/check-runs", name="x" * 5000, head_sha=sha, conclusion="success")
+    looks = await look_at_each(forge, seeing, odd, other)
+    assert list(looks.found) == [other]

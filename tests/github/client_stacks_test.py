@@ -32,7 +32,7 @@ async def open_chain(forge: GitHubForge, place: Place, *, count: int = 3, is_our
 
 
 async def place_of(forge: GitHubForge, place: Place, number: int) -> StackPlace:
-    return (await forge.do(place.by_app, GetPullRequest(number, MARK))).place
+    return (await forge.do(place.by_app, GetPullRequest(number, MARK, with_place=True))).place
 
 
 async def base_of(forge: GitHubForge, place: Place, number: int) -> tuple[PullRequestState, str]:

@@ -131,7 +131,7 @@ PENDING = {
 CASES: Sequence[tuple[Operation[Any], int, Mapping[str, Any]]] = (
     (GetPullRequest(1, MARKER), 200, {"": PULL}),
     (
-        GetPullRequest(1, MARKER),
+        GetPullRequest(1, MARKER, with_place=True),
         200,
         {
             "/stacks/": {"pull_requests": [{"number": 2, "merged_at": None, "state": "open"}, {"number": 1}]},

@@ -139,7 +139,8 @@ class MergeDesk:
                 merge_state=self._server.merger.state_of(pull),
                 merge_commit=pull.merge_sha,
                 merge_time=pull.ended_at if is_merged else None,
-                place=self._place_of(pull, operation.mark),
+                is_own=operation.mark in pull.body and not pull.is_fork,
+                place=self._place_of(pull, operation.mark) if operation.with_place else ALONE,
             )
 
         return await self._carry_read(f"pull request {operation.number}", work)

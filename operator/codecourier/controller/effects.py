@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from codecourier.cache.store import Store
 from codecourier.controller.finalizers import release
+from codecourier.controller.merge_requests import MergeRequests
 from codecourier.controller.problems import (
     problem_of_forge,
     problem_of_progress,
@@ -106,8 +107,7 @@ class Effects:
         self._ca_certificate = ca_certificate
         self._calls = asyncio.Semaphore(MOST_CALLS)
         self._without_secret: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._requests: OrderedDict[MergePullRequest, str] = OrderedDict()
-        """Numbers of merges that hosts work on. One that is forgotten is asked for again, which is the same one."""
+        self._requests = MergeRequests()
 
         self._actions: dict[type, Callable[[Any], Awaitable[Problem | None]]] = {
             MintTokens: self._mint,
@@ -359,17 +359,17 @@ class Effects:
         return _problem(await self._ask_host(effect.repository, operation, number=effect.number))
 
     async def _merge(self, effect: MergePullRequest) -> Problem | None:
-        access, known = effect.repository, self._requests.pop(effect, None)
+        access, known = effect.repository, self._requests.find(effect)
         operation = MergeAtHost(
             effect.number, effect.head, effect.strategy, effect.has_queue, known, effect.with_workflows
         )
         answer = await self._ask_host(access, operation, number=effect.number)
-        if isinstance(access, Problem) or isinstance(answer, Problem):
+        if isinstance(access, Problem):
             return _problem(answer)
-        if answer.request is not None:
-            self._requests[effect] = answer.request
-            if len(self._requests) > _MOST_REMEMBERED:
-                self._requests.popitem(last=False)
+        if isinstance(answer, Problem):
+            self._requests.note_problem(effect, answer)
+            return answer
+        self._requests.note(effect, answer.request)
         return problem_of_progress(answer.progress, access.url, effect.number)
 
     async def _retarget(self, effect: Retarget) -> Problem | None:

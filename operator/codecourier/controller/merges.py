@@ -57,7 +57,7 @@ class MergeReader:
 
     async def look(self, ask: MergePullAsk) -> MergePullFact | Problem:
         """Look a pull request up."""
-        found = await self._ask_host(ask.repository, GetPullRequest(ask.number, MARK), ask.number)
+        found = await self._ask_host(ask.repository, GetPullRequest(ask.number, MARK, ask.with_place), ask.number)
         return found if isinstance(found, Problem) else _fact(found)
 
     async def find_dependants(self, ask: DependantsAsk) -> DependantsFact | Problem:
@@ -122,6 +122,7 @@ def _fact(found: MergeablePull) -> MergePullFact:
         merge_state=found.merge_state,
         merge_commit=found.merge_commit,
         merge_time=found.merge_time,
+        is_own=found.is_own,
         below=found.place.below,
         new_base=found.place.new_base,
     )

@@ -78,6 +78,7 @@ PULL = MergePullFact(
     head_commit=HEAD,
     base_branch="main",
     merge_state="clean",
+    is_own=True,
 )
 DOWN = Problem(Reason.FORGE_UNAVAILABLE, "It is down.")
 OUTSIDE = QueueFact(is_open=True, is_queued=False)

@@ -101,6 +101,7 @@ def make_pull(number: int, **changes: Any) -> MergePullFact:
         head_commit=commit(f"head {number}"),
         base_branch="main",
         merge_state="clean",
+        is_own=True,
     )
     return replace(pull, **changes)
 

@@ -137,3 +137,24 @@ def test_a_pull_request_that_is_over_waits_for_nothing() -> None:
     played.pulls[7] = replace(SPRINT, state=PullRequestState.CLOSED)
     played.work()
     assert played.status.phase is MergeJobPhase.FAILED
+
+
+def test_what_is_based_on_a_branch_of_users_stays_where_it_is() -> None:
+    host = Host(pull=replace(PULL, is_own=False), dependants=DependantsFact((8, 9)))
+    host.look()
+    host.look()
+    assert host.retargets == []
+    assert ended(host) == (MergeJobPhase.COMPLETED, Reason.COMPLETED)
+
+
+def test_dependants_have_their_time_after_a_host_that_did_not_answer() -> None:
+    host = Host(dependants=DependantsFact((8,)))
+    host.look()
+    pull, host.pull = host.pull, DOWN
+    host.look()
+    host.look(CLAIM_LIMIT + timedelta(minutes=1))
+    host.pull = pull
+    host.merged()
+    host.look(timedelta(minutes=1))
+    assert [effect.number for effect in host.retargets] == [8]
+    assert host.status.phase is MergeJobPhase.RUNNING

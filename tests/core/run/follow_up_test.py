@@ -122,6 +122,13 @@ def test_a_failed_check_is_claimed_and_its_run_continues_the_branch_from_the_hea
     assert [event.reason for event in plan.events] == ["FollowingUp"]
 
 
+def test_checks_that_have_begun_anew_since_the_last_look_are_no_failure() -> None:
+    run = red()
+    plan = plan_for(run, says=FailedChecksFact(()))
+    assert (plan.creates, plan.events) == ((), ())
+    assert plan.look_again is not None
+
+
 def test_what_is_new_is_written_before_anything_is_asked() -> None:
     world = RunWorld(after(opened(), OPEN), project(), make_workflow(), None, facts=Facts({ASK: RED}))
     plan = plan_run(world, RED.seen_time)

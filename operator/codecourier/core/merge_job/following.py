@@ -55,7 +55,7 @@ def plan_following(world: MergeJobWorld, status: MergeJobStatus, now: datetime) 
         return Plan(status=status)
     if result.state is PullRequestState.MERGED:
         return _close_sources(world, status, now)
-    if _is_given_up(result, now):
+    if _is_given_up(result, status, now):
         return Plan(status=status)
     if isinstance(access, Problem):
         return Plan(status=status, look_again=now + RETRY)
@@ -73,8 +73,8 @@ def plan_following(world: MergeJobWorld, status: MergeJobStatus, now: datetime) 
     return Plan(status=written, events=_events(result, new, written), follow=follow, look_again=look_again)
 
 
-def _is_given_up(result: JobResult, now: datetime) -> bool:
-    closed = result.close_time
+def _is_given_up(result: JobResult, status: MergeJobStatus, now: datetime) -> bool:
+    closed = result.close_time or status.finish_time
     return result.state is PullRequestState.CLOSED and closed is not None and now >= closed + REOPENING
 
 

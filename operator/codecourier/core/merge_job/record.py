@@ -161,12 +161,14 @@ def _look(world: MergeJobWorld) -> tuple[bool | Problem | None, tuple[_Candidate
     """Return whether the credential may change workflow files, and the pull requests; all are asked for at once."""
     access = world.access
     urls = {split_pull_request_address(url)[1]: url for url in world.job.spec.pull_requests}
-    asks: list[Ask[Any]] = [MergePullAsk(access, number) for number in urls]
+    is_single = world.job.spec.mode is MergeMode.SINGLE
+    pull_asks = {number: MergePullAsk(access, number, with_place=is_single) for number in urls}
+    asks: list[Ask[Any]] = [*pull_asks.values()]
     # No request shows what a personal token may.
     right_ask = WorkflowRightAsk(access)
     is_app = not isinstance(access, Problem) and access.installation_id is not None
     world.facts.get_all([*asks, right_ask] if is_app else asks)
-    pulls = {number: world.facts.get(MergePullAsk(access, number)) for number in urls}
+    pulls = {number: world.facts.get(ask) for number, ask in pull_asks.items()}
     found = world.facts.get(right_ask) if is_app else None
     right = found.may_change if isinstance(found, WorkflowRightFact) else found
     approvals = _find_approvals(world, pulls)

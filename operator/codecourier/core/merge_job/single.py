@@ -69,8 +69,6 @@ _MOST_CHECKS = 50
 _UNSEEN = Gate((), has_queue=False, checks=(), unfinished_suites=0, is_whole=False)
 """What is known of the gate where the credential may not read it."""
 
-_LIMITS = {Reason.MERGE_REQUESTED: QUEUE_LIMIT}
-
 
 def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> Plan | MergeJobStatus:
     """Return what is to be done once the step of a Single merge is over, or the status from which it is made again.
@@ -91,7 +89,7 @@ def plan_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -> 
 
 def _look(world: MergeJobWorld, status: MergeJobStatus, source: JobSource, now: datetime) -> Plan | MergeJobStatus:
     """Act on the pull request as it is now."""
-    pull = world.facts.get(MergePullAsk(world.access, source.number))
+    pull = world.facts.get(MergePullAsk(world.access, source.number, with_place=True))
     if isinstance(pull, Problem):
         return wait_for_host(world, status, pull, now)
     merge = _Merge(world, status, source, pull, now)
@@ -118,12 +116,12 @@ def cancel_single(world: MergeJobWorld, status: MergeJobStatus, now: datetime) -
     if status.landing is None:
         return None
     (source,) = status.sources
-    pull = world.facts.get(MergePullAsk(world.access, source.number))
+    pull = world.facts.get(MergePullAsk(world.access, source.number, with_place=True))
     if isinstance(pull, Problem):
         if not pull.is_final and now < status.landing.claim_time + CLAIM_LIMIT:
             return waiting(world, status, pull.reason, pull.message, now, pull.retry_time or now + LOOK_AGAIN)
     elif pull.merge_commit is not None and pull.head_commit == source.head_commit:
-        return _Merge(world, status, source, pull, now).compare()
+        return _Merge(world, status, source, pull, now).conclude()
     else:
         leaving = plan_leaving(world, status, status.landing, now)
         if leaving is not False:
@@ -167,6 +165,10 @@ class _Merge:
         """End the merge as the pull request itself decides."""
         if end.decision is not Decision.MERGED:
             return self.fail(end.reason, end.message)
+        return self.conclude()
+
+    def conclude(self) -> Plan:
+        """Take care of what is built on the merged pull request, then compare what landed."""
         return plan_dependants(self.world, self.status, self.pull, self.time) or self.compare()
 
     def gate(self, look: LastLook, base_head: str | None) -> Plan | MergeJobStatus:
@@ -327,7 +329,7 @@ class _Merge:
             return self._drop_claim_later(landing, look)
         if problem is None:
             return Plan(effects=(effect,))
-        limit = landing.claim_time + _LIMITS.get(problem.reason, HOST_LIMIT)
+        limit = landing.claim_time + (QUEUE_LIMIT if problem.reason is Reason.MERGE_REQUESTED else HOST_LIMIT)
         if self.time >= limit:
             return give_up(self.world, self.status, problem, self.time)
         look_again = min(problem.retry_time or self.time + pause_after(self.time - landing.claim_time), limit)

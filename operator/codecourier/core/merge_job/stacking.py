@@ -20,7 +20,7 @@ from codecourier.core.merge_job.world import MergeJobWorld
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Plan, Retarget
 from codecourier.core.shared.merge_facts import DependantsAsk, MergePullAsk, MergePullFact
-from codecourier.core.shared.reasons import Reason, sentence
+from codecourier.core.shared.reasons import ConditionType, Reason, sentence
 from codecourier.pull_request import PullRequestState
 from codecourier.resources.merge_job import MergeJobStatus, MergeMode
 
@@ -44,7 +44,8 @@ def plan_stack_start(world: MergeJobWorld, now: datetime) -> Plan | None:
     job = world.job
     if job.spec.mode is not MergeMode.SINGLE:
         return None
-    pull = world.facts.get(MergePullAsk(world.access, split_pull_request_address(job.spec.pull_requests[0])[1]))
+    number = split_pull_request_address(job.spec.pull_requests[0])[1]
+    pull = world.facts.get(MergePullAsk(world.access, number, with_place=True))
     found = None if isinstance(pull, Problem) else _find_wait(world, pull)
     if found is None:
         return None
@@ -65,12 +66,20 @@ def plan_stack_wait(world: MergeJobWorld, status: MergeJobStatus, pull: MergePul
 def plan_dependants(world: MergeJobWorld, status: MergeJobStatus, pull: MergePullFact, now: datetime) -> Plan | None:
     """Give what is built on a merged pull request its base; None: there is nothing, or no more time for it.
 
+    Only what the operator opened has a branch that nothing but its merge is for: what is based on a branch of users, or
+    on one of the same name where a fork was merged, stays as it is.
+
     Raises
     ------
     MissingFacts
         If the host was not asked yet.
     """
-    since = status.waiting_since or now
+    if not pull.is_own:
+        return None
+    said = status.condition(ConditionType.SUCCEEDED)
+    # Before that, it says since when the host did not answer.
+    is_begun = said is not None and said.reason == Reason.STACK_FREED
+    since = (status.waiting_since if is_begun else None) or now
     if now >= since + CLAIM_LIMIT:
         return None
     found = world.facts.get(DependantsAsk(world.access, pull.head_branch))

@@ -147,6 +147,9 @@ def _begin(world: RunWorld, plan: Plan, status: RunStatus, head: str, now: datet
     failure = _read(world, head)
     if isinstance(failure, Problem):
         return _wait(world, plan, status, failure, failure.retry_time or now + RETRY, now)
+    if not failure.items:
+        # The checks have begun anew since the last look, or pass by now: the next look says so.
+        return _sooner(plan, now + RETRY)
     digest = digest_of(failure)
     same = next((entry for entry in status.follow_ups if entry.digest == digest), None)
     url = None if status.pull_request is None else status.pull_request.url

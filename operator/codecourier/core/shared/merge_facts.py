@@ -55,6 +55,9 @@ class MergePullFact:
     merge_time: datetime | None = None
     """When it was merged, by the host's clock; None: it is not merged."""
 
+    is_own: bool = False
+    """Whether the operator opened it, from a branch of the repository itself."""
+
     below: tuple[int, ...] = ()
     """Numbers of unmerged pull requests that it is built on: the host would merge them with it, or merge it into the
     branch of one of them."""
@@ -71,6 +74,8 @@ class MergePullAsk(Ask[MergePullFact]):
     """A problem prevents every request, and is the answer."""
 
     number: int
+    with_place: bool = False
+    """Whether to find out what it is built on, too."""
 
 
 @dataclass(frozen=True, slots=True)

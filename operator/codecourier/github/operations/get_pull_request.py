@@ -10,7 +10,7 @@ from codecourier.github.api import Operation
 from codecourier.github.errors import ForgeError
 from codecourier.github.gateway import Request
 from codecourier.github.operations.pull_request import PullRequestFacts, read_pull_request
-from codecourier.github.operations.stacked_pulls import ALONE, StackPlace, find_place
+from codecourier.github.operations.stacked_pulls import ALONE, StackPlace, find_place, is_own
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
 
@@ -42,8 +42,11 @@ class MergeablePull:
     merge_time: datetime | None
     """When it was merged; None: it is not merged."""
 
+    is_own: bool = False
+    """Whether the operator opened it, from a branch of the repository itself."""
+
     place: StackPlace = ALONE
-    """Where it is among pull requests that are built on each other."""
+    """Where it is among pull requests that are built on each other, where that was asked."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class GetPullRequest(Operation[MergeablePull]):
     number: int
     mark: str
     """What the bodies of the operator's pull requests have."""
+
+    with_place: bool = False
+    """Whether to find out where it is among pull requests that are built on each other: up to two requests more."""
 
     def run(self, session: Session) -> MergeablePull:
         """See `Operation.run`.
@@ -78,5 +84,6 @@ class GetPullRequest(Operation[MergeablePull]):
             # Of an open pull request the field names a merge that GitHub only tried.
             merge_commit=place.at("merge_commit_sha").commit() if is_merged else None,
             merge_time=place.at("merged_at").time() if is_merged else None,
-            place=find_place(session, place, self.mark),
+            is_own=is_own(place, self.mark),
+            place=find_place(session, place, self.mark) if self.with_place else ALONE,
         )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from codecourier.github.address import quote_branch
 from codecourier.github.answers import Field
 from codecourier.github.api import Operation
-from codecourier.github.errors import ForgeError, RateLimited
+from codecourier.github.errors import ForgeError, RateLimited, Unavailable
 from codecourier.github.gateway import Request
 from codecourier.github.needs import Need
 from codecourier.github.operations.get_pull_request import PullRequestNotFound
@@ -44,6 +44,10 @@ _PASSED = frozenset({"SUCCESS", "NEUTRAL", "SKIPPED"})
 
 class _Absent(ForgeError):
     """The host does not have this, or does not show it to the credential."""
+
+
+class _OddAnswer(Unavailable):
+    """The host said something about a pull request that cannot be read."""
 
 
 _NO_PULL = (Refusal(frozenset({404}), PullRequestNotFound, "there is no such pull request"),)
@@ -83,9 +87,11 @@ class LookAtEachPullRequest(Operation[PullRequestLooks]):
             path = f"{session.address.path}/pulls/{number}"
             try:
                 look = reader.get(("pull", number), path, _read_pull, refusals=_NO_PULL)
-            except PullRequestNotFound:
+                is_open = look.state is PullRequestState.OPEN
+                found[number] = _with_checks(reader, number, look) if is_open else look
+            except (PullRequestNotFound, _OddAnswer):
+                # One that cannot be read hides none of the others.
                 continue
-            found[number] = _with_checks(reader, number, look) if look.state is PullRequestState.OPEN else look
         rate = _read_rate(session)
         limit, remaining, reset = (rate.at(name).data for name in ("limit", "remaining", "reset"))
         has_rate = all(isinstance(figure, int) for figure in (limit, remaining, reset)) and limit > 0
@@ -142,9 +148,16 @@ class _Reader:
         etag = "" if old is None else old.etag
         self.requests += 1
         place = self.session.send(Request("GET", path, query=query or {}, refusals=refusals, etag=etag, need=need))
-        value = cast("T", old.value) if old is not None and place.is_unchanged else read(place)
+        value = cast("T", old.value) if old is not None and place.is_unchanged else _read(read, place)
         self.kept[name] = KeptAnswer(path, etag if place.is_unchanged else place.etag, value)
         return value
+
+
+def _read(read: Callable[[Field], T], place: Field) -> T:
+    try:
+        return read(place)
+    except Unavailable as error:
+        raise _OddAnswer(error.message, may_have_happened=False, status=error.status) from None
 
 
 def _with_checks(reader: _Reader, number: int, look: PullRequestLook) -> PullRequestLook:

@@ -18,7 +18,7 @@ from codecourier.github.gateway import Request
 from codecourier.github.refusals import Refusal
 from codecourier.github.session import Session
 
-__all__ = ["ALONE", "FindDependants", "RetargetPullRequest", "StackPlace", "find_place"]
+__all__ = ["ALONE", "FindDependants", "RetargetPullRequest", "StackPlace", "find_place", "is_own"]
 
 _NO_STACKS = (Refusal(frozenset({404}), ForgeRefused, "the host does not show the stack of the pull request"),)
 _TAKEN = (Refusal(frozenset({422}), ForgeRefused, "the host does not give the pull request this base"),)
@@ -56,7 +56,7 @@ class FindDependants(Operation[tuple[int, ...]]):
         numbers = (
             pull.at("number").number()
             for pull in found
-            if pull.at("base", "ref").data == self.branch and _is_ours(pull, self.mark)
+            if pull.at("base", "ref").data == self.branch and is_own(pull, self.mark)
         )
         return tuple(sorted(numbers))
 
@@ -99,7 +99,7 @@ def find_place(session: Session, pull: Field, mark: str) -> StackPlace:
     position = pull.at("stack", "position").data
     if isinstance(position, int) and position > 1:
         return StackPlace(below=tuple(_find_below(session, pull)))
-    if pull.at("base", "ref").data == pull.at("base", "repo", "default_branch").data or not _is_ours(pull, mark):
+    if pull.at("base", "ref").data == pull.at("base", "repo", "default_branch").data or not is_own(pull, mark):
         return ALONE
     return _find_base(session, pull, mark)
 
@@ -120,14 +120,14 @@ def _find_base(session: Session, pull: Field, mark: str) -> StackPlace:
     head = f"{session.address.owner}:{base}"
     query = {"head": head, "state": "all", "sort": "created", "direction": "desc", "per_page": _MOST_PULLS}
     listed = session.send(Request("GET", f"{session.address.path}/pulls", query=query)).items()
-    found = [other for other in listed if other.at("head", "ref").data == base and _is_ours(other, mark)]
+    found = [other for other in listed if other.at("head", "ref").data == base and is_own(other, mark)]
     merged = next((other for other in found if other.at("merged_at").data is not None), None)
     if any(other.at("state").data == "open" for other in found) or (found and merged is None):
         return StackPlace(below=(found[0].at("number").number(),))
     return ALONE if merged is None else StackPlace(new_base=merged.at("base", "ref").text())
 
 
-def _is_ours(pull: Field, mark: str) -> bool:
+def is_own(pull: Field, mark: str) -> bool:
     """Return whether the operator opened a pull request, from a branch of the repository itself."""
     source = pull.at("head", "repo", "id").data
     is_own = source is not None and source == pull.at("base", "repo", "id").data
