@@ -23,6 +23,7 @@ from codecourier.github.operations.look_at_each_pull_request import LookAtEachPu
 from codecourier.github.operations.look_at_pull_requests import LookAtPullRequests
 from codecourier.github.operations.merge_pull_request import MergePullRequest
 from codecourier.github.operations.merge_queue import LookAtQueue
+from codecourier.github.operations.read_failed_checks import FailedCheckView, ReadFailedChecks
 from codecourier.github.operations.read_gate import ReadGate
 from codecourier.github.operations.stacked_pulls import FindDependants
 from codecourier.text import marker
@@ -116,6 +117,18 @@ LOOK = {
     "mergeCommit": {"oid": NEW},
     "commits": {"nodes": [{"commit": {"oid": OLD, "statusCheckRollup": ROLLUP}}]},
 }
+FAILED = {
+    "id": 5,
+    "name": "test",
+    "status": "completed",
+    "conclusion": "failure",
+    "output": {"title": "1 failed", "summary": "See below.", "text": "log", "annotations_count": 1},
+}
+FAILED_CHECKS: Mapping[str, Any] = {
+    "/annotations": [{"path": "total.py", "start_line": 7, "message": "got 3, want 4"}],
+    "/check-runs": {"check_runs": [FAILED]},
+    "/status": {"statuses": [{"context": "ci/old", "state": "error", "description": "It broke."}]},
+}
 REST_RATE = {"limit": 5000, "remaining": 4000, "reset": 1_800_000_000}
 RATE = {"limit": 5000, "remaining": 4000, "resetAt": TIME}
 PENDING = {
@@ -175,6 +188,7 @@ CASES: Sequence[tuple[Operation[Any], int, Mapping[str, Any]]] = (
         200,
         {"": {"data": {"rateLimit": RATE, "repository": {"p1": LOOK, "p2": LOOK}}, "errors": None}},
     ),
+    (ReadFailedChecks(OLD), 200, FAILED_CHECKS),
     (MergePullRequest(1, OLD, MergeStrategy.SQUASH), 200, {"GET": {"status": "merged"}, "PUT": PENDING}),
     (MergePullRequest(1, OLD, MergeStrategy.SQUASH), 409, {"GET": {"status": "merged"}, "PUT": PENDING}),
 )
@@ -217,6 +231,12 @@ def test_whatever_a_place_holds_the_outcome_is_known(case: tuple[Operation[Any],
         for path in places(body):
             for odd in ODD:
                 outcome(operation, status, {**bodies, part: put(body, path, odd)})
+
+
+def test_a_failed_check_says_what_its_annotations_say() -> None:
+    status = FailedCheckView("ci/old", "It broke.")
+    said = "1 failed\nSee below.\ntotal.py:7: got 3, want 4\nlog"
+    assert outcome(ReadFailedChecks(OLD), 200, FAILED_CHECKS) == (status, FailedCheckView("test", said))
 
 
 def test_a_pull_request_that_cannot_be_read_hides_no_other() -> None:

@@ -202,11 +202,11 @@ def test_a_merge_that_was_asked_for_holds_the_lane_while_it_may_be_under_way() -
 
 def test_a_queue_of_the_host_orders_by_itself() -> None:
     line = make_line("shop", "bakery")
+    line.is_slow = True
     for member in line.members:
-        member.place = QueueFact(is_open=True, is_queued=True, position=1)
+        member.place = QueueFact(is_open=True, is_queued=False)
         member.gate = replace(GREEN, has_queue=True)
-    line.rest()
-    for member in line.members:
+        member.look()
         assert (member.status.landing is not None, member.status.lane) == (True, None)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from codecourier.checks import Gate
+from codecourier.core.merge_job.waiting import CLAIM_LIMIT
 from codecourier.core.merge_job.world import LaneMember
 from codecourier.core.shared.facts import Problem
 from codecourier.core.shared.intents import Effect, MergePullRequest, Plan
@@ -69,9 +70,9 @@ class Member(Played):
 
     @property
     def is_landing(self) -> bool:
-        """Whether the host was asked to merge it, and it holds the lane."""
-        lane, landing = self.status.lane, self.status.landing
-        return not self.is_over and landing is not None and lane is not None and self.now < lane.until
+        """Whether the host was asked to merge it, and may do so yet."""
+        landing = self.status.landing
+        return not self.is_over and landing is not None and self.now < landing.claim_time + CLAIM_LIMIT
 
     def find_lane(self) -> Iterable[LaneMember]:
         return () if self.is_unfair else self.line.find_others(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -60,6 +61,7 @@ def test_what_cannot_be_seen_reaches_neither_the_status_nor_the_body(hidden: str
     dump = played.status.model_dump_json()
     assert hidden not in played.opened[0].body
     assert hidden not in (played.status.sources[0].title + dump)
+    assert json.dumps(hidden, ensure_ascii=False)[1:-1] not in dump
     assert played.status.sources[0].head_branch is None
     assert played.results == {7: "Clean", 8: "Clean"}
 

@@ -84,7 +84,7 @@ class ReadFailedChecks(Operation[tuple[FailedCheckView, ...]]):
         failed = [
             run
             for run in self._list(session, "check-runs", "check_runs", filter="latest")
-            if run.at("status").data == "completed" and run.at("conclusion").data in _FAILED
+            if run.at("status").data == "completed" and run.at("conclusion").word() in _FAILED
         ]
         for number, run in enumerate(failed[:MOST_CHECKS]):
             output = run.at("output")
@@ -105,7 +105,7 @@ class ReadFailedChecks(Operation[tuple[FailedCheckView, ...]]):
 
     def _statuses(self, session: Session) -> Iterator[FailedCheckView]:
         for status in self._list(session, "status", "statuses"):
-            if status.at("state").data in _FAILED_STATES:
+            if status.at("state").word() in _FAILED_STATES:
                 yield FailedCheckView(_name(status.at("context")), _text(status.at("description")))
 
     def _list(self, session: Session, what: str, key: str, **query: str) -> list[Field]:
